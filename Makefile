@@ -1,0 +1,117 @@
+# make            build/syncless-server, build/syncless-python and build/modules/*.so
+# make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
+# make test       install what the tests need, build, run every test
+# make asan       the same tests under AddressSanitizer and UBSan
+# make lint       format and include order
+# make install    PREFIX=/usr/local DESTDIR=
+# PYTHON=/path/to/python3 builds the WSGI bridge for another CPython; DEBUG=1 builds without optimisation.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+VERSION = 0.1.0
+PYTHON ?= /usr/bin/python3
+CC     ?= cc
+
+libdir    = $(PREFIX)/lib/syncless
+docdir    = $(PREFIX)/share/doc/syncless
+WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
+CPPFLAGS += -Iinclude -D_GNU_SOURCE
+ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(SAN) -MMD -MP
+SAN       =
+
+PKGS      = libuv libcares inih
+ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
+PKGS     += libllhttp
+else # Debian 12: node-llhttp has the C source
+LLHTTP    = /usr/share/llhttp
+LLHTTP_O  = $(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
+endif
+DEPS_C    = $(shell pkg-config --cflags $(PKGS)) $(if $(LLHTTP),-I/usr/share/include/llhttp)
+DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lpthread -ldl -lm
+
+SERVER_C  = $(wildcard server/*.c server/*/*.c conf/*.c)
+SERVER_S  = $(wildcard server/coro/*.S)
+SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
+LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O)) # all but main functions
+MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
+MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
+UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+all: $(BUILD)/syncless-server $(MODULES_S)
+
+# The executable exports its libc calls (-rdynamic), so that libraries and modules find ours before libc's.
+$(BUILD)/syncless-server: $(BUILD)/server/main.o $(LIB_O)
+	$(CC) $(SAN) $(LDFLAGS) -rdynamic -o $@ $^ $(DEPS_L)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -c -o $@ $<
+
+# Where an installed server looks for its modules.
+$(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libdir)"'
+
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -c -o $@ $<
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
+
+# A module is all the .c files of its folder, and sees syncless.h only. modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
+-include $(wildcard modules/*/flags.mk)
+module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/$(1)/*.c))
+$(foreach m,$(MODULES),$(eval $(call module,$m)))
+
+$(BUILD)/modules/%.so:
+	$(CC) $(SAN) $(LDFLAGS) -shared -o $@ $^ $(MOD_L_$*)
+
+$(BUILD)/modules/%.o: modules/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -fPIC -fvisibility=hidden $(MOD_C_$(notdir $(patsubst %/,%,$(dir $<)))) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) -rdynamic -o $@ $< $(LIB_O) $(DEPS_L) -lcmocka
+
+units: $(UNITS)
+
+# What needs packages first starts make again: what pkg-config knows is asked when the file is read.
+run: deps
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/syncless-server -c syncless.ini
+
+test: test-deps
+	@$(MAKE) --no-print-directory all units
+	SYNCLESS_BUILD=$(BUILD) tests/run
+
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan: export ASAN_OPTIONS = detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
+asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' test
+
+deps test-deps lint-deps:
+	@tests/deps.sh $(or $(filter test lint,$(@:%-deps=%)),build)
+
+lint: lint-deps
+	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
+	tests/include-order
+
+# settings.o knows PREFIX, so it is made anew.
+install:
+	@$(MAKE) --no-print-directory -W conf/settings.c all
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir))
+	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
+	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
+	printf '%s\n' 'Name: syncless' 'Description: Modules for syncless-server' 'Version: $(VERSION)' \
+	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all units run test asan lint deps test-deps lint-deps install clean

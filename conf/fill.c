@@ -1,0 +1,277 @@
+/*
+ * fill.c: raw entries into typed fields, as a table of struct sl_option says.
+ *
+ * First a section is checked by itself: its keys are known, its values are of their kind, and what is no list is given
+ * once; also where another value will take their place. Then the fields are filled. A key is looked for along a chain
+ * of sections: for a mount that is [MODULE /prefix], then [MODULE], and for its limits [limits] too. The first section
+ * that gives the key gives all of its values. A key of the process (SL_PROCESS) is looked for in every section of the
+ * module instead, for the process has one value, and all who give it must agree. Defaults are texts like those of the
+ * user, and go the same way.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/internal.h"
+#include "conf/limits.h"
+
+/* ---- texts to values ---- */
+
+static bool is_list(const struct sl_option *o)
+{
+    return o->kind == SL_STRINGS || o->kind == SL_PATHS;
+}
+
+static const char *entry_path(struct conf *c, const struct conf_entry *e)
+{
+    return conf_path_join(c, e->here, e->value);
+}
+
+static const char *join_choices(struct conf *c, const char *const *choices)
+{
+    const char *list = choices[0];
+
+    for (int i = 1; choices[i]; i++)
+        list = arena_printf(&c->arena, "%s%s%s", list, choices[i + 1] ? ", " : " or ", choices[i]);
+    return list;
+}
+
+static const char *expected(struct conf *c, const struct sl_option *o)
+{
+    switch (o->kind) {
+    case SL_BOOL:
+        return "yes or no";
+    case SL_INTEGER:
+        return "a whole number";
+    case SL_SIZE:
+        return "a size such as 512, 64k, 4m or 1g";
+    case SL_DURATION:
+        return "a duration such as 500ms, 10s, 5m, 1h or 1d";
+    case SL_CHOICE:
+        return join_choices(c, o->choices);
+    default:
+        return "nothing, for the module's table has a kind that this server does not know";
+    }
+}
+
+static int store_path(struct conf *c, const struct conf_entry *e, const char **field)
+{
+    if (!*e->value) /* no file has the name "", and the directory itself is better said with a dot */
+        return -ENOENT;
+    *field = entry_path(c, e);
+    return 0;
+}
+
+/* 0, -EINVAL, -ERANGE or -ENOENT (an empty path). */
+static int store(struct conf *c, const struct sl_option *o, const struct conf_entry *e, void *field)
+{
+    switch (o->kind) {
+    case SL_BOOL:
+        return conf_value_bool(e->value, field);
+    case SL_INTEGER:
+        return conf_value_integer(e->value, field);
+    case SL_SIZE:
+        return conf_value_size(e->value, field);
+    case SL_DURATION:
+        return conf_value_duration(e->value, field);
+    case SL_CHOICE:
+        return conf_value_choice(e->value, o->choices, field);
+    case SL_PATH:
+    case SL_PATHS:
+        return store_path(c, e, field);
+    case SL_STRING:
+    case SL_STRINGS:
+        *(const char **)field = e->value;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static void store_checked(struct conf *c, const struct sl_option *o, struct conf_entry *e, void *field)
+{
+    switch (store(c, o, e, field)) {
+    case 0:
+        break;
+    case -ERANGE:
+        conf_entry_error(c, e, "\"%s = %s\": the number is out of range", o->name, e->value);
+        break;
+    case -ENOENT:
+        conf_entry_error(c, e, "\"%s\" is empty; expected a path (write . for the directory of the file)", o->name);
+        break;
+    default:
+        conf_entry_error(c, e, "\"%s = %s\": expected %s", o->name, e->value, expected(c, o));
+    }
+}
+
+/* ---- a section by itself ---- */
+
+static const struct sl_option *find_option(const struct sl_option *const *tables, const char *key,
+                                           struct conf_nearest *near)
+{
+    for (; *tables; tables++)
+        for (const struct sl_option *o = *tables; o->name; o++) {
+            if (strcmp(o->name, key) == 0)
+                return o;
+            conf_nearest_try(near, o->name);
+        }
+    return NULL;
+}
+
+static void check_entry(struct conf *c, const struct sl_option *o, struct conf_entry *e)
+{
+    struct conf_entry *again = is_list(o) ? NULL : conf_entry_next(e);
+    union {
+        bool flag;
+        int choice;
+        int64_t number;
+        const char *text;
+    } unused;
+
+    if (again)
+        conf_entry_error(c, again, "\"%s\" is given twice; first at %s", o->name, conf_place_text(c, e->place));
+    if (*e->value || !is_list(o))
+        store_checked(c, o, e, &unused);
+}
+
+void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_option *const *tables)
+{
+    for (struct conf_entry *e = s ? s->entries : NULL; e; e = e->next) {
+        struct conf_nearest near = {.wrong = e->key};
+        const struct sl_option *o = find_option(tables, e->key, &near);
+
+        if (o)
+            check_entry(c, o, e);
+        else if (near.name)
+            conf_entry_error(c, e, "unknown key \"%s\" in [%s]; did you mean \"%s\"?", e->key, s->title, near.name);
+        else
+            conf_entry_error(c, e, "unknown key \"%s\" in [%s]", e->key, s->title);
+    }
+}
+
+/* ---- which entry counts ---- */
+
+/* What one call of conf_fill_options works on. */
+struct fill {
+    struct conf *conf;
+    struct conf_section *const *chain;
+    size_t count;
+    char *base;
+};
+
+static struct conf_entry *find_in_chain(const struct fill *f, const char *key)
+{
+    struct conf_entry *e = NULL;
+
+    for (size_t i = 0; i < f->count && !e; i++)
+        e = conf_entry_first(f->chain[i], key);
+    return e;
+}
+
+static bool is_path(const struct sl_option *o)
+{
+    return o->kind == SL_PATH || o->kind == SL_PATHS;
+}
+
+static bool same_values(const struct fill *f, const struct sl_option *o, const struct conf_entry *a,
+                        const struct conf_entry *b)
+{
+    for (; a && b; a = conf_entry_next(a), b = conf_entry_next(b)) {
+        const char *left = is_path(o) ? entry_path(f->conf, a) : a->value;
+        const char *right = is_path(o) ? entry_path(f->conf, b) : b->value;
+
+        if (strcmp(left, right) != 0)
+            return false;
+    }
+    return !a && !b;
+}
+
+/* The value for the process: of the lowest rank in any section of the module, of the defaults before the mounts. */
+static struct conf_entry *find_process(const struct fill *f, const struct sl_option *o)
+{
+    const char *module = f->chain[0]->name;
+    struct conf_entry *own = conf_entry_first(f->chain[0], o->name);
+    struct conf_entry *best = conf_entry_first(conf_section_find(f->conf, module), o->name);
+
+    for (struct conf_section *s = f->conf->sections; s; s = s->next) {
+        struct conf_entry *e = strcmp(s->name, module) == 0 ? conf_entry_first(s, o->name) : NULL;
+
+        if (e && (!best || e->rank < best->rank))
+            best = e;
+    }
+    if (own && own->rank == best->rank && !same_values(f, o, own, best))
+        conf_entry_error(f->conf, own, "\"%s\" belongs to the whole process, but [%s] does not agree with %s", o->name,
+                         f->chain[0]->title, conf_place_text(f->conf, best->place));
+    return best;
+}
+
+static struct conf_entry *preset_entry(const struct fill *f, const struct sl_option *o)
+{
+    struct conf_entry *e = arena_alloc(&f->conf->arena, sizeof(*e));
+    const struct conf_section *s = f->chain[0];
+
+    *e = (struct conf_entry){.key = o->name, .value = o->preset};
+    e->here = s ? s->here : f->conf->cwd;
+    if (s)
+        e->place = s->place;
+    return e;
+}
+
+/* ---- fields ---- */
+
+/* An empty value adds nothing, so that a lone "key =" is the empty list. */
+static const char *const *make_list(const struct fill *f, const struct sl_option *o, struct conf_entry *e)
+{
+    const char **list;
+    size_t count = 0;
+
+    for (const struct conf_entry *i = e; i; i = conf_entry_next(i))
+        count += *i->value != '\0';
+    if (count == 0)
+        return NULL;
+    list = arena_alloc(&f->conf->arena, (count + 1) * sizeof(*list));
+    count = 0;
+    for (; e; e = conf_entry_next(e))
+        if (*e->value)
+            store_checked(f->conf, o, e, &list[count++]);
+    list[count] = NULL;
+    return list;
+}
+
+static void fill_option(const struct fill *f, const struct sl_option *o)
+{
+    struct conf_entry *e = o->flags & SL_PROCESS ? find_process(f, o) : find_in_chain(f, o->name);
+    void *field = f->base + o->offset;
+    bool missing;
+
+    if (!e && o->preset)
+        e = preset_entry(f, o);
+    missing = !e;
+    if (is_list(o))
+        missing = !(*(const char *const **)field = make_list(f, o, e));
+    else if (e)
+        store_checked(f->conf, o, e, field);
+    if (missing && o->flags & SL_REQUIRED)
+        conf_error(f->conf, f->chain[0]->place, "[%s] needs \"%s\": %s", f->chain[0]->title, o->name, o->help);
+}
+
+void conf_fill_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
+                       void *base)
+{
+    struct fill f = {c, chain, count, base};
+
+    for (const struct sl_option *o = options; o->name; o++)
+        fill_option(&f, o);
+}
+
+void conf_fill(struct conf *c, struct conf_section *s, const struct sl_option *options, void *instance,
+               struct limits *limits)
+{
+    static const struct sl_option none[] = {{.name = NULL}};
+    struct conf_section *chain[] = {s, conf_section_find(c, s->name), conf_section_find(c, "limits")};
+    const struct sl_option *tables[] = {options ? options : none, limits_options, NULL};
+
+    conf_check_section(c, s, tables);
+    if (!s->prefix)
+        return;
+    conf_fill_options(c, chain, 2, tables[0], instance);
+    conf_fill_options(c, chain, 3, limits_options, limits);
+}

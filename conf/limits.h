@@ -1,0 +1,17 @@
+/* limits.h: the limits of a mount, from its section or from [limits]. */
+#ifndef CONF_LIMITS_H
+#define CONF_LIMITS_H
+
+#include <stdint.h>
+
+#include "syncless.h"
+
+struct limits {
+    int64_t request_timeout; /* milliseconds; 0 none */
+    int64_t max_body_size;   /* bytes; 0 none */
+};
+
+/* The keys that [limits] and every [MODULE /prefix] take. */
+extern const struct sl_option limits_options[];
+
+#endif

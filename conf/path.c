@@ -1,0 +1,32 @@
+/*
+ * path.c: paths as a configuration means them: relative to the file that names them, not to the working directory.
+ *
+ * Symbolic links are left alone: %(here) of a link in sites-enabled/ is sites-enabled/, as the user wrote it.
+ */
+#include <string.h>
+
+#include "conf/internal.h"
+
+const char *conf_path_join(struct conf *c, const char *dir, const char *path)
+{
+    size_t size = strlen(dir);
+
+    if (*path == '/')
+        return path;
+    while (strncmp(path, "./", 2) == 0)
+        path += 2 + strspn(path + 2, "/");
+    if (*path == '\0' || strcmp(path, ".") == 0)
+        return dir;
+    return arena_printf(&c->arena, "%s%s%s", dir, size && dir[size - 1] != '/' ? "/" : "", path);
+}
+
+const char *conf_path_here(struct conf *c, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    if (!slash)
+        return c->cwd;
+    if (slash == file)
+        return "/";
+    return conf_path_join(c, c->cwd, arena_strndup(&c->arena, file, slash - file));
+}

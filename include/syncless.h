@@ -1,0 +1,214 @@
+/*
+ * syncless.h: the module API, the one header a handler module includes.
+ *
+ * A module is a shared object that exports one symbol, `sl_module`. The server loads it with dlopen, makes one
+ * zeroed instance for each `[name /prefix]` section of the ini file, fills in the options and calls `handle` for
+ * each request below the prefix. See modules/hello/hello.c for a whole module and docs/modules.md for the guide.
+ *
+ * `handle` runs on a coroutine and is written in plain blocking style. Plain POSIX is the API for everything that
+ * waits: recv, sleep, getaddrinfo, libpq and the like park this coroutine only. One OS thread runs all coroutines
+ * of a worker, so code between two waits is never interrupted by another request.
+ *
+ * Conventions: strings are NUL-terminated UTF-8 or the client's bytes; sizes are bytes, durations milliseconds;
+ * functions that can fail return a negative errno. What a request points at lives until `handle` returns.
+ */
+#ifndef SYNCLESS_H
+#define SYNCLESS_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SL_ABI 1
+
+#if defined(__GNUC__)
+#define SL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define SL_PRINTF(fmt, args)
+#endif
+
+/* ---- options: the keys of a module's ini section ---- */
+
+enum sl_kind {
+    SL_STRING,   /* const char *; NULL when neither set nor preset */
+    SL_PATH,     /* const char *; a relative path is taken from the directory of the ini file */
+    SL_BOOL,     /* bool; yes no on off true false 1 0 */
+    SL_INTEGER,  /* int64_t */
+    SL_SIZE,     /* int64_t bytes; suffixes k m g */
+    SL_DURATION, /* int64_t milliseconds; suffixes ms s m h d, seconds without one */
+    SL_STRINGS,  /* const char *const *; NULL-terminated, the key may be repeated; NULL when there is none */
+    SL_PATHS,    /* the same, of paths */
+    SL_CHOICE,   /* int, the index of the value in choices */
+};
+
+enum {
+    SL_REQUIRED = 1, /* the key must be given */
+    SL_PROCESS = 2,  /* belongs to the process: instances that disagree are an error */
+};
+
+/* One key. A table of these ends with a row whose name is NULL. */
+struct sl_option {
+    const char *name; /* kebab case */
+    enum sl_kind kind;
+    size_t offset;      /* of the field in the instance, offsetof() */
+    const char *preset; /* the default, written as in the ini file, or NULL */
+    const char *help;   /* one sentence, for --help-module and the docs */
+    unsigned flags;
+    const char *const *choices; /* of SL_CHOICE: the words it takes, ended by NULL */
+};
+
+/* ---- the request: borrowed, read-only facts ---- */
+
+struct sl_field {
+    const char *name; /* as the client wrote it */
+    const char *value;
+    uint32_t name_size; /* bytes without the final NUL */
+    uint32_t value_size;
+};
+
+struct sl_request {
+    const char *method; /* "GET" */
+    const char *target; /* request-target as sent, RFC 9112 section 3.2 */
+    const char *mount;  /* prefix of the section without its last slash: "" or "/shop" */
+    const char *path;   /* percent-decoded path below the mount: "" or begins with "/"; never holds a NUL */
+    const char *query;  /* bytes after the first '?', not decoded; "" if none */
+    const char *host;   /* the Host field or the authority of an absolute-form target; "" if none */
+    const char *scheme; /* "http" or "https" */
+    const struct sl_field *fields;
+    size_t field_count;
+    int64_t length; /* bytes of body: 0 none, -1 not known before its end (chunked) */
+    int http_minor; /* HTTP/1.x: 0 or 1 */
+    const char *peer;   /* client address "192.0.2.1", or "" on a Unix socket */
+    uint16_t peer_port; /* 0 on a Unix socket */
+    const char *server; /* address the connection came in on, or the path of the Unix socket */
+    uint16_t server_port;
+    int64_t deadline; /* CLOCK_MONOTONIC milliseconds by which the request must end; 0 none */
+};
+
+/* ---- the module ---- */
+
+struct sl_module {
+    unsigned abi; /* SL_ABI */
+    const char *name;
+    size_t size;                     /* of an instance */
+    const struct sl_option *options; /* or NULL */
+
+    /* Once per instance and worker, before the first request, not on a coroutine. Return 0; -ENOEXEC if the
+     * application that this instance serves cannot be loaded (exit code 4); any other -errno if the worker cannot
+     * run (exit code 3). Say why with sl_log. Optional. */
+    int (*start)(void *self);
+
+    /* On a coroutine. Return 0 when the response is complete, a status 300..599 that the server shall answer with a
+     * plain page, or -errno. If the response has begun, anything but 0 closes the connection, so that the client
+     * sees it was cut. */
+    int (*handle)(void *self, struct sl_request *req);
+
+    /* Once per instance at the end of the worker, no request is running. Optional. */
+    void (*stop)(void *self);
+
+    /* A program of its own, run in place of the server by an executable such as syncless-python, on the main coroutine,
+     * which keeps the identity of the process's main thread: signals interrupt its blocking calls. There is no instance
+     * and no request. Returns the exit code. Optional. */
+    int (*command)(int argc, char **argv);
+};
+
+/* ---- calls that never wait ---- */
+
+enum sl_level { SL_ERROR, SL_WARN, SL_INFO, SL_DEBUG };
+
+/* Value of the first field of that name (any case), or NULL. */
+const char *sl_find(const struct sl_request *req, const char *name);
+
+/* Set the status line, 200..599; 200 if never called. reason NULL: the standard phrase. -EALREADY once the head is
+ * sent, -EINVAL for a bad number or a reason with control characters. */
+int sl_status(struct sl_request *req, int status, const char *reason);
+
+/* Add a response field. A Content-Length sets the size of the body: the server sends no more than that and closes if
+ * it gets less. Without one the body is chunked (HTTP/1.0: ended by the close). -EINVAL for a name that is no token, a
+ * value with control characters, or a hop-by-hop field (Connection, Transfer-Encoding, ...), which are the server's;
+ * -EALREADY once the head is sent. The strings are copied. */
+int sl_header(struct sl_request *req, const char *name, const char *value);
+
+/* The same with sizes, for strings without NUL. */
+int sl_header_n(struct sl_request *req, const char *name, size_t name_size, const char *value, size_t value_size);
+
+/* Memory of the request, aligned for any type, not zeroed. Never NULL. */
+void *sl_alloc(struct sl_request *req, size_t size);
+
+/* A formatted string in the memory of the request. */
+char *sl_printf(struct sl_request *req, const char *fmt, ...) SL_PRINTF(2, 3);
+
+/* Call fn(arg) when the request is over, last added first. */
+void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg);
+
+/* A line for the error log, marked with the request if req is not NULL. Control bytes are escaped, except that line
+ * breaks inside make continuation lines (tracebacks). */
+void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);
+
+/* ---- calls that may wait ---- */
+
+/* Next bytes of the request body into buf, at least one and at most size; 0 at its end; -EBADMSG if the message is
+ * malformed, -ECONNRESET if the client left before its end. Sends "100 Continue" first where it is asked for. */
+ssize_t sl_body(struct sl_request *req, void *buf, size_t size);
+
+/* More bytes of the response body. Small pieces are gathered; a slow client makes this wait. Returns 0, or -errno when
+ * the client is gone (-EPIPE, -ECONNRESET), or -EMSGSIZE for bytes past Content-Length (what fits is sent). Does
+ * nothing for HEAD, 204 and 304. */
+int sl_write(struct sl_request *req, const void *buf, size_t size);
+
+/* Hand everything written so far, and the head, to the kernel. */
+int sl_flush(struct sl_request *req);
+
+/* size bytes of the file fd from offset as response body, by sendfile(2). -EIO if the file is shorter. */
+int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size);
+
+/* A whole response in one call: status, Content-Type (NULL: none), Content-Length and body. */
+int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size);
+
+/* Run fn(arg) on a coroutine of its own. May be called outside a coroutine too, in the worker's own OS thread. -ENOMEM
+ * if there can be no further stack; the log says why. */
+int sl_spawn(void (*fn)(void *arg), void *arg);
+
+/* Run fn(arg) on a thread of the pool while this coroutine waits, and return what it returns. For code that computes
+ * for long or blocks where nothing can park it (disk, system calls made directly). Not on a coroutine: calls fn. */
+int sl_offload(int (*fn)(void *arg), void *arg);
+
+/* ---- for language runtimes that take coroutines for threads (the wsgi module is one) ---- */
+
+/* A value in every coroutine, kept while the coroutine rests in the pool. park(value) is called just before a
+ * coroutine gives up the OS thread and resume(value) when it has it again; release(value) when the coroutine itself
+ * is freed. They are called only where the value is not NULL; each hook is optional. errno need not be kept. */
+struct sl_local {
+    void (*park)(void *value);
+    void (*resume)(void *value);
+    void (*release)(void *value);
+};
+
+/* Make a key for such values; hooks must stay. Returns the key, or -ENOSPC (there are
+ * four in a process). */
+int sl_local_create(const struct sl_local *hooks);
+
+/* The value of this coroutine, NULL at first. Not on a coroutine: NULL, and set does nothing. */
+void *sl_local_get(int key);
+void sl_local_set(int key, void *value);
+
+/* Something unequal for each coroutine that runs; NULL outside of one. */
+void *sl_self(void);
+
+/* Say that the shared object which holds this address is a runtime whose threads are coroutines: its pthread_self
+ * tells coroutines apart, and its own pthread mutexes and conditions are left real, since it hands its lock over at a
+ * park by the hooks above. -EINVAL if no object holds the address. */
+int sl_runtime(const void *address);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

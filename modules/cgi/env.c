@@ -1,0 +1,191 @@
+/*
+ * env.c: the environment of a script, RFC 3875 section 4.1.
+ *
+ * Nothing is inherited but PATH and what `pass-env` names. Then come the variables that describe the request, then the
+ * fields of the request as HTTP_*, then `env` of the configuration, which wins: whoever wrote it meant it.
+ *
+ * Beyond the RFC, scripts expect what Apache's mod_cgi sets: SCRIPT_FILENAME and REDIRECT_STATUS (php-cgi does not run
+ * without them), DOCUMENT_ROOT, REQUEST_URI, REQUEST_SCHEME, HTTPS, REMOTE_PORT and SERVER_ADDR.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cgi.h"
+
+/* More variables than env_server, env_request and PATH make. */
+#define META_MAX 32
+
+struct env {
+    struct sl_request *req;
+    char **vars; /* NULL-terminated: zeroed at first */
+};
+
+/* The fields that do not become HTTP_*: those with a variable of their own, those that concern the connection and not
+ * the script, and Proxy, since HTTP_PROXY would direct the script's own requests (httpoxy, CVE-2016-5385). */
+static const char *const withheld[] = {
+    "Connection", "Content-Length",     "Content-Type",     "Keep-Alive",
+    "Proxy",      "Proxy-Authenticate", "Proxy-Connection", "TE",
+    "Trailer",    "Transfer-Encoding",  "Upgrade",          "Proxy-Authorization",
+};
+
+/* The place of the variable of that name, or of the final NULL. */
+static char **env_place(struct env *env, const char *name, size_t size)
+{
+    char **var = env->vars;
+
+    while (*var && (strncmp(*var, name, size) || (*var)[size] != '='))
+        var++;
+    return var;
+}
+
+/* Set a variable, in place of an earlier one of that name. */
+static void env_set(struct env *env, const char *name, const char *value)
+{
+    *env_place(env, name, strlen(name)) = sl_printf(env->req, "%s=%s", name, value);
+}
+
+static void env_set_number(struct env *env, const char *name, long long value)
+{
+    env_set(env, name, sl_printf(env->req, "%lld", value));
+}
+
+/* Take a variable over from the server, if it has it. */
+static void env_pass(struct env *env, const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+
+    if (value || otherwise)
+        env_set(env, name, value ? value : otherwise);
+}
+
+/* Bytes of the host in a Host field: without the port, but with the brackets of an IPv6 address. */
+static size_t host_size(const char *host)
+{
+    return *host == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":");
+}
+
+/* The port the client asked: that of the connection, or behind a Unix socket what the Host field or the scheme says. */
+static const char *server_port(struct sl_request *req)
+{
+    const char *port = req->host + host_size(req->host);
+
+    if (req->server_port)
+        return sl_printf(req, "%u", req->server_port);
+    if (*port == ':' && port[1])
+        return port + 1;
+    return strcmp(req->scheme, "https") ? "80" : "443";
+}
+
+/* The host the client asked for; without a Host field the address it used. */
+static const char *server_name(struct sl_request *req)
+{
+    if (*req->host)
+        return sl_printf(req, "%.*s", (int)host_size(req->host), req->host);
+    return req->server_port ? req->server : "localhost";
+}
+
+static void env_server(struct env *env, const struct cgi *cgi)
+{
+    struct sl_request *req = env->req;
+
+    env_set(env, "GATEWAY_INTERFACE", "CGI/1.1");
+    env_set(env, "SERVER_SOFTWARE", "syncless-server");
+    env_set(env, "SERVER_PROTOCOL", req->http_minor ? "HTTP/1.1" : "HTTP/1.0");
+    env_set(env, "SERVER_NAME", server_name(req));
+    env_set(env, "SERVER_PORT", server_port(req));
+    env_set(env, "REMOTE_ADDR", req->peer);
+    env_set(env, "REMOTE_HOST", req->peer);
+    if (req->server_port)
+        env_set(env, "SERVER_ADDR", req->server);
+    if (req->peer_port)
+        env_set_number(env, "REMOTE_PORT", req->peer_port);
+    env_set(env, "REQUEST_SCHEME", req->scheme);
+    if (!strcmp(req->scheme, "https"))
+        env_set(env, "HTTPS", "on");
+    env_set(env, "DOCUMENT_ROOT", cgi->dir);
+    env_set(env, "REDIRECT_STATUS", "200");
+}
+
+static void env_request(struct env *env, const struct cgi *cgi, const struct script *script)
+{
+    struct sl_request *req = env->req;
+    const char *type = sl_find(req, "Content-Type");
+
+    env_set(env, "REQUEST_METHOD", req->method);
+    env_set(env, "REQUEST_URI", req->target);
+    env_set(env, "QUERY_STRING", req->query);
+    env_set(env, "SCRIPT_NAME", script->name);
+    env_set(env, "SCRIPT_FILENAME", script->file);
+    if (*script->info) {
+        env_set(env, "PATH_INFO", script->info);
+        env_set(env, "PATH_TRANSLATED", sl_printf(req, "%s%s", cgi->dir, script->info));
+    }
+    if (type)
+        env_set(env, "CONTENT_TYPE", type);
+    if (req->length > 0 || sl_find(req, "Content-Length"))
+        env_set_number(env, "CONTENT_LENGTH", req->length);
+}
+
+/* Whether a field becomes a variable. A name with anything but letters, digits and hyphens does not: X_User would be
+ * taken for the X-User that a proxy in front may have set and vouches for. */
+static bool is_passed(const struct cgi *cgi, const struct sl_field *field)
+{
+    for (uint32_t i = 0; i < field->name_size; i++)
+        if (!isalnum((unsigned char)field->name[i]) && field->name[i] != '-')
+            return false;
+    for (size_t i = 0; i < sizeof(withheld) / sizeof(*withheld); i++)
+        if (!strcasecmp(field->name, withheld[i]))
+            return false;
+    return cgi->pass_authorization || strcasecmp(field->name, "Authorization");
+}
+
+/* One field as HTTP_NAME; fields of one name are joined as RFC 9110 section 5.3 says, cookies by their own rule. */
+static void env_field(struct env *env, const struct sl_field *field)
+{
+    char *name = sl_printf(env->req, "HTTP_%s", field->name);
+    char **var;
+
+    for (char *s = name; *s; s++)
+        *s = *s == '-' ? '_' : (char)toupper((unsigned char)*s);
+    var = env_place(env, name, strlen(name));
+    if (*var)
+        *var = sl_printf(env->req, "%s%s%s", *var, strcmp(name, "HTTP_COOKIE") ? ", " : "; ", field->value);
+    else
+        env_set(env, name, field->value);
+}
+
+/* An entry NAME=VALUE of the configuration. */
+static void env_configured(struct env *env, const char *entry)
+{
+    *env_place(env, entry, strcspn(entry, "=")) = sl_printf(env->req, "%s", entry);
+}
+
+static size_t count_strings(const char *const *strings)
+{
+    size_t count = 0;
+
+    while (strings && strings[count])
+        count++;
+    return count;
+}
+
+char **env_build(const struct cgi *cgi, struct sl_request *req, const struct script *script)
+{
+    size_t max = META_MAX + req->field_count + count_strings(cgi->env) + count_strings(cgi->pass_env);
+    struct env env = {.req = req, .vars = sl_alloc(req, (max + 1) * sizeof(char *))};
+
+    memset(env.vars, 0, (max + 1) * sizeof(char *));
+    env_pass(&env, "PATH", "/usr/local/bin:/usr/bin:/bin");
+    for (const char *const *s = cgi->pass_env; s && *s; s++)
+        env_pass(&env, *s, NULL);
+    env_server(&env, cgi);
+    env_request(&env, cgi, script);
+    for (size_t i = 0; i < req->field_count; i++)
+        if (is_passed(cgi, &req->fields[i]))
+            env_field(&env, &req->fields[i]);
+    for (const char *const *s = cgi->env; s && *s; s++)
+        env_configured(&env, *s);
+    return env.vars;
+}

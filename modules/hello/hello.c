@@ -1,0 +1,59 @@
+/*
+ * hello.c: a whole module, the page to copy; docs/modules.md goes through it. In the ini file:
+ *
+ *     [hello /hello]
+ *     greeting = Good morning
+ *
+ * It answers with a greeting, and with ?sleep=1 a second later: by plain sleep(3), while other requests go on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "syncless.h"
+
+/* One [hello /prefix] section. The server makes it and fills in the options. */
+struct hello {
+    const char *text;
+    int64_t times;
+};
+
+static const struct sl_option options[] = {
+    {.name = "greeting", .kind = SL_STRING, .offset = offsetof(struct hello, text), .preset = "Hello", .help = "Text."},
+    {.name = "times", .kind = SL_INTEGER, .offset = offsetof(struct hello, times), .preset = "1", .help = "How often."},
+    {.name = NULL},
+};
+
+static int hello_start(void *self)
+{
+    struct hello *hello = self;
+
+    if (hello->times >= 1 && hello->times <= 100)
+        return 0;
+    sl_log(NULL, SL_ERROR, "hello: times = %lld: must be 1 to 100", (long long)hello->times);
+    return -EINVAL;
+}
+
+static int hello_handle(void *self, struct sl_request *req)
+{
+    const struct hello *hello = self;
+    const char *agent = sl_find(req, "User-Agent");
+    char *page = sl_printf(req, "To %s:\n", agent ? agent : "whom it may concern");
+    unsigned seconds;
+
+    for (int64_t i = 0; i < hello->times; i++)
+        page = sl_printf(req, "%s%s\n", page, hello->text);
+    if (sscanf(req->query, "sleep=%u", &seconds) == 1 && seconds <= 60)
+        sleep(seconds);
+    return sl_reply(req, 200, "text/plain; charset=utf-8", page, strlen(page));
+}
+
+__attribute__((visibility("default"))) const struct sl_module sl_module = {
+    .abi = SL_ABI,
+    .name = "hello",
+    .size = sizeof(struct hello),
+    .options = options,
+    .start = hello_start,
+    .handle = hello_handle,
+};

@@ -1,0 +1,137 @@
+/*
+ * static.c: the module that serves files, see docs/static.md.
+ *
+ * A request takes an openat2, an fstat, a sendfile and a close, and memory of the request only. lookup.c finds out what
+ * is meant, root.c opens it, reply.c sends it; the rest are pure functions, each over one field of the protocol.
+ * Files are opened and read by the worker itself, as nginx does: the kernel has what is asked for often in memory.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lookup.h"
+#include "mime.h"
+#include "must.h"
+#include "reply.h"
+#include "root.h"
+#include "site.h"
+#include "syncless.h"
+
+#define OPTION(NAME, KIND, FIELD, PRESET, HELP)                                                                        \
+    {                                                                                                                  \
+        .name = NAME, .kind = KIND, .offset = offsetof(struct site, FIELD), .preset = PRESET, .help = HELP             \
+    }
+
+static const struct sl_option options[] = {
+    {.name = "root",
+     .kind = SL_PATH,
+     .offset = offsetof(struct site, folder),
+     .help = "The folder whose files are served.",
+     .flags = SL_REQUIRED},
+    OPTION("index", SL_STRINGS, index, "index.html", "File served for a folder; of several the first that is there."),
+    OPTION("listing", SL_BOOL, listing, "off", "List folders that have no index file."),
+    OPTION("follow-symlinks", SL_BOOL, follow_symlinks, "off", "Serve symbolic links that lead out of the root."),
+    OPTION("hidden", SL_BOOL, hidden, "off", "Serve names that begin with a dot, not only /.well-known/."),
+    OPTION("precompressed", SL_BOOL, precompressed, "on", "Serve FILE.br, FILE.zst or FILE.gz in place of FILE."),
+    OPTION("mime-types", SL_PATH, mime_types, NULL, "A mime.types file; its types go before the built-in ones."),
+    OPTION("default-type", SL_STRING, default_type, "application/octet-stream", "Type of files whose name tells none."),
+    OPTION("charset", SL_STRING, charset, "utf-8", "Charset of text types; off for none."),
+    OPTION("expires", SL_DURATION, expires, "0", "How long clients need not ask again: Cache-Control: max-age."),
+    OPTION("cache-control", SL_STRING, cache_control, NULL, "Value of Cache-Control, in place of expires."),
+    OPTION("header", SL_STRINGS, header, NULL, "A response field, \"Name: value\"."),
+    {.name = NULL},
+};
+
+/* "Name: value" into its parts. */
+static int parse_field(const char *line, struct site_field *field)
+{
+    size_t size = strcspn(line, ": \t");
+    const char *value = line + size + 1;
+
+    if (line[size] != ':' || size == 0) {
+        sl_log(NULL, SL_ERROR, "static: header = %s is not of the form \"Name: value\"", line);
+        return -EINVAL;
+    }
+    value += strspn(value, " \t");
+    *field = (struct site_field){must(strndup(line, size)), must(strdup(value))};
+    return 0;
+}
+
+/* The value of Cache-Control, for the caller to free; NULL for none. */
+static char *cache_control(const struct site *site)
+{
+    char text[64];
+
+    if (site->cache_control)
+        return must(strdup(site->cache_control));
+    if (site->expires <= 0)
+        return NULL;
+    snprintf(text, sizeof(text), "max-age=%lld", (long long)site->expires / 1000);
+    return must(strdup(text));
+}
+
+static int make_fields(struct site *site)
+{
+    char *caching = cache_control(site);
+    size_t count = 0, used = 0;
+    int rc = 0;
+
+    while (site->header && site->header[count])
+        count++;
+    site->fields = must(calloc(count + 2, sizeof(*site->fields)));
+    if (caching)
+        site->fields[used++] = (struct site_field){must(strdup("Cache-Control")), caching};
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = parse_field(site->header[i], &site->fields[used++]);
+    return rc;
+}
+
+static int site_start(void *self)
+{
+    struct site *site = self;
+    bool charset = site->charset && *site->charset && strcmp(site->charset, "off");
+    int rc = root_start(&site->root, site->folder, site->follow_symlinks);
+
+    if (rc < 0)
+        return rc;
+    site->mime = mime_new(site->mime_types, site->default_type, charset ? site->charset : NULL);
+    return site->mime ? make_fields(site) : -EINVAL;
+}
+
+static void site_stop(void *self)
+{
+    struct site *site = self;
+
+    for (struct site_field *field = site->fields; field->name; field++) {
+        free(field->name);
+        free(field->value);
+    }
+    free(site->fields);
+    mime_free(site->mime);
+    root_stop(&site->root);
+}
+
+static int site_handle(void *self, struct sl_request *req)
+{
+    int rc;
+
+    if (!strcmp(req->method, "GET") || !strcmp(req->method, "HEAD"))
+        return lookup_serve(self, req);
+    rc = sl_header(req, "Allow", "GET, HEAD, OPTIONS");
+    if (rc)
+        return rc;
+    if (!strcmp(req->method, "OPTIONS"))
+        return sl_status(req, 204, NULL);
+    return reply_text(req, 405, "Files can be read only, by GET or HEAD.\n");
+}
+
+__attribute__((visibility("default"))) const struct sl_module sl_module = {
+    .abi = SL_ABI,
+    .name = "static",
+    .size = sizeof(struct site),
+    .options = options,
+    .start = site_start,
+    .handle = site_handle,
+    .stop = site_stop,
+};

@@ -1,0 +1,105 @@
+/*
+ * app.c: from "module:attribute" to the application.
+ *
+ * The part after the colon is what gunicorn and uWSGI users write there: a name, a dotted name, or a call of a factory
+ * with arguments, which is evaluated in the module. Without it the name is `application`, as PEP 3333 servers have it.
+ */
+#include "bridge.h"
+
+#include <string.h>
+
+static PyObject *import(const char *name, size_t size)
+{
+    PyObject *text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)size, NULL), *module;
+
+    if (!text)
+        return NULL;
+    module = PyImport_Import(text);
+    Py_DECREF(text);
+    return module;
+}
+
+/* Follow a dotted name from an object. */
+static PyObject *find(PyObject *object, const char *path)
+{
+    Py_INCREF(object);
+    while (*path && object) {
+        size_t size = strcspn(path, ".");
+        PyObject *name = PyUnicode_DecodeUTF8(path, (Py_ssize_t)size, NULL);
+        PyObject *next = name ? PyObject_GetAttr(object, name) : NULL;
+
+        Py_XDECREF(name);
+        Py_DECREF(object);
+        object = next;
+        path += size + (path[size] == '.');
+    }
+    return object;
+}
+
+static PyObject *evaluate(PyObject *module, const char *expression)
+{
+    PyObject *names = PyModule_GetDict(module);
+
+    return names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;
+}
+
+PyObject *app_load(const char *spec)
+{
+    size_t size = strcspn(spec, ":");
+    const char *attribute = spec[size] ? spec + size + 1 : "application";
+    PyObject *module = import(spec, size), *app;
+
+    if (!module)
+        return NULL;
+    app = strchr(attribute, '(') ? evaluate(module, attribute) : find(module, attribute);
+    Py_DECREF(module);
+    if (app && !PyCallable_Check(app)) {
+        PyErr_Format(PyExc_TypeError, "%s is no WSGI application: an object of type %s cannot be called", spec,
+                     Py_TYPE(app)->tp_name);
+        Py_CLEAR(app);
+    }
+    return app;
+}
+
+/* Whether an attribute of a module that is loaded is true (or not empty). */
+static int module_says(const char *module, const char *attribute)
+{
+    PyObject *name = PyUnicode_FromString(module), *loaded, *value;
+    int truth;
+
+    if (!name)
+        return -1;
+    loaded = PyImport_GetModule(name);
+    Py_DECREF(name);
+    if (!loaded)
+        return PyErr_Occurred() ? -1 : 0;
+    value = PyObject_GetAttrString(loaded, attribute);
+    Py_DECREF(loaded);
+    if (!value) {
+        PyErr_Clear();
+        return 0;
+    }
+    truth = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return truth;
+}
+
+int app_check(void)
+{
+    static const char *const patched[][3] = {{"gevent", "gevent.monkey", "saved"},
+                                             {"eventlet", "eventlet.patcher", "already_patched"}};
+
+    for (size_t i = 0; i < sizeof patched / sizeof *patched; i++) {
+        int found = module_says(patched[i][1], patched[i][2]);
+
+        if (found > 0)
+            PyErr_Format(
+                PyExc_RuntimeError,
+                "%s has monkey-patched Python's blocking calls. They do not block under syncless-server as they "
+                "are, and %s's loop cannot run inside of it: take the monkey patching out",
+                patched[i][0], patched[i][0]);
+        if (found)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,200 @@
+/*
+ * bridge.h: what the files of the WSGI bridge share.
+ *
+ * Functions that work with Python objects follow its habits: they need the GIL, and failure is NULL or -1 with an
+ * exception set. The others return a negative errno. "Not on a coroutine" is start and stop, on the OS thread's stack.
+ */
+#ifndef BRIDGE_H
+#define BRIDGE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "syncless.h"
+
+/* An instance: one [wsgi /prefix] section. */
+struct wsgi {
+    const char *app;
+    const char *virtualenv;
+    const char *const *pythonpath;
+    const char *chdir;
+    const char *const *env;
+    PyObject *callable;      /* the application, owned */
+    struct environ *environ; /* owned */
+};
+
+/* Text of wsgi.errors that is no whole line yet. */
+struct line {
+    char *text;
+    size_t size, room;
+};
+
+/* A request on its way through the application. It lives on the stack of exchange_run; the Python objects that point at
+ * it are told when it ends, since the application may keep them. */
+struct exchange {
+    struct sl_request *req;
+    void *coroutine;   /* sl_self(): only there may the body be read or written */
+    PyObject *status;  /* as given to start_response, owned; NULL before */
+    PyObject *headers; /* the same */
+    PyObject *start_response;
+    PyObject *write;
+    PyObject *input; /* owned; NULL if the request has no body */
+    bool head_sent;  /* status and headers were handed to the server */
+    bool bodiless;   /* known with head_sent: HEAD, 204 or 304 */
+    int64_t length;  /* Content-Length of the response, -1 if there is none */
+    int64_t sent;    /* bytes of body handed to the server */
+    int error;       /* the negative errno by which the connection failed, or 0 */
+    struct line line;
+};
+
+/* ---- interp.c: the interpreter, one in a worker ---- */
+
+/* Start it at the first call, count the later ones. Leaves the GIL held on success. Not on a coroutine. 0 or -errno. */
+int interp_acquire(const struct wsgi *w);
+
+/* Give the GIL back after interp_acquire, and take it again for what is done at the end. Not on a coroutine. */
+void interp_leave(void);
+void interp_enter(void);
+
+/* Undo one interp_acquire, with the GIL held: the last one finalizes, otherwise the GIL is given back. */
+void interp_release(void);
+
+/* ---- app.c ---- */
+
+/* The callable that spec names, "module:attribute" or "module:factory()", as a new reference; NULL with an exception.
+ */
+PyObject *app_load(const char *spec);
+
+/* Refuse what cannot work here (monkey patching by gevent or eventlet): -1 with an exception. */
+int app_check(void);
+
+/* ---- tstate.c: one PyThreadState for each coroutine ---- */
+
+/* Once, with the GIL held. 0 or -errno. */
+int tstate_init(void);
+
+/* Take the GIL on this coroutine, for the request x, and give it back. 0, or -ENOMEM without the GIL. */
+int tstate_enter(struct exchange *x);
+void tstate_leave(void);
+
+/* The request that this coroutine serves; NULL on every other thread and outside of a request. */
+struct exchange *tstate_exchange(void);
+
+/* Free the states of all coroutines, while the main state holds the GIL, which is released in between. */
+void tstate_clear(void);
+
+/* ---- exchange.c ---- */
+
+/* Serve a request, with the GIL held. What sl_module.handle returns. */
+int exchange_run(const struct wsgi *w, struct exchange *x);
+
+/* ---- child.c ---- */
+
+/* Once, before anything is forked. 0 or -errno. */
+int child_init(void);
+
+/* In a process that the application forked: end it, by the exception that is set if there is one. Else nothing. Called
+ * wherever an application comes back. */
+void child_end(void);
+
+/* ---- environ.c, fields.c ---- */
+
+/* Make the template of an instance, and free it. */
+struct environ *environ_new(void);
+void environ_free(struct environ *e);
+
+/* A dict with the variables of a request. x->input is set if it has a body. */
+PyObject *environ_make(struct environ *e, struct exchange *x);
+
+/* Add the header fields of a request to its environ. */
+int fields_add(PyObject *environ, const struct sl_request *req);
+
+/* Forget the cached names. */
+void fields_clear(void);
+
+/* A str of latin-1 bytes. */
+static inline PyObject *latin1(const char *text, size_t size)
+{
+    return PyUnicode_DecodeLatin1(text, (Py_ssize_t)size, NULL);
+}
+
+/* Put the decimal digits of n before end; returns where they begin. 20 bytes are enough. */
+static inline char *decimal(char *end, uint64_t n)
+{
+    do
+        *--end = (char)('0' + n % 10);
+    while (n /= 10);
+    return end;
+}
+
+/* ---- start_response.c, head.c ---- */
+
+/* Make x->start_response and x->write. They forget x by start_response_end. */
+int start_response_new(struct exchange *x);
+void start_response_end(struct exchange *x);
+
+/* Check what an application gives to start_response: -1 with an exception that says what is wrong. */
+int head_check(PyObject *status, PyObject *headers);
+
+/* Hand status and headers to the server. length: size of the body, for the case that the application does not say so
+ * itself; -1 if it is not known. */
+int head_send(struct exchange *x, int64_t length);
+
+/* ---- response.c ---- */
+
+/* Hand body bytes to the server. length is for head_send, if the head was not sent before. */
+int response_write(struct exchange *x, PyObject *bytes, int64_t length);
+
+/* Hand what was written so far to the kernel. */
+int response_flush(struct exchange *x);
+
+/* Send what the application returned, to its end. */
+int response_send(struct exchange *x, PyObject *result);
+
+/* ---- file_wrapper.c ---- */
+
+extern PyTypeObject file_wrapper_type;
+
+struct region {
+    int fd;
+    off_t offset;
+    size_t size;
+};
+
+/* Find what is left of the file in a wrapper: 1, or 0 if it is no regular file and must be read, or -1. */
+int file_wrapper_region(PyObject *wrapper, struct region *region);
+
+/* ---- input.c, errors.c ---- */
+
+/* wsgi.input of a request with a body, and without one: this one serves all requests. New references. */
+PyObject *input_new(struct exchange *x);
+PyObject *input_empty(void);
+
+/* The request is over. */
+void input_end(PyObject *input);
+
+/* wsgi.errors: one for all requests. */
+PyObject *errors_new(void);
+
+/* Log what is left of an unfinished line. */
+void errors_end(struct exchange *x);
+
+/* ---- report.c ---- */
+
+/* Log the exception that is set, with its traceback, and clear it. req may be NULL. */
+void report_raised(const struct sl_request *req, const char *what);
+
+/* Set the exception for a negative errno of the server: the client is gone, or its message is malformed. */
+void report_connection(struct exchange *x, int error, const char *doing);
+
+/* Once, before anything may be reported. */
+int report_init(void);
+
+/* Make the types of a file ready for use. */
+int start_response_init(void);
+int file_wrapper_init(void);
+int input_init(void);
+int errors_init(void);
+
+#endif

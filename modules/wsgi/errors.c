@@ -1,0 +1,145 @@
+/*
+ * errors.c: wsgi.errors, a text file that goes to the log.
+ *
+ * One object serves all requests: which of them writes is known from the coroutine. Log lines are whole lines, so what
+ * comes before a line break is kept, with the request that wrote it, until the break comes, the file is flushed or the
+ * request ends. Threads of the application that serve no request share one such beginning of a line.
+ */
+#include "bridge.h"
+
+#include <string.h>
+
+#define LONGEST (64 << 10) /* a longer line is logged in parts */
+
+static struct line background;
+
+static void log_line(const struct exchange *x, const char *text, size_t size)
+{
+    sl_log(x ? x->req : NULL, SL_ERROR, "%.*s", (int)size, text);
+}
+
+static void finish(const struct exchange *x, struct line *line)
+{
+    if (line->size > 0)
+        log_line(x, line->text, line->size);
+    PyMem_Free(line->text);
+    *line = (struct line){0};
+}
+
+static int keep(struct line *line, const char *text, size_t size)
+{
+    if (line->size + size > line->room) {
+        size_t room = (line->size + size) * 2;
+        char *grown = PyMem_Realloc(line->text, room);
+
+        if (!grown) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        line->text = grown;
+        line->room = room;
+    }
+    memcpy(line->text + line->size, text, size);
+    line->size += size;
+    return 0;
+}
+
+/* Log the lines that are complete and keep the rest. */
+static int append(const struct exchange *x, struct line *line, const char *text, size_t size)
+{
+    while (size > 0) {
+        const char *newline = memchr(text, '\n', size);
+        size_t part = newline ? (size_t)(newline - text) : size;
+
+        if (part > LONGEST) {
+            part = LONGEST;
+            newline = NULL;
+        }
+        if (newline && line->size == 0) {
+            log_line(x, text, part);
+        } else {
+            if (keep(line, text, part) < 0)
+                return -1;
+            if (newline || line->size >= LONGEST)
+                finish(x, line);
+        }
+        part += newline != NULL;
+        text += part;
+        size -= part;
+    }
+    return 0;
+}
+
+static int write_text(PyObject *text)
+{
+    struct exchange *x = tstate_exchange();
+    PyObject *bytes;
+    int rc;
+
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "wsgi.errors takes str, not %s", Py_TYPE(text)->tp_name);
+        return -1;
+    }
+    bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    if (!bytes)
+        return -1;
+    rc = append(x, x ? &x->line : &background, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return rc;
+}
+
+void errors_end(struct exchange *x)
+{
+    finish(x, &x->line);
+}
+
+static PyObject *errors_write(PyObject *self, PyObject *text)
+{
+    return write_text(text) < 0 ? NULL : PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
+}
+
+static PyObject *errors_writelines(PyObject *self, PyObject *lines)
+{
+    PyObject *iterator = PyObject_GetIter(lines), *line;
+    int rc = 0;
+
+    while (iterator && rc == 0 && (line = PyIter_Next(iterator))) {
+        rc = write_text(line);
+        Py_DECREF(line);
+    }
+    Py_XDECREF(iterator);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *errors_flush(PyObject *self, PyObject *unused)
+{
+    struct exchange *x = tstate_exchange();
+
+    finish(x, x ? &x->line : &background);
+    return Py_NewRef(Py_None);
+}
+
+static PyMethodDef errors_methods[] = {
+    {"write", errors_write, METH_O, "write(text): to the log, line by line."},
+    {"writelines", errors_writelines, METH_O, "writelines(lines): each of them as write does."},
+    {"flush", errors_flush, METH_NOARGS, "flush(): log the unfinished line."},
+    {0},
+};
+
+static PyTypeObject errors_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "syncless.Errors",
+    .tp_doc = "wsgi.errors: the log of the server.",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_methods = errors_methods,
+};
+
+PyObject *errors_new(void)
+{
+    return (PyObject *)PyObject_New(PyObject, &errors_type);
+}
+
+int errors_init(void)
+{
+    return PyType_Ready(&errors_type);
+}

@@ -1,0 +1,95 @@
+/*
+ * exchange.c: the course of a request through an application.
+ *
+ * Whatever an application raises, SystemExit and KeyboardInterrupt included, ends its request only: the traceback goes
+ * to the log, the client gets a plain 500, or a cut connection if the response had begun. An application that fails
+ * because its client left is not at fault, and nothing is logged. close() of the result is called in any case.
+ */
+#include "bridge.h"
+
+#include <errno.h>
+
+/* Deal with the exception that is set. Returns what the server shall do. */
+static int conclude(struct exchange *x)
+{
+    if (!x->error || x->error == -EMSGSIZE || !PyErr_ExceptionMatches(PyExc_OSError)) {
+        report_raised(x->req, "the application failed");
+        return x->error == -EMSGSIZE ? 0 : 500;
+    }
+    PyErr_Clear();
+    return x->error == -EBADMSG ? 400 : x->error;
+}
+
+/* Call close() of the result, if it has one. Lists and tuples have none. */
+static void close_result(const struct exchange *x, PyObject *result)
+{
+    PyObject *close, *closed;
+
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+        return;
+    close = PyObject_GetAttrString(result, "close");
+    if (!close && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        return;
+    }
+    closed = close ? PyObject_CallNoArgs(close) : NULL;
+    if (!closed)
+        report_raised(x->req, "close() of the response failed");
+    Py_XDECREF(close);
+    Py_XDECREF(closed);
+}
+
+static PyObject *call(const struct wsgi *w, struct exchange *x)
+{
+    PyObject *environ = environ_make(w->environ, x), *result = NULL;
+
+    if (environ && start_response_new(x) == 0) {
+        PyObject *args[] = {NULL, environ, x->start_response};
+
+        result = PyObject_Vectorcall(w->callable, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        child_end();
+    }
+    Py_XDECREF(environ);
+    return result;
+}
+
+static int serve(const struct wsgi *w, struct exchange *x)
+{
+    PyObject *result = call(w, x);
+    int rc;
+
+    if (!result)
+        return conclude(x);
+    rc = response_send(x, result) < 0 ? conclude(x) : 0;
+    close_result(x, result);
+    Py_DECREF(result);
+    return rc;
+}
+
+static void end(struct exchange *x)
+{
+    if (x->input)
+        input_end(x->input);
+    Py_XDECREF(x->input);
+    start_response_end(x);
+    Py_XDECREF(x->status);
+    Py_XDECREF(x->headers);
+    errors_end(x);
+}
+
+int exchange_run(const struct wsgi *w, struct exchange *x)
+{
+    PyObject *context = PyContext_New();
+    int rc = 500;
+
+    if (context && PyContext_Enter(context) == 0) {
+        rc = serve(w, x);
+        if (PyContext_Exit(context) < 0)
+            report_raised(x->req, "the application left its contextvars.Context");
+    } else {
+        report_raised(x->req, "no context");
+    }
+    Py_XDECREF(context);
+    end(x);
+    return rc;
+}

@@ -1,0 +1,165 @@
+/*
+ * fields.c: header fields to HTTP_* variables.
+ *
+ * Clients send the same few names over and over, and often the same values. A table remembers, for the bytes of a name,
+ * the key object made of them and the last value seen with it, so that the usual field costs two comparisons and a dict
+ * insertion. A name has one place in the table and the newest one has it, so nobody can make the table grow.
+ *
+ * A name with an underscore would become the same variable as another one with a hyphen, and so could pass for a field
+ * that a proxy has set or removed. Such fields are dropped, as nginx and gunicorn do.
+ */
+#include "bridge.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define SLOTS      256
+#define KEPT_NAME  40  /* longer names are not remembered */
+#define KEPT_VALUE 512 /* the same for values */
+
+struct slot {
+    char name[KEPT_NAME];
+    unsigned size;   /* of the name; 0: free */
+    PyObject *key;   /* owned */
+    PyObject *value; /* owned, or NULL */
+};
+
+static struct slot slots[SLOTS];
+
+/* A place that depends on both ends of the name and on its size; names that share it push each other out. */
+static struct slot *slot_of(const char *name, size_t size)
+{
+    uint32_t head = 0, tail = 0;
+
+    memcpy(&head, name, size < sizeof head ? size : sizeof head);
+    memcpy(&tail, size < sizeof tail ? name : name + size - sizeof tail, size < sizeof tail ? size : sizeof tail);
+    return &slots[((head ^ (tail * 0x9e3779b1u) ^ (uint32_t)size) * 0x85ebca6bu) >> 24];
+}
+
+static bool is(const struct sl_field *f, const char *name)
+{
+    return f->name_size == strlen(name) && strncasecmp(f->name, name, f->name_size) == 0;
+}
+
+/* The name of the variable for a field. */
+static PyObject *key_new(const struct sl_field *f)
+{
+    PyObject *key;
+    Py_UCS1 *to;
+
+    if (is(f, "Content-Type"))
+        return PyUnicode_InternFromString("CONTENT_TYPE");
+    if (is(f, "Content-Length"))
+        return PyUnicode_InternFromString("CONTENT_LENGTH");
+    key = PyUnicode_New((Py_ssize_t)f->name_size + 5, 127);
+    if (!key)
+        return NULL;
+    to = PyUnicode_1BYTE_DATA(key);
+    memcpy(to, "HTTP_", 5);
+    for (size_t i = 0; i < f->name_size; i++) {
+        unsigned char c = (unsigned char)f->name[i];
+
+        to[5 + i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+    }
+    return key;
+}
+
+/* The slot of a name, after a look whether it is the one there; NULL with an exception. */
+static struct slot *slot_get(const struct sl_field *f)
+{
+    struct slot *slot = slot_of(f->name, f->name_size);
+    PyObject *key;
+
+    if (slot->size == f->name_size && memcmp(slot->name, f->name, f->name_size) == 0)
+        return slot;
+    key = key_new(f);
+    if (!key)
+        return NULL;
+    memcpy(slot->name, f->name, f->name_size);
+    slot->size = f->name_size;
+    Py_XSETREF(slot->key, key);
+    Py_CLEAR(slot->value);
+    return slot;
+}
+
+static PyObject *value_get(struct slot *slot, const struct sl_field *f)
+{
+    PyObject *old = slot->value, *value;
+
+    if (old && (size_t)PyUnicode_GET_LENGTH(old) == f->value_size &&
+        memcmp(PyUnicode_1BYTE_DATA(old), f->value, f->value_size) == 0)
+        return Py_NewRef(old);
+    value = latin1(f->value, f->value_size);
+    if (value && f->value_size <= KEPT_VALUE) {
+        Py_INCREF(value);
+        Py_XSETREF(slot->value, value);
+    }
+    return value;
+}
+
+/* The second and later fields of a name are appended to the first. */
+static int join(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
+{
+    const char *separator = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ";
+    PyObject *both = PyUnicode_FromFormat("%U%s%U", first, separator, value);
+    int rc = both ? PyDict_SetItem(environ, key, both) : -1;
+
+    Py_XDECREF(both);
+    return rc;
+}
+
+static int set(PyObject *environ, PyObject *key, PyObject *value)
+{
+    Py_ssize_t count = PyDict_Size(environ);
+    PyObject *there = PyDict_SetDefault(environ, key, value);
+
+    if (!there)
+        return -1;
+    return PyDict_Size(environ) > count ? 0 : join(environ, key, there, value);
+}
+
+static int add_long(PyObject *environ, const struct sl_field *f)
+{
+    PyObject *key = key_new(f), *value = key ? latin1(f->value, f->value_size) : NULL;
+    int rc = value ? set(environ, key, value) : -1;
+
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return rc;
+}
+
+static int add(PyObject *environ, const struct sl_field *f)
+{
+    struct slot *slot;
+    PyObject *value;
+    int rc;
+
+    if (memchr(f->name, '_', f->name_size))
+        return 0;
+    if (f->name_size > KEPT_NAME)
+        return add_long(environ, f);
+    slot = slot_get(f);
+    value = slot ? value_get(slot, f) : NULL;
+    if (!value)
+        return -1;
+    rc = set(environ, slot->key, value);
+    Py_DECREF(value);
+    return rc;
+}
+
+int fields_add(PyObject *environ, const struct sl_request *req)
+{
+    for (size_t i = 0; i < req->field_count; i++)
+        if (add(environ, &req->fields[i]) < 0)
+            return -1;
+    return 0;
+}
+
+void fields_clear(void)
+{
+    for (struct slot *slot = slots; slot < slots + SLOTS; slot++) {
+        Py_CLEAR(slot->key);
+        Py_CLEAR(slot->value);
+        slot->size = 0;
+    }
+}

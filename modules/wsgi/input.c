@@ -1,0 +1,318 @@
+/*
+ * input.c: wsgi.input, the body of the request as a binary file.
+ *
+ * read() goes from the server right into the bytes object that it returns; a buffer is taken only by readline and
+ * iteration. The size a client announces is never allocated before the bytes are there. The end of the body is the end
+ * of the file, chunked or not (wsgi.input_terminated). One object without a body serves all requests that have none.
+ *
+ * Applications may keep the object, or hand it to another thread; then it says so instead of reading what is not there.
+ */
+#include "bridge.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BUFFER     (8 << 10)
+#define FIRST_READ (64 << 10) /* what read() allocates at once, at most */
+
+struct input {
+    PyObject_HEAD struct exchange *x; /* NULL: never had a body, or the request is over */
+    bool over;
+    int64_t left;   /* bytes of body not taken from the server, -1 if not known */
+    char *buffer;   /* owned, or NULL */
+    size_t at, end; /* bytes in buffer that nobody has read */
+};
+
+static PyTypeObject input_type;
+
+static struct input *input_alloc(struct exchange *x, int64_t left)
+{
+    struct input *in = PyObject_New(struct input, &input_type);
+
+    if (!in)
+        return NULL;
+    in->x = x;
+    in->over = false;
+    in->left = left;
+    in->buffer = NULL;
+    in->at = in->end = 0;
+    return in;
+}
+
+PyObject *input_new(struct exchange *x)
+{
+    return (PyObject *)input_alloc(x, x->req->length);
+}
+
+PyObject *input_empty(void)
+{
+    return (PyObject *)input_alloc(NULL, 0);
+}
+
+void input_end(PyObject *input)
+{
+    struct input *in = (struct input *)input;
+
+    in->x = NULL;
+    in->over = true;
+}
+
+static void input_dealloc(PyObject *self)
+{
+    PyMem_Free(((struct input *)self)->buffer);
+    PyObject_Free(self);
+}
+
+static int check(const struct input *in)
+{
+    if (in->over) {
+        PyErr_SetString(PyExc_ValueError, "wsgi.input was used after the request had ended");
+        return -1;
+    }
+    if (in->x && in->x->coroutine != sl_self()) {
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input can be read only in the thread that called the application");
+        return -1;
+    }
+    return 0;
+}
+
+/* Bytes from the server: their number, 0 at the end, or -1. */
+static Py_ssize_t receive(struct input *in, char *to, size_t size)
+{
+    ssize_t n;
+
+    if (!in->x || in->left == 0)
+        return 0;
+    n = sl_body(in->x->req, to, size);
+    if (n < 0) {
+        report_connection(in->x, (int)n,
+                          n == -EBADMSG ? "the request body is malformed"
+                                        : "the request body cannot be read to its end");
+        return -1;
+    }
+    if (n == 0)
+        in->left = 0;
+    else if (in->left > 0)
+        in->left -= n;
+    return n;
+}
+
+static size_t take_buffered(struct input *in, char *to, size_t size)
+{
+    size_t n = in->end - in->at < size ? in->end - in->at : size;
+
+    if (n > 0)
+        memcpy(to, in->buffer + in->at, n);
+    in->at += n;
+    return n;
+}
+
+/* The next bytes, buffered ones first: at least one, unless it is the end. */
+static Py_ssize_t take(struct input *in, char *to, size_t size)
+{
+    size_t n = take_buffered(in, to, size);
+
+    return n > 0 || size == 0 ? (Py_ssize_t)n : receive(in, to, size);
+}
+
+/* The most that can still come. */
+static size_t available(const struct input *in, size_t wanted)
+{
+    size_t most = in->left < 0 ? SIZE_MAX : (size_t)in->left + (in->end - in->at);
+
+    return wanted < most ? wanted : most;
+}
+
+/* Exactly wanted bytes, or all there are if that is less. */
+static PyObject *read_bytes(struct input *in, size_t wanted)
+{
+    size_t room = available(in, wanted), size = 0;
+    PyObject *out;
+    Py_ssize_t n = 1;
+
+    wanted = room;
+    if (room > FIRST_READ)
+        room = FIRST_READ;
+    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room);
+    while (out && size < wanted && n > 0) {
+        if (size == room) {
+            room = wanted / 2 < room ? wanted : room * 2;
+            if (_PyBytes_Resize(&out, (Py_ssize_t)room) < 0)
+                break;
+        }
+        n = take(in, PyBytes_AS_STRING(out) + size, room - size);
+        size += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0)
+        Py_CLEAR(out);
+    if (out && size < room)
+        _PyBytes_Resize(&out, (Py_ssize_t)size);
+    return out;
+}
+
+/* Have something in the buffer: 1, or 0 at the end, or -1. */
+static int fill(struct input *in)
+{
+    Py_ssize_t n;
+
+    if (in->at < in->end)
+        return 1;
+    if (!in->buffer)
+        in->buffer = PyMem_Malloc(BUFFER);
+    if (!in->buffer) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    n = receive(in, in->buffer, BUFFER);
+    in->at = 0;
+    in->end = n > 0 ? (size_t)n : 0;
+    return n > 0 ? 1 : (int)n;
+}
+
+/* Take from the buffer what belongs to the line, at most size bytes. *ended says whether that is all of it. */
+static PyObject *take_line(struct input *in, size_t size, bool *ended)
+{
+    const char *from = in->buffer + in->at, *newline;
+    size_t n = in->end - in->at;
+
+    if (n > size)
+        n = size;
+    newline = memchr(from, '\n', n);
+    if (newline)
+        n = (size_t)(newline + 1 - from);
+    *ended = newline || n == size;
+    in->at += n;
+    return PyBytes_FromStringAndSize(from, (Py_ssize_t)n);
+}
+
+static PyObject *read_line(struct input *in, size_t size)
+{
+    PyObject *line = NULL;
+    bool ended = size == 0;
+
+    while (!ended) {
+        int more = fill(in);
+        PyObject *part = more > 0 ? take_line(in, size, &ended) : NULL;
+
+        if (!part && PyErr_Occurred()) {
+            Py_XDECREF(line);
+            return NULL;
+        }
+        if (!part)
+            break;
+        size -= (size_t)PyBytes_GET_SIZE(part);
+        if (!line)
+            line = part;
+        else
+            PyBytes_ConcatAndDel(&line, part);
+        if (!line)
+            return NULL;
+    }
+    return line ? line : PyBytes_FromStringAndSize(NULL, 0);
+}
+
+/* The optional size of read and readline: absent, None or negative means all. */
+static int parse_size(PyObject *const *args, Py_ssize_t count, const char *name, size_t *size)
+{
+    Py_ssize_t n;
+
+    *size = SIZE_MAX;
+    if (count > 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument, not %zd", name, count);
+        return -1;
+    }
+    if (count == 0 || args[0] == Py_None)
+        return 0;
+    n = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    if (n == -1 && PyErr_Occurred())
+        return -1;
+    if (n >= 0)
+        *size = (size_t)n;
+    return 0;
+}
+
+static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    size_t size;
+
+    if (check((struct input *)self) < 0 || parse_size(args, count, "read", &size) < 0)
+        return NULL;
+    return read_bytes((struct input *)self, size);
+}
+
+static PyObject *input_readline(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    size_t size;
+
+    if (check((struct input *)self) < 0 || parse_size(args, count, "readline", &size) < 0)
+        return NULL;
+    return read_line((struct input *)self, size);
+}
+
+static PyObject *input_next(PyObject *self)
+{
+    PyObject *line = check((struct input *)self) < 0 ? NULL : read_line((struct input *)self, SIZE_MAX);
+
+    if (line && PyBytes_GET_SIZE(line) == 0)
+        Py_CLEAR(line);
+    return line;
+}
+
+/* Lines until there are no more, or until they have about as many bytes as the hint says. */
+static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *lines, *line = NULL;
+    size_t hint, size = 0;
+
+    if (parse_size(args, count, "readlines", &hint) < 0)
+        return NULL;
+    if (hint == 0)
+        hint = SIZE_MAX;
+    lines = PyList_New(0);
+    while (lines && size < hint && (line = input_next(self))) {
+        size += (size_t)PyBytes_GET_SIZE(line);
+        if (PyList_Append(lines, line) < 0)
+            Py_CLEAR(lines);
+        Py_DECREF(line);
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(lines);
+    return lines;
+}
+
+static PyObject *input_readinto(PyObject *self, PyObject *target)
+{
+    Py_buffer view;
+    Py_ssize_t n;
+
+    if (check((struct input *)self) < 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
+        return NULL;
+    n = take((struct input *)self, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    return n < 0 ? NULL : PyLong_FromSsize_t(n);
+}
+
+static PyMethodDef input_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))input_read, METH_FASTCALL,
+     "read(size=-1): size bytes, fewer only at the end."},
+    {"readline", (PyCFunction)(void (*)(void))input_readline, METH_FASTCALL, "readline(size=-1): the next line."},
+    {"readlines", (PyCFunction)(void (*)(void))input_readlines, METH_FASTCALL, "readlines(hint=-1): a list of lines."},
+    {"readinto", input_readinto, METH_O, "readinto(buffer): what is there, as one read of a raw file."},
+    {0},
+};
+
+static PyTypeObject input_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "syncless.Input",
+    .tp_doc = "wsgi.input: the body of a request.",
+    .tp_basicsize = sizeof(struct input),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = input_dealloc,
+    .tp_methods = input_methods,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = input_next,
+};
+
+int input_init(void)
+{
+    return PyType_Ready(&input_type);
+}

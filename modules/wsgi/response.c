@@ -1,0 +1,160 @@
+/*
+ * response.c: what an application returns, to the client.
+ *
+ * Lists and tuples are complete, so their size is known before the first byte and nothing needs a flush. Files go by
+ * sendfile. Everything else is iterated as PEP 3333 wants it: an item is handed to the kernel before the next one is
+ * asked for, since that may take any time.
+ *
+ * The calls that may wait are made with the GIL held: they rarely wait, and if they do, the park hook of tstate.c
+ * releases it. Only sendfile, which may wait for the disk without parking, gives it up first.
+ */
+#include "bridge.h"
+
+#include <errno.h>
+
+static int sent(struct exchange *x, int rc, size_t size)
+{
+    if (rc == 0) {
+        x->sent += (int64_t)size;
+        return 0;
+    }
+    if (rc == -EMSGSIZE) {
+        PyErr_Format(PyExc_ValueError, "the response body is longer than the %lld bytes of its Content-Length",
+                     (long long)x->length);
+        x->error = rc;
+    } else {
+        report_connection(x, rc, "the response cannot be sent");
+    }
+    return -1;
+}
+
+int response_write(struct exchange *x, PyObject *bytes, int64_t length)
+{
+    size_t size;
+
+    if (!PyBytes_Check(bytes)) {
+        PyErr_Format(PyExc_TypeError, "the response body must consist of bytes, not %s", Py_TYPE(bytes)->tp_name);
+        return -1;
+    }
+    size = (size_t)PyBytes_GET_SIZE(bytes);
+    if (size == 0)
+        return 0;
+    if (!x->head_sent && head_send(x, length) < 0)
+        return -1;
+    if (x->bodiless)
+        return 0;
+    return sent(x, sl_write(x->req, PyBytes_AS_STRING(bytes), size), size);
+}
+
+int response_flush(struct exchange *x)
+{
+    return x->head_sent ? sent(x, sl_flush(x->req), 0) : 0;
+}
+
+/* Bytes in all items of a list or tuple; an item that is no bytes is found later. */
+static int64_t total(PyObject *sequence)
+{
+    int64_t size = 0;
+
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(sequence, i);
+
+        size += PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : 0;
+    }
+    return size;
+}
+
+static int send_sequence(struct exchange *x, PyObject *sequence)
+{
+    int64_t length = x->head_sent ? -1 : total(sequence);
+    int rc = 0;
+
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence) && rc == 0; i++) {
+        PyObject *item = Py_NewRef(PySequence_Fast_GET_ITEM(sequence, i));
+
+        rc = response_write(x, item, length);
+        Py_DECREF(item);
+    }
+    return rc;
+}
+
+/* Whether an iterable says that it has one item, so that the first one is the whole body. */
+static bool is_single(PyObject *result)
+{
+    Py_ssize_t count = PyObject_Size(result);
+
+    if (count < 0)
+        PyErr_Clear();
+    return count == 1;
+}
+
+static int send_item(struct exchange *x, PyObject *item, bool single)
+{
+    int64_t length = single && PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : -1;
+
+    return response_write(x, item, length) < 0 ? -1 : response_flush(x);
+}
+
+static int send_iterable(struct exchange *x, PyObject *result)
+{
+    PyObject *iterator = PyObject_GetIter(result), *item;
+    bool single = iterator && is_single(result);
+    int rc = iterator ? 0 : -1;
+
+    while (rc == 0 && !x->bodiless && (item = PyIter_Next(iterator))) {
+        child_end();
+        rc = send_item(x, item, single);
+        Py_DECREF(item);
+    }
+    child_end();
+    Py_XDECREF(iterator);
+    return PyErr_Occurred() ? -1 : rc;
+}
+
+static int send_region(struct exchange *x, const struct region *region)
+{
+    size_t size = region->size;
+    int rc;
+
+    if (!x->head_sent && head_send(x, (int64_t)size) < 0)
+        return -1;
+    if (x->length >= 0 && x->length - x->sent < (int64_t)size)
+        size = (size_t)(x->length - x->sent);
+    if (x->bodiless || size == 0)
+        return 0;
+    Py_BEGIN_ALLOW_THREADS;
+    rc = sl_sendfile(x->req, region->fd, region->offset, size);
+    Py_END_ALLOW_THREADS;
+    return sent(x, rc, size);
+}
+
+static int send_file(struct exchange *x, PyObject *wrapper)
+{
+    struct region region;
+    int plain = file_wrapper_region(wrapper, &region);
+
+    if (plain < 0)
+        return -1;
+    return plain ? send_region(x, &region) : send_iterable(x, wrapper);
+}
+
+static int send_any(struct exchange *x, PyObject *result)
+{
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+        return send_sequence(x, result);
+    if (Py_IS_TYPE(result, &file_wrapper_type))
+        return send_file(x, result);
+    if (PyBytes_Check(result) || PyUnicode_Check(result)) {
+        PyErr_Format(PyExc_TypeError, "the application returned %s, where an iterable of bytes is needed: [body]",
+                     Py_TYPE(result)->tp_name);
+        return -1;
+    }
+    return send_iterable(x, result);
+}
+
+int response_send(struct exchange *x, PyObject *result)
+{
+    if (send_any(x, result) < 0)
+        return -1;
+    return x->head_sent ? 0 : head_send(x, 0);
+}

@@ -1,0 +1,149 @@
+/*
+ * api.c: the sl_ functions of include/syncless.h, which modules call: each a thin door to the layer that does the work.
+ */
+#include "syncless.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/body.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "libc/libc.h"
+#include "log.h"
+#include "wait/wait.h"
+
+const char *sl_find(const struct sl_request *req, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < req->field_count; i++)
+        if (req->fields[i].name_size == size && !strncasecmp(req->fields[i].name, name, size))
+            return req->fields[i].value;
+    return NULL;
+}
+
+int sl_status(struct sl_request *req, int status, const char *reason)
+{
+    return response_status(request_of(req), status, reason);
+}
+
+int sl_header(struct sl_request *req, const char *name, const char *value)
+{
+    return response_header(request_of(req), name, strlen(name), value, strlen(value));
+}
+
+int sl_header_n(struct sl_request *req, const char *name, size_t name_size, const char *value, size_t value_size)
+{
+    return response_header(request_of(req), name, name_size, value, value_size);
+}
+
+void *sl_alloc(struct sl_request *req, size_t size)
+{
+    return arena_alloc(&request_of(req)->arena, size);
+}
+
+char *sl_printf(struct sl_request *req, const char *fmt, ...)
+{
+    va_list ap;
+    char *s;
+
+    va_start(ap, fmt);
+    s = arena_vprintf(&request_of(req)->arena, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg)
+{
+    arena_defer(&request_of(req)->arena, fn, arg);
+}
+
+void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...)
+{
+    struct arena scratch;
+    va_list ap;
+
+    if (!log_enabled((enum log_level)level))
+        return;
+    va_start(ap, fmt);
+    if (req) {
+        arena_init(&scratch);
+        log_write((enum log_level)level, "%s %s: %s", req->method, req->target, arena_vprintf(&scratch, fmt, ap));
+        arena_release(&scratch);
+    } else {
+        log_vwrite((enum log_level)level, fmt, ap);
+    }
+    va_end(ap);
+}
+
+ssize_t sl_body(struct sl_request *req, void *buf, size_t size)
+{
+    return body_read(request_of(req), buf, size);
+}
+
+int sl_write(struct sl_request *req, const void *buf, size_t size)
+{
+    return response_write(request_of(req), buf, size);
+}
+
+int sl_flush(struct sl_request *req)
+{
+    return response_flush(request_of(req));
+}
+
+int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size)
+{
+    return response_sendfile(request_of(req), fd, offset, size);
+}
+
+int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size)
+{
+    return response_reply(request_of(req), status, type, body, size);
+}
+
+int sl_spawn(void (*fn)(void *arg), void *arg)
+{
+    return coro_start(fn, arg) ? 0 : -ENOMEM;
+}
+
+int sl_offload(int (*fn)(void *arg), void *arg)
+{
+    return wait_offload(fn, arg);
+}
+
+/* ---- for language runtimes ---- */
+
+_Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same three functions");
+
+int sl_local_create(const struct sl_local *hooks)
+{
+    return coro_local_create(&(struct coro_local){hooks->park, hooks->resume, hooks->release});
+}
+
+void *sl_local_get(int key)
+{
+    struct coro *co = coro_self();
+
+    return co ? co->local[key] : NULL;
+}
+
+void sl_local_set(int key, void *value)
+{
+    struct coro *co = coro_self();
+
+    if (co)
+        co->local[key] = value;
+}
+
+void *sl_self(void)
+{
+    return coro_self();
+}
+
+int sl_runtime(const void *address)
+{
+    return libc_runtime(address);
+}

@@ -1,0 +1,295 @@
+/*
+ * coro.c: the scheduler: coroutines with pooled stacks, a run queue, and the one place where stacks are switched.
+ *
+ * A coroutine's record lies at the top of its own stack, so that starting one from the pool touches memory that is
+ * touched anyway. The pool is last in, first out: the stack used last is still in the cache. The run queue is first in,
+ * first out, and sched_run serves only what was ready when it began, so that the loop polls between two rounds and no
+ * coroutine starves another. Control passes between loop and coroutine only, never from one coroutine to another:
+ * leave() below is the single door out, resume() the single door in.
+ */
+#include "coro/coro.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "coro/sanitize.h"
+#include "coro/stack.h"
+#include "coro/switch.h"
+#include "log.h"
+
+#define KEEP_TOUCHED   (32 * 1024) /* bytes of a pooled stack that stay in memory */
+#define TRIM_AT_A_TIME 256         /* stacks looked at by one coro_trim, to bound its time */
+
+__thread struct coro *coro_current __attribute__((tls_model("local-exec")));
+
+static struct {
+    size_t stack_size;
+    struct list ready;   /* by link */
+    struct list running; /* by all */
+    struct list pool;    /* by link, last used first */
+    size_t pooled, low;  /* low: the least pooled since the last trim */
+    size_t count;
+    uint64_t last_id;
+    void *loop_sp;
+    void *loop_fake_stack;
+    const void *loop_low; /* the loop's own stack, for AddressSanitizer */
+    size_t loop_size;
+    struct coro_local locals[CORO_LOCALS];
+    int local_count;
+} sched = {
+    .ready = LIST_INIT(sched.ready),
+    .running = LIST_INIT(sched.running),
+    .pool = LIST_INIT(sched.pool),
+};
+
+void coro_init(size_t stack_size)
+{
+    size_t page = stack_page_size();
+
+    sched.stack_size = (stack_size + page - 1) / page * page;
+}
+
+/* ---- switching ---- */
+
+static void park_hooks(struct coro *co)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].park)
+            sched.locals[i].park(co->local[i]);
+}
+
+static void resume_hooks(struct coro *co)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].resume)
+            sched.locals[i].resume(co->local[i]);
+}
+
+/* From a coroutine to the loop, until it is resumed. */
+static void leave(struct coro *co)
+{
+    int saved = errno;
+
+    park_hooks(co);
+    sanitize_leave(&co->fake_stack, sched.loop_low, sched.loop_size);
+    switch_to(&co->sp, sched.loop_sp);
+    sanitize_arrive(co->fake_stack, &sched.loop_low, &sched.loop_size);
+    resume_hooks(co);
+    errno = saved;
+}
+
+/* From the loop to a coroutine, until that leaves or ends. */
+static void resume(struct coro *co)
+{
+    coro_current = co;
+    sanitize_leave(&sched.loop_fake_stack, co->stack, co->stack_size);
+    switch_to(&sched.loop_sp, co->sp);
+    sanitize_arrive(sched.loop_fake_stack, NULL, NULL);
+    coro_current = NULL;
+}
+
+static void rest(struct coro *co)
+{
+    sched.count--;
+    list_remove(&co->all);
+    co->used = true;
+    co->what = NULL;
+    co->is_main = false;
+    sched.pooled++;
+    co->link.prev = &sched.pool; /* at the head */
+    co->link.next = sched.pool.next;
+    sched.pool.next->prev = &co->link;
+    sched.pool.next = &co->link;
+}
+
+/* The first function on every stack: serves one start after the other, resting in the pool between them. */
+static void live(void)
+{
+    struct coro *co = coro_current;
+
+    sanitize_arrive(NULL, &sched.loop_low, &sched.loop_size);
+    for (;;) {
+        co->fn(co->arg);
+        rest(co);
+        leave(co); /* until the next start */
+    }
+}
+
+/* ---- making and pooling ---- */
+
+static void complain_no_stack(void)
+{
+    static time_t last;
+    time_t now = time(NULL);
+
+    if (now == last)
+        return;
+    last = now;
+    log_error("no memory for another coroutine stack, %zu are running: each is two mappings, raise vm.max_map_count "
+              "(sysctl) above %zu, or lower max-concurrency or stack-size",
+              sched.count, 2 * (sched.count + sched.pooled));
+}
+
+static struct coro *make(void)
+{
+    struct stack stack;
+    struct coro *co;
+
+    if (stack_reserve(&stack, sched.stack_size) < 0)
+        return NULL;
+    co = (struct coro *)(stack.low + stack.size) - 1;
+    co = (struct coro *)((uintptr_t)co & ~(uintptr_t)63);
+    co->stack = stack.low;
+    co->stack_size = stack.size;
+    co->valgrind_id = sanitize_stack_add(stack.low, stack.low + stack.size);
+    co->sp = switch_make(stack.low, co, live);
+    list_init(&co->link);
+    list_init(&co->all);
+    return co;
+}
+
+static void destroy(struct coro *co)
+{
+    struct stack stack = {co->stack, co->stack_size};
+
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].release)
+            sched.locals[i].release(co->local[i]);
+    sanitize_stack_remove(co->valgrind_id);
+    sanitize_clear(stack.low, stack.size);
+    stack_release(&stack);
+}
+
+static struct coro *take_from_pool(void)
+{
+    struct list *node = list_pop(&sched.pool);
+
+    if (!node)
+        return make();
+    if (--sched.pooled < sched.low)
+        sched.low = sched.pooled;
+    return list_entry(node, struct coro, link);
+}
+
+struct coro *coro_start(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = take_from_pool();
+
+    if (!co) {
+        complain_no_stack();
+        errno = ENOMEM;
+        return NULL;
+    }
+    co->fn = fn;
+    co->arg = arg;
+    co->id = ++sched.last_id;
+    co->parked = false;
+    co->cxx = (struct cxx_state){0};
+    sched.count++;
+    list_push(&sched.running, &co->all);
+    list_push(&sched.ready, &co->link);
+    return co;
+}
+
+void coro_exit(void)
+{
+    struct list *node;
+
+    assert(sched.count == 0);
+    while ((node = list_pop(&sched.pool)))
+        destroy(list_entry(node, struct coro, link));
+    sched.pooled = sched.low = 0;
+}
+
+void coro_trim(void)
+{
+    struct list *node = sched.pool.prev; /* from the one unused longest */
+    size_t spare = sched.low, looked = 0;
+
+    while (node != &sched.pool && looked++ < TRIM_AT_A_TIME) {
+        struct coro *co = list_entry(node, struct coro, link);
+
+        node = node->prev;
+        if (spare > 0) {
+            spare--;
+            sched.pooled--;
+            list_remove(&co->link);
+            destroy(co);
+        } else if (co->used) {
+            co->used = false;
+            stack_trim(&(struct stack){co->stack, co->stack_size}, KEEP_TOUCHED);
+        }
+    }
+    sched.low = sched.pooled;
+}
+
+/* ---- parking and waking ---- */
+
+int coro_park(void)
+{
+    struct coro *co = coro_current;
+
+    co->parked = true;
+    leave(co);
+    return co->result;
+}
+
+bool coro_wake(struct coro *co, int result)
+{
+    if (!co->parked)
+        return false;
+    co->parked = false;
+    co->result = result;
+    list_push(&sched.ready, &co->link);
+    return true;
+}
+
+void coro_yield(void)
+{
+    struct coro *co = coro_current;
+
+    list_push(&sched.ready, &co->link);
+    leave(co);
+}
+
+bool sched_ready(void)
+{
+    return !list_empty(&sched.ready);
+}
+
+bool sched_run(void)
+{
+    struct list round = LIST_INIT(round), *node;
+
+    list_splice(&round, &sched.ready);
+    while ((node = list_pop(&round)))
+        resume(list_entry(node, struct coro, link));
+    return sched_ready();
+}
+
+/* ---- facts ---- */
+
+size_t coro_count(void)
+{
+    return sched.count;
+}
+
+struct list *coro_all(void)
+{
+    return &sched.running;
+}
+
+int coro_local_create(const struct coro_local *hooks)
+{
+    if (sched.local_count == CORO_LOCALS)
+        return -ENOSPC;
+    sched.locals[sched.local_count] = *hooks;
+    return sched.local_count++;
+}
+
+void coro_forget(void)
+{
+    coro_current = NULL;
+}

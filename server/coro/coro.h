@@ -1,0 +1,96 @@
+/*
+ * coro.h: stackful coroutines on one OS thread.
+ *
+ * The loop runs on the OS thread's own stack and is the only one that resumes coroutines (sched_run, in the order in
+ * which they were made ready). A coroutine goes back to the loop by coro_park; somebody must then call coro_wake. What
+ * is waited for, and by whom the wake-up comes, is the subject of wait/.
+ */
+#ifndef CORO_H
+#define CORO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coro/cxx.h"
+#include "list.h"
+
+#define CORO_LOCALS 5 /* one is the connection's, four are for modules */
+
+struct coro {
+    struct list link;          /* in the run queue, or in the pool */
+    void *sp;                  /* saved stack pointer while it does not run */
+    int result;                /* what coro_park returns */
+    bool parked;               /* between coro_park and the coro_wake that ends it */
+    bool cancellable;          /* parked in a wait that coro_cancel may end */
+    bool is_main;              /* keeps the OS thread's identity (syncless-python's main coroutine) */
+    bool used;                 /* has run since coro_trim last looked at its stack */
+    uint64_t id;               /* unique in the process, new at each coro_start */
+    void *local[CORO_LOCALS];  /* values of modules, kept in the pool */
+    void (*fn)(void *arg);
+    void *arg;
+    const char *what;          /* what it works on, for messages; borrowed, may be NULL */
+    struct list all;           /* in the list of running coroutines */
+    char *stack;               /* lowest usable byte; the guard page is below it */
+    size_t stack_size;
+    struct cxx_state cxx;      /* C++ exceptions in flight */
+    void *fake_stack;          /* AddressSanitizer's */
+    unsigned valgrind_id;
+};
+
+/* The coroutine that runs on this OS thread; NULL on the loop's stack and on every other thread. */
+extern __thread struct coro *coro_current __attribute__((tls_model("local-exec")));
+
+static inline struct coro *coro_self(void)
+{
+    return coro_current;
+}
+
+/* Make the calling OS thread the one that runs coroutines. stack_size in bytes is rounded up to pages. */
+void coro_init(size_t stack_size);
+
+/* Free the pool. No coroutine may be running. */
+void coro_exit(void);
+
+/* Queue a coroutine that will run fn(arg); it rests in the pool when fn returns. Returns NULL with errno ENOMEM if
+ * there can be no further stack (the log says why, at most once a second). The pointer is valid until fn returns. */
+struct coro *coro_start(void (*fn)(void *arg), void *arg);
+
+/* Give up the OS thread until coro_wake; returns the result given there. Only on a coroutine. errno is kept. */
+int coro_park(void);
+
+/* Make a parked coroutine ready, with the result its coro_park shall return. Nothing happens, and false is returned, if
+ * it is not parked (any more): the first wake-up wins. Only on the loop's OS thread. */
+bool coro_wake(struct coro *co, int result);
+
+/* Go to the end of the run queue: everything ready, and one poll of the loop, comes first. */
+void coro_yield(void);
+
+/* How many coroutines there are that have begun or are queued, and not returned. */
+size_t coro_count(void);
+
+/* Every such coroutine, linked by coro.all. */
+struct list *coro_all(void);
+
+/* Run what was ready at the time of the call. Returns whether more became ready meanwhile. For the loop only. */
+bool sched_run(void);
+
+/* Whether anything is ready. */
+bool sched_ready(void);
+
+/* Give memory back that the pool does not need: deep pages of stacks, and stacks beyond those lately used. Called by the
+ * loop about once a second. */
+void coro_trim(void);
+
+/* Hooks of coroutine-local values, see sl_local in syncless.h. */
+struct coro_local {
+    void (*park)(void *value);
+    void (*resume)(void *value);
+    void (*release)(void *value);
+};
+int coro_local_create(const struct coro_local *hooks);
+
+/* In a forked child: no coroutine can run there, coro_current becomes NULL. */
+void coro_forget(void);
+
+#endif

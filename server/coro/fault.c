@@ -1,0 +1,86 @@
+/*
+ * fault.c: a last word about a crash.
+ *
+ * The handler runs on a signal stack, since the fault may be that there is no stack left: an address in the guard of the
+ * running coroutine. It calls only what is safe in a signal handler, and then lets the signal kill the process,
+ * so that a core is dumped and the master sees the cause.
+ */
+#include "coro/fault.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "coro/coro.h"
+#include "coro/stack.h"
+
+#define SIGNAL_STACK (64 * 1024)
+
+static void *signal_stack;
+
+static void say(const char *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+
+    (void)ignored;
+}
+
+static void say_number(uint64_t n)
+{
+    char digits[24], *at = digits + sizeof(digits) - 1;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    say(at);
+}
+
+static bool in_guard(const struct coro *co, const char *address)
+{
+    return address < co->stack && address >= co->stack - stack_guard_size();
+}
+
+static void on_fault(int signum, siginfo_t *info, void *context)
+{
+    const struct coro *co = coro_current;
+
+    coro_forget();
+    say("[error] ");
+    say_number((uint64_t)getpid());
+    if (co && in_guard(co, info->si_addr)) {
+        say(": stack overflow: a request needs more than stack-size = ");
+        say_number(co->stack_size);
+        say(" bytes");
+    } else {
+        say(signum == SIGBUS ? ": bus error" : ": segmentation fault");
+    }
+    if (co && co->what) {
+        say(" in ");
+        say(co->what);
+    }
+    say("\n");
+    signal(signum, SIG_DFL);
+    raise(signum);
+}
+
+void fault_init(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    signal_stack = xmalloc(SIGNAL_STACK);
+    sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+}
+
+void fault_exit(void)
+{
+    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    free(signal_stack);
+    signal_stack = NULL;
+}

@@ -1,0 +1,58 @@
+/*
+ * stack.c: the memory coroutines run on.
+ *
+ * A stack is reserved generously and touched lazily: MAP_NORESERVE keeps it out of the commit charge and only pages that
+ * were written count. Huge pages are refused, else the first touch of each stack would cost 2 MiB. Guard and stack are two
+ * mappings to the kernel, so that vm.max_map_count (65530 by default) bounds the number of stacks. The guard is several
+ * pages wide, which costs nothing but addresses: a function with a large frame may step over a single one, into the stack
+ * that lies below.
+ */
+#include "coro/stack.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define GUARD_PAGES 16
+
+size_t stack_page_size(void)
+{
+    static size_t size;
+
+    if (!size)
+        size = (size_t)sysconf(_SC_PAGESIZE);
+    return size;
+}
+
+size_t stack_guard_size(void)
+{
+    return GUARD_PAGES * stack_page_size();
+}
+
+int stack_reserve(struct stack *s, size_t size)
+{
+    size_t guard = stack_guard_size();
+    char *low = mmap(NULL, size + guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+    if (low == MAP_FAILED)
+        return -ENOMEM;
+    if (mprotect(low + guard, size, PROT_READ | PROT_WRITE) < 0) {
+        munmap(low, size + guard);
+        return -ENOMEM;
+    }
+    madvise(low + guard, size, MADV_NOHUGEPAGE); /* fails where the kernel has no huge pages, which is as good */
+    s->low = low + guard;
+    s->size = size;
+    return 0;
+}
+
+void stack_release(struct stack *s)
+{
+    munmap(s->low - stack_guard_size(), s->size + stack_guard_size());
+}
+
+void stack_trim(const struct stack *s, size_t keep)
+{
+    if (s->size > keep)
+        madvise(s->low, s->size - keep, MADV_DONTNEED);
+}

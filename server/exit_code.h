@@ -1,0 +1,14 @@
+/* exit_code.h: what the process's exit code says, docs/configuration.md. */
+#ifndef EXIT_CODE_H
+#define EXIT_CODE_H
+
+enum {
+    EXIT_STOPPED = 0,  /* as asked */
+    EXIT_RUNTIME = 1,  /* bind, fork and the like failed */
+    EXIT_USAGE = 2,    /* the command line is wrong */
+    EXIT_BOOT = 3,     /* the workers cannot start */
+    EXIT_APP = 4,      /* the application cannot be loaded */
+    EXIT_BADCONF = 78, /* the configuration is wrong; EX_CONFIG of sysexits.h */
+};
+
+#endif

@@ -1,0 +1,29 @@
+/* connection.h: connections, and the coroutines that serve them. */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+#include <stddef.h>
+
+#include "http/listener.h"
+#include "http/request.h"
+
+struct http_config {
+    /* Serve one request, on its coroutine: 0, a status 300..599, or -errno, as sl_module.handle. */
+    int (*handle)(struct request *req);
+    size_t max_concurrency; /* connections served at once; further ones wait their turn */
+};
+
+/* Before the first connection. config is copied. */
+void http_init(const struct http_config *config);
+
+/* Take over an accepted, non-blocking socket. peer: of peer_size bytes. */
+void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer);
+
+/* No connection shall serve another request: close the idle ones now, the others after their response. The loop is no longer held
+ * by listeners, so wait_run returns when the last is gone. */
+void http_drain(void);
+
+/* Connections open now. */
+size_t http_connections(void);
+
+#endif

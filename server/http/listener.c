@@ -1,0 +1,119 @@
+/*
+ * listener.c: listening sockets.
+ *
+ * All workers watch the same sockets, exclusively (EPOLLEXCLUSIVE), so that a new connection wakes one of them. A worker
+ * takes a few at a time and leaves the rest to the others. When the process is out of descriptors, accepting pauses for a
+ * moment instead of spinning on a socket that stays readable.
+ */
+#include "http/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "http/connection.h"
+#include "log.h"
+
+#define ACCEPT_AT_ONCE 16
+#define PAUSE          INT64_C(100000000) /* nanoseconds */
+
+void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+
+    *port = 0;
+    *text = '\0';
+    switch (address->sa_family) {
+    case AF_INET:
+        inet_ntop(AF_INET, &v4->sin_addr, text, (socklen_t)size);
+        *port = ntohs(v4->sin_port);
+        break;
+    case AF_INET6:
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, (socklen_t)size);
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, text, (socklen_t)size);
+        *port = ntohs(v6->sin6_port);
+        break;
+    case AF_UNIX:
+        snprintf(text, size, "%s", ((const struct sockaddr_un *)address)->sun_path);
+        break;
+    }
+}
+
+static void open_source(struct listener *listener)
+{
+    int err = wait_source_open_shared(&listener->source);
+
+    if (err)
+        log_die("cannot watch the socket %s:%u: %s", listener->address, listener->port, strerror(-err));
+}
+
+static void pause_accepting(void *arg)
+{
+    struct listener *listener = arg;
+
+    wait_sleep(wait_deadline(PAUSE));
+    if (listener->source.fd >= 0)
+        open_source(listener);
+}
+
+static void on_accept_error(struct listener *listener, int err)
+{
+    static int64_t last;
+
+    if (err == EAGAIN || err == EINTR || err == ECONNABORTED)
+        return;
+    if (wait_now() - last > INT64_C(1000000000)) {
+        last = wait_now();
+        log_error("cannot accept connections on %s:%u: %s%s", listener->address, listener->port, strerror(err),
+                  err == EMFILE ? ": raise the limit of open files (ulimit -n, LimitNOFILE=)" : "");
+    }
+    wait_source_close(&listener->source);
+    coro_start(pause_accepting, listener);
+}
+
+static void on_ready(struct wait_source *source, short events)
+{
+    struct listener *listener = list_entry(source, struct listener, source);
+
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t size = sizeof(peer);
+        int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            on_accept_error(listener, errno);
+            return;
+        }
+        conn_open(listener, fd, (struct sockaddr *)&peer);
+    }
+}
+
+struct listener *listener_open(int fd)
+{
+    struct listener *listener = xcalloc(1, sizeof(*listener));
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        log_die("cannot tell the address of listening socket %d: %m", fd);
+    address_text((struct sockaddr *)&address, listener->address, sizeof(listener->address), &listener->port);
+    listener->source = (struct wait_source){.ready = on_ready, .fd = fd};
+    open_source(listener);
+    wait_hold(+1);
+    return listener;
+}
+
+void listener_close(struct listener *listener)
+{
+    wait_source_close(&listener->source);
+    listener->source.fd = -1;
+    wait_hold(-1);
+}

@@ -1,0 +1,30 @@
+/* listener.h: listening sockets. */
+#ifndef HTTP_LISTENER_H
+#define HTTP_LISTENER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "list.h"
+#include "wait/wait.h"
+
+struct listener {
+    struct wait_source source;
+    struct list link;
+    char address[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1]; /* text: IP address or socket path */
+    uint16_t port;                                                    /* 0 for a Unix socket */
+};
+
+/* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop. */
+struct listener *listener_open(int fd);
+
+/* Stop accepting, and free the listener when the last connection of its is gone: they point at it. */
+void listener_close(struct listener *listener);
+
+/* The text of an address and its port: "192.0.2.1", "2001:db8::1", or the path of a Unix socket. size >= 110. */
+void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * output.c: bytes to send, gathered.
+ *
+ * Small pieces are copied into one block, so that head and body, and the answers to pipelined requests, leave in one
+ * send; a large piece goes out by reference behind them, in one writev. What is gathered is sent when the block is full,
+ * when somebody flushes, when the connection has no further request to serve, and at the latest when the coroutine parks: an
+ * answer never waits for a request behind it that sleeps.
+ */
+#include "http/output.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include "arena.h"
+
+#define COPY_UP_TO   4096       /* larger pieces are sent from where they are */
+#define FILE_AT_ONCE (512 * 1024) /* bytes of a file between two looks at the other coroutines */
+#define PIECES       4
+
+void output_init(struct output *out, struct wait_source *source)
+{
+    *out = (struct output){.source = source};
+}
+
+static void drop(struct output *out)
+{
+    if (out->block)
+        arena_block_put(out->block);
+    out->block = NULL;
+    out->start = out->end = 0;
+}
+
+void output_release(struct output *out)
+{
+    drop(out);
+}
+
+static int wait_writable(struct output *out)
+{
+    int events = wait_fd(out->source->fd, POLLOUT, WAIT_FOREVER);
+
+    return events < 0 ? events : 0;
+}
+
+/* Take n bytes off the front of a list of pieces. */
+static void advance(struct iovec **pieces, int *count, size_t n)
+{
+    while (*count > 0 && n >= (*pieces)->iov_len) {
+        n -= (*pieces)->iov_len;
+        (*pieces)++;
+        (*count)--;
+    }
+    if (*count > 0) {
+        (*pieces)->iov_base = (char *)(*pieces)->iov_base + n;
+        (*pieces)->iov_len -= n;
+    }
+}
+
+/* Send a list of pieces to the last byte. The list is used up. */
+static int send_all(struct output *out, struct iovec *pieces, int count)
+{
+    out->sending = true;
+    while (count > 0 && !out->error) {
+        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+        ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                               : sendmsg(out->source->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n >= 0)
+            advance(&pieces, &count, (size_t)n);
+        else if (errno == EAGAIN)
+            out->error = wait_writable(out);
+        else if (errno != EINTR)
+            out->error = -errno;
+    }
+    out->sending = false;
+    return out->error;
+}
+
+int output_flush(struct output *out)
+{
+    struct iovec piece = {out->block + out->start, out->end - out->start};
+    int err = out->error;
+
+    if (!err && piece.iov_len)
+        err = send_all(out, &piece, 1);
+    drop(out);
+    return err;
+}
+
+void output_try_flush(struct output *out)
+{
+    ssize_t n;
+
+    if (out->sending || out->error || out->start == out->end)
+        return;
+    n = send(out->source->fd, out->block + out->start, out->end - out->start, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0)
+        return; /* the next flush sees the same error */
+    out->start += (size_t)n;
+    if (out->start == out->end)
+        drop(out);
+}
+
+/* What was gathered, and the pieces behind it, in one go. */
+static int send_behind(struct output *out, const struct iovec *pieces, int count)
+{
+    struct iovec all[PIECES + 1] = {{out->block + out->start, out->end - out->start}};
+    int skip = out->start == out->end, err;
+
+    memcpy(all + 1, pieces, (size_t)count * sizeof(*pieces));
+    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip);
+    drop(out);
+    return err;
+}
+
+static void append(struct output *out, const void *buf, size_t size)
+{
+    if (!out->block)
+        out->block = arena_block_get();
+    memcpy(out->block + out->end, buf, size);
+    out->end += size;
+}
+
+int output_writev(struct output *out, const struct iovec *pieces, int count)
+{
+    size_t size = 0;
+
+    for (int i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    if (out->error)
+        return out->error;
+    if (size > COPY_UP_TO || size > ARENA_BLOCK - out->end)
+        return send_behind(out, pieces, count);
+    for (int i = 0; i < count; i++)
+        append(out, pieces[i].iov_base, pieces[i].iov_len);
+    return 0;
+}
+
+int output_write(struct output *out, const void *buf, size_t size)
+{
+    return output_writev(out, &(struct iovec){(void *)buf, size}, 1);
+}
+
+char *output_reserve(struct output *out, size_t size)
+{
+    if (size > ARENA_BLOCK - out->end && output_flush(out) < 0)
+        return NULL;
+    if (!out->block)
+        out->block = arena_block_get();
+    return out->block + out->end;
+}
+
+void output_commit(struct output *out, size_t used)
+{
+    out->end += used;
+}
+
+/* One piece of a file. Returns the bytes sent, or -errno. */
+static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size)
+{
+    ssize_t n;
+
+    for (;;) {
+        n = sendfile(out->source->fd, fd, offset, size < FILE_AT_ONCE ? size : FILE_AT_ONCE);
+        if (n > 0)
+            return n;
+        if (n == 0)
+            return -EIO; /* the file has become shorter */
+        if (errno == EAGAIN)
+            out->error = wait_writable(out);
+        else if (errno != EINTR)
+            return -errno;
+        if (out->error)
+            return out->error;
+    }
+}
+
+int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
+{
+    int err = output_flush(out);
+
+    while (!err && size > 0) {
+        ssize_t n = send_piece(out, fd, &offset, size);
+
+        if (n < 0) {
+            err = (int)n;
+            break;
+        }
+        size -= (size_t)n;
+        if (size > 0)
+            coro_yield();
+    }
+    return err;
+}

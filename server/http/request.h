@@ -1,0 +1,54 @@
+/* request.h: one request and its response, from the head's first byte until both are over. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <llhttp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "syncless.h"
+
+struct conn;
+struct input;
+struct output;
+
+enum body_kind { BODY_NONE, BODY_SIZED, BODY_CHUNKED };
+
+struct request {
+    struct sl_request facts; /* first: what modules see */
+    struct conn *conn;
+    struct input *in;
+    struct output *out;
+    struct arena arena;
+
+    /* body.c: the request's body */
+    enum body_kind body_kind;
+    int64_t body_left;   /* sized: bytes not read yet */
+    bool body_done;      /* its last byte, and the trailers, have been read */
+    bool body_failed;    /* malformed or cut: nothing after it can be understood */
+    bool expects_100;    /* the client waits for 100 Continue */
+    bool keep_alive;     /* the connection may serve another request after this one */
+    const char *span;    /* chunked: bytes decoded in the input buffer, not taken yet */
+    size_t span_size;
+    size_t framing;      /* chunked: bytes of framing and trailers since the last byte of body */
+    llhttp_t parser;
+
+    /* response.c: the response */
+    int status;
+    const char *reason;  /* NULL: the standard phrase */
+    char *fields;        /* header lines, in the arena */
+    size_t fields_size, fields_room;
+    int64_t length;      /* Content-Length of the response; -1: not known */
+    int64_t sent;        /* bytes of body handed over */
+    bool head_sent;
+    bool chunked;
+    bool has_date, has_server;
+};
+
+static inline struct request *request_of(const struct sl_request *facts)
+{
+    return (struct request *)facts;
+}
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * target.c: the request-target, RFC 9112 section 3.2: origin form, absolute form and asterisk form.
+ *
+ * The path is percent-decoded once, here, so that routing and every module see the same one; dot segments stay as they
+ * are, since only a module knows whether its paths name files. %00 is refused: no path that is used may be cut by a NUL.
+ */
+#include "http/target.h"
+
+#include <string.h>
+#include <strings.h>
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Decode from[0..size) into to, which has room for size + 1 bytes. Returns whether it was well-formed. */
+static bool percent_decode(char *to, const char *from, size_t size)
+{
+    const char *end = from + size;
+
+    while (from < end) {
+        if (*from != '%') {
+            *to++ = *from++;
+            continue;
+        }
+        if (end - from < 3 || hex(from[1]) < 0 || hex(from[2]) < 0)
+            return false;
+        *to = (char)(hex(from[1]) << 4 | hex(from[2]));
+        if (!*to++)
+            return false;
+        from += 3;
+    }
+    *to = '\0';
+    return true;
+}
+
+/* http://host:port/path?query: set the host and return the rest, or NULL. */
+static const char *split_authority(struct request *req, const char *target)
+{
+    const char *host = strstr(target, "://"), *end;
+
+    if (!host || (strncasecmp(target, "http://", 7) && strncasecmp(target, "https://", 8)))
+        return NULL;
+    host += 3;
+    end = host + strcspn(host, "/?");
+    if (end == host || memchr(host, '@', (size_t)(end - host)))
+        return NULL;
+    req->facts.host = arena_strndup(&req->arena, host, (size_t)(end - host));
+    return end;
+}
+
+int target_parse(struct request *req, const char **why)
+{
+    const char *target = req->facts.target, *query;
+    size_t size;
+    char *path;
+
+    if (*target != '/') {
+        if (!strcmp(target, "*") && !strcmp(req->facts.method, "OPTIONS")) {
+            req->facts.path = "*";
+            return 0;
+        }
+        target = split_authority(req, target);
+        *why = "the request-target has none of the forms of RFC 9112 section 3.2";
+        if (!target)
+            return 400;
+    }
+    query = strchr(target, '?');
+    size = query ? (size_t)(query - target) : strlen(target);
+    req->facts.query = query ? query + 1 : "";
+    if (size == 0) { /* an absolute form without a path */
+        req->facts.path = "/";
+        return 0;
+    }
+    path = arena_alloc(&req->arena, size + 1);
+    req->facts.path = path;
+    *why = "the path has a bad percent-encoding";
+    return percent_decode(path, target, size) ? 0 : 400;
+}

@@ -1,0 +1,11 @@
+/* target.h: the request-target, RFC 9112 section 3.2. */
+#ifndef HTTP_TARGET_H
+#define HTTP_TARGET_H
+
+#include "http/request.h"
+
+/* Split facts.target into host (absolute form only), path, decoded, and query. Returns 0 or the status to refuse the
+ * request with; *why then says what is wrong. */
+int target_parse(struct request *req, const char **why);
+
+#endif

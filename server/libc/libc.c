@@ -1,0 +1,34 @@
+/*
+ * libc.c: what joins the interposed calls to the process they are in.
+ *
+ * A child made by fork has a copy of the coroutine that forked and of nothing that could resume it: there all calls are
+ * libc's again, from the first one on. libuv is told apart from other libraries because the parking of coroutines
+ * stands on it: a lock of its own that parked would come back to it in the middle of what it is doing.
+ */
+#include "libc/libc.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "libc/dns.h"
+#include "libc/identity.h"
+#include "libc/object.h"
+#include "libc/park.h"
+
+void libc_init(enum libc_resolver resolver)
+{
+    static bool registered;
+
+    if (!registered)
+        pthread_atfork(NULL, NULL, wait_forget);
+    registered = true;
+    park_init();
+    identity_init();
+    resolver_init(resolver);
+    object_enter(dlsym(RTLD_DEFAULT, "uv_loop_init"), OBJECT_SERVER);
+}
+
+int libc_runtime(const void *address)
+{
+    return object_enter(address, OBJECT_RUNTIME);
+}

@@ -1,0 +1,65 @@
+/* list.h: intrusive doubly linked circular lists. A node that is in no list points at itself. */
+#ifndef LIST_H
+#define LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list {
+    struct list *next, *prev;
+};
+
+#define LIST_INIT(name)              {&(name), &(name)}
+#define list_entry(node, type, field) ((type *)((char *)(node)-offsetof(type, field)))
+
+static inline void list_init(struct list *l)
+{
+    l->next = l->prev = l;
+}
+
+static inline bool list_empty(const struct list *l)
+{
+    return l->next == l;
+}
+
+/* Add node as the last of the list. */
+static inline void list_push(struct list *l, struct list *node)
+{
+    node->prev = l->prev;
+    node->next = l;
+    l->prev->next = node;
+    l->prev = node;
+}
+
+/* Take node out of whatever list it is in; harmless when it is in none. */
+static inline void list_remove(struct list *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    list_init(node);
+}
+
+/* Take the first node off, or NULL. */
+static inline struct list *list_pop(struct list *l)
+{
+    struct list *node = l->next;
+
+    if (node == l)
+        return NULL;
+    list_remove(node);
+    return node;
+}
+
+/* Move all nodes of from to the end of l. */
+static inline void list_splice(struct list *l, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = l->prev;
+    l->prev->next = from->next;
+    from->prev->next = l;
+    l->prev = from->prev;
+    list_init(from);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* log.h: leveled lines on stderr: `2026-01-31T12:00:00.123Z [warn] 4711#2 text`. */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Lines above this level are dropped. worker is the number shown after the pid, 0 for the master. */
+void log_init(enum log_level level, int worker);
+
+bool log_enabled(enum log_level level);
+
+/* One line, written with a single write(2) where it fits. Control bytes are escaped as \xHH; a line break inside
+ * text begins a continuation line, indented, so that no text can forge a line. */
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_vwrite(enum log_level level, const char *fmt, va_list ap);
+
+#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                                                 \
+    do {                                                                                                               \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                                              \
+            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                   \
+    } while (0)
+
+/* Log what and why, and end the process with exit code 1. For failures that nothing can go on after. */
+void log_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,34 @@
+/* module.h: handler modules, loaded with dlopen, and their instances. */
+#ifndef MODULE_H
+#define MODULE_H
+
+#include <stddef.h>
+
+#include "conf/limits.h"
+#include "syncless.h"
+
+struct conf;
+struct settings;
+
+/* One instance: a [name /prefix] section. */
+struct mount {
+    const struct sl_module *module;
+    void *self;
+    const char *title;  /* of its section, for messages */
+    const char *host;   /* "" any */
+    const char *prefix; /* "" or "/shop" */
+    struct limits limits;
+    struct mount *next; /* in order of the file */
+};
+
+/* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c; the
+ * shared objects stay loaded. */
+struct mount *modules_load(struct conf *c, const struct settings *settings);
+
+/* Call start of each instance, until one fails: 0 or what that returned. */
+int modules_start(struct mount *mounts);
+
+/* Call stop of each instance. */
+void modules_stop(struct mount *mounts);
+
+#endif

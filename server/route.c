@@ -1,0 +1,63 @@
+/*
+ * route.c: which instance serves a request.
+ *
+ * The longest prefix wins; of two of the same length, the one that names the host. Mounts are few, so a list sorted in that
+ * order and searched from its start is as quick as anything, and a reader can say what it does.
+ */
+#include "route.h"
+
+#include <string.h>
+#include <strings.h>
+
+static struct mount **routes; /* sorted, ended by NULL */
+
+static bool goes_before(const struct mount *a, const struct mount *b)
+{
+    size_t a_size = strlen(a->prefix), b_size = strlen(b->prefix);
+
+    return a_size != b_size ? a_size > b_size : *a->host && !*b->host;
+}
+
+void route_init(struct mount *mounts)
+{
+    size_t count = 0, i;
+
+    for (struct mount *m = mounts; m; m = m->next)
+        count++;
+    routes = xcalloc(count + 1, sizeof(*routes));
+    count = 0;
+    for (struct mount *m = mounts; m; m = m->next) {
+        for (i = count++; i > 0 && goes_before(m, routes[i - 1]); i--)
+            routes[i] = routes[i - 1];
+        routes[i] = m;
+    }
+}
+
+/* Compare a Host field, without its port, with a host of the configuration. */
+static bool host_matches(const char *field, const char *host)
+{
+    size_t size = strlen(host);
+
+    if (size == 0)
+        return true;
+    return !strncasecmp(field, host, size) && (field[size] == '\0' || field[size] == ':');
+}
+
+static bool prefix_matches(const char *path, const char *prefix, size_t size)
+{
+    return !strncmp(path, prefix, size) && (path[size] == '/' || path[size] == '\0');
+}
+
+int route_handle(struct request *req)
+{
+    for (struct mount **m = routes; *m; m++) {
+        size_t size = strlen((*m)->prefix);
+
+        if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host)) {
+            req->facts.mount = (*m)->prefix;
+            req->facts.path += size;
+            return (*m)->module->handle((*m)->self, &req->facts);
+        }
+    }
+    return 404;
+}

@@ -1,0 +1,304 @@
+/*
+ * fd.c: readiness of descriptors: one watcher for each, with a list of those who wait.
+ *
+ * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to whoever else shares the open file; and
+ * it knows neither edge-triggered nor exclusive watching. So there is an epoll set of our own, of two sorts of members:
+ *
+ * - Descriptors of libraries and applications are armed for one event (EPOLLONESHOT) when somebody waits, and the kernel
+ *   disarms them itself: one epoll_ctl a wait, two at the first. We may not see such a descriptor being closed (inside
+ *   libc, say); a number used again then only fails to be modified and is added anew, and an event that belonged to the
+ *   old one is a spurious wake-up.
+ * - Sources, the server's own sockets, stay registered edge-triggered for both directions as long as they live.
+ */
+#include "wait/wait.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "log.h"
+#include "wait/loop.h"
+
+#define EVENTS_AT_ONCE 256
+#define ALWAYS         (POLLERR | POLLHUP | POLLNVAL)
+#define FDS_ON_STACK   32
+#define CHUNK          1024
+
+/* The poll(2) and epoll(7) event bits have the same values on Linux. */
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI && EPOLLERR == POLLERR &&
+                   EPOLLHUP == POLLHUP && EPOLLRDHUP == POLLRDHUP,
+               "epoll and poll events differ");
+
+struct waiter {
+    struct waiter *next, **at; /* at: what points at us */
+    struct coro *co;
+    short events;
+};
+
+struct watch {
+    struct waiter *waiters;
+    struct wait_source *source;
+    bool registered; /* probably a member of the epoll set */
+};
+
+static struct {
+    int epoll;
+    int uv;
+    struct watch **chunks; /* of CHUNK watches each, by descriptor; they never move, waiters point into them */
+    int chunk_count;
+} set = {.epoll = -1};
+
+void fd_init(int uv_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = uv_fd};
+
+    set.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (set.epoll < 0 || epoll_ctl(set.epoll, EPOLL_CTL_ADD, uv_fd, &event) < 0)
+        log_die("cannot make the epoll set: %m");
+    set.uv = uv_fd;
+}
+
+void fd_exit(void)
+{
+    close(set.epoll);
+    set.epoll = -1;
+    for (int i = 0; i < set.chunk_count; i++)
+        free(set.chunks[i]);
+    free(set.chunks);
+    set.chunks = NULL;
+    set.chunk_count = 0;
+}
+
+static void add_chunk(int index)
+{
+    if (index >= set.chunk_count) {
+        set.chunks = xrealloc(set.chunks, (size_t)(index + 1) * sizeof(*set.chunks));
+        while (set.chunk_count <= index)
+            set.chunks[set.chunk_count++] = NULL;
+    }
+    set.chunks[index] = xcalloc(CHUNK, sizeof(struct watch));
+}
+
+static bool is_known(int fd)
+{
+    return fd >= 0 && fd / CHUNK < set.chunk_count && set.chunks[fd / CHUNK];
+}
+
+static struct watch *watch_of(int fd)
+{
+    if (!is_known(fd))
+        add_chunk(fd / CHUNK);
+    return &set.chunks[fd / CHUNK][fd % CHUNK];
+}
+
+/* ---- arming ---- */
+
+static int epoll_change(struct watch *watch, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    int op = watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    if (epoll_ctl(set.epoll, op, fd, &event) < 0) {
+        if (errno != ENOENT && errno != EEXIST)
+            return -errno;
+        op = op == EPOLL_CTL_MOD ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+        if (epoll_ctl(set.epoll, op, fd, &event) < 0)
+            return -errno;
+    }
+    watch->registered = true;
+    return 0;
+}
+
+/* Have the epoll set report everything that the waiters of fd want. */
+static int arm(struct watch *watch, int fd)
+{
+    short events = 0;
+
+    if (watch->source)
+        return 0;
+    for (struct waiter *w = watch->waiters; w; w = w->next)
+        events |= w->events;
+    if (!events)
+        return 0;
+    return epoll_change(watch, fd, (uint32_t)(unsigned short)events | EPOLLONESHOT);
+}
+
+static void waiter_link(struct waiter *w, struct watch *watch, short events)
+{
+    w->co = coro_self();
+    w->events = events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP);
+    w->at = &watch->waiters;
+    while (*w->at)
+        w->at = &(*w->at)->next; /* first come, first served; lists are short */
+    w->next = NULL;
+    *w->at = w;
+}
+
+static void waiter_unlink(struct waiter *w)
+{
+    if (!w->at)
+        return;
+    *w->at = w->next;
+    if (w->next)
+        w->next->at = w->at;
+    w->at = NULL;
+}
+
+/* Enter a waiter and arm its descriptor. */
+static int waiter_enter(struct waiter *w, int fd, short events)
+{
+    struct watch *watch = watch_of(fd);
+    int err;
+
+    waiter_link(w, watch, events);
+    err = arm(watch, fd);
+    if (err)
+        waiter_unlink(w);
+    return err;
+}
+
+/* ---- waiting ---- */
+
+int wait_fd(int fd, short events, int64_t deadline)
+{
+    struct waiter w;
+    int result;
+
+    if (fd < 0)
+        return -EBADF;
+    result = waiter_enter(&w, fd, events);
+    if (result)
+        return result;
+    result = wait_park(deadline);
+    waiter_unlink(&w);
+    return result;
+}
+
+/* Wait once on all of fds; says nothing of what happened to which. */
+static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, int64_t deadline)
+{
+    int result = 0;
+    nfds_t entered = 0;
+
+    for (; entered < count && !result; entered++) {
+        waiters[entered].at = NULL;
+        if (fds[entered].fd >= 0)
+            result = waiter_enter(&waiters[entered], fds[entered].fd, fds[entered].events);
+    }
+    if (!result)
+        result = wait_park(deadline);
+    while (entered > 0)
+        waiter_unlink(&waiters[--entered]);
+    return result;
+}
+
+int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    struct waiter space[FDS_ON_STACK], *waiters = space;
+    int result;
+
+    if (count > FDS_ON_STACK)
+        waiters = xmalloc(count * sizeof(*waiters));
+    for (;;) {
+        result = poll(fds, count, 0);
+        if (result != 0) {
+            result = result < 0 ? -errno : result;
+            break;
+        }
+        result = wait_any(fds, count, waiters, deadline);
+        if (result < 0 && result != -EBADF) /* a closed one is POLLNVAL in the next poll */
+            break;
+    }
+    if (waiters != space)
+        free(waiters);
+    return result == -ETIMEDOUT ? 0 : result;
+}
+
+/* ---- dispatch ---- */
+
+static void dispatch(int fd, short events)
+{
+    struct watch *watch = watch_of(fd);
+    bool wanted = false;
+    struct waiter *w, *next;
+
+    if (watch->source)
+        watch->source->seen |= events;
+    for (w = watch->waiters; w; w = next) {
+        next = w->next;
+        if (!(events & (w->events | ALWAYS)))
+            continue;
+        wanted = true;
+        waiter_unlink(w);
+        coro_wake(w->co, events);
+    }
+    if (watch->source && !wanted)
+        watch->source->ready(watch->source, events);
+    else if (watch->waiters)
+        arm(watch, fd); /* the one-shot is used up; an error shows when they try again */
+}
+
+bool fd_poll(int timeout)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
+    bool uv_ready = false;
+
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.fd == set.uv)
+            uv_ready = true;
+        else
+            dispatch(events[i].data.fd, (short)events[i].events);
+    }
+    return uv_ready;
+}
+
+/* ---- closing ---- */
+
+void wait_fd_close(int fd)
+{
+    struct watch *watch;
+
+    if (!is_known(fd))
+        return;
+    watch = watch_of(fd);
+    while (watch->waiters) {
+        struct waiter *w = watch->waiters;
+
+        waiter_unlink(w);
+        coro_wake(w->co, -EBADF);
+    }
+    *watch = (struct watch){0};
+}
+
+/* ---- sources ---- */
+
+static int source_open(struct wait_source *source, uint32_t events)
+{
+    struct watch *watch = watch_of(source->fd);
+    int err;
+
+    wait_fd_close(source->fd);
+    err = epoll_change(watch, source->fd, events);
+    if (!err)
+        watch->source = source;
+    return err;
+}
+
+int wait_source_open(struct wait_source *source)
+{
+    return source_open(source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int wait_source_open_shared(struct wait_source *source)
+{
+    return source_open(source, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+void wait_source_close(struct wait_source *source)
+{
+    wait_fd_close(source->fd);
+}

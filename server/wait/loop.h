@@ -1,0 +1,21 @@
+/* loop.h: what the files of wait/ share. */
+#ifndef WAIT_LOOP_H
+#define WAIT_LOOP_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+/* The libuv loop, for handles and requests. What is started on it takes effect in the same turn. */
+uv_loop_t *loop_uv(void);
+
+/* fd.c: make and free the epoll set; uv_fd is libuv's own, to be watched with the rest. */
+void fd_init(int uv_fd);
+void fd_exit(void);
+
+/* Wait up to timeout milliseconds (-1: for ever) and wake or call whom it concerns. Returns whether uv_fd is ready. */
+bool fd_poll(int timeout);
+
+void timer_exit(void);
+void addr_init(void);
+
+#endif

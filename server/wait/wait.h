@@ -1,0 +1,135 @@
+/*
+ * wait.h: everything a coroutine can wait for, and the loop that wakes it.
+ *
+ * All waits return a negative errno when they did not get what they waited for: -ETIMEDOUT when the deadline passed
+ * first, -EBADF when the descriptor was closed meanwhile, or the code given to wait_cancel. Deadlines are
+ * CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER for none. A wake-up may be spurious where the text says so: callers try
+ * again and wait again.
+ *
+ * Unless a function says otherwise it is for the loop's OS thread. Functions that wait are for coroutines only.
+ */
+#ifndef WAIT_H
+#define WAIT_H
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coro/coro.h"
+#include "list.h"
+
+#define WAIT_FOREVER INT64_MAX
+
+/* ---- loop.c: the libuv loop, one in the process ---- */
+
+/* Make the loop and make this OS thread its owner. threads: size of the pool behind wait_offload. */
+void wait_init(unsigned threads);
+
+/* Free the loop. No coroutine may be running. */
+void wait_exit(void);
+
+/* Run the loop until wait_stop, or until no coroutine is running and nothing keeps it (see wait_hold). */
+void wait_run(void);
+void wait_stop(void);
+
+/* Keep wait_run going although no coroutine is running: +1 and -1 must balance. */
+void wait_hold(int change);
+
+/* CLOCK_MONOTONIC in nanoseconds, now. Any thread. */
+int64_t wait_now(void);
+
+/* Deadline from a relative time; negative or too large means WAIT_FOREVER. */
+int64_t wait_deadline(int64_t nanoseconds);
+
+/* Call fn(arg) on the loop's stack as soon as it turns. Any thread, also from a signal handler's thread, not from the
+ * handler itself. */
+void wait_post(void (*fn)(void *arg), void *arg);
+
+/* A signal handler run on the loop's stack, for the life of the loop. */
+void wait_signal(int signum, void (*fn)(int signum));
+
+/* The coroutine that stands for the process's main thread: wait_interrupt, from a signal handler, ends its present wait
+ * with -EINTR. NULL: there is none any more. */
+void wait_set_main(struct coro *co);
+void wait_interrupt(void);
+
+/* In a forked child, which has none of the parent's coroutines: nothing here reaches the parent's loop from then on. */
+void wait_forget(void);
+
+/* ---- timer.c ---- */
+
+/* Park until the deadline: 0, or the code of wait_cancel. */
+int wait_sleep(int64_t deadline);
+
+/* Park until coro_wake(co, result) or the deadline; returns the result or -ETIMEDOUT. The ground under all waits. */
+int wait_park(int64_t deadline);
+
+/* End the present wait of a coroutine with a code, a negative errno. False if it is not waiting. */
+bool wait_cancel(struct coro *co, int code);
+
+/* A callback every so many milliseconds, or once after them, on the loop's stack. Neither keeps the loop going. */
+void wait_every(int64_t milliseconds, void (*fn)(void));
+void wait_after(int64_t milliseconds, void (*fn)(void));
+
+/* ---- fd.c: one watcher for each descriptor ---- */
+
+/* Park until fd is ready for one of events (POLLIN, POLLOUT, POLLPRI, POLLRDHUP), an error or a hang-up, or until the
+ * deadline. Returns the poll(2) events, > 0, or a negative errno. May be spurious. -EPERM for what epoll cannot watch
+ * (disk files), which is always ready. Does not look first: callers try the operation before. */
+int wait_fd(int fd, short events, int64_t deadline);
+
+/* poll(2) on a coroutine: fills in revents and returns the count, 0 at the deadline, or a negative errno. */
+int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline);
+
+/* fd is about to be closed: its waiters wake with -EBADF, and nothing of it is remembered. */
+void wait_fd_close(int fd);
+
+/* A descriptor of our own that stays registered, edge-triggered, for both directions as long as it lives: no epoll_ctl
+ * is made for any wait on it. Where nobody waits, ready(arg, events) is called on the loop's stack instead. seen gathers
+ * the events of all edges until the owner clears bits, so that none is lost that came while it did something else. */
+struct wait_source {
+    void (*ready)(struct wait_source *source, short events);
+    int fd;
+    short seen;
+};
+int wait_source_open(struct wait_source *source); /* 0 or -errno */
+void wait_source_close(struct wait_source *source); /* before close(2) */
+
+/* The same level-triggered for reading, and such that of several processes only some wake up: listening sockets. */
+int wait_source_open_shared(struct wait_source *source);
+
+/* ---- addr.c: a parking lot keyed by address, in the manner of a futex ---- */
+
+/* Someone waits on addr. Taken before the last look at the word and ended by wait_addr_park or wait_addr_leave, so that
+ * no wake-up is lost between that look and the park. Lives on the waiter's stack. */
+struct wait_addr {
+    struct list link;
+    const void *addr;
+    struct coro *co;
+    bool woken;
+};
+void wait_addr_enter(struct wait_addr *w, const void *addr);
+void wait_addr_leave(struct wait_addr *w);
+
+/* Park until wait_addr_wake, 0; or -ETIMEDOUT, or the code of wait_cancel. Leaves the lot. Spurious wake-ups happen. */
+int wait_addr_park(struct wait_addr *w, int64_t deadline);
+
+/* Wake up to count of those who entered for addr, first come first served. Any thread. */
+void wait_addr_wake(const void *addr, int count);
+
+/* Whether anybody waits in the lot at all: the fast path of those who would wake. Any thread. */
+extern atomic_int wait_addr_waiters;
+
+/* ---- work.c ---- */
+
+/* Run fn(arg) on a thread of the pool and return what it returns. Not cancellable: arg may live on this stack. */
+int wait_offload(int (*fn)(void *arg), void *arg);
+
+/* ---- child.c ---- */
+
+/* Park until the child pid can be waited for; 0, or -ECHILD, or the code of wait_cancel. Leaves the zombie. */
+int wait_child(int pid, int64_t deadline);
+
+#endif

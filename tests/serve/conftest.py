@@ -1,0 +1,368 @@
+"""The harness of the tests that run a real daemon.
+
+Each test starts its own syncless-server (folder $SYNCLESS_BUILD, default build/) on a port the kernel picks, which is read
+from the daemon's log. The log goes through a pipe to a thread, so that waiting for a line is waiting on a condition and
+never a sleep. Nothing here waits without a bound. What a test started is ended by pid when it is over, and a failing test
+shows the daemon's log.
+"""
+import http.client
+import os
+import pathlib
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
+SERVER = BUILD / "syncless-server"
+SANITIZED = "ASAN_OPTIONS" in os.environ  # set by `make asan`: slower, and memory figures mean nothing
+PATIENCE = 40 if SANITIZED else 10  # seconds that anything may take
+REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error: ")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """http.client over a Unix socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Daemon:
+    """A running syncless-server. `dir` is the folder with its files and server.ini."""
+
+    sanitized = SANITIZED
+
+    def __init__(self, directory, command, env):
+        self.dir = directory
+        self.command = command
+        self.log = ""
+        self._grown = threading.Condition()
+        self._seen = []  # worker pids, so that none outlives the test
+        self.process = subprocess.Popen(command, cwd=directory, env=env, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.pid = self.process.pid
+        self._closed = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self._find_address()
+        except AssertionError:
+            self.end()
+            raise
+
+    def _read(self):
+        with self.process.stdout as pipe:
+            while chunk := pipe.read1(65536):
+                with self._grown:
+                    self.log += chunk.decode("utf-8", "replace")
+                    self._grown.notify_all()
+        with self._grown:
+            self._closed = True
+            self._grown.notify_all()
+
+    def _find_address(self):
+        self.host, self.port, self.path = "127.0.0.1", None, None
+        found = self.wait_log(r"listening on (?:http://(\S+):(\d+)|unix:(\S+))")
+        if found[2]:
+            self.host, self.port = found[1].strip("[]"), int(found[2])
+        else:
+            self.path = found[3]
+
+    # ---- what it says ----
+
+    def wait_log(self, regex, timeout=PATIENCE, count=1):
+        """The count'th match of regex in the log, as soon as it is there."""
+        def matches():
+            return list(re.finditer(regex, self.log, re.M))
+
+        with self._grown:
+            self._grown.wait_for(lambda: len(matches()) >= count or self._closed, timeout)
+            found = matches()
+        if len(found) < count:
+            state = "ended" if self._closed else "still runs"
+            raise AssertionError(f"no {regex!r} ({len(found)} of {count}) in the log; the daemon {state}:\n{self.log}")
+        return found[count - 1]
+
+    # ---- its processes ----
+
+    def worker_pids(self):
+        text = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        pids = [int(pid) for pid in text.split()]
+        self._seen += [pid for pid in pids if pid not in self._seen]
+        return pids
+
+    def rss(self):
+        """Resident bytes of the workers."""
+        total = 0
+        for pid in self.worker_pids():
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            total += 1024 * int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        return total
+
+    def wait_until(self, condition, timeout=PATIENCE):
+        """The first true value of condition(); for states of processes, of which no event tells."""
+        return wait_until(condition, timeout)
+
+    def wait_exit(self, timeout=PATIENCE):
+        code = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return code
+
+    def stop(self, signum=signal.SIGTERM, timeout=PATIENCE):
+        """Send the signal and return the exit code."""
+        if self.process.poll() is None:
+            self.worker_pids()
+            self.process.send_signal(signum)
+        return self.wait_exit(timeout)
+
+    def end(self):
+        """End the daemon whatever its state; fails if TERM was not enough."""
+        try:
+            code = self.stop()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("the daemon did not stop on TERM") from None
+        finally:
+            for pid in self._seen:
+                if is_worker(pid):
+                    os.kill(pid, signal.SIGKILL)
+        if REPORT.search(self.log):
+            raise AssertionError("the daemon's log has a sanitizer report")
+        return code
+
+    # ---- how to talk to it ----
+
+    def connect(self, timeout=PATIENCE):
+        if self.path:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(timeout)
+            sock.connect(self.path)
+            return sock
+        return socket.create_connection((self.host, self.port), timeout)
+
+    def http(self, timeout=PATIENCE):
+        """A connection of http.client, kept alive."""
+        if self.path:
+            return UnixConnection(self.path, timeout)
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def request(self, method, path, headers={}, body=None, timeout=PATIENCE):
+        """One request on a connection of its own: (status, headers, body)."""
+        connection = self.http(timeout)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def get(self, path, headers={}, **options):
+        return self.request("GET", path, headers, **options)
+
+    def raw(self, data, shutdown=False, timeout=PATIENCE, until=None):
+        """Send bytes, half-close if told to, and return what comes back: to the end of the connection, or until the
+        bytes `until` were seen, or until nothing has come for `timeout` seconds. Sends and receives side by side."""
+        with self.connect() as sock:
+            return exchange(sock, data, shutdown, timeout, until)
+
+
+def exchange(sock, data, shutdown=False, timeout=PATIENCE, until=None):
+    """Daemon.raw on a connection that is there already."""
+    sock.setblocking(False)
+    unsent, received = memoryview(data), bytearray()
+    while True:
+        readable, writable, _ = select.select([sock], [sock] if unsent else [], [], timeout)
+        if not readable and not writable:
+            return bytes(received)
+        try:
+            if writable:
+                unsent = unsent[sock.send(unsent[:1 << 20]):]
+                if not unsent and shutdown:
+                    sock.shutdown(socket.SHUT_WR)
+            if readable:
+                chunk = sock.recv(1 << 20)
+                received += chunk
+                if not chunk or (until and until in received):
+                    return bytes(received)
+        except BlockingIOError:
+            pass
+        except (ConnectionResetError, BrokenPipeError):
+            if not received:
+                raise
+            return bytes(received)
+
+
+def is_worker(pid):
+    try:
+        return "syncless" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def wait_until(condition, timeout=PATIENCE):
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{condition} was not true within {timeout} s")
+        pause.wait(0.005)
+
+
+def write_files(directory, files):
+    """{relative name: text or bytes}; what begins with #! is made executable."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if path.read_bytes()[:2] == b"#!":
+            path.chmod(0o755)
+
+
+def server_env(env={}):
+    full = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}
+    return {name: str(value) for name, value in full.items() if value is not None}
+
+
+def server_args(directory, ini, args):
+    """Options that tests need not give: a free port of loopback, and one worker."""
+    command = [str(SERVER)]
+    if ini is not None:
+        command += ["-c", str(directory / "server.ini")]
+        given = ini + " ".join(map(str, args))
+        if not re.search(r"\bbind\s*=", given):
+            command += ["-o", "server.bind=127.0.0.1:0"]
+        if not re.search(r"\bworkers\s*=", given):
+            command += ["-o", "server.workers=1"]
+    return command + [str(arg) for arg in args]
+
+
+class Starter:
+    """Callable that starts daemons and ends them: the fixtures `daemon` and `shared_daemon`."""
+
+    def __init__(self, new_directory):
+        self.new_directory = new_directory
+        self.daemons = []
+
+    def __call__(self, ini, files={}, args=[], env={}):
+        directory = self.new_directory()
+        if ini is not None:
+            write_files(directory, {"server.ini": ini})
+        write_files(directory, files)
+        daemon = Daemon(directory, server_args(directory, ini, args), server_env(env))
+        self.daemons.append(daemon)
+        return daemon
+
+    def end(self):
+        errors = []
+        for daemon in self.daemons:
+            try:
+                daemon.end()
+            except AssertionError as error:
+                errors.append(f"{error}\n{daemon.log}")
+        assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def daemon(tmp_path_factory):
+    """daemon(ini_text, files={}, args=[], env={}) -> Daemon, for one test."""
+    starter = Starter(lambda: tmp_path_factory.mktemp("daemon"))
+    yield starter
+    starter.end()
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(tmp_path_factory):
+    """The same for a whole file of tests."""
+    starter = Starter(lambda: tmp_path_factory.mktemp("daemon"))
+    yield starter
+    starter.end()
+
+
+@pytest.fixture
+def run_server(tmp_path):
+    """run_server(args, ini=None, files={}, env={}) -> CompletedProcess with text, for runs that end by themselves. With
+    an ini text, `-c` and a free port are added as for daemon()."""
+    def run(args=[], ini=None, files={}, env={}, timeout=PATIENCE):
+        write_files(tmp_path, files)
+        if ini is not None:
+            write_files(tmp_path, {"server.ini": ini})
+        return subprocess.run(server_args(tmp_path, ini, args), cwd=tmp_path, env=server_env(env), text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+    return run
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    """No test runs for ever."""
+    def expired(signum, frame):
+        raise AssertionError(f"the test took longer than {seconds} s")
+
+    marker = request.node.get_closest_marker("limit")
+    seconds = (marker.args[0] if marker else 60) * (4 if SANITIZED else 1)
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Add the log of the test's daemons to a failure."""
+    report = (yield).get_result()
+    if report.failed:
+        for value in item.funcargs.values():
+            started = value.daemons if isinstance(value, Starter) else [value] if isinstance(value, Daemon) else []
+            for daemon in started:
+                report.sections.append((f"log of {' '.join(daemon.command)}", daemon.log[-20000:]))
+
+
+# ---- modules in C that the tests compile ----
+
+MODULES = {  # file: (source, flags)
+    "probe": ("probe", []),
+    "wrong_abi": ("broken", ["-DMODULE_ABI=4711"]),
+    "not_loadable": ("broken", ["-DSTART_RESULT=-ENOEXEC"]),
+    "not_startable": ("broken", ["-DSTART_RESULT=-EIO"]),
+    "crashes": ("broken", ["-DSTART_RESULT=-ECHILD"]),
+    "no_symbol": ("broken", ["-Dsl_module=other"]),
+}
+
+
+@pytest.fixture(scope="session")
+def c_modules(tmp_path_factory):
+    """A folder for the key module-path: the modules made from tests/serve/modules, and links to the server's own."""
+    folder = tmp_path_factory.mktemp("modules")
+    for module in (BUILD / "modules").glob("*.so"):
+        (folder / module.name).symlink_to(module.resolve())
+    for name, (source, flags) in MODULES.items():
+        command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
+                   f"-I{ROOT}/include", f"{ROOT}/tests/serve/modules/{source}.c", "-o", f"{folder}/{name}.so"]
+        subprocess.run(command, check=True)
+    (folder / "not_elf.so").write_text("this is no shared object\n")
+    return folder
+
+
+@pytest.fixture
+def many_files():
+    """Raise the limit of open files for this process and for the daemons it starts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)

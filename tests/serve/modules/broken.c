@@ -1,0 +1,35 @@
+/*
+ * broken.c: modules the server must refuse. The tests compile it with -DMODULE_ABI or -DSTART_RESULT.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "syncless.h"
+
+#ifndef MODULE_ABI
+#define MODULE_ABI SL_ABI
+#endif
+#ifndef START_RESULT
+#define START_RESULT 0
+#endif
+
+static int broken_start(void *self)
+{
+    sl_log(NULL, SL_ERROR, "broken: start was called");
+    if (START_RESULT == -ECHILD) /* stands for a crash */
+        abort();
+    return START_RESULT;
+}
+
+static int broken_handle(void *self, struct sl_request *req)
+{
+    return 404;
+}
+
+__attribute__((visibility("default"))) struct sl_module sl_module = {
+    .abi = MODULE_ABI,
+    .name = "broken",
+    .size = 1,
+    .start = broken_start,
+    .handle = broken_handle,
+};

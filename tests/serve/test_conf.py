@@ -1,0 +1,176 @@
+"""The ini file and the command line as their user sees them: what is accepted, and what is said about the rest."""
+import re
+
+import pytest
+
+CONFIG, USAGE, OK = 78, 2, 0
+
+
+@pytest.fixture
+def refused(run_server):
+    """refused(ini) -> the complaints of a start that must fail with exit code 78 before anything listens."""
+    def run(ini, args=[], files={}, env={}):
+        done = run_server(args, ini, files, env)
+        assert done.returncode == CONFIG, done
+        assert "listening" not in done.stderr and "Traceback" not in done.stderr
+        return done.stderr
+    return run
+
+
+# ---- complaints: file, line, what is wrong, and the nearest name that would be right ----
+
+BAD = {
+    "unknown key": ("[server]\nworkrs = 2\n[hello /]\n", r"server\.ini:2: .*workrs.*\bworkers\b"),
+    "unknown key of a module": ("[hello /]\n\n\ngreting = x\n", r"server\.ini:4: .*greting"),
+    "unknown section": ("[servr]\nworkers = 2\n[hello /]\n", r"server\.ini:1: .*servr.*\bserver\b"),
+    "unknown module": ("[server]\n[helo /]\n", r"server\.ini:2: .*helo"),
+    "number": ("[server]\n\nworkers = many\n[hello /]\n", r"server\.ini:3: .*workers.*many"),
+    "negative number": ("[server]\nworkers = -1\n[hello /]\n", r"server\.ini:2: .*workers.*-1"),
+    "duration": ("[limits]\nrequest-timeout = 10 parsecs\n[hello /]\n", r"server\.ini:2: .*request-timeout.*10 parsecs"),
+    "size": ("[limits]\nmax-body-size = 1x\n[hello /]\n", r"server\.ini:2: .*max-body-size.*1x"),
+    "address": ("[server]\nbind = 127.0.0.1:http\n[hello /]\n", r"server\.ini:2: .*bind.*127\.0\.0\.1:http"),
+    "port": ("[server]\nbind = 127.0.0.1:70000\n[hello /]\n", r"server\.ini:2: .*bind.*70000"),
+    "line without =": ("[server]\nworkers\n[hello /]\n", r"server\.ini:2: "),
+    "key before a section": ("workers = 2\n[hello /]\n", r"server\.ini:1: "),
+    "section not closed": ("[server\nworkers = 2\n", r"server\.ini:1: "),
+    "prefix without a slash": ("[hello hello]\n", r"server\.ini:1: .*hello"),
+    "same prefix twice": ("[hello /a/]\n[hello /a]\n", r"server\.ini:2: .*/a"),
+    "required key is missing": ("[static /]\n", r"server\.ini:1: .*\broot\b"),
+    "include of nothing": ("include = missing.ini\n[hello /]\n", r"server\.ini:1: .*missing\.ini"),
+    "environment variable": ("[server]\nbind = ${SYNCLESS_NO_SUCH}\n[hello /]\n", r"server\.ini:2: .*SYNCLESS_NO_SUCH"),
+    "unknown %()": ("[static /]\nroot = %(hre)/x\n", r"server\.ini:2: .*hre"),
+    "log level": ("[log]\nlevel = loud\n[hello /]\n", r"server\.ini:2: .*loud"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_complaint(refused, name):
+    ini, regex = BAD[name]
+    assert re.search(regex, refused(ini))
+
+
+def test_every_mistake_is_reported_at_once(refused):
+    said = refused("[server]\nworkrs = 2\nbacklg = 3\n[hello /]\n")
+    assert re.search(r"server\.ini:2: .*workers", said) and re.search(r"server\.ini:3: .*backlog", said)
+
+
+def test_complaint_names_the_included_file(refused):
+    said = refused("include = conf.d/*.ini\n[hello /]\n", files={"conf.d/a.ini": "[server]\n", "conf.d/b.ini": "\n[server]\nworkrs = 1\n"})
+    assert re.search(r"conf\.d/b\.ini:3: .*workrs", said)
+
+
+def test_complaint_about_an_option(run_server):
+    done = run_server(["-o", "server.workrs=2"], "[hello /]\n")
+    assert done.returncode in (CONFIG, USAGE) and re.search(r"-o.*workrs.*workers", done.stderr)
+
+
+def test_file_that_is_not_there(run_server):
+    done = run_server(["-c", "/no/such/file.ini"])
+    assert done.returncode == CONFIG and "/no/such/file.ini" in done.stderr and "No such file" in done.stderr
+
+
+def test_nothing_to_serve(refused):
+    assert re.search(r"no .*(section|module)|nothing to serve", refused("[server]\nworkers = 1\n"))
+
+
+def test_two_instances_disagree_on_a_process_key(refused):
+    said = refused("[wsgi /a]\napp = a:a\nvirtualenv = /one\n[wsgi /b]\napp = b:b\nvirtualenv = /two\n")
+    assert re.search(r"server\.ini:\d+: .*virtualenv", said)
+
+
+def test_long_values_and_names_are_not_cut(refused):
+    """inih would cut them without a word."""
+    said = refused("[hello /]\n" + "k" * 60 + " = 1\n")
+    assert "k" * 60 in said or "long" in said
+
+
+# ---- what is accepted ----
+
+
+def probe_ini(modules, rest):
+    return f"[server]\nmodule-path = {modules}\n{rest}"
+
+
+def probe_text(daemon, modules, rest, **options):
+    return daemon(probe_ini(modules, rest), **options).get("/")[2].decode()
+
+
+def test_values(daemon, c_modules):
+    ini = "[probe /]\n; a comment\n# another\ntext = two words ; and a comment\n"
+    assert probe_text(daemon, c_modules, ini) == "two words"
+
+
+def test_value_longer_than_inih_takes(daemon, c_modules):
+    assert probe_text(daemon, c_modules, "[probe /]\ntext = " + "x" * 1000 + "\n") == "x" * 1000
+
+
+def test_here_and_environment(daemon, c_modules):
+    ini = "[probe /]\ntext = %(here)|${SYNCLESS_A}|${SYNCLESS_B:-b}\n"
+    server = daemon(probe_ini(c_modules, ini), env={"SYNCLESS_A": "a"})
+    assert server.get("/")[2].decode() == f"{server.dir}|a|b"
+
+
+def test_defaults_of_a_module(daemon, c_modules):
+    server = daemon(probe_ini(c_modules, "[probe]\ntext = default\n[probe /a]\n[probe /b]\ntext = own\n"))
+    assert (server.get("/a/")[2], server.get("/b/")[2]) == (b"default", b"own")
+
+
+def test_include(daemon, c_modules):
+    files = {"conf.d/a.ini": "[probe /a]\ntext = a %(here)\n", "conf.d/b.ini": "[probe /b]\n"}
+    server = daemon(probe_ini(c_modules, "") + "[server]\ninclude = conf.d/*.ini\n", files=files)
+    assert server.get("/a/")[2].decode() == f"a {server.dir}/conf.d" and server.get("/b/")[0] == 200
+
+
+def test_option_replaces_the_file(daemon, c_modules):
+    assert probe_text(daemon, c_modules, "[probe /]\ntext = file\n", args=["-o", "probe.text=option"]) in ("option", "file")
+    ini = "[server]\nmodule-path = %s\nbind = 127.0.0.1:1\nbind = 127.0.0.1:2\n[probe /]\n" % c_modules
+    server = daemon(ini, args=["-o", "server.bind=127.0.0.1:0"])
+    assert len(re.findall("listening on", server.log)) == 1
+
+
+def test_underscores_are_accepted(daemon, c_modules):
+    server = daemon(f"[server]\nmodule_path = {c_modules}\n[limits]\nrequest_timeout = 5s\n[probe /]\n")
+    assert server.get("/")[0] == 200
+
+
+# ---- the command line ----
+
+
+def test_check_of_a_good_file(run_server):
+    for flag in ("-t", "--check"):
+        done = run_server([flag], "[hello /]\n")
+        assert done.returncode == OK and "listening" not in done.stderr
+        assert re.search(r"configuration.*\bgood\b", done.stdout)
+
+
+def test_check_of_a_bad_file(run_server):
+    done = run_server(["--check"], "[hello /]\nx = 1\n")
+    assert done.returncode == CONFIG and "server.ini:2:" in done.stderr
+
+
+def test_version(run_server):
+    done = run_server(["-v"])
+    assert done.returncode == OK and re.search(r"syncless-server \d+\.\d+", done.stdout)
+
+
+def test_help_names_every_option(run_server):
+    done = run_server(["-h"])
+    assert done.returncode == OK
+    assert all(re.search(rf"(^|\s){flag}\b", done.stdout) for flag in ("-c", "-t", "-o", "-m", "-b", "-v", "-h"))
+
+
+@pytest.mark.parametrize("args", [["--nonsense"], ["-c"], ["extra"], ["-o", "nonsense"], ["-o", "=x"]])
+def test_usage_errors(run_server, args):
+    done = run_server(args)
+    assert done.returncode == USAGE and "-h" in done.stderr
+
+
+def test_nothing_given(run_server):
+    done = run_server([])
+    assert done.returncode == USAGE and "-c" in done.stderr
+
+
+def test_one_liner(daemon):
+    app = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'one line']\n"
+    server = daemon(None, {"tiny.py": app}, ["-m", "tiny:app", "-b", "127.0.0.1:0"])
+    assert server.get("/any/path")[::2] == (200, b"one line")

@@ -1,0 +1,294 @@
+"""Each example and the demo site, served as its README says, on the system's packages of the frameworks."""
+import concurrent.futures
+import http.cookies
+import json
+import re
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import ROOT
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+BOUNDARY = "xxBOUNDARYxx"
+MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+
+@pytest.fixture(scope="module")
+def example(shared_daemon, tmp_path_factory):
+    """example(name) -> the daemon that serves examples/NAME/syncless.ini, started once."""
+    started = {}
+    env = {"GUESTBOOK_DB": tmp_path_factory.mktemp("django") / "guestbook.sqlite3"}
+
+    def start(name):
+        if name not in started:
+            ini = ROOT / ("syncless.ini" if name == "demo" else f"examples/{name}/syncless.ini")
+            args = ["-c", ini, "-o", "server.bind=127.0.0.1:0", "-o", "server.workers=1"]
+            started[name] = shared_daemon(None, args=args, env=env)
+        return started[name]
+    return start
+
+
+def text(answer):
+    """The body of an answer that must be a 200."""
+    status, headers, body = answer
+    assert status == 200, answer
+    return body.decode()
+
+
+def multipart(files):
+    """The bytes of a form with the given files."""
+    part = "--" + BOUNDARY + '\r\nContent-Disposition: form-data; name="{0}"; filename="{0}"\r\n\r\n'
+    return b"".join(part.format(name).encode() + data + b"\r\n" for name, data in files.items()) + f"--{BOUNDARY}--\r\n".encode()
+
+
+FRAMEWORKS = ["django", "flask", "bottle", "webpy", "cherrypy", "webob", "basehttp"]
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_sleepers_sleep_side_by_side(example, name):
+    """20 requests of half a second each, in one worker, in far less than ten seconds."""
+    server = example(name)
+    text(server.get("/sleep"))
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: server.get("/sleep")[0], range(20)))
+    assert answers == [200] * 20 and time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("name", ["flask", "bottle", "webpy", "cherrypy", "webob", "basehttp"])
+def test_greeting(example, name):
+    assert "Hello from" in text(example(name).get("/"))
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_missing_page(example, name):
+    assert example(name).get("/no/such/page")[0] == 404
+
+
+# ---- Flask ----
+
+
+def test_flask_session(example):
+    server = example("flask")
+    cookie = server.get("/")[1]["Set-Cookie"].split(";")[0]
+    assert "visit 2" in text(server.get("/", {"Cookie": cookie}))
+
+
+def test_flask_urls_are_the_clients(example):
+    server = example("flask")
+    assert json.loads(text(server.get("/hello/J%C3%BCrgen"))) == {
+        "hello": "Jürgen", "url": f"http://127.0.0.1:{server.port}/hello/J%C3%BCrgen"}
+
+
+def test_flask_form_and_upload(example):
+    server = example("flask")
+    status, headers, _ = server.request("POST", "/form", FORM, "name=A+B")
+    assert (status, headers["Location"]) == (302, "/hello/A%20B")
+    sizes = {"a": b"x" * 100000, "b": b""}
+    assert json.loads(text(server.request("POST", "/upload", MULTIPART, multipart(sizes)))) == {"a": 100000, "b": 0}
+
+
+def test_flask_file_ranges_and_conditions(example):
+    server = example("flask")
+    assert server.get("/file", {"Range": "bytes=2-4"})[::2] == (206, b"234")
+    assert server.get("/file", {"If-None-Match": '"ten"'})[::2] == (304, b"")
+
+
+def test_flask_error_is_a_page_and_a_traceback_in_the_log(example):
+    server = example("flask")
+    assert server.get("/error")[0] == 500
+    server.wait_log("RuntimeError: the example's error")
+
+
+# ---- Bottle, web.py, CherryPy, WebOb, BaseHTTPRequestHandler ----
+
+
+def test_bottle(example):
+    server = example("bottle")
+    assert "&lt;me&gt;" in text(server.get("/", {"User-Agent": "<me>"}))
+    assert json.loads(text(server.request("POST", "/sum", JSON, "[1, 2, 3]"))) == {"sum": 6}
+    assert http.cookies.SimpleCookie(server.get("/cookie/x")[1]["Set-Cookie"])["name"].value == "x"
+    assert server.get("/teapot")[0] == 418
+
+
+def test_webpy(example):
+    server = example("webpy")
+    assert text(server.get("/?name=you")) == "Hello from web.py, you!\n"
+    assert server.request("POST", "/echo", {}, b"\x00\xff" * 5000)[2] == b"\x00\xff" * 5000
+    status, headers, _ = server.get("/old")
+    assert status == 303 and headers["Location"] == f"http://127.0.0.1:{server.port}/?name=moved"
+
+
+def test_cherrypy(example):
+    server = example("cherrypy")
+    assert text(server.get("/?name=you")) == "Hello from CherryPy, you!\n"
+    assert json.loads(text(server.request("POST", "/sum", JSON, "[4, 5]"))) == {"sum": 9}
+    assert server.get("/gone")[0] == 410
+
+
+def test_webob(example):
+    server = example("webob")
+    assert json.loads(text(server.request("POST", "/upload", MULTIPART, multipart({"f": b"abc"})))) == {"f": 3}
+    assert server.get("/ranges", {"Range": "bytes=-3"})[::2] == (206, b"789")
+    assert server.get("/ranges", {"If-None-Match": '"ten"'})[::2] == (304, b"")
+
+
+def test_basehttp(example):
+    server = example("basehttp")
+    assert server.request("POST", "/", {}, "shout")[2] == b"SHOUT"
+    assert server.request("DELETE", "/")[0] == 501
+
+
+@pytest.mark.parametrize("name", ["flask", "bottle", "cherrypy", "basehttp"])
+def test_stream_arrives_in_pieces(example, name):
+    """The first line is here before the last has been made."""
+    connection = example(name).http()
+    connection.request("GET", "/stream")
+    response = connection.getresponse()
+    first, started = response.readline(), time.monotonic()
+    rest = response.read()
+    assert first.endswith(b" 0\n") and rest.count(b"\n") == 2 and time.monotonic() - started > 0.15
+    connection.close()
+
+
+# ---- Django ----
+
+
+class Browser:
+    """Keeps cookies and the CSRF token between requests."""
+
+    def __init__(self, server):
+        self.server, self.cookies, self.page = server, {}, ""
+
+    def send(self, method, path, form=None):
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        if form is not None:
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.page)
+            form = urllib.parse.urlencode({**form, "csrfmiddlewaretoken": token[1] if token else ""})
+            headers.update(FORM)
+        status, fields, body = self.server.request(method, path, headers, form)
+        for field in fields.get_all("Set-Cookie", []):
+            for name, morsel in http.cookies.SimpleCookie(field).items():
+                self.cookies[name] = morsel.value
+        self.page = body.decode()
+        return status, fields
+
+
+def test_django_guestbook(example):
+    browser = Browser(example("django"))
+    assert browser.send("GET", "/")[0] == 200 and "Nobody has written yet." in browser.page
+    status, fields = browser.send("POST", "/", {"name": "<Ann>", "text": "one\ntwo"})
+    assert (status, fields["Location"]) == (302, "/")
+    browser.send("GET", "/")
+    assert "Thank you, &lt;Ann&gt;." in browser.page and "one<br>two" in browser.page and "Visit 2 " in browser.page
+    assert json.loads(text(browser.server.get("/entry/1/"))) == {"name": "<Ann>", "text": "one\ntwo"}
+    assert text(browser.server.get("/entries.csv")).startswith("1,<Ann>,")
+
+
+def test_django_refuses_a_form_without_its_token(example):
+    assert example("django").request("POST", "/", FORM, "name=x&text=y")[0] == 403
+
+
+def test_django_file_response(example):
+    server = example("django")
+    assert text(server.get("/source")) == (ROOT / "examples/django/guestbook/views.py").read_text()
+
+
+def test_django_error(example):
+    server = example("django")
+    assert server.get("/error")[0] == 500
+    server.wait_log("RuntimeError: the example's error")
+
+
+def test_django_admin(example):
+    """Django's own views: log in, list, add, change, delete, log out, with the style sheets from the static module."""
+    server = example("django")
+    make_superuser(server)
+    browser = Browser(server)
+    status, fields = browser.send("GET", "/admin/")
+    assert (status, fields["Location"]) == (302, "/admin/login/?next=/admin/")
+    browser.send("GET", "/admin/login/?next=/admin/")
+    sheet = re.search(r'href="(/static/admin/css/base\.css)"', browser.page)[1]
+    assert server.get(sheet)[1]["Content-Type"].startswith("text/css")
+    assert browser.send("POST", "/admin/login/?next=/admin/", {"username": "root", "password": "wrong"})[0] == 200
+    assert browser.send("POST", "/admin/login/?next=/admin/", {"username": "root", "password": "secret"})[0] == 302
+    for path in ("/admin/", "/admin/guestbook/entry/", "/admin/auth/user/", "/admin/jsi18n/", "/admin/guestbook/entry/add/"):
+        assert browser.send("GET", path)[0] == 200, path
+    assert browser.send("POST", "/admin/guestbook/entry/add/", {"name": "Admin", "text": "written"})[0] == 302
+    browser.send("GET", "/admin/guestbook/entry/?q=Admin")
+    number = re.search(r"/admin/guestbook/entry/(\d+)/change/", browser.page)[1]
+    browser.send("GET", f"/admin/guestbook/entry/{number}/delete/")
+    assert browser.send("POST", f"/admin/guestbook/entry/{number}/delete/", {"post": "yes"})[0] == 302
+    assert browser.send("GET", "/admin/logout/")[0] == 200
+
+
+def make_superuser(server):
+    """By the project's own manage.py, in the database that the server has open."""
+    env = dict(item.split("=", 1) for item in open(f"/proc/{server.pid}/environ").read().split("\0") if "=" in item)
+    env.update({"DJANGO_SUPERUSER_PASSWORD": "secret"})
+    subprocess.run(["/usr/bin/python3", ROOT / "examples/django/manage.py", "createsuperuser", "--noinput", "--username",
+                    "root", "--email", "root@example.org"], env=env, check=True, timeout=30)
+
+
+def test_django_orm_from_many_requests_at_once(example):
+    server = example("django")
+    before = text(server.get("/entries.csv")).count("\n")
+
+    def write(number):
+        browser = Browser(server)
+        browser.send("GET", "/")
+        return browser.send("POST", "/", {"name": f"writer {number}", "text": "x"})[0]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(write, range(48))) == [302] * 48
+    assert text(server.get("/entries.csv")).count("\n") == before + 48
+
+
+# ---- the demo site ----
+
+
+def test_every_link_of_the_demo_works(example):
+    server = example("demo")
+    page = text(server.get("/"))
+    links = set(re.findall(r'(?:href|src)="([^":]+)"', page))
+    assert len(links) >= 7 and "/app/live" in links
+    for link in links - {"/app/live"}:  # that one never ends: test_demo_live_numbers
+        assert server.get(urllib.parse.urljoin("/", link))[0] == 200, link
+    assert not re.search(r'(href|src)="https?://', page)
+
+
+def test_demo_command_of_1000_sleepers(example, many_files):
+    """The very command of the page, by the shell."""
+    server = example("demo")
+    page = text(server.get("/"))
+    command = re.search(r'<pre id="command">(.*?)</pre>', page, re.S)[1]
+    command = command.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}").replace("time ", "", 1)
+    started = time.monotonic()
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=50)
+    assert done.stdout.split() == ["1000", "200"], done
+    assert time.monotonic() - started < (20 if server.sanitized else 5)
+
+
+def test_demo_live_numbers(example):
+    connection = example("demo").http()
+    connection.request("GET", "/app/live")
+    response = connection.getresponse()
+    assert response.headers["Content-Type"] == "text/event-stream"
+    states = []
+    while len(states) < 3:
+        line = response.readline()
+        if line.startswith(b"data: "):
+            states.append(json.loads(line[6:]))
+    assert all(state["megabytes"] > 1 for state in states)
+    connection.close()
+
+
+def test_demo_shows_the_configuration_it_has(example):
+    """What the page prints of syncless.ini is what stands there, but for comments."""
+    shown = re.search(r"<pre>(\[server\].*?)</pre>", text(example("demo").get("/")), re.S)[1]
+    real = [line.partition(";")[0].strip() for line in (ROOT / "syncless.ini").read_text().splitlines()]
+    assert [line for line in shown.splitlines() if line] == [line for line in real if line and not line.startswith("workers")]

@@ -1,0 +1,250 @@
+"""Processes: the parent and its workers, signals, exit codes, and modules that must be refused."""
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+FAILED, WORKERS, APP = 1, 3, 4
+
+
+@pytest.fixture
+def start(daemon, c_modules):
+    def run(rest="[probe /]\n", workers=1, **options):
+        return daemon(f"[server]\nmodule-path = {c_modules}\nworkers = {workers}\n{rest}", **options)
+    return run
+
+
+def get_in_thread(server, path):
+    """Start a request; returns a function that waits for its (status, headers, body), or the exception it raised."""
+    result = []
+
+    def run():
+        try:
+            result.append(server.get(path))
+        except OSError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def finish():
+        thread.join(20)
+        return result[0]
+    return finish
+
+
+def workers_within(server, count, others=()):
+    """The pids of `count` workers, none of them in `others`, as soon as all of them are ready."""
+    def ready():
+        pids = server.worker_pids()
+        said = all(re.search(rf"\b{pid}#\d+ worker \d+ is ready", server.log) for pid in pids)
+        return pids if said and len(pids) == count and not set(pids) & set(others) else None
+    return server.wait_until(ready)
+
+
+def requests_in_progress(server, count):
+    """Wait until so many connections to the server are established; they carry a request each."""
+    def established():
+        lines = open("/proc/net/tcp").read().splitlines()[1:]
+        local = f"{server.port:04X}"
+        return sum(line.split()[1].endswith(":" + local) and line.split()[3] == "01" for line in lines) >= count
+    return server.wait_until(established)
+
+
+# ---- workers ----
+
+
+def test_two_workers_answer(start):
+    server = start(workers=2)
+    pids = set(workers_within(server, 2))
+    seen = set()
+    for _ in range(2000):
+        seen.add(int(server.get("/pid")[2]))
+        if seen == pids:
+            break
+    assert seen == pids
+
+
+def test_workers_auto_is_the_number_of_cpus(start):
+    workers_within(start(workers="auto"), len(os.sched_getaffinity(0)))
+
+
+def test_killed_worker_is_replaced(start):
+    server = start(workers=2)
+    before = workers_within(server, 2)
+    os.kill(before[0], signal.SIGKILL)
+    server.wait_log(rf"\b{before[0]}\b.*(signal 9|SIGKILL|killed)")
+    after = workers_within(server, 2, others=before[:1])
+    assert before[1] in after and server.get("/")[0] == 200
+
+
+def test_killed_worker_loses_its_own_connections_only(start):
+    server = start(workers=2)
+    workers_within(server, 2)
+    connections, pids = [], []
+    while len(set(pids)) < 2 and len(pids) < 3000:
+        batch = [server.http() for _ in range(50)]
+        for connection in batch:
+            connection.request("GET", "/pid")
+        connections += batch
+        pids += [int(connection.getresponse().read()) for connection in batch]
+    assert len(set(pids)) == 2
+    os.kill(pids[0], signal.SIGKILL)
+    workers_within(server, 2, others=pids[:1])
+    for connection, pid in zip(connections, pids):
+        if pid != pids[0]:
+            connection.request("GET", "/pid")
+            assert int(connection.getresponse().read()) == pid
+        connection.close()
+
+
+def test_crashing_worker_is_restarted_with_back_off(start):
+    """Ten deaths in a row take longer than ten forks, and the port stays open."""
+    server = start()
+    started = time.monotonic()
+    dead = []
+    for _ in range(6):
+        dead += workers_within(server, 1, others=dead)
+        os.kill(dead[-1], signal.SIGKILL)
+    workers_within(server, 1, others=dead)
+    assert time.monotonic() - started > 0.5
+    server.wait_log(r"again in|back-?off|in \d+(\.\d+)? ?m?s")
+    assert server.get("/")[0] == 200
+
+
+def test_worker_that_lost_its_parent_ends(start):
+    server = start()
+    worker, = workers_within(server, 1)
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait_exit()
+    server.wait_until(lambda: not os.path.exists(f"/proc/{worker}") or "State:\tZ" in open(f"/proc/{worker}/status").read())
+
+
+# ---- stopping ----
+
+
+def test_term_when_idle(start):
+    server = start(workers=2)
+    pids = workers_within(server, 2)
+    assert server.stop(signal.SIGTERM) == 0
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    with pytest.raises(ConnectionRefusedError):
+        server.connect()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGQUIT])
+def test_graceful_stop_lets_a_running_request_finish(start, signum):
+    server = start()
+    idle = server.http()
+    idle.request("GET", "/")
+    idle.getresponse().read()
+    answer = get_in_thread(server, "/sleep?1000")
+    requests_in_progress(server, 2)
+    assert server.stop(signum) == 0
+    assert answer()[::2] == (200, b"slept\n")
+    assert idle.sock.recv(1) == b""
+    idle.close()
+
+
+def test_graceful_stop_ends_at_shutdown_timeout(start):
+    server = start(rest="shutdown-timeout = 300ms\n[probe /]\n")
+    answer = get_in_thread(server, "/sleep?30000")
+    requests_in_progress(server, 1)
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert 0.25 < time.monotonic() - started < 5
+    assert isinstance(answer(), OSError) or answer()[0] >= 500
+
+
+def test_second_term_stops_at_once(start):
+    server = start()
+    get_in_thread(server, "/sleep?30000")
+    requests_in_progress(server, 1)
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    server.wait_log("TERM|stopping|shutting down")
+    assert server.stop() == 0
+    assert time.monotonic() - started < 5
+
+
+def test_int_is_fast(start):
+    server = start()
+    get_in_thread(server, "/sleep?30000")
+    requests_in_progress(server, 1)
+    started = time.monotonic()
+    assert server.stop(signal.SIGINT) == 0
+    assert time.monotonic() - started < 5
+
+
+def test_pipe_is_ignored(start):
+    server = start()
+    for pid in [server.pid] + workers_within(server, 1):
+        os.kill(pid, signal.SIGPIPE)
+    assert server.get("/")[0] == 200
+
+
+def test_unix_socket_is_removed_and_a_stale_one_replaced(daemon, c_modules):
+    ini = f"[server]\nmodule-path = {c_modules}\nbind = unix:%(here)/app.sock\n[probe /]\n"
+    server = daemon(ini)
+    path = server.path
+    assert server.stop() == 0 and not os.path.exists(path)
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(path)
+    stale.close()
+    again = daemon(ini.replace("%(here)", os.path.dirname(path)))
+    assert again.get("/")[0] == 200
+
+
+# ---- starting ----
+
+
+def test_port_in_use(start, run_server, c_modules):
+    server = start()
+    done = run_server([], f"[server]\nmodule-path = {c_modules}\nbind = 127.0.0.1:{server.port}\n[probe /]\n")
+    assert done.returncode == FAILED
+    assert f"127.0.0.1:{server.port}" in done.stderr and "in use" in done.stderr
+    assert server.get("/")[0] == 200
+
+
+def test_unix_socket_in_use_is_not_taken_away(daemon, run_server, c_modules):
+    server = daemon(f"[server]\nmodule-path = {c_modules}\nbind = unix:%(here)/app.sock\n[probe /]\n")
+    done = run_server([], f"[server]\nmodule-path = {c_modules}\nbind = unix:{server.path}\n[probe /]\n")
+    assert done.returncode == FAILED and "in use" in done.stderr
+    assert server.get("/")[0] == 200
+
+
+MODULES = {  # module: (exit code, what is said)
+    "missing": (78, r"server\.ini:\d: .*missing"),
+    "wrong_abi": (78, r"wrong_abi.*4711"),
+    "no_symbol": (78, r"no_symbol.*sl_module"),
+    "not_elf": (78, r"not_elf.*"),
+    "not_loadable": (APP, r"not_loadable|broken"),
+    "not_startable": (WORKERS, r"not_startable|broken"),
+    "crashes": (WORKERS, r"signal 6|SIGABRT|Aborted"),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_that_must_be_refused(run_server, c_modules, name):
+    code, said = MODULES[name]
+    done = run_server([], f"[server]\nmodule-path = {c_modules}\n[{name} /]\n")
+    assert done.returncode == code and re.search(said, done.stderr), done
+
+
+# ---- stack overflow ----
+
+
+def test_stack_overflow_names_the_request_and_ends_that_worker_only(start):
+    server = start(workers=2)
+    before = workers_within(server, 2)
+    with pytest.raises(OSError):
+        server.get("/recurse?deep=1")
+    server.wait_log(r"stack overflow.*GET /recurse\?deep=1|GET /recurse\?deep=1.*stack overflow")
+    dead = int(server.wait_log(r"pid (\d+)\) was killed by signal (?:6|11)\b")[1])
+    after = workers_within(server, 2, others=[dead])
+    assert set(before) - set(after) == {dead}
+    assert server.get("/")[0] == 200

@@ -1,0 +1,242 @@
+"""How the WSGI bridge finds and loads applications: names and factories, paths, virtualenv, several in one process."""
+import os
+import re
+import subprocess
+
+import pytest
+
+APP = """
+import os, sys
+
+def text(start_response, *lines):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return ['\\n'.join(map(str, lines)).encode()]
+
+def application(environ, start_response):
+    return text(start_response, 'application')
+
+def named(environ, start_response):
+    return text(start_response, 'named')
+
+class Site:
+    class inner:
+        @staticmethod
+        def app(environ, start_response):
+            return text(start_response, 'dotted')
+
+def create_app(greeting='made', times=1):
+    def app(environ, start_response):
+        return text(start_response, greeting * times)
+    return app
+
+class Handler:
+    def __init__(self, environ, start_response):
+        self.start_response = start_response
+    def __iter__(self):
+        return iter(text(self.start_response, 'class'))
+
+def where(environ, start_response):
+    import which
+    return text(start_response, os.getcwd(), which.__file__, sys.prefix, sys.executable, os.environ.get('MODE'),
+                sys.argv)
+
+number = 5
+"""
+
+
+def serve(daemon, ini, files={}, **options):
+    return daemon(ini, {"app.py": APP, **files}, **options)
+
+
+@pytest.mark.parametrize("spec, answer", [
+    ("app", b"application"), ("app:application", b"application"), ("app:named", b"named"),
+    ("app:Site.inner.app", b"dotted"), ("app:create_app()", b"made"), ("app:create_app('ab', times=2)", b"abab"),
+    ("app:Handler", b"class"), ("package.module:app", b"package"), ("package:application", b"init"),
+])
+def test_ways_to_name_an_application(daemon, spec, answer):
+    files = {"package/__init__.py": "from app import text\napplication = lambda e, s: text(s, 'init')",
+             "package/module.py": "from app import text\napp = lambda e, s: text(s, 'package')"}
+    assert serve(daemon, f"[wsgi /]\napp = {spec}", files).get("/")[::2] == (200, answer)
+
+
+def test_without_an_ini_file(daemon):
+    server = daemon(None, {"app.py": APP}, args=["-m", "app:named", "-b", "127.0.0.1:0"])
+    assert server.get("/")[2] == b"named"
+
+
+@pytest.mark.parametrize("spec, files, expected", [
+    ("missing", {}, "ModuleNotFoundError: No module named 'missing'"),
+    ("app:missing", {}, "AttributeError: module 'app' has no attribute 'missing'"),
+    ("app:number", {}, "TypeError: app:number is no WSGI application: an object of type int cannot be called"),
+    ("app:missing()", {}, "NameError: name 'missing' is not defined"),
+    ("app:create_app(1/0)", {}, "ZeroDivisionError"),
+    ("app:create_app(", {}, "SyntaxError"),
+    ("bad", {"bad.py": "import os\nraise KeyError('while importing')"}, 'bad.py", line 2.*\n(.*\n)*?.*while importing'),
+    ("bad", {"bad.py": "def f(:"}, "SyntaxError"),
+    ("bad", {"bad.py": "import sys; sys.exit(0)"}, "SystemExit: 0"),
+    ("green", {"green.py": "import gevent.monkey\ndef application(e, s): pass", "gevent/__init__.py": "",
+               "gevent/monkey.py": "saved = {'socket': {'socket': 1}}"}, "gevent has monkey-patched"),
+    ("green", {"green.py": "import eventlet.patcher\ndef application(e, s): pass", "eventlet/__init__.py": "",
+               "eventlet/patcher.py": "already_patched = {'socket': True}"}, "eventlet has monkey-patched"),
+])
+def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
+    done = run_server(ini=f"[wsgi /]\napp = {spec}", files={"app.py": APP, **files})
+    assert done.returncode == 4, done
+    assert re.search(rf"\[error\].* wsgi: app = {re.escape(spec)} cannot be loaded\n", done.stderr)
+    assert re.search(expected, done.stderr), done.stderr
+
+
+def test_gevent_without_monkey_patching_is_no_error(daemon):
+    files = {"green.py": "import gevent.monkey\nfrom app import application", "gevent/__init__.py": "",
+             "gevent/monkey.py": "saved = {}"}
+    assert serve(daemon, "[wsgi /]\napp = green", files).get("/")[2] == b"application"
+
+
+def test_app_is_required(run_server):
+    done = run_server(ini="[wsgi /]")
+    assert done.returncode == 78 and '"app"' in done.stderr
+
+
+WHICH = {"which.py": "", "other/which.py": "", "more/which.py": "", "sub/app.py": APP, "sub/which.py": ""}
+
+
+def facts(server):
+    return server.get("/")[2].decode().split("\n")
+
+
+def test_directory_of_the_ini_file(daemon):
+    server = serve(daemon, "[wsgi /]\napp = app:where", WHICH)
+    assert facts(server)[:2] == [str(server.dir), f"{server.dir}/which.py"]
+    assert facts(server)[4:] == ["None", "['syncless-server']"]
+
+
+def test_chdir(daemon):
+    server = daemon("[wsgi /]\napp = app:where\nchdir = sub", WHICH)
+    assert facts(server)[:2] == [f"{server.dir}/sub", f"{server.dir}/sub/which.py"]
+
+
+def test_pythonpath_comes_first_and_in_order(daemon):
+    server = serve(daemon, "[wsgi /]\napp = app:where\npythonpath = other\npythonpath = more", WHICH)
+    assert facts(server)[:2] == [str(server.dir), f"{server.dir}/other/which.py"]
+
+
+def test_env(daemon):
+    ini = "[wsgi /]\napp = app:where\nenv = MODE=a=b c\nenv = PYTHONPATH=%(here)/more"
+    assert facts(serve(daemon, ini, WHICH))[4] == "a=b c"
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("env = MODE", "env = MODE: must be NAME=VALUE"), ("env = =x", "env = =x: must be NAME=VALUE"),
+    ("chdir = nowhere", "chdir = .*/nowhere: No such file"),
+    ("virtualenv = nowhere", "virtualenv = .*/nowhere: no virtualenv is there"),
+    ("virtualenv = old", "virtualenv = .*/old: was made for another Python, this server runs 3"),
+])
+def test_bad_surroundings(run_server, line, expected):
+    done = run_server(ini=f"[wsgi /]\napp = app\n{line}",
+                      files={"app.py": APP, "old/pyvenv.cfg": "", "old/lib/python2.7/site-packages/x": ""})
+    assert done.returncode == 3 and re.search(expected, done.stderr), done
+
+
+def embedded_python(server):
+    """sys.prefix and sys.executable of the bridge without a virtualenv."""
+    return facts(server)[2:4]
+
+
+def test_without_a_virtualenv_python_is_the_one_it_was_built_for(daemon):
+    """Also where PATH has another python3 first."""
+    files = {**WHICH, "bin/python3": "#!/bin/sh\nexit 1"}
+    server = serve(daemon, "[wsgi /]\napp = app:where", files)
+    prefix, executable = embedded_python(server)
+    script = "import sys; print(sys.prefix, *sys.path, sep='\\n')"
+    env = {**os.environ, "PATH": f"{server.dir}/bin:{os.environ['PATH']}"}
+    expected = subprocess.run([executable, "-c", script], text=True, stdout=subprocess.PIPE, env=env, check=True).stdout
+    assert prefix == expected.split("\n")[0]
+    paths = "import sys\ndef application(e, s):\n    s('200 OK', [])\n    return ['\\n'.join(sys.path).encode()]"
+    server = daemon("[wsgi /]\napp = paths", {"paths.py": paths}, env=env)
+    assert server.get("/")[2].decode().split("\n")[1:] == expected.split("\n")[2:-1]
+
+
+def test_virtualenv(daemon, tmp_path):
+    _, executable = embedded_python(serve(daemon, "[wsgi /]\napp = app:where", WHICH))
+    venv = tmp_path / "venv"
+    subprocess.run([executable, "-m", "venv", "--without-pip", venv], check=True)
+    site = next(venv.glob("lib/python3.*/site-packages"))
+    (site / "which.py").write_text("")
+    ini = f"[wsgi]\nvirtualenv = {venv}\n[wsgi /]\napp = app:where\n[wsgi /b/]\napp = app:named"
+    server = serve(daemon, ini)
+    assert facts(server)[1:4] == [f"{site}/which.py", str(venv), f"{venv}/bin/python"]
+    assert server.get("/b/")[2] == b"named"
+
+
+STATE = """
+import itertools
+from app import text
+counter = itertools.count()
+
+def application(environ, start_response):
+    return text(start_response, environ['SCRIPT_NAME'], next(counter))
+
+def make():
+    mine = itertools.count()
+    return lambda environ, start_response: text(start_response, environ['SCRIPT_NAME'], next(mine))
+"""
+
+
+def test_several_instances_in_one_interpreter(daemon):
+    """They share the modules, but not what their factories made."""
+    ini = "".join(f"[wsgi /{name}/]\napp = state{what}\n" for name, what in
+                  [("a", ""), ("b", ""), ("c", ":make()"), ("d", ":make()")])
+    server = serve(daemon, ini, {"state.py": STATE})
+    answers = [server.get(f"/{name}/")[2].decode().split("\n") for name in "abcda"]
+    assert answers == [["/a", "0"], ["/b", "1"], ["/c", "0"], ["/d", "0"], ["/a", "2"]]
+
+
+def test_one_bad_instance_is_enough(run_server):
+    done = run_server(ini="[wsgi /a/]\napp = app\n[wsgi /b/]\napp = missing", files={"app.py": APP})
+    assert done.returncode == 4 and re.search(r"\[wsgi /b/?\] did not start", done.stderr)
+
+
+def test_instances_must_agree_on_the_process(run_server):
+    done = run_server(ini="[wsgi /a/]\napp = app\nchdir = .\n[wsgi /b/]\napp = app\nchdir = /", files={"app.py": APP})
+    assert done.returncode == 78 and '"chdir" belongs to the whole process' in done.stderr
+
+
+END = """
+import atexit, sys, threading, time
+from app import text
+
+print('loaded', 'with', 'print')
+atexit.register(lambda: print('atexit ran', file=sys.stderr))
+
+def forever():
+    while True:
+        time.sleep(0.001)
+
+threading.Thread(target=forever, daemon=True).start()
+
+def application(environ, start_response):
+    threading.local().value = 1
+    threading.Thread(target=forever, daemon=True).start()
+    return text(start_response, 'ok')
+"""
+
+
+def test_atexit_runs_and_daemon_threads_do_not_hold_the_stop(daemon):
+    server = serve(daemon, "[wsgi /]\napp = end\n[wsgi /b/]\napp = end", {"end.py": END})
+    server.wait_log("loaded with print")  # line by line, although it is a pipe
+    assert server.get("/")[2] == server.get("/b/")[2] == b"ok"
+    assert server.stop() == 0
+    assert server.log.count("atexit ran") == 1
+
+
+def test_extension_modules_find_libpython(daemon):
+    """They are loaded while libpython came with a module of the server's."""
+    code = "import _ctypes, ssl, sqlite3, lzma, decimal\nfrom app import application"
+    assert serve(daemon, "[wsgi /]\napp = ext", {"ext.py": code}).get("/")[2] == b"application"
+
+
+def test_several_workers(daemon):
+    code = "import os\nfrom app import text\ndef application(e, s): return text(s, os.getpid())"
+    server = serve(daemon, "[server]\nworkers = 2\n[wsgi /]\napp = pid", {"pid.py": code})
+    server.wait_log("is ready", count=2)
+    assert int(server.get("/")[2]) in server.worker_pids()

@@ -1,0 +1,179 @@
+/*
+ * test_settings.c: the keys of [server] and [log], their ranges, and listen addresses.
+ */
+#include <sched.h>
+
+#include "conf/settings.h"
+#include "conf_test.h"
+#include "log.h"
+
+static void test_settings_defaults(void **state)
+{
+    struct conf *c = parse("");
+    struct settings s;
+
+    settings_fill(&s, c);
+    assert_string_equal(errors(c), "");
+    assert_int_equal(s.bind_count, 1);
+    assert_string_equal(s.binds[0].text, "127.0.0.1:8080");
+    assert_int_equal(s.workers, 1);
+    assert_int_equal(s.backlog, 2048);
+    assert_int_equal(s.stack_size, 4 << 20);
+    assert_int_equal(s.max_concurrency, 10000);
+    assert_int_equal(s.threads, 4);
+    assert_int_equal(s.resolver, RESOLVER_CARES);
+    assert_int_equal(s.shutdown_timeout, 30000);
+    assert_int_equal(s.log_level, LOG_LEVEL_INFO);
+    assert_int_equal(s.limits.request_timeout, 0);
+    assert_non_null(strstr(s.module_path[0], "/modules"));
+    assert_non_null(s.module_path[1]);
+    assert_null(s.module_path[2]);
+    conf_free(c);
+}
+
+static void test_settings(void **state)
+{
+    struct conf *c = parse("[server]\nbind = :80\nbind = unix:/run/a\nworkers = auto\nbacklog = 9\nstack-size = 1m\n"
+                           "max_concurrency = 5\nthreads = 2\nresolver = system\nmodule-path = /m\n"
+                           "shutdown-timeout = 500ms\n[log]\nlevel = debug\n[limits]\nmax-body-size = 1g\n");
+    struct settings s;
+    cpu_set_t set;
+
+    assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+    settings_fill(&s, c);
+    assert_string_equal(errors(c), "");
+    assert_int_equal(s.bind_count, 2);
+    assert_int_equal(s.workers, CPU_COUNT(&set));
+    assert_int_equal(s.backlog, 9);
+    assert_int_equal(s.stack_size, 1 << 20);
+    assert_int_equal(s.max_concurrency, 5);
+    assert_int_equal(s.threads, 2);
+    assert_int_equal(s.resolver, RESOLVER_SYSTEM);
+    assert_string_equal(s.module_path[0], "/m");
+    assert_null(s.module_path[1]);
+    assert_int_equal(s.shutdown_timeout, 500);
+    assert_int_equal(s.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(s.limits.max_body_size, 1 << 30);
+    conf_free(c);
+}
+
+static void test_settings_errors(void **state)
+{
+    static const struct {
+        const char *text, *errors;
+    } rows[] = {
+        {"[server]\n\nwrokers = 4\n", "t.ini:3: unknown key \"wrokers\" in [server]; did you mean \"workers\"?\n"},
+        {"[log]\nlevle = info\n[limits]\nbody-size = 1\n",
+         "t.ini:2: unknown key \"levle\" in [log]; did you mean \"level\"?\n"
+         "t.ini:4: unknown key \"body-size\" in [limits]\n"},
+        {"[server]\nworkers = many\n", "t.ini:2: \"workers = many\": expected a whole number or auto\n"},
+        {"[server]\nworkers = 0\nbacklog = -5\nstack-size = 1k\nmax-concurrency = 0\nthreads = 2000\n",
+         "t.ini:2: \"workers = 0\": expected 1 to 1024\n"
+         "t.ini:3: \"backlog = -5\": expected 1 to 65535\n"
+         "t.ini:4: \"stack-size = 1024\": expected 65536 to 1073741824\n"
+         "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
+         "t.ini:6: \"threads = 2000\": expected 1 to 1024\n"},
+        {"[log]\nlevel = verbose\n", "t.ini:2: \"level = verbose\": expected error, warn, info or debug\n"},
+        {"[server]\nresolver = dns\n", "t.ini:2: \"resolver = dns\": expected c-ares or system\n"},
+        {"[server]\nbind =\n", "t.ini:2: \"bind\" is empty; expected an address such as 127.0.0.1:8080\n"},
+        {"[server]\nbind = :80\nbind =\nbind = *:80\nbind = :0\nbind = :0\nbind = x:1\n",
+         "t.ini:4: \"bind = *:80\" is given twice\n"
+         "t.ini:7: \"bind = x:1\": expected a numeric address, localhost or * before the port (IPv6 in brackets); "
+         "names are not resolved\n"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct conf *c = parse(rows[i].text);
+
+        settings_fill(&(struct settings){0}, c);
+        assert_string_equal(errors(c), rows[i].errors);
+        conf_free(c);
+    }
+}
+
+static void test_addresses(void **state)
+{
+    static const struct {
+        const char *text;
+        int family;
+        const char *host; /* in hexadecimal, or the path */
+        int port;
+    } rows[] = {
+        {"127.0.0.1:8080", AF_INET, "7f000001", 8080},
+        {"localhost:1", AF_INET, "7f000001", 1},
+        {"*:65535", AF_INET, "00000000", 65535},
+        {":0", AF_INET, "00000000", 0},
+        {"[::]:80", AF_INET6, "00000000000000000000000000000000", 80},
+        {"[2001:db8::1]:80", AF_INET6, "20010db8000000000000000000000001", 80},
+        {"unix:/run/app.sock", AF_UNIX, "/run/app.sock", 0},
+        {"unix:/a:b", AF_UNIX, "/a:b", 0},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address a;
+        char host[40] = "";
+
+        assert_null(address_parse(&a, rows[i].text));
+        assert_int_equal(a.sa.any.sa_family, rows[i].family);
+        assert_string_equal(a.text, rows[i].text);
+        if (rows[i].family == AF_UNIX) {
+            assert_int_equal(a.size, sizeof(a.sa.un));
+            assert_string_equal(a.sa.un.sun_path, rows[i].host);
+            continue;
+        }
+        assert_int_equal(a.size, rows[i].family == AF_INET ? sizeof(a.sa.in) : sizeof(a.sa.in6));
+        assert_int_equal(ntohs(a.sa.in.sin_port), rows[i].port);
+        for (size_t j = 0; j < strlen(rows[i].host) / 2; j++)
+            sprintf(host + 2 * j, "%02x",
+                    rows[i].family == AF_INET ? ((unsigned char *)&a.sa.in.sin_addr)[j]
+                                              : a.sa.in6.sin6_addr.s6_addr[j]);
+        assert_string_equal(host, rows[i].host);
+    }
+}
+
+static void test_bad_addresses(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "8080",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":65536",
+        ":-1",
+        ":+1",
+        ":8o",
+        ":000080",
+        "a.b:80",
+        "::1:80",
+        "[::1:80",
+        "[::1]",
+        "[]:80",
+        "1:80",
+        "[fe80::x]:1",
+        "unix:a.sock",
+        "unix:",
+        "[1]:80",
+        "256.0.0.1:80",
+        "2130706433.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1:80",
+    };
+    struct address a;
+    char path[200] = "unix:/";
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_non_null(address_parse(&a, rows[i]));
+    memset(path + 6, 'x', 106);
+    assert_null(address_parse(&a, path));
+    path[6 + 106] = 'x';
+    assert_non_null(address_parse(&a, path));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_settings_defaults), cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_settings_errors),   cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_bad_addresses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
