@@ -73,7 +73,9 @@ $(BUILD)/modules/%.o: modules/%.c
 
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) -rdynamic -o $@ $< $(LIB_O) $(DEPS_L) -lcmocka
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) -rdynamic -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
+
+$(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
 units: $(UNITS)
 

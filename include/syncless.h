@@ -158,6 +158,10 @@ void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, 
  * malformed, -ECONNRESET if the client left before its end. Sends "100 Continue" first where it is asked for. */
 ssize_t sl_body(struct sl_request *req, void *buf, size_t size);
 
+/* End with -ECANCELED what waits in sl_body on another coroutine, and every later call: the rest of the body is of no
+ * use. For handlers that read it on a coroutine of its own. Never waits. */
+void sl_body_cancel(struct sl_request *req);
+
 /* More bytes of the response body. Small pieces are gathered; a slow client makes this wait. Returns 0, or -errno when
  * the client is gone (-EPIPE, -ECONNRESET), or -EMSGSIZE for bytes past Content-Length (what fits is sent). Does
  * nothing for HEAD, 204 and 304. */

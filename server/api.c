@@ -84,6 +84,11 @@ ssize_t sl_body(struct sl_request *req, void *buf, size_t size)
     return body_read(request_of(req), buf, size);
 }
 
+void sl_body_cancel(struct sl_request *req)
+{
+    body_cancel(request_of(req));
+}
+
 int sl_write(struct sl_request *req, const void *buf, size_t size)
 {
     return response_write(request_of(req), buf, size);

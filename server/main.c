@@ -139,6 +139,9 @@ int main(int argc, char **argv)
     configure(conf, &cmd);
     settings_fill(&settings, conf);
     mounts = modules_load(conf, &settings);
+    if (!conf_modules(conf, NULL))
+        conf_error(conf, (struct conf_place){0},
+                   "there is nothing to serve: add a section such as [static /] or [wsgi /]");
     if (conf_report(conf, stderr) > 0)
         code = EXIT_BADCONF;
     else if (cmd.check)

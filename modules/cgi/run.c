@@ -96,16 +96,16 @@ static int pump_start(struct run *run)
     return 0;
 }
 
-/* Wait for the end of the pump. Its waits for the script are over, as our end of that pipe is closed; if it waits for
- * the client, what there is of the response goes out first, since the client may wait for that. */
+/* End the pump, if it has not come to its end. It waits for nothing any more: our end of the script's stdin is closed, and
+ * what the client still sends is of no use. */
 static void pump_join(struct run *run)
 {
     struct pollfd ended = {.fd = run->pumped, .events = POLLIN};
 
     if (run->pumped < 0)
         return;
-    if (run->head.done)
-        sl_flush(run->req);
+    if (poll(&ended, 1, 0) < 1)
+        sl_body_cancel(run->req);
     while (poll(&ended, 1, -1) < 1)
         ;
     child_close(&run->pumped);

@@ -34,7 +34,20 @@ static int before_wait(struct request *req)
     if (req->expects_100 && !req->head_sent)
         err = output_write(req->out, continue_100, sizeof(continue_100) - 1);
     req->expects_100 = false;
-    return err ? err : output_flush(req->out);
+    return err || req->out->sending ? err : output_flush(req->out); /* the other coroutine is at it */
+}
+
+/* Wait for the client, unless body_cancel came before or comes meanwhile. */
+static int await_input(struct request *req)
+{
+    int err;
+
+    if (req->body_canceled)
+        return -ECANCELED;
+    req->reader = coro_self();
+    err = input_wait(req->in, WAIT_FOREVER);
+    req->reader = NULL;
+    return err;
 }
 
 /* Run receive until it does not say EAGAIN; the end of the stream is an error here. */
@@ -50,7 +63,7 @@ static ssize_t receive(struct request *req, void *buf, size_t size)
             return -ECONNRESET;
         if (n != -EAGAIN)
             return n;
-        if ((err = before_wait(req)) || (err = input_wait(req->in, WAIT_FOREVER)))
+        if ((err = before_wait(req)) || (err = await_input(req)))
             return err;
     }
 }
@@ -105,7 +118,9 @@ static int next_span(struct request *req)
 {
     int err = 0;
 
-    input_grow(req->in, CHUNKED_BUFFER);
+    if (!req->renewed)
+        input_renew(req->in, &req->arena, CHUNKED_BUFFER);
+    req->renewed = true;
     while (!err && !req->span_size && !req->body_done) {
         if (input_unread(req->in) == 0) {
             ssize_t n = receive(req, NULL, 0);
@@ -141,13 +156,20 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
     ssize_t n;
 
     if (req->body_failed)
-        return -EBADMSG;
+        return req->body_canceled ? -ECANCELED : -EBADMSG;
     if ((req->body_done && !req->span_size) || size == 0)
         return 0;
     n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
     if (n < 0)
         req->body_failed = true;
     return n;
+}
+
+void body_cancel(struct request *req)
+{
+    req->body_canceled = req->body_failed = true;
+    if (req->reader)
+        wait_cancel(req->reader, -ECANCELED);
 }
 
 bool body_discard(struct request *req)

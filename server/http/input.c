@@ -43,6 +43,21 @@ void input_grow(struct input *in, size_t size)
     in->grown = true;
 }
 
+void input_renew(struct input *in, struct arena *arena, size_t size)
+{
+    size_t unread = input_unread(in);
+    char *buf = xmalloc(unread > size ? unread : size);
+
+    memcpy(buf, in->buf + in->start, unread);
+    if (in->grown)
+        arena_defer(arena, free, in->buf);
+    in->buf = buf;
+    in->size = unread > size ? unread : size;
+    in->start = 0;
+    in->end = unread;
+    in->grown = true;
+}
+
 ssize_t input_recv(struct input *in, void *buf, size_t size)
 {
     ssize_t n;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "arena.h"
 #include "wait/wait.h"
 
 struct input {
@@ -35,6 +36,10 @@ bool input_is_drained(const struct input *in);
 
 /* Make room for size bytes in all. Unread bytes move: pointers into the buffer are no longer good. */
 void input_grow(struct input *in, size_t size);
+
+/* Make a new buffer of at least size bytes and leave the old one as it is: what points into it stays good until arena
+ * is released. */
+void input_renew(struct input *in, struct arena *arena, size_t size);
 
 static inline size_t input_unread(const struct input *in)
 {

@@ -37,6 +37,26 @@ void output_release(struct output *out)
     drop(out);
 }
 
+/* Begin to send, after whoever else does on this connection: a handler may read the body on one coroutine, which sends
+ * what was gathered before it waits, and write the response on another one. */
+static void lock(struct output *out)
+{
+    while (out->sending) {
+        struct wait_addr waiter;
+
+        wait_addr_enter(&waiter, out);
+        wait_addr_park(&waiter, WAIT_FOREVER);
+    }
+    out->sending = true;
+}
+
+static void unlock(struct output *out)
+{
+    out->sending = false;
+    if (atomic_load_explicit(&wait_addr_waiters, memory_order_relaxed))
+        wait_addr_wake(out, 1);
+}
+
 static int wait_writable(struct output *out)
 {
     int events = wait_fd(out->source->fd, POLLOUT, WAIT_FOREVER);
@@ -61,7 +81,6 @@ static void advance(struct iovec **pieces, int *count, size_t n)
 /* Send a list of pieces to the last byte. The list is used up. */
 static int send_all(struct output *out, struct iovec *pieces, int count)
 {
-    out->sending = true;
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
         ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -74,11 +93,11 @@ static int send_all(struct output *out, struct iovec *pieces, int count)
         else if (errno != EINTR)
             out->error = -errno;
     }
-    out->sending = false;
     return out->error;
 }
 
-int output_flush(struct output *out)
+/* Send what was gathered, with the lock held. */
+static int flush(struct output *out)
 {
     struct iovec piece = {out->block + out->start, out->end - out->start};
     int err = out->error;
@@ -86,6 +105,16 @@ int output_flush(struct output *out)
     if (!err && piece.iov_len)
         err = send_all(out, &piece, 1);
     drop(out);
+    return err;
+}
+
+int output_flush(struct output *out)
+{
+    int err;
+
+    lock(out);
+    err = flush(out);
+    unlock(out);
     return err;
 }
 
@@ -126,16 +155,20 @@ static void append(struct output *out, const void *buf, size_t size)
 int output_writev(struct output *out, const struct iovec *pieces, int count)
 {
     size_t size = 0;
+    int err = 0;
 
     for (int i = 0; i < count; i++)
         size += pieces[i].iov_len;
+    lock(out);
     if (out->error)
-        return out->error;
-    if (size > COPY_UP_TO || size > ARENA_BLOCK - out->end)
-        return send_behind(out, pieces, count);
-    for (int i = 0; i < count; i++)
-        append(out, pieces[i].iov_base, pieces[i].iov_len);
-    return 0;
+        err = out->error;
+    else if (size > COPY_UP_TO || size > ARENA_BLOCK - out->end)
+        err = send_behind(out, pieces, count);
+    else
+        for (int i = 0; i < count; i++)
+            append(out, pieces[i].iov_base, pieces[i].iov_len);
+    unlock(out);
+    return err;
 }
 
 int output_write(struct output *out, const void *buf, size_t size)
@@ -145,11 +178,15 @@ int output_write(struct output *out, const void *buf, size_t size)
 
 char *output_reserve(struct output *out, size_t size)
 {
-    if (size > ARENA_BLOCK - out->end && output_flush(out) < 0)
-        return NULL;
-    if (!out->block)
+    int err = 0;
+
+    lock(out);
+    if (size > ARENA_BLOCK - out->end)
+        err = flush(out);
+    if (!err && !out->block)
         out->block = arena_block_get();
-    return out->block + out->end;
+    unlock(out);
+    return err ? NULL : out->block + out->end;
 }
 
 void output_commit(struct output *out, size_t used)
@@ -179,8 +216,10 @@ static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size
 
 int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
 {
-    int err = output_flush(out);
+    int err;
 
+    lock(out);
+    err = flush(out);
     while (!err && size > 0) {
         ssize_t n = send_piece(out, fd, &offset, size);
 
@@ -192,5 +231,6 @@ int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
         if (size > 0)
             coro_yield();
     }
+    unlock(out);
     return err;
 }

@@ -16,6 +16,7 @@
 #define COROUTINE_MARK 1
 
 static pthread_t loop_thread;
+static __thread struct coro *inherited; /* in a forked child: the coroutine that it is a copy of */
 static pid_t loop_tid;
 
 void identity_init(void)
@@ -29,9 +30,14 @@ pid_t identity_tid(void)
     return loop_tid;
 }
 
+void identity_inherit(void)
+{
+    inherited = coro_self();
+}
+
 pthread_t pthread_self(void)
 {
-    struct coro *co = coro_self();
+    struct coro *co = coro_self() ? coro_self() : inherited;
 
     if (co && !co->is_main && object_calling() == OBJECT_RUNTIME)
         return (pthread_t)co | COROUTINE_MARK;

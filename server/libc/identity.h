@@ -10,4 +10,7 @@ void identity_init(void);
 /* Its thread id, as libc's mutexes know it. */
 pid_t identity_tid(void);
 
+/* In a forked child, before coro_forget: its one thread keeps the identity it had, as after any fork. */
+void identity_inherit(void);
+
 #endif

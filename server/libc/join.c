@@ -12,8 +12,8 @@ int pthread_join(pthread_t thread, void **value)
     struct park_backoff backoff = {0};
     int result;
 
-    if (!coro_self() || !park_possible())
-        return real()->pthread_join(thread, value);
+    if (!coro_self() || thread == real()->pthread_self() || !park_possible())
+        return real()->pthread_join(thread, value); /* its own thread: EDEADLK at once */
     while ((result = pthread_tryjoin_np(thread, value)) == EBUSY)
         park_backoff(&backoff, WAIT_FOREVER); /* whoever would end this wait: a join has no error for that */
     return result;

@@ -15,12 +15,18 @@
 #include "libc/object.h"
 #include "libc/park.h"
 
+static void forget(void)
+{
+    identity_inherit();
+    wait_forget();
+}
+
 void libc_init(enum libc_resolver resolver)
 {
     static bool registered;
 
     if (!registered)
-        pthread_atfork(NULL, NULL, wait_forget);
+        pthread_atfork(NULL, NULL, forget);
     registered = true;
     park_init();
     identity_init();

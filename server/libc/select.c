@@ -47,7 +47,7 @@ static bool is_wanted(const struct selection *s, int i, int fd)
 {
     const fd_mask *words = (const fd_mask *)s->wanted[i];
 
-    return s->sets[i] && words[fd / NFDBITS] & (fd_mask)1 << (fd % NFDBITS);
+    return s->sets[i] && (unsigned long)words[fd / NFDBITS] >> (fd % NFDBITS) & 1;
 }
 
 static short events_wanted(const struct selection *s, int fd)

@@ -73,13 +73,14 @@ int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 
 int sigwait(const sigset_t *set, int *signum)
 {
-    int result;
+    int saved = errno, result;
 
     if (!coro_self() || !park_possible())
         return real()->sigwait(set, signum);
     do
         result = take_until(set, NULL, WAIT_FOREVER);
     while (result == -EINTR); /* libc's sigwait goes on after a handler */
+    errno = saved;
     if (result < 0)
         return -result;
     *signum = result;

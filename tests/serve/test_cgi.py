@@ -393,6 +393,18 @@ def test_script_that_does_not_read_its_body(script):
     wait_clean(server)
 
 
+@pytest.mark.parametrize("text, status", [("echo answer", b"200"), ("exec sleep 100", b"504"), ("kill -9 $$", b"502")])
+def test_client_that_sends_only_a_part_of_its_body(script, text, status):
+    """It gets the whole answer all the same, and the request is over."""
+    server = script((TEXT if status == b"200" else "#!/bin/sh\n") + text, "timeout = 200ms", "max-children = 1")
+    for _ in range(2):
+        with server.connect() as sock:
+            sock.sendall(head("/s", "Content-Length: 1000000", method="POST") + b"x")
+            data = receive_until(sock, b"0\r\n\r\n" if status == b"200" else b"<hr>syncless\n")
+            assert data.startswith(b"HTTP/1.1 " + status)
+            assert sock.recv(1) == b""
+
+
 def test_script_that_closes_its_stdin(script):
     server = script(TEXT + "exec <&-\necho answer\n")
     assert b"answer" in server.raw(head("/s", "Content-Length: 1000000", method="POST") + b"x" * 1000000, until=b"answer")

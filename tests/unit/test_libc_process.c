@@ -52,7 +52,7 @@ static void wait_for_pid(struct scene *s)
 
     CALL(&s->report, waitpid(pid, &status, WNOHANG));
     report(&s->report, "%d %x\n", waitpid(pid, &status, 0) == pid, status);
-    CALL(&s->report, waitpid(pid == 0, &status, 0)); /* no such child */
+    CALL(&s->report, waitpid(pid, &status, 0)); /* taken already */
     pid = child(4);
     report(&s->report, "%d %x %d\n", wait4(pid, &status, 0, &usage) == pid, status, usage.ru_maxrss > 0);
     pid = child(5);
