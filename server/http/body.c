@@ -1,10 +1,10 @@
 /*
- * body.c: the body of a request, streamed: it is received when the handler asks for it, so a slow handler slows the client,
- * and never collected.
+ * body.c: the body of a request, streamed: it is received when the handler asks for it, so a slow handler slows the
+ * client, and never collected.
  *
- * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one passes
- * through the input buffer and llhttp, which stops after each span of data; what frames it between two spans is bounded, so
- * that nobody can send chunk extensions or trailers for ever.
+ * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one
+ * passes through the input buffer and llhttp, which stops after each span of data; what frames it between two spans is
+ * bounded, so that nobody can send chunk extensions or trailers for ever.
  */
 #include "http/body.h"
 
@@ -92,6 +92,23 @@ static ssize_t read_sized(struct request *req, void *buf, size_t size)
 
 /* ---- chunked ---- */
 
+/* What llhttp 8 lets through between two spans, as in the head: bare CR or LF, folded lines, a blank before a colon. */
+static bool framing_is_strict(struct request *req, const char *p, const char *end)
+{
+    for (; p < end; p++) {
+        char last = req->framing_last;
+
+        if ((*p == '\n') != (last == '\r'))
+            return false;
+        if ((*p == ' ' || *p == '\t') && last == '\n')
+            return false;
+        if (*p == ':' && (last == ' ' || last == '\t'))
+            return false;
+        req->framing_last = *p;
+    }
+    return true;
+}
+
 /* Let llhttp go on to the next span of data or the end of the message, over what is in the buffer. */
 static int decode(struct request *req)
 {
@@ -108,9 +125,13 @@ static int decode(struct request *req)
         in->start = (size_t)(llhttp_get_error_pos(&req->parser) - in->buf);
     else
         in->start = in->end;
+    if (!framing_is_strict(req, at, req->span_size ? req->span : in->buf + in->start))
+        return -EBADMSG;
     req->framing += before - input_unread(in) - req->span_size;
-    if (req->span_size)
+    if (req->span_size) {
         req->framing = 0;
+        req->framing_last = 0;
+    }
     return req->framing > MAX_FRAMING ? -EBADMSG : 0;
 }
 

@@ -2,9 +2,9 @@
  * connection.c: connections, and the coroutines that serve them.
  *
  * A connection between two requests is a small record in the epoll set and nothing else. When bytes arrive it takes a
- * coroutine from the pool, which reads, serves and answers request after request as long as there are bytes, and goes back
- * to the pool when there are none. A connection that sends without pause is put behind the others after a number of
- * requests. Not more than max_concurrency coroutines serve at once; who comes then waits in a queue.
+ * coroutine from the pool, which reads, serves and answers request after request as long as there are bytes, and goes
+ * back to the pool when there are none. A connection that sends without pause is put behind the others after a number
+ * of requests. Not more than max_concurrency coroutines serve at once; who comes then waits in a queue.
  */
 #include "http/connection.h"
 
@@ -21,20 +21,20 @@
 #include "http/response.h"
 #include "log.h"
 
-#define FIRST_BUFFER   2048 /* bytes of input buffer on the stack: most heads fit */
-#define ARENA_SPACE    1024 /* the same for the request's memory */
-#define MAX_HEAD       32768
-#define BURST          32                   /* requests of one connection before others get their turn */
-#define LINGER_TIME    INT64_C(2000000000)  /* nanoseconds a refused client may go on sending */
-#define LINGER_BYTES   (1024 * 1024)
+#define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
+#define ARENA_SPACE  1024 /* the same for the request's memory */
+#define MAX_HEAD     32768
+#define BURST        32                  /* requests of one connection before others get their turn */
+#define LINGER_TIME  INT64_C(2000000000) /* nanoseconds a refused client may go on sending */
+#define LINGER_BYTES (1024 * 1024)
 
 struct conn {
     struct wait_source source; /* first */
     struct list all;           /* in http.conns */
     struct list turn;          /* in http.waiting */
     const struct listener *listener;
-    struct coro *waiting;      /* the coroutine that waits for its turn; NULL: a new one is to be started */
-    bool active;               /* a coroutine serves it, or it is in http.waiting */
+    struct coro *waiting; /* the coroutine that waits for its turn; NULL: a new one is to be started */
+    bool active;          /* a coroutine serves it, or it is in http.waiting */
     uint16_t peer_port;
     char peer[];
 };
@@ -157,8 +157,8 @@ static void conn_close(struct conn *conn)
     free(conn);
 }
 
-/* Closing with unread bytes makes the kernel send a reset, which may destroy our answer before the client has read it. So say
- * that we are done, and read on until the client is too, within bounds. */
+/* Closing with unread bytes makes the kernel send a reset, which may destroy our answer before the client has read it.
+ * So say that we are done, and read on until the client is too, within bounds. */
 static void linger(struct session *s)
 {
     int64_t deadline = wait_deadline(LINGER_TIME);
@@ -217,9 +217,9 @@ static void answer_asterisk(struct request *req)
     response_reply(req, 200, NULL, "", 0);
 }
 
-static bool is_client_gone(int err)
+static bool is_clients_fault(int err)
 {
-    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF;
+    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF || err == -EBADMSG;
 }
 
 /* Complete the response after the handler's result. */
@@ -227,14 +227,14 @@ static void finish(struct session *s, int result)
 {
     struct request *req = &s->req;
 
-    if (result < 0 && !is_client_gone(result))
+    if (result < 0 && !is_clients_fault(result))
         log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
     if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
         req->keep_alive = false;
         return;
     }
     if (result != 0)
-        result = response_page(req, result < 0 ? 500 : result);
+        result = response_page(req, result == -EBADMSG ? 400 : result < 0 ? 500 : result);
     if (result == 0)
         result = response_finish(req);
     if (result == -EPROTO)

@@ -3,13 +3,13 @@
  *
  * The end of the head is looked for first, line by line, and llhttp gets it whole: its spans are then whole too, a slow
  * sender costs no parsing, and everything can stay where it was received. llhttp 8 lets some things through that other
- * servers read differently (bare CR or LF, a space before the colon, folded lines, several lengths); since every span is
- * at hand, strictness is one look at what stands between them: after each name a colon, after each value CR LF and then
- * the next name. What stands there otherwise is refused, RFC 9112 sections 2.2, 5 and 6.3.
+ * servers read differently (bare CR or LF, a space before the colon, folded lines, several lengths); since every span
+ * is at hand, strictness is one look at what stands between them: after each name a colon, after each value CR LF and
+ * then the next name. What stands there otherwise is refused, RFC 9112 sections 2.2, 5 and 6.3.
  */
 #include "http/head.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -152,7 +152,7 @@ static const char *check_field(struct sl_field *field, const char *at)
 {
     const char *end;
 
-    if (field->name != at || field->name[field->name_size] != ':')
+    if (field->name != at || field->name_size == 0 || field->name[field->name_size] != ':')
         return NULL;
     if (!field->value || field->value_size == 0) { /* llhttp says nothing, or anything, of where an empty one is */
         field->value = skip_blanks(field->name + field->name_size + 1);
@@ -168,10 +168,13 @@ static const char *check_field(struct sl_field *field, const char *at)
 }
 
 /* Check the whole head's layout: request line, fields, empty line. */
-static bool check_layout(const struct spans *spans, const char *end)
+static bool check_layout(const struct spans *spans, const char *head, const char *end)
 {
-    const char *at = spans->req->facts.target + spans->target_size;
+    const struct request *req = spans->req;
+    const char *at = req->facts.target + spans->target_size;
 
+    if (req->facts.target != head + strlen(req->facts.method) + 1) /* one space */
+        return false;
     if (memcmp(at, " HTTP/1.", 8) || !is_crlf(at + 9))
         return false;
     at += 11;
@@ -304,12 +307,22 @@ static void terminate(const struct spans *spans)
     }
 }
 
-static int refuse(const llhttp_t *parser, enum llhttp_errno err, const char **why)
+/* Whether the request line ends with a well-formed version that is none of ours. */
+static bool has_other_version(const char *head, size_t size)
+{
+    const char *end = memchr(head, '\r', size);
+
+    return end && end[1] == '\n' && end - head > 9 && !memcmp(end - 9, " HTTP/", 6) &&
+           isdigit((unsigned char)end[-3]) && end[-2] == '.' && isdigit((unsigned char)end[-1]) &&
+           (end[-3] != '1' || end[-1] > '1');
+}
+
+static int refuse(const llhttp_t *parser, const char *head, size_t size, const char **why)
 {
     *why = llhttp_get_error_reason(parser);
     if (!*why || !**why)
-        *why = llhttp_errno_name(err);
-    return err == HPE_INVALID_VERSION ? 505 : 400;
+        *why = "the head ends too early";
+    return has_other_version(head, size) ? 505 : 400;
 }
 
 int head_parse(struct request *req, char *head, size_t size, unsigned lines, const char **why)
@@ -325,16 +338,16 @@ int head_parse(struct request *req, char *head, size_t size, unsigned lines, con
     err = llhttp_execute(parser, head, size);
     parser->data = NULL;
     if (err != HPE_PAUSED || !spans.complete)
-        return refuse(parser, err, why);
+        return refuse(parser, head, size, why);
     if (parser->http_major != 1 || parser->http_minor > 1) {
         *why = "the server speaks HTTP/1.0 and HTTP/1.1";
         return 505;
     }
+    req->facts.method = llhttp_method_name(parser->method);
     *why = "the head is not laid out as RFC 9112 says";
-    if (llhttp_get_error_pos(parser) != head + size || !check_layout(&spans, head + size))
+    if (llhttp_get_error_pos(parser) != head + size || !check_layout(&spans, head, head + size))
         return 400;
     terminate(&spans);
-    req->facts.method = llhttp_method_name(parser->method);
     req->facts.fields = spans.fields;
     req->facts.field_count = spans.count;
     req->facts.http_minor = parser->http_minor;

@@ -34,16 +34,17 @@ struct request {
     bool keep_alive;     /* the connection may serve another request after this one */
     const char *span;    /* chunked: bytes decoded in the input buffer, not taken yet */
     size_t span_size;
-    size_t framing;      /* chunked: bytes of framing and trailers since the last byte of body */
+    size_t framing;    /* chunked: bytes of framing and trailers since the last byte of body */
+    char framing_last; /* the last of them, 0 after data */
     llhttp_t parser;
 
     /* response.c: the response */
     int status;
-    const char *reason;  /* NULL: the standard phrase */
-    char *fields;        /* header lines, in the arena */
+    const char *reason; /* NULL: the standard phrase */
+    char *fields;       /* header lines, in the arena */
     size_t fields_size, fields_room;
-    int64_t length;      /* Content-Length of the response; -1: not known */
-    int64_t sent;        /* bytes of body handed over */
+    int64_t length; /* Content-Length of the response; -1: not known */
+    int64_t sent;   /* bytes of body handed over */
     bool head_sent;
     bool chunked;
     bool has_date, has_server;

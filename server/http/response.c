@@ -229,8 +229,8 @@ static int send_head(struct request *req, int64_t known_length)
     size_t room = HEAD_ROOM + reason + req->fields_size;
     char *head, *at;
 
-    if (req->expects_100 && !req->body_done)
-        req->keep_alive = false; /* whether the client still sends its body, nobody can tell */
+    if ((req->expects_100 && !req->body_done) || req->body_failed)
+        req->keep_alive = false; /* what the client sends next, nobody can tell */
     choose_framing(req, known_length);
     req->head_sent = true;
     head = room < ARENA_BLOCK / 2 ? output_reserve(req->out, room) : arena_alloc(&req->arena, room);

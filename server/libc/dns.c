@@ -165,11 +165,11 @@ static int channel_open(ares_channel *channel)
 static nfds_t channel_fds(ares_channel channel, struct pollfd *fds)
 {
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-    int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+    unsigned bits = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM); /* to read; above these, to write */
     nfds_t count = 0;
 
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) | (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
+        short events = (bits >> i & 1 ? POLLIN : 0) | (bits >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0);
 
         if (events)
             fds[count++] = (struct pollfd){.fd = sockets[i], .events = events};
@@ -306,6 +306,7 @@ static void on_name(void *arg, int status, int timeouts, unsigned char *data, in
 {
     struct query *query = arg;
     struct hostent *host;
+    const char *first; /* c-ares lists all names as aliases, in order, and the last once more; libc takes the first */
 
     query->done = true;
     query->status = status;
@@ -314,11 +315,9 @@ static void on_name(void *arg, int status, int timeouts, unsigned char *data, in
             ares_parse_ptr_reply(data, size, query->address, query->family == AF_INET ? 4 : 16, query->family, &host);
     if (query->status != ARES_SUCCESS)
         return;
-    query->answer->name = copy(query->answer, host->h_name);
+    first = host->h_aliases[0] ? host->h_aliases[0] : host->h_name;
+    query->answer->name = copy(query->answer, first);
     add_address(query->answer, query->family, query->address);
-    for (char **alias = host->h_aliases; *alias; alias++)
-        if (strcmp(*alias, host->h_name) != 0)
-            add_alias(query->answer, *alias);
     ares_free_hostent(host);
 }
 

@@ -36,7 +36,7 @@ void dns_answer_release(struct dns_answer *answer);
  * likely to succeed (RFC 6724); else as the server gave them. 0, or a value of h_errno; errno with NETDB_INTERNAL. */
 int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer);
 
-/* Name and aliases of an address (which is the one address of the answer), as above. */
+/* The name of an address, which is the one address of the answer, as above. */
 int dns_find_name(const void *address, int family, struct dns_answer *answer);
 
 /* ---- who resolves: resolver.c ---- */

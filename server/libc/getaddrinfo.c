@@ -73,8 +73,8 @@ static struct dns_address mapped(const struct dns_address *address)
 static void add_answer(struct question *q, const struct dns_answer *answer)
 {
     for (const struct dns_address *address = answer->addresses; address; address = address->next) {
-        bool map = address->family == AF_INET && q->hints->ai_family == AF_INET6;
-        struct dns_address shown = map ? mapped(address) : *address;
+        bool other = address->family == AF_INET && q->hints->ai_family == AF_INET6;
+        struct dns_address shown = other ? mapped(address) : *address;
 
         for (const struct addrinfo *like = q->pattern; like; like = like->ai_next)
             add_entry(q, &shown, like);
@@ -85,21 +85,24 @@ static void add_answer(struct question *q, const struct dns_answer *answer)
 
 /* ---- asking ---- */
 
-static int eai_of(int h_error)
+static bool maps(const struct question *q)
+{
+    return q->hints->ai_family == AF_INET6 && q->hints->ai_flags & AI_V4MAPPED;
+}
+
+static int eai_of(int h_error, int family)
 {
     switch (h_error) {
     case 0:
         return 0;
-    case HOST_NOT_FOUND:
-        return EAI_NONAME;
     case NO_DATA:
         return EAI_NODATA;
-    case TRY_AGAIN:
-        return EAI_AGAIN;
+    case TRY_AGAIN: /* glibc reports it only when it has asked for both families */
+        return family == AF_UNSPEC ? EAI_AGAIN : EAI_NONAME;
     case NETDB_INTERNAL:
         return errno == ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
     default:
-        return EAI_FAIL;
+        return EAI_NONAME;
     }
 }
 
@@ -109,13 +112,14 @@ static int ask(struct question *q, int family)
     int err;
 
     dns_answer_init(&answer);
-    err = eai_of(dns_find_addresses(q->node, family, true, &answer));
+    err = eai_of(dns_find_addresses(q->node, family, true, &answer), family);
     if (!err)
         add_answer(q, &answer);
     dns_answer_release(&answer);
     return err;
 }
 
+/* AI_V4MAPPED: the addresses of IPv4, where there are none of IPv6; with AI_ALL, both. */
 static int ask_mapping(struct question *q)
 {
     int err;
@@ -136,13 +140,12 @@ static int make_pattern(struct question *q)
 
 static int resolve(struct question *q, struct addrinfo **result)
 {
-    bool maps = q->hints->ai_family == AF_INET6 && q->hints->ai_flags & AI_V4MAPPED;
     int err = make_pattern(q);
 
     if (err)
         return err;
     q->last = &q->first;
-    err = maps ? ask_mapping(q) : ask(q, q->family);
+    err = maps(q) ? ask_mapping(q) : ask(q, q->family);
     freeaddrinfo(q->pattern);
     if (!err)
         *result = q->first;
@@ -233,6 +236,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     case RESOLVER_THREAD:
         return resolve_on_thread(&q, result);
     default:
+        if (maps(&q) && resolver_for_name(node, AF_INET) == RESOLVER_LIBC)
+            return resolve_on_thread(&q, result); /* libc asks DNS before it maps what it has in hosts */
         return resolve(&q, result);
     }
 }

@@ -89,16 +89,17 @@ static int fill(struct place *place, int family, const struct dns_answer *answer
         return ERANGE;
     }
     *place->result = host;
+    *place->h_error = NETDB_SUCCESS;
     return 0;
 }
 
-/* What the reentrant forms return where there is no answer. */
+/* What the reentrant forms return where there is no answer; the values are glibc's. */
 static int fail(const struct place *place, int h_error)
 {
     *place->h_error = h_error;
-    if (h_error == HOST_NOT_FOUND || h_error == NO_DATA)
-        return 0;
-    return h_error == NETDB_INTERNAL ? errno : EAGAIN;
+    if (h_error == NETDB_INTERNAL)
+        return errno;
+    return h_error == NO_RECOVERY ? EAGAIN : 0;
 }
 
 /* ---- asking ---- */

@@ -25,9 +25,10 @@
 #define REAL_CALLS(X)                                                                                                  \
     X(read)                                                                                                            \
     X(readv)                                                                                                           \
-    X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg) X(sendmmsg) X(accept)   \
-        X(accept4) X(connect) X(sendfile) X(splice) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl) X(poll)        \
-            X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2) X(sleep) X(usleep) X(nanosleep) \
+    X(write)                                                                                                           \
+    X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg) X(sendmmsg) X(accept) X(accept4) \
+        X(connect) X(sendfile) X(splice) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl) X(poll) X(ppoll)          \
+            X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2) X(sleep) X(usleep) X(nanosleep)          \
                 X(clock_nanosleep) X(pause) X(sigsuspend) X(sigwait) X(sigwaitinfo) X(sigtimedwait) X(sem_wait)        \
                     X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post) X(pthread_mutex_lock)                 \
                         X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)                 \

@@ -4,10 +4,10 @@
  * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to whoever else shares the open file; and
  * it knows neither edge-triggered nor exclusive watching. So there is an epoll set of our own, of two sorts of members:
  *
- * - Descriptors of libraries and applications are armed for one event (EPOLLONESHOT) when somebody waits, and the kernel
- *   disarms them itself: one epoll_ctl a wait, two at the first. We may not see such a descriptor being closed (inside
- *   libc, say); a number used again then only fails to be modified and is added anew, and an event that belonged to the
- *   old one is a spurious wake-up.
+ * - Descriptors of libraries and applications are armed for one event (EPOLLONESHOT) when somebody waits, and the
+ * kernel disarms them itself: one epoll_ctl a wait, two at the first. We may not see such a descriptor being closed
+ * (inside libc, say); a number used again then only fails to be modified and is added anew, and an event that belonged
+ * to the old one is a spurious wake-up.
  * - Sources, the server's own sockets, stay registered edge-triggered for both directions as long as they live.
  */
 #include "wait/wait.h"
@@ -26,6 +26,7 @@
 #define ALWAYS         (POLLERR | POLLHUP | POLLNVAL)
 #define FDS_ON_STACK   32
 #define CHUNK          1024
+#define WATCHED        (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
 
 /* The poll(2) and epoll(7) event bits have the same values on Linux. */
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI && EPOLLERR == POLLERR &&
@@ -112,24 +113,22 @@ static int epoll_change(struct watch *watch, int fd, uint32_t events)
     return 0;
 }
 
-/* Have the epoll set report everything that the waiters of fd want. */
+/* Have the epoll set report everything that the waiters of fd want; errors and hang-ups it always does. */
 static int arm(struct watch *watch, int fd)
 {
     short events = 0;
 
-    if (watch->source)
+    if (watch->source || !watch->waiters)
         return 0;
     for (struct waiter *w = watch->waiters; w; w = w->next)
         events |= w->events;
-    if (!events)
-        return 0;
     return epoll_change(watch, fd, (uint32_t)(unsigned short)events | EPOLLONESHOT);
 }
 
 static void waiter_link(struct waiter *w, struct watch *watch, short events)
 {
     w->co = coro_self();
-    w->events = events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP);
+    w->events = events & WATCHED;
     w->at = &watch->waiters;
     while (*w->at)
         w->at = &(*w->at)->next; /* first come, first served; lists are short */
@@ -145,6 +144,16 @@ static void waiter_unlink(struct waiter *w)
     if (w->next)
         w->next->at = w->at;
     w->at = NULL;
+}
+
+static void wake_all(struct watch *watch, int result)
+{
+    while (watch->waiters) {
+        struct waiter *w = watch->waiters;
+
+        waiter_unlink(w);
+        coro_wake(w->co, result);
+    }
 }
 
 /* Enter a waiter and arm its descriptor. */
@@ -187,6 +196,8 @@ static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, in
         waiters[entered].at = NULL;
         if (fds[entered].fd >= 0)
             result = waiter_enter(&waiters[entered], fds[entered].fd, fds[entered].events);
+        if (result == -EPERM) /* a disk file: poll(2) has said all there is to say of it */
+            result = 0;
     }
     if (!result)
         result = wait_park(deadline);
@@ -222,8 +233,9 @@ int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
 static void dispatch(int fd, short events)
 {
     struct watch *watch = watch_of(fd);
-    bool wanted = false;
     struct waiter *w, *next;
+    bool wanted = false;
+    int err;
 
     if (watch->source)
         watch->source->seen |= events;
@@ -237,8 +249,8 @@ static void dispatch(int fd, short events)
     }
     if (watch->source && !wanted)
         watch->source->ready(watch->source, events);
-    else if (watch->waiters)
-        arm(watch, fd); /* the one-shot is used up; an error shows when they try again */
+    else if ((err = arm(watch, fd))) /* the one-shot is used up, but others still wait */
+        wake_all(watch, err);
 }
 
 bool fd_poll(int timeout)
@@ -265,12 +277,7 @@ void wait_fd_close(int fd)
     if (!is_known(fd))
         return;
     watch = watch_of(fd);
-    while (watch->waiters) {
-        struct waiter *w = watch->waiters;
-
-        waiter_unlink(w);
-        coro_wake(w->co, -EBADF);
-    }
+    wake_all(watch, -EBADF);
     *watch = (struct watch){0};
 }
 
@@ -300,5 +307,8 @@ int wait_source_open_shared(struct wait_source *source)
 
 void wait_source_close(struct wait_source *source)
 {
+    /* close(2) alone would leave it in the set as long as a forked child has the file open, and a listening socket is
+     * not even closed here. It fails only where somebody closed the number behind our back. */
+    epoll_ctl(set.epoll, EPOLL_CTL_DEL, source->fd, NULL);
     wait_fd_close(source->fd);
 }

@@ -1,0 +1,615 @@
+/*
+ * Names: getaddrinfo and its relations on a coroutine, against a DNS server of the test's own.
+ *
+ * Where the machine allows it, the tests run in namespaces of their own, with their own resolv.conf, hosts and
+ * nsswitch.conf, and the server at port 53: there every answer is compared with glibc's. Elsewhere these comparisons are
+ * skipped, and the server is named by dns_use_servers.
+ */
+#include "libc_test.h"
+
+#include <net/if.h>
+#include <netdb.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+
+#include "dns_server.h"
+#include "libc/dns.h"
+
+static const struct dns_record records[] = {
+    {"a.test", ns_t_a, "192.0.2.1"},
+    {"a.test", ns_t_a, "192.0.2.2"},
+    {"both.test", ns_t_a, "192.0.2.3"},
+    {"both.test", ns_t_aaaa, "2001:db8::3"},
+    {"near.test", ns_t_a, "127.0.0.9"},
+    {"near.test", ns_t_aaaa, "2001:db8::9"},
+    {"six.test", ns_t_aaaa, "2001:db8::6"},
+    {"alias.test", ns_t_cname, "middle.test"},
+    {"middle.test", ns_t_cname, "a.test"},
+    {"empty.test", ns_t_ptr, "unrelated.test"},
+    {"nowhere.test", ns_t_cname, "gone.test"},
+    {"www.corp.test", ns_t_a, "192.0.2.10"},
+    {"api.v2.corp.test", ns_t_a, "192.0.2.11"},
+    {"api.v2", ns_t_a, "192.0.2.12"},
+    {"slow.test", ns_t_a, "192.0.2.20"},
+    {"tcp.test", ns_t_a, "192.0.2.30"},
+    {"1.2.0.192.in-addr.arpa", ns_t_ptr, "a.test"},
+    {"2.2.0.192.in-addr.arpa", ns_t_ptr, "second.test"},
+    {"2.2.0.192.in-addr.arpa", ns_t_ptr, "third.test"},
+    {"3.2.0.192.in-addr.arpa", ns_t_a, "192.0.2.1"},
+    {"6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", ns_t_ptr, "six.test"},
+    {NULL, 0, NULL},
+};
+
+static const struct dns_special specials[] = {
+    {"fail.test", DNS_FAILS},     {"refused.test", DNS_REFUSES}, {"silent.test", DNS_SILENT}, {"slow.test", DNS_SLOW},
+    {"tcp.test", DNS_ONLY_TCP},   {"9.2.0.192.in-addr.arpa", DNS_FAILS},
+    {NULL, DNS_ANSWERS},
+};
+
+static struct dns_server server = {.records = records, .specials = specials};
+static bool isolated;
+
+/* ---- namespaces ---- */
+
+static const char *const files[][2] = {
+    {"/etc/resolv.conf", "nameserver 127.0.0.1\nsearch corp.test\noptions timeout:1 attempts:1\n"},
+    {"/etc/nsswitch.conf", "hosts: files dns\nservices: files\n"},
+    {"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n192.0.2.100 Host.test alias1 alias2 # comment\n"
+                   "2001:db8::100 six-only.test\n192.0.2.101 host.test\n192.0.2.200 four-only.test\n"},
+};
+
+static char directory[] = "/tmp/libc-test-XXXXXX";
+
+static void file_path(char *path, size_t size, const char *name)
+{
+    snprintf(path, size, "%s/%s", directory, strrchr(name, '/') + 1);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    FILE *file;
+
+    file_path(path, sizeof(path), name);
+    file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+static bool mount_files(void)
+{
+    char path[128];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        write_file(files[i][0], files[i][1]);
+        file_path(path, sizeof(path), files[i][0]);
+        if (mount(path, files[i][0], NULL, MS_BIND, NULL) < 0)
+            return false;
+    }
+    return true;
+}
+
+static void remove_files(void)
+{
+    char path[128];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        file_path(path, sizeof(path), files[i][0]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
+static void loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    ioctl(fd, SIOCGIFFLAGS, &request);
+    request.ifr_flags |= IFF_UP;
+    ioctl(fd, SIOCSIFFLAGS, &request);
+    close(fd);
+}
+
+static bool isolate(void)
+{
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) < 0)
+        return false;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return false;
+    loopback_up();
+    return mount_files();
+}
+
+/* ---- reports ---- */
+
+static void report_address(struct report *r, const struct sockaddr *address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+    else
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+    report(r, "%s:%d", text, ntohs(in->sin_port));
+}
+
+static void ask_hints(struct report *r, const char *node, const char *service, const struct addrinfo *hints)
+{
+    struct addrinfo *list = NULL;
+    int err = getaddrinfo(node, service, hints, &list);
+
+    report(r, "%s %s %x: %d %s\n", node ? node : "-", service ? service : "-", hints ? hints->ai_flags : 0, err,
+           err ? gai_strerror(err) : "");
+    for (const struct addrinfo *info = list; info && !err; info = info->ai_next) {
+        report(r, "  %d %d %d %x %u %s ", info->ai_family, info->ai_socktype, info->ai_protocol, info->ai_flags,
+               info->ai_addrlen, info->ai_canonname ? info->ai_canonname : "");
+        report_address(r, info->ai_addr);
+        report(r, "\n");
+    }
+    if (!err)
+        freeaddrinfo(list);
+}
+
+static void ask(struct report *r, const char *node, const char *service, int family, int type, int flags)
+{
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = type, .ai_flags = flags};
+
+    ask_hints(r, node, service, &hints);
+}
+
+static void report_host(struct report *r, const struct hostent *host, int err, int h_error)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    report(r, "%d %d\n", err, h_error);
+    if (!host)
+        return;
+    report(r, "  %s %d %d", host->h_name, host->h_addrtype, host->h_length);
+    for (char **alias = host->h_aliases; *alias; alias++)
+        report(r, " %s", *alias);
+    for (char **address = host->h_addr_list; *address; address++)
+        report(r, " %s", inet_ntop(host->h_addrtype, *address, text, sizeof(text)));
+    report(r, "\n");
+}
+
+/* ---- getaddrinfo, as glibc does it ---- */
+
+static void addresses(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "a.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", NULL, AF_UNSPEC, 0, 0);
+    ask(r, "A.Test.", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "a.test", "80", AF_INET6, SOCK_STREAM, 0);
+    ask(r, "both.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "near.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "both.test", "80", AF_INET6, SOCK_DGRAM, 0);
+    ask(r, "six.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "six.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "alias.test", "80", AF_INET, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "a.test", "80", AF_INET, SOCK_STREAM, AI_CANONNAME | AI_PASSIVE);
+    ask(r, "tcp.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask_hints(r, "a.test", "80", NULL);
+}
+COMPARE(addresses, 0)
+
+static void services(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "a.test", "http", AF_INET, 0, 0);
+    ask(r, "a.test", "tftp", AF_INET, 0, 0);
+    ask(r, "a.test", "tftp", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", "nonsense", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", "http", AF_INET, SOCK_STREAM, AI_NUMERICSERV);
+    ask(r, "a.test", "65536", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", "", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", "80", AF_INET, SOCK_RAW, 0);
+    ask(r, "a.test", "80", AF_INET, 4711, 0);
+    ask(r, "a.test", "80", AF_UNIX, SOCK_STREAM, 0);
+    ask(r, "a.test", "80", AF_INET, SOCK_STREAM, 0x40000);
+}
+COMPARE(services, 0)
+
+static void errors(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "gone.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "gone.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "empty.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "empty.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "nowhere.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "fail.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "fail.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "refused.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a..test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "in valid.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a12345678901234567890123456789012345678901234567890123456789012345.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "refused.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "a..test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "in valid.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, NULL, NULL, AF_INET, SOCK_STREAM, 0);
+}
+COMPARE(errors, 0)
+
+static void silence(struct scene *s)
+{
+    ask(&s->report, "silent.test", "80", AF_INET, SOCK_STREAM, 0);
+}
+COMPARE(silence, 100)
+
+static void search(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "www", "80", AF_INET, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "www.", "80", AF_INET, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "api.v2", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "api.v2.corp.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "nothing", "80", AF_INET, SOCK_STREAM, 0);
+}
+COMPARE(search, 0)
+
+static void flags(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "a.test", "80", AF_INET6, SOCK_STREAM, AI_V4MAPPED);
+    ask(r, "both.test", "80", AF_INET6, SOCK_STREAM, AI_V4MAPPED);
+    ask(r, "four-only.test", "80", AF_INET6, SOCK_STREAM, AI_V4MAPPED);
+    ask(r, "gone.test", "80", AF_INET6, SOCK_STREAM, AI_V4MAPPED);
+    ask(r, "both.test", "80", AF_UNSPEC, SOCK_STREAM, AI_ADDRCONFIG);
+    ask(r, "both.test", "80", AF_INET, SOCK_STREAM, AI_ADDRCONFIG);
+    ask(r, "both.test", "80", AF_INET6, SOCK_STREAM, AI_ADDRCONFIG);
+    ask(r, "a.test", "80", AF_INET, SOCK_STREAM, AI_NUMERICHOST);
+    ask(r, "b\xc3\xbc" "cher.test", "80", AF_INET, SOCK_STREAM, AI_IDN);
+}
+COMPARE(flags, 0)
+
+static void without_dns(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    ask(r, "127.1", "80", AF_UNSPEC, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "::1", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "::1", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "fe80::1%lo", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, NULL, "80", AF_UNSPEC, SOCK_STREAM, AI_PASSIVE);
+    ask(r, "localhost", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "host.test", "80", AF_UNSPEC, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "ALIAS2", "80", AF_INET, SOCK_STREAM, AI_CANONNAME);
+    ask(r, "ip6-localhost", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "six-only.test", "80", AF_UNSPEC, SOCK_STREAM, 0);
+    ask(r, "six-only.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "comment", "80", AF_INET, SOCK_STREAM, 0);
+}
+COMPARE(without_dns, 0)
+
+/* ---- gethostby* ---- */
+
+static void by_name(struct report *r, const char *name, int family, size_t size)
+{
+    struct hostent host, *result = &host;
+    char buf[2048];
+    int h_error = 99, err;
+
+    err = gethostbyname2_r(name, family, &host, buf, size, &result, &h_error);
+    report(r, "%s ", name);
+    report_host(r, result, err, h_error);
+}
+
+static void hosts_by_name(struct scene *s)
+{
+    static const char *const names[] = {"a.test",       "gone.test",   "empty.test", "fail.test",
+                                        "refused.test", "both.test",  "www",         "localhost",  "host.test",
+                                        "192.0.2.77",   "six.test"};
+    struct report *r = &s->report;
+    struct hostent host, *result;
+    char buf[2048];
+    int h_error = 0;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        by_name(r, names[i], AF_INET, sizeof(buf));
+        by_name(r, names[i], AF_INET6, sizeof(buf));
+    }
+    by_name(r, "a.test", AF_INET, 20);
+    by_name(r, "a.test", AF_UNIX, sizeof(buf));
+    report(r, "%d\n", gethostbyname_r("alias.test", &host, buf, sizeof(buf), &result, &h_error));
+    report_host(r, result, 0, h_error);
+    result = gethostbyname("alias.test");
+    report_host(r, result, 0, 0);
+    result = gethostbyname2("both.test", AF_INET6);
+    report_host(r, result, 0, 0);
+    result = gethostbyname("gone.test");
+    report_host(r, result, 0, h_errno);
+    result = gethostbyname("empty.test");
+    report_host(r, result, 0, h_errno);
+}
+COMPARE(hosts_by_name, 0)
+
+static void by_address(struct report *r, const char *text)
+{
+    struct hostent host, *result = &host;
+    int family = strchr(text, ':') ? AF_INET6 : AF_INET, h_error = 99, err;
+    unsigned char bytes[16];
+    char buf[2048];
+
+    inet_pton(family, text, bytes);
+    err = gethostbyaddr_r(bytes, family == AF_INET ? 4 : 16, family, &host, buf, sizeof(buf), &result, &h_error);
+    report(r, "%s ", text);
+    report_host(r, result, err, h_error);
+    result = gethostbyaddr(bytes, family == AF_INET ? 4 : 16, family);
+    report_host(r, result, 0, result ? 0 : h_errno);
+}
+
+static void hosts_by_address(struct scene *s)
+{
+    static const char *const texts[] = {"192.0.2.1", "192.0.2.2",   "192.0.2.3",   "192.0.2.4",    "192.0.2.9",
+                                        "127.0.0.1", "192.0.2.100", "2001:db8::6", "2001:db8::99", "::1"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        by_address(&s->report, texts[i]);
+    report(&s->report, "%d\n", gethostbyaddr("abc", 3, AF_INET) == NULL);
+}
+COMPARE(hosts_by_address, 0)
+
+/* ---- getnameinfo ---- */
+
+static void name(struct report *r, const char *text, int port, int name_flags, socklen_t host_size)
+{
+    struct sockaddr_storage address = {0};
+    struct sockaddr_in *in = (struct sockaddr_in *)&address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address;
+    char host[256] = "-", service[64] = "-";
+    int err;
+
+    address.ss_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    in->sin_port = htons((uint16_t)port);
+    inet_pton(address.ss_family, text, in->sin_family == AF_INET ? (void *)&in->sin_addr : (void *)&in6->sin6_addr);
+    err = getnameinfo((struct sockaddr *)&address, in->sin_family == AF_INET ? sizeof(*in) : sizeof(*in6), host,
+                      host_size, service, sizeof(service), name_flags);
+    report(r, "%s %x: %d %s %s\n", text, name_flags, err, err ? "" : host, err ? "" : service);
+}
+
+static void names(struct scene *s)
+{
+    static const char *const texts[] = {"192.0.2.1", "192.0.2.2",   "192.0.2.4",   "192.0.2.9",
+                                        "127.0.0.1", "192.0.2.100", "2001:db8::6", "2001:db8::99"};
+    static const int some_flags[] = {0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, NI_NOFQDN, NI_DGRAM};
+    struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/tmp/x"};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201)};
+    struct report *r = &s->report;
+    char host[64] = "";
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        for (size_t j = 0; j < sizeof(some_flags) / sizeof(*some_flags); j++)
+            name(r, texts[i], 80, some_flags[j], 256);
+    name(r, "192.0.2.1", 80, 0, 3);
+    name(r, "192.0.2.1", 4711, 0, 256);
+    CALL(r, getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), NULL, 0, 0));
+    CALL(r, getnameinfo((struct sockaddr *)&in, sizeof(in), NULL, 0, NULL, 0, 0));
+    CALL(r, getnameinfo((struct sockaddr *)&in, 3, host, sizeof(host), NULL, 0, 0));
+    CALL(r, getnameinfo((struct sockaddr *)&local, sizeof(local), NULL, 0, host, sizeof(host), 0));
+    report(r, "%s\n", host);
+}
+COMPARE(names, 0)
+
+/* ---- files that change ---- */
+
+static void changing(struct scene *s)
+{
+    struct report *r = &s->report;
+
+    write_file("/etc/hosts", "192.0.2.55 fresh.test\n");
+    ask(r, "fresh.test", "80", AF_INET, SOCK_STREAM, 0);
+    write_file("/etc/hosts", files[2][1]);
+    ask(r, "fresh.test", "80", AF_INET, SOCK_STREAM, 0);
+    write_file("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch other.test\noptions timeout:1 attempts:1\n");
+    ask(r, "www", "80", AF_INET, SOCK_STREAM, 0);
+    write_file("/etc/resolv.conf", files[0][1]);
+    ask(r, "www", "80", AF_INET, SOCK_STREAM, 0);
+    write_file("/etc/nsswitch.conf", "hosts: dns\n");
+    ask(r, "fresh.test", "80", AF_INET, SOCK_STREAM, 0);
+    ask(r, "a.test", "80", AF_INET, SOCK_STREAM, 0);
+    name(r, "192.0.2.1", 80, 0, 256);
+    by_name(r, "a.test", AF_INET, 2048);
+    by_address(r, "192.0.2.1");
+    write_file("/etc/nsswitch.conf", files[1][1]);
+    ask(r, "host.test", "80", AF_INET, SOCK_STREAM, 0);
+}
+COMPARE(changing, 0)
+
+/* ---- what needs no namespaces ---- */
+
+static void ask_slow(void *arg)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *list;
+    struct run *run = arg;
+
+    assert_int_equal(getaddrinfo("slow.test", "80", &hints, &list), 0);
+    report_address(&run->scene.report, list->ai_addr);
+    freeaddrinfo(list);
+    run->over = true;
+}
+
+static void test_parks(void **state)
+{
+    struct run run = {0};
+
+    RUN(&run, ask_slow, tick);
+    assert_true(run.beats >= BEATS);
+    assert_string_equal(run.scene.report.text, "192.0.2.20:80");
+}
+
+static void ask_several(void *arg)
+{
+    struct run *run = arg;
+
+    ask(&run->scene.report, "alias.test", "80", AF_INET, SOCK_STREAM, AI_CANONNAME);
+    ask(&run->scene.report, "gone.test.", "80", AF_INET, SOCK_STREAM, 0);
+    ask(&run->scene.report, "tcp.test", "80", AF_INET, SOCK_STREAM, 0);
+    name(&run->scene.report, "192.0.2.1", 80, NI_NUMERICSERV, 256);
+    by_name(&run->scene.report, "both.test", AF_INET6, 2048);
+}
+
+static void test_answers(void **state)
+{
+    struct run run = {0};
+
+    RUN(&run, ask_several);
+    assert_string_equal(run.scene.report.text,
+                        "alias.test 80 2: 0 \n  2 1 6 2 16 a.test 192.0.2.1:80\n  2 1 6 2 16  192.0.2.2:80\n"
+                        "gone.test. 80 0: -2 Name or service not known\n"
+                        "tcp.test 80 0: 0 \n  2 1 6 0 16  192.0.2.30:80\n"
+                        "192.0.2.1 2: 0 a.test 80\n"
+                        "both.test 0 0\n  both.test 10 16 2001:db8::3\n");
+}
+
+static void ask_one(void *arg)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *list;
+
+    assert_int_equal(getaddrinfo("both.test", "80", &hints, &list), 0);
+    freeaddrinfo(list);
+    ++*(int *)arg;
+}
+
+static void test_many(void **state)
+{
+    int answered = 0;
+
+    for (int i = 0; i < 200; i++)
+        assert_non_null(coro_start(ask_one, &answered));
+    wait_run();
+    assert_int_equal(answered, 200);
+}
+
+static struct coro *asker;
+
+static void ask_cancelled(void *arg)
+{
+    struct addrinfo *list;
+
+    asker = coro_self();
+    errno = 0;
+    assert_int_equal(getaddrinfo("silent.test", "80", &(struct addrinfo){.ai_family = AF_INET}, &list), EAI_SYSTEM);
+    assert_int_equal(errno, ECANCELED);
+}
+
+static void cancel(void *arg)
+{
+    usleep(10000);
+    wait_cancel(asker, -EINTR); /* a signal handler does not end it */
+    usleep(10000);
+    wait_cancel(asker, -ECANCELED);
+}
+
+static void test_cancelled(void **state)
+{
+    RUN(NULL, ask_cancelled, cancel);
+}
+
+static void ask_system(void *arg)
+{
+    struct run *run = arg;
+
+    ask(&run->scene.report, "localhost", "80", AF_INET, SOCK_STREAM, 0);
+    name(&run->scene.report, "127.0.0.1", 80, NI_NUMERICSERV | NI_NUMERICHOST, 256);
+    by_name(&run->scene.report, "localhost", AF_INET, 2048);
+}
+
+static void test_system(void **state)
+{
+    static const char expected[] = "localhost 80 0: 0 \n  2 1 6 0 16  127.0.0.1:80\n";
+    struct run run = {0};
+
+    libc_init(LIBC_RESOLVER_SYSTEM);
+    RUN(&run, ask_system);
+    libc_init(LIBC_RESOLVER_CARES);
+    assert_memory_equal(run.scene.report.text, expected, strlen(expected));
+    assert_non_null(strstr(run.scene.report.text, "127.0.0.1 3: 0 127.0.0.1 80\n"));
+}
+
+static void look_in_hosts(void *arg)
+{
+    unsigned char address[4] = {192, 0, 2, 100}, other[4] = {192, 0, 2, 1};
+    enum resolver_way dns = RESOLVER_DNS, libc = RESOLVER_LIBC;
+
+    assert_int_equal(resolver_for_name("host.test", AF_INET), libc);
+    assert_int_equal(resolver_for_name("host.test", AF_INET6), dns);
+    assert_int_equal(resolver_for_name("host.tes", AF_INET), dns);
+    assert_int_equal(resolver_for_name("alias1", AF_UNSPEC), libc);
+    assert_int_equal(resolver_for_name("ip6-localhost", AF_INET), libc);
+    assert_int_equal(resolver_for_name("six-only.test", AF_INET), dns);
+    assert_int_equal(resolver_for_name("comment", AF_UNSPEC), dns);
+    assert_int_equal(resolver_for_name("192.0.2.100", AF_UNSPEC), libc);
+    assert_int_equal(resolver_for_name("fe80::1%lo", AF_UNSPEC), libc);
+    assert_int_equal(resolver_for_address(address, AF_INET), libc);
+    assert_int_equal(resolver_for_address(other, AF_INET), dns);
+}
+
+static void test_hosts(void **state)
+{
+    char path[128];
+
+    file_path(path, sizeof(path), "/etc/hosts");
+    write_file("/etc/hosts", files[2][1]);
+    resolver_use_hosts(path);
+    RUN(NULL, look_in_hosts);
+    resolver_use_hosts(NULL);
+}
+
+static int setup(void **state)
+{
+    static char servers[32];
+
+    libc_test_setup(state);
+    if (dns_server_start(&server, isolated ? 53 : 0) < 0)
+        return -1;
+    snprintf(servers, sizeof(servers), "127.0.0.1:%d", server.port);
+    if (!isolated)
+        dns_use_servers(servers);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    dns_server_stop(&server);
+    remove_files();
+    return libc_test_teardown(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest anywhere[] = {
+        cmocka_unit_test(test_parks),  cmocka_unit_test(test_answers), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_system), cmocka_unit_test(test_hosts),
+    };
+    const struct CMUnitTest compared[] = {
+        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_services),
+        cmocka_unit_test(test_errors),        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_search),        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_without_dns),   cmocka_unit_test(test_hosts_by_name),
+        cmocka_unit_test(test_hosts_by_address), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_changing),      cmocka_unit_test(test_parks),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_many),
+        cmocka_unit_test(test_cancelled),     cmocka_unit_test(test_system),
+        cmocka_unit_test(test_hosts),
+    };
+
+    if (!mkdtemp(directory))
+        return 1;
+    isolated = isolate();
+    if (isolated)
+        return cmocka_run_group_tests(compared, setup, teardown);
+    printf("no namespaces here: the comparisons with glibc are left out\n");
+    return cmocka_run_group_tests(anywhere, setup, teardown);
+}
