@@ -1,4 +1,4 @@
-# make            build/syncless-server, build/syncless-python and build/modules/*.so
+# make            build/syncless-server and build/modules/*.so
 # make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test       install what the tests need, build, run every test
 # make asan       the same tests under AddressSanitizer and UBSan
@@ -33,7 +33,7 @@ DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lpthread -ldl -lm
 SERVER_C  = $(wildcard server/*.c server/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
-LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O)) # all but main functions
+LIB_O     = $(filter-out $(BUILD)/server/main.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -49,7 +49,7 @@ $(BUILD)/%.o: %.c
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
 # Where an installed server looks for its modules.
-$(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libdir)"'
+$(BUILD)/conf/settings.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)

@@ -83,8 +83,8 @@ struct sl_request {
     const char *scheme; /* "http" or "https" */
     const struct sl_field *fields;
     size_t field_count;
-    int64_t length; /* bytes of body: 0 none, -1 not known before its end (chunked) */
-    int http_minor; /* HTTP/1.x: 0 or 1 */
+    int64_t length;     /* bytes of body: 0 none, -1 not known before its end (chunked) */
+    int http_minor;     /* HTTP/1.x: 0 or 1 */
     const char *peer;   /* client address "192.0.2.1", or "" on a Unix socket */
     uint16_t peer_port; /* 0 on a Unix socket */
     const char *server; /* address the connection came in on, or the path of the Unix socket */
@@ -112,11 +112,6 @@ struct sl_module {
 
     /* Once per instance at the end of the worker, no request is running. Optional. */
     void (*stop)(void *self);
-
-    /* A program of its own, run in place of the server by an executable such as syncless-python, on the main coroutine,
-     * which keeps the identity of the process's main thread: signals interrupt its blocking calls. There is no instance
-     * and no request. Returns the exit code. Optional. */
-    int (*command)(int argc, char **argv);
 };
 
 /* ---- calls that never wait ---- */

@@ -1,4 +1,5 @@
-/* arena.h: bump allocation with defers. One arena serves one request, and is given back as a whole. For one OS thread. */
+/* arena.h: bump allocation with defers. One arena serves one request, and is given back as a whole. For one OS thread.
+ */
 #ifndef ARENA_H
 #define ARENA_H
 

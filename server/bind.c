@@ -73,7 +73,8 @@ static void say_listening(int fd)
     if (address.ss_family == AF_UNIX)
         log_info("listening on unix:%s", text);
     else
-        log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%u" : "listening on http://%s:%u", text, port);
+        log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%u" : "listening on http://%s:%u", text,
+                 port);
 }
 
 int bind_all(const struct settings *settings, int *fds)

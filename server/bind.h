@@ -4,8 +4,8 @@
 
 #include "conf/settings.h"
 
-/* Bind and listen on every address of the settings, and log each. fds has room for bind_count. Returns 0, or -errno after
- * a message that names the address; then nothing stays open. */
+/* Bind and listen on every address of the settings, and log each. fds has room for bind_count. Returns 0, or -errno
+ * after a message that names the address; then nothing stays open. */
 int bind_all(const struct settings *settings, int *fds);
 
 /* Remove the files of Unix sockets and close all. */

@@ -43,8 +43,8 @@ static size_t put_head(char *out, size_t size, enum log_level level)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     n = snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ [%s] %d#%d ", tm.tm_year + 1900, tm.tm_mon + 1,
-                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level_names[level],
-                 (int)getpid(), log_state.worker);
+                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level_names[level], (int)getpid(),
+                 log_state.worker);
     return (size_t)n;
 }
 

@@ -68,9 +68,12 @@ static int add(const char **list, int *count, const char *value)
 static int parse(struct command *cmd, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"app", required_argument, NULL, 'm'},
-        {"bind", required_argument, NULL, 'b'},   {"check", no_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"app", required_argument, NULL, 'm'},
+        {"bind", required_argument, NULL, 'b'},
+        {"check", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int c, code = -1;

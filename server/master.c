@@ -1,9 +1,9 @@
 /*
  * master.c: the process that keeps workers running.
  *
- * It holds the listening sockets and does nothing else but wait for signals, for the time at which a dead worker is to be
- * started again, and for the byte with which a worker says that it serves. It has no event loop and no threads, so that
- * what it forks is clean: signals are blocked and read from a signalfd, next to the workers' pipe, by one poll.
+ * It holds the listening sockets and does nothing else but wait for signals, for the time at which a dead worker is to
+ * be started again, and for the byte with which a worker says that it serves. It has no event loop and no threads, so
+ * that what it forks is clean: signals are blocked and read from a signalfd, next to the workers' pipe, by one poll.
  *
  * A worker that dies is replaced at once, if it lived for a while; one that dies young is replaced with growing delays.
  * If workers cannot even start for the first time, the server gives up and says so with its exit code.
@@ -258,6 +258,7 @@ static int open_signals(void)
     sigaddset(&master.signals, SIGINT);
     sigaddset(&master.signals, SIGQUIT);
     sigprocmask(SIG_BLOCK, &master.signals, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads is no reason to end */
     fd = signalfd(-1, &master.signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         log_die("cannot make a signalfd: %m");
@@ -279,25 +280,30 @@ static void init(const struct settings *settings, struct mount *mounts, int *fds
     master.polls[0] = (struct pollfd){.fd = open_signals(), .events = POLLIN};
 }
 
+static void run(void)
+{
+    for (;;) {
+        int timeout = attend();
+
+        if (master.stopping && !any_alive())
+            return;
+        wait_for_events(timeout);
+    }
+}
+
 int master_run(const struct settings *settings, struct mount *mounts)
 {
     int *fds = xcalloc(settings->bind_count, sizeof(*fds));
 
     log_init((enum log_level)settings->log_level, 0);
+    init(settings, mounts, fds); /* first: who reads that we listen may send a signal */
     if (bind_all(settings, fds) < 0) {
-        free(fds);
-        return EXIT_RUNTIME;
+        master.exit_code = EXIT_RUNTIME;
+    } else {
+        run();
+        bind_release(settings, fds);
+        log_info("stopped");
     }
-    init(settings, mounts, fds);
-    for (;;) {
-        int timeout = attend();
-
-        if (master.stopping && !any_alive())
-            break;
-        wait_for_events(timeout);
-    }
-    bind_release(settings, fds);
-    log_info("stopped");
     free(master.slots);
     free(master.polls);
     free(fds);

@@ -77,10 +77,11 @@ static const struct sl_module *load(struct conf *c, const struct conf_section *s
     if (!module)
         conf_error(c, section->place, "%s is no syncless module: it exports no symbol sl_module", path);
     else if (module->abi != SL_ABI)
-        conf_error(c, section->place,
-                   "module %s was built for ABI %u of syncless.h, this server has %d: build it again with this server's "
-                   "header",
-                   path, module->abi, SL_ABI);
+        conf_error(
+            c, section->place,
+            "module %s was built for ABI %u of syncless.h, this server has %d: build it again with this server's "
+            "header",
+            path, module->abi, SL_ABI);
     else if (!module->handle)
         conf_error(c, section->place, "module %s has no handle function", path);
     else

@@ -21,8 +21,8 @@ struct mount {
     struct mount *next; /* in order of the file */
 };
 
-/* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c; the
- * shared objects stay loaded. */
+/* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c;
+ * the shared objects stay loaded. */
 struct mount *modules_load(struct conf *c, const struct settings *settings);
 
 /* Call start of each instance, until one fails: 0 or what that returned. */

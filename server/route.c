@@ -1,8 +1,8 @@
 /*
  * route.c: which instance serves a request.
  *
- * The longest prefix wins; of two of the same length, the one that names the host. Mounts are few, so a list sorted in that
- * order and searched from its start is as quick as anything, and a reader can say what it does.
+ * The longest prefix wins; of two of the same length, the one that names the host. Mounts are few, so a list sorted in
+ * that order and searched from its start is as quick as anything, and a reader can say what it does.
  */
 #include "route.h"
 

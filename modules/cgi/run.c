@@ -96,8 +96,8 @@ static int pump_start(struct run *run)
     return 0;
 }
 
-/* End the pump, if it has not come to its end. It waits for nothing any more: our end of the script's stdin is closed, and
- * what the client still sends is of no use. */
+/* End the pump, if it has not come to its end. It waits for nothing any more: our end of the script's stdin is closed,
+ * and what the client still sends is of no use. */
 static void pump_join(struct run *run)
 {
     struct pollfd ended = {.fd = run->pumped, .events = POLLIN};

@@ -18,23 +18,23 @@
 #define CORO_LOCALS 5 /* one is the connection's, four are for modules */
 
 struct coro {
-    struct list link;          /* in the run queue, or in the pool */
-    void *sp;                  /* saved stack pointer while it does not run */
-    int result;                /* what coro_park returns */
-    bool parked;               /* between coro_park and the coro_wake that ends it */
-    bool cancellable;          /* parked in a wait that coro_cancel may end */
-    bool is_main;              /* keeps the OS thread's identity (syncless-python's main coroutine) */
-    bool used;                 /* has run since coro_trim last looked at its stack */
-    uint64_t id;               /* unique in the process, new at each coro_start */
-    void *local[CORO_LOCALS];  /* values of modules, kept in the pool */
+    struct list link;         /* in the run queue, or in the pool */
+    void *sp;                 /* saved stack pointer while it does not run */
+    int result;               /* what coro_park returns */
+    bool parked;              /* between coro_park and the coro_wake that ends it */
+    bool cancellable;         /* parked in a wait that coro_cancel may end */
+    bool is_main;             /* keeps the OS thread's identity (syncless-python's main coroutine) */
+    bool used;                /* has run since coro_trim last looked at its stack */
+    uint64_t id;              /* unique in the process, new at each coro_start */
+    void *local[CORO_LOCALS]; /* values of modules, kept in the pool */
     void (*fn)(void *arg);
     void *arg;
-    const char *what;          /* what it works on, for messages; borrowed, may be NULL */
-    struct list all;           /* in the list of running coroutines */
-    char *stack;               /* lowest usable byte; the guard page is below it */
+    const char *what; /* what it works on, for messages; borrowed, may be NULL */
+    struct list all;  /* in the list of running coroutines */
+    char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
-    struct cxx_state cxx;      /* C++ exceptions in flight */
-    void *fake_stack;          /* AddressSanitizer's */
+    struct cxx_state cxx; /* C++ exceptions in flight */
+    void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
 };
 
@@ -78,8 +78,8 @@ bool sched_run(void);
 /* Whether anything is ready. */
 bool sched_ready(void);
 
-/* Give memory back that the pool does not need: deep pages of stacks, and stacks beyond those lately used. Called by the
- * loop about once a second. */
+/* Give memory back that the pool does not need: deep pages of stacks, and stacks beyond those lately used. Called by
+ * the loop about once a second. */
 void coro_trim(void);
 
 /* Hooks of coroutine-local values, see sl_local in syncless.h. */

@@ -1,9 +1,9 @@
 /*
  * fault.c: a last word about a crash.
  *
- * The handler runs on a signal stack, since the fault may be that there is no stack left: an address in the guard of the
- * running coroutine. It calls only what is safe in a signal handler, and then lets the signal kill the process,
- * so that a core is dumped and the master sees the cause.
+ * The handler runs on a signal stack, since the fault may be that there is no stack left: an address in the guard of
+ * the running coroutine. It calls only what is safe in a signal handler, and then lets the signal kill the process, so
+ * that a core is dumped and the master sees the cause.
  */
 #include "coro/fault.h"
 

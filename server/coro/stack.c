@@ -1,11 +1,11 @@
 /*
  * stack.c: the memory coroutines run on.
  *
- * A stack is reserved generously and touched lazily: MAP_NORESERVE keeps it out of the commit charge and only pages that
- * were written count. Huge pages are refused, else the first touch of each stack would cost 2 MiB. Guard and stack are two
- * mappings to the kernel, so that vm.max_map_count (65530 by default) bounds the number of stacks. The guard is several
- * pages wide, which costs nothing but addresses: a function with a large frame may step over a single one, into the stack
- * that lies below.
+ * A stack is reserved generously and touched lazily: MAP_NORESERVE keeps it out of the commit charge and only pages
+ * that were written count. Huge pages are refused, else the first touch of each stack would cost 2 MiB. Guard and stack
+ * are two mappings to the kernel, so that vm.max_map_count (65530 by default) bounds the number of stacks. The guard is
+ * several pages wide, which costs nothing but addresses: a function with a large frame may step over a single one, into
+ * the stack that lies below.
  */
 #include "coro/stack.h"
 

@@ -19,8 +19,8 @@ void http_init(const struct http_config *config);
 /* Take over an accepted, non-blocking socket. peer: of peer_size bytes. */
 void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer);
 
-/* No connection shall serve another request: close the idle ones now, the others after their response. The loop is no longer held
- * by listeners, so wait_run returns when the last is gone. */
+/* No connection shall serve another request: close the idle ones now, the others after their response. The loop is no
+ * longer held by listeners, so wait_run returns when the last is gone. */
 void http_drain(void);
 
 /* Connections open now. */

@@ -1,8 +1,8 @@
 /*
  * date.c: the lines that begin every response head.
  *
- * RFC 9110 section 6.6.1 wants a Date of one second's precision. CLOCK_REALTIME_COARSE is read without a system call and
- * is right to a few milliseconds, so the text is made when its second changes, and copied otherwise.
+ * RFC 9110 section 6.6.1 wants a Date of one second's precision. CLOCK_REALTIME_COARSE is read without a system call
+ * and is right to a few milliseconds, so the text is made when its second changes, and copied otherwise.
  */
 #include "http/date.h"
 

@@ -11,8 +11,8 @@ struct head_scan {
     unsigned lines; /* line feeds seen */
 };
 
-/* Look for the empty line that ends a head in p[0..size), going on where the last call with this scan ended. Returns the
- * head's size with that line, or 0 if it is not there yet. */
+/* Look for the empty line that ends a head in p[0..size), going on where the last call with this scan ended. Returns
+ * the head's size with that line, or 0 if it is not there yet. */
 size_t head_find(const char *p, size_t size, struct head_scan *scan);
 
 /* Whether the beginning of a head, without its end, may still become one: no bytes that no head can hold. */

@@ -2,8 +2,9 @@
  * input.c: bytes received and not yet understood.
  *
  * The buffer begins as a small one on the coroutine's stack, where most requests fit, and moves to the heap when a head
- * or a chunked body wants more. The source is edge-triggered, so nobody may go to sleep before a receive came back short or
- * with EAGAIN: `drained` and the source's `seen` bits keep track, and save the receive that would only say EAGAIN.
+ * or a chunked body wants more. The source is edge-triggered, so nobody may go to sleep before a receive came back
+ * short or with EAGAIN: `drained` and the source's `seen` bits keep track, and save the receive that would only say
+ * EAGAIN.
  */
 #include "http/input.h"
 
@@ -27,35 +28,33 @@ void input_release(struct input *in)
         free(in->buf);
 }
 
-void input_grow(struct input *in, size_t size)
+/* Move what is unread to a new buffer. Returns the old one if it is to be freed. */
+static char *move(struct input *in, size_t size)
 {
-    char *buf;
+    char *old = in->grown ? in->buf : NULL, *buf = xmalloc(size);
 
-    if (size <= in->size)
-        return;
-    buf = xmalloc(size);
     memcpy(buf, in->buf + in->start, input_unread(in));
-    input_release(in);
     in->buf = buf;
+    in->size = size;
     in->end -= in->start;
     in->start = 0;
-    in->size = size;
     in->grown = true;
+    return old;
+}
+
+void input_grow(struct input *in, size_t size)
+{
+    if (size > in->size)
+        free(move(in, size));
 }
 
 void input_renew(struct input *in, struct arena *arena, size_t size)
 {
     size_t unread = input_unread(in);
-    char *buf = xmalloc(unread > size ? unread : size);
+    char *old = move(in, unread > size ? unread : size);
 
-    memcpy(buf, in->buf + in->start, unread);
-    if (in->grown)
-        arena_defer(arena, free, in->buf);
-    in->buf = buf;
-    in->size = unread > size ? unread : size;
-    in->start = 0;
-    in->end = unread;
-    in->grown = true;
+    if (old)
+        arena_defer(arena, free, old);
 }
 
 ssize_t input_recv(struct input *in, void *buf, size_t size)
@@ -67,6 +66,8 @@ ssize_t input_recv(struct input *in, void *buf, size_t size)
         n = recv(in->source->fd, buf, size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     in->drained = n < (ssize_t)size;
+    if (n < 0 && errno == EAGAIN)
+        in->source->seen &= (short)~CLOSED; /* it told of a descriptor that had this number before */
     return n < 0 ? -errno : n;
 }
 
@@ -98,7 +99,7 @@ int input_wait(struct input *in, int64_t deadline)
 {
     int events;
 
-    if (!input_is_drained(in) && (in->source->seen & CLOSED))
+    if (!input_is_drained(in)) /* there has been an edge meanwhile, and there will be no other for it */
         return 0;
     events = wait_fd(in->source->fd, POLLIN | POLLRDHUP, deadline);
     return events < 0 ? events : 0;

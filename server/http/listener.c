@@ -1,9 +1,9 @@
 /*
  * listener.c: listening sockets.
  *
- * All workers watch the same sockets, exclusively (EPOLLEXCLUSIVE), so that a new connection wakes one of them. A worker
- * takes a few at a time and leaves the rest to the others. When the process is out of descriptors, accepting pauses for a
- * moment instead of spinning on a socket that stays readable.
+ * All workers watch the same sockets, exclusively (EPOLLEXCLUSIVE), so that a new connection wakes one of them. A
+ * worker takes a few at a time and leaves the rest to the others. When the process is out of descriptors, accepting
+ * pauses for a moment instead of spinning on a socket that stays readable.
  */
 #include "http/listener.h"
 

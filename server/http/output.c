@@ -2,9 +2,9 @@
  * output.c: bytes to send, gathered.
  *
  * Small pieces are copied into one block, so that head and body, and the answers to pipelined requests, leave in one
- * send; a large piece goes out by reference behind them, in one writev. What is gathered is sent when the block is full,
- * when somebody flushes, when the connection has no further request to serve, and at the latest when the coroutine parks: an
- * answer never waits for a request behind it that sleeps.
+ * send; a large piece goes out by reference behind them, in one writev. What is gathered is sent when the block is
+ * full, when somebody flushes, when the connection has no further request to serve, and at the latest when the
+ * coroutine parks: an answer never waits for a request behind it that sleeps.
  */
 #include "http/output.h"
 
@@ -15,7 +15,7 @@
 
 #include "arena.h"
 
-#define COPY_UP_TO   4096       /* larger pieces are sent from where they are */
+#define COPY_UP_TO   4096         /* larger pieces are sent from where they are */
 #define FILE_AT_ONCE (512 * 1024) /* bytes of a file between two looks at the other coroutines */
 #define PIECES       4
 

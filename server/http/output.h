@@ -11,10 +11,10 @@
 
 struct output {
     struct wait_source *source;
-    char *block;        /* of ARENA_BLOCK bytes; NULL while there is nothing to send */
-    size_t start, end;  /* unsent bytes of block */
-    int error;          /* the -errno that ended the connection's sending */
-    bool sending;       /* a send is under way, further up the stack */
+    char *block;       /* of ARENA_BLOCK bytes; NULL while there is nothing to send */
+    size_t start, end; /* unsent bytes of block */
+    int error;         /* the -errno that ended the connection's sending */
+    bool sending;      /* a send is under way, further up the stack */
 };
 
 void output_init(struct output *out, struct wait_source *source);

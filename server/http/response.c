@@ -1,10 +1,10 @@
 /*
  * response.c: the response to a request.
  *
- * Header lines are checked and gathered in the arena; the head is put in front of them when the first byte of body comes,
- * or at the end, when its length is known: so a handler that writes once has head and body in one send, and one that sets
- * no length and ends after one write does not need chunks. What frames the message (Content-Length, Transfer-Encoding,
- * Connection) is decided here alone, RFC 9112 section 6.
+ * Header lines are checked and gathered in the arena; the head is put in front of them when the first byte of body
+ * comes, or at the end, when its length is known: so a handler that writes once has head and body in one send, and one
+ * that sets no length and ends after one write does not need chunks. What frames the message (Content-Length,
+ * Transfer-Encoding, Connection) is decided here alone, RFC 9112 section 6.
  */
 #include "http/response.h"
 
@@ -23,9 +23,9 @@
 /* ---- the handler's fields ---- */
 
 static const bool token_bytes[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
-    ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
-    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 static bool is_token(const char *s, size_t size)
@@ -342,9 +342,9 @@ int response_reply(struct request *req, int status, const char *type, const void
 int response_page(struct request *req, int status)
 {
     const char *phrase = status_phrase(status);
-    const char *page = arena_printf(&req->arena,
-                                    "<!DOCTYPE html>\n<title>%d %s</title>\n<h1>%d %s</h1>\n<hr>syncless\n", status,
-                                    phrase, status, phrase);
+    const char *page =
+        arena_printf(&req->arena, "<!DOCTYPE html>\n<title>%d %s</title>\n<h1>%d %s</h1>\n<hr>syncless\n", status,
+                     phrase, status, phrase);
 
     req->fields_size = 0;
     req->length = -1;

@@ -2,7 +2,8 @@
  * target.c: the request-target, RFC 9112 section 3.2: origin form, absolute form and asterisk form.
  *
  * The path is percent-decoded once, here, so that routing and every module see the same one; dot segments stay as they
- * are, since only a module knows whether its paths name files. %00 is refused: no path that is used may be cut by a NUL.
+ * are, since only a module knows whether its paths name files. %00 is refused: no path that is used may be cut by a
+ * NUL.
  */
 #include "http/target.h"
 

@@ -8,7 +8,6 @@
  */
 #include "libc/poll.h"
 
-#include <string.h>
 #include <sys/signalfd.h>
 
 #include "arena.h"
@@ -48,7 +47,8 @@ static int park_with(struct pollfd *fds, nfds_t count, int64_t deadline, const s
     struct pollfd *all = xmalloc((count + 1) * sizeof(*all));
     int result;
 
-    memcpy(all, fds, count * sizeof(*all));
+    for (nfds_t i = 0; i < count; i++)
+        all[i] = fds[i];
     all[count] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
     do {
         result = wait_fds(all, count + 1, deadline);
@@ -57,7 +57,8 @@ static int park_with(struct pollfd *fds, nfds_t count, int64_t deadline, const s
         else if (result == 0)
             result = -ETIMEDOUT;
     } while (result == 0); /* the signal was one that is ignored */
-    memcpy(fds, all, count * sizeof(*all));
+    for (nfds_t i = 0; i < count; i++)
+        fds[i].revents = all[i].revents;
     free(all);
     return result == -ETIMEDOUT ? 0 : result;
 }

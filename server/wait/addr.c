@@ -1,10 +1,11 @@
 /*
  * addr.c: a parking lot keyed by address, in the manner of a futex.
  *
- * Semaphores, mutexes and conditions stay libc's own objects, so that OS threads can use them too; only the waiting of a
- * coroutine is ours. Who waits enters the lot, looks at the object once more, and parks. Who changes the object looks at
- * wait_addr_waiters, and only if somebody is in the lot takes its lock. From another OS thread the woken are handed to the
- * loop by an async handle. The lock is a spin lock over a few instructions: a pthread mutex would come back here.
+ * Semaphores, mutexes and conditions stay libc's own objects, so that OS threads can use them too; only the waiting of
+ * a coroutine is ours. Who waits enters the lot, looks at the object once more, and parks. Who changes the object looks
+ * at wait_addr_waiters, and only if somebody is in the lot takes its lock. From another OS thread the woken are handed
+ * to the loop by an async handle. The lock is a spin lock over a few instructions: a pthread mutex would come back
+ * here.
  */
 #include "wait/wait.h"
 

@@ -1,15 +1,14 @@
 /*
  * loop.c: the loop: run coroutines, poll, dispatch.
  *
- * libuv gives timers, signals, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for are
- * in an epoll set of our own (fd.c says why), and libuv's backend descriptor is one member of that set: this is the
+ * libuv gives timers, signals, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
+ * are in an epoll set of our own (fd.c says why), and libuv's backend descriptor is one member of that set: this is the
  * embedding that uv_backend_fd() documents. So a turn that only moves bytes costs one epoll_wait, and libuv is entered
  * when one of its descriptors is ready, or a timer is due.
  */
 #include "wait/wait.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,8 +31,6 @@ static struct {
     int holds;
     bool stopping;
     bool dirty; /* libuv has something to register before the next poll */
-    struct coro *main; /* whose waits signals interrupt */
-    uv_async_t interrupt;
     uv_async_t async;
     pthread_mutex_t post_lock;
     struct post *posts, **last_post;
@@ -92,28 +89,8 @@ static void run_posts(uv_async_t *async)
     }
 }
 
-/* ---- signals of the main coroutine ---- */
-
-static void on_interrupt(uv_async_t *async)
-{
-    if (loop.main)
-        wait_cancel(loop.main, -EINTR);
-}
-
-void wait_set_main(struct coro *co)
-{
-    loop.main = co;
-}
-
-void wait_interrupt(void)
-{
-    if (loop.main)
-        uv_async_send(&loop.interrupt); /* safe in a signal handler, as libuv documents */
-}
-
 void wait_forget(void)
 {
-    loop.main = NULL;
     atomic_store(&wait_addr_waiters, 0);
     coro_forget();
 }
@@ -189,7 +166,6 @@ void wait_init(unsigned threads)
     loop.posts = NULL;
     loop.last_post = &loop.posts;
     uv_async_init(&loop.uv, &loop.async, run_posts);
-    uv_async_init(&loop.uv, &loop.interrupt, on_interrupt);
     fd_init(uv_backend_fd(&loop.uv));
     addr_init();
     wait_every(TRIM_EVERY, trim);

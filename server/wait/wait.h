@@ -50,11 +50,6 @@ void wait_post(void (*fn)(void *arg), void *arg);
 /* A signal handler run on the loop's stack, for the life of the loop. */
 void wait_signal(int signum, void (*fn)(int signum));
 
-/* The coroutine that stands for the process's main thread: wait_interrupt, from a signal handler, ends its present wait
- * with -EINTR. NULL: there is none any more. */
-void wait_set_main(struct coro *co);
-void wait_interrupt(void);
-
 /* In a forked child, which has none of the parent's coroutines: nothing here reaches the parent's loop from then on. */
 void wait_forget(void);
 
@@ -87,14 +82,15 @@ int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline);
 void wait_fd_close(int fd);
 
 /* A descriptor of our own that stays registered, edge-triggered, for both directions as long as it lives: no epoll_ctl
- * is made for any wait on it. Where nobody waits, ready(arg, events) is called on the loop's stack instead. seen gathers
- * the events of all edges until the owner clears bits, so that none is lost that came while it did something else. */
+ * is made for any wait on it. Where nobody waits, ready(arg, events) is called on the loop's stack instead. seen
+ * gathers the events of all edges until the owner clears bits, so that none is lost that came while it did something
+ * else. */
 struct wait_source {
     void (*ready)(struct wait_source *source, short events);
     int fd;
     short seen;
 };
-int wait_source_open(struct wait_source *source); /* 0 or -errno */
+int wait_source_open(struct wait_source *source);   /* 0 or -errno */
 void wait_source_close(struct wait_source *source); /* before close(2) */
 
 /* The same level-triggered for reading, and such that of several processes only some wake up: listening sockets. */

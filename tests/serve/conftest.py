@@ -180,29 +180,32 @@ class Daemon:
 
 
 def exchange(sock, data, shutdown=False, timeout=PATIENCE, until=None):
-    """Daemon.raw on a connection that is there already."""
+    """Daemon.raw on a connection that is there already. A server that does not want the rest of the data may answer and
+    close: then what it answered counts, as for every good client."""
     sock.setblocking(False)
     unsent, received = memoryview(data), bytearray()
-    while True:
+    while not (until and until in received):
         readable, writable, _ = select.select([sock], [sock] if unsent else [], [], timeout)
         if not readable and not writable:
-            return bytes(received)
-        try:
-            if writable:
+            break
+        if writable:
+            try:
                 unsent = unsent[sock.send(unsent[:1 << 20]):]
                 if not unsent and shutdown:
                     sock.shutdown(socket.SHUT_WR)
-            if readable:
+            except (ConnectionResetError, BrokenPipeError):
+                unsent = b""
+        if readable:
+            try:
                 chunk = sock.recv(1 << 20)
-                received += chunk
-                if not chunk or (until and until in received):
-                    return bytes(received)
-        except BlockingIOError:
-            pass
-        except (ConnectionResetError, BrokenPipeError):
-            if not received:
-                raise
-            return bytes(received)
+            except ConnectionResetError:
+                if not received:
+                    raise
+                break
+            received += chunk
+            if not chunk:
+                break
+    return bytes(received)
 
 
 def is_worker(pid):

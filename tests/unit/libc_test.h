@@ -1,9 +1,9 @@
 /*
  * libc_test.h: run a scene twice, in a plain OS thread and on a coroutine, and compare what it reports.
  *
- * A scene makes its own descriptors and reports every result with its errno. What shall happen while it waits is done by
- * helpers: OS threads of their own, which act a little later. On the coroutine a ticker runs beside it, so that a call
- * that blocks the loop shows.
+ * A scene makes its own descriptors and reports every result with its errno. What shall happen while it waits is done
+ * by helpers: OS threads of their own, which act a little later. On the coroutine a ticker runs beside it, so that a
+ * call that blocks the loop shows.
  */
 #ifndef LIBC_TEST_H
 #define LIBC_TEST_H
@@ -146,8 +146,8 @@ static inline void run_all(int count, void (*const fns[])(void *), void *arg)
 }
 
 #define RUN(arg, ...)                                                                                                  \
-    run_all(sizeof((void (*[])(void *)){__VA_ARGS__}) / sizeof(void (*)(void *)), (void (*const[])(void *)){__VA_ARGS__}, \
-            arg)
+    run_all(sizeof((void (*[])(void *)){__VA_ARGS__}) / sizeof(void (*)(void *)),                                      \
+            (void (*const[])(void *)){__VA_ARGS__}, arg)
 
 /* The scene must report the same in both ways, and on the coroutine let the ticker make so many beats. */
 static inline void compare(void (*fn)(struct scene *), int beats)

@@ -197,8 +197,9 @@ static void test_crowd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connect_tcp),  cmocka_unit_test(test_connect_wrong), cmocka_unit_test(test_connect_times_out),
-        cmocka_unit_test(test_connect_unix), cmocka_unit_test(test_accept_tcp),    cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_connect_tcp),       cmocka_unit_test(test_connect_wrong),
+        cmocka_unit_test(test_connect_times_out), cmocka_unit_test(test_connect_unix),
+        cmocka_unit_test(test_accept_tcp),        cmocka_unit_test(test_crowd),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

@@ -2,8 +2,8 @@
  * Names: getaddrinfo and its relations on a coroutine, against a DNS server of the test's own.
  *
  * Where the machine allows it, the tests run in namespaces of their own, with their own resolv.conf, hosts and
- * nsswitch.conf, and the server at port 53: there every answer is compared with glibc's. Elsewhere these comparisons are
- * skipped, and the server is named by dns_use_servers.
+ * nsswitch.conf, and the server at port 53: there every answer is compared with glibc's. Elsewhere these comparisons
+ * are skipped, and the server is named by dns_use_servers.
  */
 #include "libc_test.h"
 
@@ -42,8 +42,8 @@ static const struct dns_record records[] = {
 };
 
 static const struct dns_special specials[] = {
-    {"fail.test", DNS_FAILS},     {"refused.test", DNS_REFUSES}, {"silent.test", DNS_SILENT}, {"slow.test", DNS_SLOW},
-    {"tcp.test", DNS_ONLY_TCP},   {"9.2.0.192.in-addr.arpa", DNS_FAILS},
+    {"fail.test", DNS_FAILS}, {"refused.test", DNS_REFUSES}, {"silent.test", DNS_SILENT},
+    {"slow.test", DNS_SLOW},  {"tcp.test", DNS_ONLY_TCP},    {"9.2.0.192.in-addr.arpa", DNS_FAILS},
     {NULL, DNS_ANSWERS},
 };
 
@@ -270,7 +270,10 @@ static void flags(struct scene *s)
     ask(r, "both.test", "80", AF_INET, SOCK_STREAM, AI_ADDRCONFIG);
     ask(r, "both.test", "80", AF_INET6, SOCK_STREAM, AI_ADDRCONFIG);
     ask(r, "a.test", "80", AF_INET, SOCK_STREAM, AI_NUMERICHOST);
-    ask(r, "b\xc3\xbc" "cher.test", "80", AF_INET, SOCK_STREAM, AI_IDN);
+    ask(r,
+        "b\xc3\xbc"
+        "cher.test",
+        "80", AF_INET, SOCK_STREAM, AI_IDN);
 }
 COMPARE(flags, 0)
 
@@ -308,9 +311,8 @@ static void by_name(struct report *r, const char *name, int family, size_t size)
 
 static void hosts_by_name(struct scene *s)
 {
-    static const char *const names[] = {"a.test",       "gone.test",   "empty.test", "fail.test",
-                                        "refused.test", "both.test",  "www",         "localhost",  "host.test",
-                                        "192.0.2.77",   "six.test"};
+    static const char *const names[] = {"a.test", "gone.test", "empty.test", "fail.test",  "refused.test", "both.test",
+                                        "www",    "localhost", "host.test",  "192.0.2.77", "six.test"};
     struct report *r = &s->report;
     struct hostent host, *result;
     char buf[2048];
@@ -590,18 +592,26 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest anywhere[] = {
-        cmocka_unit_test(test_parks),  cmocka_unit_test(test_answers), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_system), cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_parks),     cmocka_unit_test(test_answers), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_system),  cmocka_unit_test(test_hosts),
     };
     const struct CMUnitTest compared[] = {
-        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_services),
-        cmocka_unit_test(test_errors),        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_search),        cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_without_dns),   cmocka_unit_test(test_hosts_by_name),
-        cmocka_unit_test(test_hosts_by_address), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_changing),      cmocka_unit_test(test_parks),
-        cmocka_unit_test(test_answers),       cmocka_unit_test(test_many),
-        cmocka_unit_test(test_cancelled),     cmocka_unit_test(test_system),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_services),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_search),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_without_dns),
+        cmocka_unit_test(test_hosts_by_name),
+        cmocka_unit_test(test_hosts_by_address),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_changing),
+        cmocka_unit_test(test_parks),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_system),
         cmocka_unit_test(test_hosts),
     };
 

@@ -431,10 +431,12 @@ static void test_errno(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_close_wakes),       cmocka_unit_test(test_dup2_wakes), cmocka_unit_test(test_two_readers),
-        cmocka_unit_test(test_reader_and_writer), cmocka_unit_test(test_never_waits), cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_vfork),             cmocka_unit_test(test_spawn),      cmocka_unit_test(test_lock_file),
-        cmocka_unit_test(test_lock_record),       cmocka_unit_test(test_fairness),   cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_close_wakes), cmocka_unit_test(test_dup2_wakes),
+        cmocka_unit_test(test_two_readers), cmocka_unit_test(test_reader_and_writer),
+        cmocka_unit_test(test_never_waits), cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_vfork),       cmocka_unit_test(test_spawn),
+        cmocka_unit_test(test_lock_file),   cmocka_unit_test(test_lock_record),
+        cmocka_unit_test(test_fairness),    cmocka_unit_test(test_errno),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -268,8 +268,8 @@ COMPARE(epoll_fds, 6 * BEATS)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_poll_fds),   cmocka_unit_test(test_poll_fortified), cmocka_unit_test(test_poll_many),
-        cmocka_unit_test(test_ppoll_times), cmocka_unit_test(test_masks),         cmocka_unit_test(test_select_fds),
+        cmocka_unit_test(test_poll_fds),      cmocka_unit_test(test_poll_fortified), cmocka_unit_test(test_poll_many),
+        cmocka_unit_test(test_ppoll_times),   cmocka_unit_test(test_masks),          cmocka_unit_test(test_select_fds),
         cmocka_unit_test(test_select_hangup), cmocka_unit_test(test_epoll_fds),
     };
 

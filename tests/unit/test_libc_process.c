@@ -217,9 +217,11 @@ static void test_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wait_for_pid), cmocka_unit_test(test_wait_for_change), cmocka_unit_test(test_wait_by_id),
-        cmocka_unit_test(test_without_fds),  cmocka_unit_test(test_run_commands),    cmocka_unit_test(test_read_command),
-        cmocka_unit_test(test_write_command), cmocka_unit_test(test_system_main),    cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_wait_for_pid),  cmocka_unit_test(test_wait_for_change),
+        cmocka_unit_test(test_wait_by_id),    cmocka_unit_test(test_without_fds),
+        cmocka_unit_test(test_run_commands),  cmocka_unit_test(test_read_command),
+        cmocka_unit_test(test_write_command), cmocka_unit_test(test_system_main),
+        cmocka_unit_test(test_side_by_side),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

@@ -221,9 +221,9 @@ COMPARE(wait_for_signal, 4 * BEATS)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sleep_relative), cmocka_unit_test(test_sleep_absolute),
-        cmocka_unit_test(test_sleep_wrong),    cmocka_unit_test(test_sleep_zero),
-        cmocka_unit_test(test_side_by_side),   cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_sleep_relative),  cmocka_unit_test(test_sleep_absolute),
+        cmocka_unit_test(test_sleep_wrong),     cmocka_unit_test(test_sleep_zero),
+        cmocka_unit_test(test_side_by_side),    cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_wait_for_signal),
     };
 

@@ -458,13 +458,86 @@ static void test_interrupted(void **state)
     assert_null(waiter);
 }
 
+/* ---- who calls ---- */
+
+/* A mutex of libuv's is for the OS thread: it blocks, and the ticker with it. */
+static int (*uv_lock)(pthread_mutex_t *);
+
+static void lock_by_libuv(struct scene *s)
+{
+    sem_init(&has_it, 0, 0);
+    sem_init(&may_go, 0, 0);
+    pthread_mutex_init(&held, NULL);
+    after(s, 0, hold, 0);
+    sem_wait(&has_it);
+    after(s, 5 * LATER_MS, let_go, 0);
+    uv_lock(&held);
+    pthread_mutex_unlock(&held);
+}
+
+static void test_server_library(void **state)
+{
+    struct run run = {.fn = lock_by_libuv};
+
+    *(void **)&uv_lock = dlsym(RTLD_DEFAULT, "uv_mutex_lock");
+    RUN(&run, run_on_coroutine, tick);
+    assert_true(run.beats < 5 * LATER_MS / 2);
+}
+
+/* A runtime: to libpython coroutines are threads, to everybody else they are not. */
+static unsigned long (*runtime_self)(void);
+
+struct selves {
+    unsigned long seen[3];
+    int count;
+};
+
+static void look_at_self(void *arg)
+{
+    struct selves *selves = arg;
+    unsigned long self = runtime_self();
+    clockid_t clock;
+
+    selves->seen[selves->count++] = self;
+    usleep(2000);
+    assert_true(self == runtime_self());
+    assert_true(self != (unsigned long)pthread_self());
+    assert_int_equal(pthread_kill((pthread_t)self, 0), 0);
+    assert_int_equal(pthread_getcpuclockid((pthread_t)self, &clock), 0);
+}
+
+static void look_as_main(void *arg)
+{
+    coro_self()->is_main = true;
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+}
+
+static void test_runtime(void **state)
+{
+    struct selves selves = {0};
+
+    *(void **)&runtime_self = dlsym(dlopen("libpython3.11.so.1.0", RTLD_NOW), "PyThread_get_thread_ident");
+    if (!runtime_self)
+        skip();
+    assert_int_equal(libc_runtime((void *)8), -EINVAL);
+    assert_int_equal(libc_runtime((void *)runtime_self), 0);
+    assert_int_equal(libc_runtime((void *)runtime_self), 0);
+    RUN(&selves, look_at_self, look_at_self, look_at_self, look_as_main);
+    assert_true(selves.seen[0] != selves.seen[1] && selves.seen[1] != selves.seen[2]);
+    assert_true(selves.seen[0] != selves.seen[2]);
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_semaphore), cmocka_unit_test(test_shared_semaphore), cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_contended), cmocka_unit_test(test_recursive),        cmocka_unit_test(test_timed_lock),
-        cmocka_unit_test(test_condition), cmocka_unit_test(test_broadcast),        cmocka_unit_test(test_rwlock),
-        cmocka_unit_test(test_join_thread), cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_semaphore),   cmocka_unit_test(test_shared_semaphore),
+        cmocka_unit_test(test_ring),        cmocka_unit_test(test_contended),
+        cmocka_unit_test(test_recursive),   cmocka_unit_test(test_timed_lock),
+        cmocka_unit_test(test_condition),   cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_rwlock),      cmocka_unit_test(test_join_thread),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_server_library),
+        cmocka_unit_test(test_runtime),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);
