@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "http/fair.h"
 #include "http/head.h"
 #include "http/input.h"
 #include "http/output.h"
@@ -46,6 +47,7 @@ static int await_input(struct request *req)
         return -ECANCELED;
     req->reader = coro_self();
     err = input_wait(req->in, WAIT_FOREVER);
+    req->in->in_a_row = 0;
     req->reader = NULL;
     return err;
 }
@@ -57,8 +59,10 @@ static ssize_t receive(struct request *req, void *buf, size_t size)
         ssize_t n = buf ? input_recv(req->in, buf, size) : input_fill(req->in);
         int err;
 
-        if (n > 0)
+        if (n > 0) {
+            fair_count(&req->in->in_a_row, (size_t)n);
             return n;
+        }
         if (n == 0)
             return -ECONNRESET;
         if (n != -EAGAIN)

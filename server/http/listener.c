@@ -75,8 +75,8 @@ static void on_accept_error(struct listener *listener, int err)
         log_error("cannot accept connections on %s:%u: %s%s", listener->address, listener->port, strerror(err),
                   err == EMFILE ? ": raise the limit of open files (ulimit -n, LimitNOFILE=)" : "");
     }
-    wait_source_close(&listener->source);
-    coro_start(pause_accepting, listener);
+    if (coro_start(pause_accepting, listener))
+        wait_source_close(&listener->source);
 }
 
 static void on_ready(struct wait_source *source, short events)

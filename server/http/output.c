@@ -12,12 +12,13 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "arena.h"
+#include "http/fair.h"
 
-#define COPY_UP_TO   4096         /* larger pieces are sent from where they are */
-#define FILE_AT_ONCE (512 * 1024) /* bytes of a file between two looks at the other coroutines */
-#define PIECES       4
+#define COPY_UP_TO 4096         /* larger pieces are sent from where they are */
+#define PIECES     4
 
 void output_init(struct output *out, struct wait_source *source)
 {
@@ -61,6 +62,7 @@ static int wait_writable(struct output *out)
 {
     int events = wait_fd(out->source->fd, POLLOUT, WAIT_FOREVER);
 
+    out->in_a_row = 0;
     return events < 0 ? events : 0;
 }
 
@@ -78,32 +80,35 @@ static void advance(struct iovec **pieces, int *count, size_t n)
     }
 }
 
-/* Send a list of pieces to the last byte. The list is used up. */
-static int send_all(struct output *out, struct iovec *pieces, int count)
+/* Send a list of pieces to the last byte. The list is used up. flags: 0, or MSG_MORE if more follows at once. */
+static int send_all(struct output *out, struct iovec *pieces, int count, int flags)
 {
+    flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-        ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-                               : sendmsg(out->source->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, flags)
+                               : sendmsg(out->source->fd, &message, flags);
 
-        if (n >= 0)
+        if (n >= 0) {
             advance(&pieces, &count, (size_t)n);
-        else if (errno == EAGAIN)
+            fair_count(&out->in_a_row, (size_t)n);
+        } else if (errno == EAGAIN) {
             out->error = wait_writable(out);
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             out->error = -errno;
+        }
     }
     return out->error;
 }
 
 /* Send what was gathered, with the lock held. */
-static int flush(struct output *out)
+static int flush(struct output *out, int flags)
 {
     struct iovec piece = {out->block + out->start, out->end - out->start};
     int err = out->error;
 
     if (!err && piece.iov_len)
-        err = send_all(out, &piece, 1);
+        err = send_all(out, &piece, 1, flags);
     drop(out);
     return err;
 }
@@ -113,7 +118,7 @@ int output_flush(struct output *out)
     int err;
 
     lock(out);
-    err = flush(out);
+    err = flush(out, 0);
     unlock(out);
     return err;
 }
@@ -139,7 +144,7 @@ static int send_behind(struct output *out, const struct iovec *pieces, int count
     int skip = out->start == out->end, err;
 
     memcpy(all + 1, pieces, (size_t)count * sizeof(*pieces));
-    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip);
+    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip, 0);
     drop(out);
     return err;
 }
@@ -182,7 +187,7 @@ char *output_reserve(struct output *out, size_t size)
 
     lock(out);
     if (size > ARENA_BLOCK - out->end)
-        err = flush(out);
+        err = flush(out, 0);
     if (!err && !out->block)
         out->block = arena_block_get();
     unlock(out);
@@ -200,7 +205,7 @@ static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size
     ssize_t n;
 
     for (;;) {
-        n = sendfile(out->source->fd, fd, offset, size < FILE_AT_ONCE ? size : FILE_AT_ONCE);
+        n = sendfile(out->source->fd, fd, offset, size < FAIR_BYTES ? size : FAIR_BYTES);
         if (n > 0)
             return n;
         if (n == 0)
@@ -219,17 +224,16 @@ int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
     int err;
 
     lock(out);
-    err = flush(out);
+    err = flush(out, size > 0 ? MSG_MORE : 0);
     while (!err && size > 0) {
         ssize_t n = send_piece(out, fd, &offset, size);
 
         if (n < 0) {
-            err = (int)n;
+            err = out->error = (int)n; /* what was announced cannot be completed: nothing may follow */
             break;
         }
         size -= (size_t)n;
-        if (size > 0)
-            coro_yield();
+        fair_count(&out->in_a_row, (size_t)n);
     }
     unlock(out);
     return err;

@@ -358,6 +358,8 @@ int response_finish(struct request *req)
 
     if (!req->head_sent)
         err = send_head(req, strcmp(req->facts.method, "HEAD") ? 0 : -1);
+    if (!err)
+        err = req->out->error;
     if (err || has_no_body(req))
         return err;
     if (req->chunked)

@@ -22,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* clang-format off: it moves the line ends of this one for ever */
+/* Each run of clang-format would move the line ends of this. */
+/* clang-format off */
 #define REAL_CALLS(X)                                                                                                  \
     X(read)                                                                                                            \
     X(readv)                                                                                                           \
