@@ -26,6 +26,7 @@
 #define MAX_HEAD     32768
 #define BURST        32                  /* requests of one connection before others get their turn */
 #define LINGER_TIME  INT64_C(2000000000) /* nanoseconds a refused client may go on sending */
+#define RETRY_EVERY  1000                /* milliseconds */
 #define LINGER_BYTES (1024 * 1024)
 
 struct conn {
@@ -42,6 +43,7 @@ struct conn {
 /* What a coroutine has on its stack while it serves. Laid out such that what a small request touches lies together. */
 struct session {
     struct conn *conn;
+    bool cut; /* the client may still be sending what nobody will read */
     struct output out;
     struct input in;
     struct request req;
@@ -62,61 +64,72 @@ static struct {
 
 static void serve(void *arg);
 
-static void start_serving(struct conn *conn)
+/* Who waits longest, or NULL. */
+static struct conn *first_waiting(void)
 {
-    http.active++;
-    if (!coro_start(serve, conn)) { /* no memory for a stack: like everybody else, try again when one is free */
-        http.active--;
-        list_push(&http.waiting, &conn->turn);
-    }
+    return list_empty(&http.waiting) ? NULL : list_entry(http.waiting.next, struct conn, turn);
 }
 
-/* Pass this coroutine's turn on to whoever waits for one. */
-static void end_turn(void)
+/* Give a turn to a connection that waits: to its coroutine, or a new one. Returns false, and it goes on waiting, if
+ * there can be no further stack. */
+static bool give_turn(struct conn *conn)
 {
-    struct list *node = list_pop(&http.waiting);
+    if (conn->waiting)
+        coro_wake(conn->waiting, 0);
+    else if (!coro_start(serve, conn))
+        return false;
+    conn->waiting = NULL;
+    list_remove(&conn->turn);
+    return true;
+}
+
+/* Give out the turns that are free. Once a second too: there may be stacks again for those that could get none. */
+static void give_turns(void)
+{
     struct conn *next;
 
-    http.active--;
-    if (!node)
-        return;
-    next = list_entry(node, struct conn, turn);
-    if (next->waiting) {
+    while (http.active < http.config.max_concurrency && (next = first_waiting()) && give_turn(next))
         http.active++;
-        coro_wake(next->waiting, 0);
-        next->waiting = NULL;
-    } else {
-        start_serving(next);
-    }
 }
 
 /* Let others have a turn, and come back after them. */
 static void pass_turn(struct conn *conn)
 {
-    if (list_empty(&http.waiting)) {
+    struct conn *next = first_waiting();
+
+    if (!next || !give_turn(next)) {
         coro_yield();
         return;
     }
     list_push(&http.waiting, &conn->turn);
     conn->waiting = coro_self();
-    end_turn();
-    if (conn->waiting)
-        coro_park();
-    else
-        coro_yield(); /* the turn came back at once */
+    coro_park();
+}
+
+/* The end of a turn. Returns a connection that this coroutine is to serve in its place: at the end of stacks there
+ * could be no new one for it. */
+static struct conn *end_turn(void)
+{
+    struct conn *next = first_waiting();
+
+    if (next && !next->waiting) {
+        list_remove(&next->turn);
+        return next;
+    }
+    http.active--;
+    give_turns();
+    return NULL;
 }
 
 static void on_ready(struct wait_source *source, short events)
 {
     struct conn *conn = (struct conn *)source;
 
-    if (conn->active)
-        return; /* its coroutine sees source->seen when it wants more */
+    if (conn->active || !(events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
+        return; /* its coroutine sees source->seen when it wants more; that it is writable is no news */
     conn->active = true;
-    if (http.active < http.config.max_concurrency)
-        start_serving(conn);
-    else
-        list_push(&http.waiting, &conn->turn);
+    list_push(&http.waiting, &conn->turn);
+    give_turns();
 }
 
 /* ---- opening and closing ---- */
@@ -206,6 +219,7 @@ static void request_init(struct session *s)
 static void refuse(struct session *s, int status, const char *why)
 {
     log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
+    s->cut = true;
     s->req.keep_alive = false;
     response_page(&s->req, status);
 }
@@ -256,7 +270,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
     req->keep_alive &= !http.draining;
-    coro_self()->what = head;
+    coro_self()->what = status ? "a malformed request" : head;
     if (status)
         refuse(s, status, why);
     else if (*req->facts.path == '*')
@@ -265,6 +279,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
         finish(s, http.config.handle(req));
     if (req->keep_alive && !req->body_done)
         req->keep_alive = body_discard(req);
+    s->cut |= !req->body_done;
     coro_self()->what = NULL;
     arena_release(&req->arena);
     return req->keep_alive;
@@ -273,20 +288,23 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
 /* ---- one connection ---- */
 
 /* A half head: 400 for bytes that no head can hold, 431 for one that is too long. */
-static int judge_half(const struct input *in, const char **why)
+static int judge_half(const struct input *in, size_t from, const char **why)
 {
     *why = "the request's head is too large";
     if (input_unread(in) >= MAX_HEAD)
         return 431;
     *why = "this is not HTTP";
-    return head_is_plausible(in->buf + in->start, input_unread(in)) ? 0 : 400;
+    return head_is_plausible(in->buf + in->start, input_unread(in), from) ? 0 : 400;
 }
 
-/* Empty lines before a request are skipped, RFC 9112 section 2.2. */
-static void skip_empty_lines(struct input *in)
+/* An empty line before a request is skipped, RFC 9112 section 2.2; one, or a client could keep us busy for nothing. */
+static bool skip_empty_line(struct input *in, struct head_scan *scan)
 {
-    while (input_unread(in) >= 2 && !memcmp(in->buf + in->start, "\r\n", 2))
-        in->start += 2;
+    if (input_unread(in) < 2 || memcmp(in->buf + in->start, "\r\n", 2))
+        return false;
+    in->start += 2;
+    *scan = (struct head_scan){0};
+    return true;
 }
 
 /* Get more input while a head is incomplete. Returns 1 when there is more, 0 when the connection is idle, or -errno. */
@@ -321,18 +339,20 @@ static int more_input(struct session *s)
 static ssize_t await_head(struct session *s, struct head_scan *scan)
 {
     struct input *in = &s->in;
+    bool skipped = false;
     const char *why;
 
     for (;;) {
-        size_t size;
+        size_t from, size;
         int status, more;
 
-        if (scan->at == 0)
-            skip_empty_lines(in);
+        if (!skipped)
+            skipped = skip_empty_line(in, scan);
+        from = scan->at;
         size = head_find(in->buf + in->start, input_unread(in), scan);
         if (size > 0)
             return (ssize_t)size;
-        status = judge_half(in, &why);
+        status = judge_half(in, from, &why);
         if (status) {
             request_init(s);
             s->req.facts.http_minor = 1;
@@ -364,12 +384,12 @@ static bool serve_all(struct session *s)
     }
 }
 
-static void serve(void *arg)
+static void serve_connection(struct conn *conn)
 {
     struct session s;
-    struct conn *conn = arg;
 
     s.conn = conn;
+    s.cut = false;
     output_init(&s.out, &conn->source);
     input_init(&s.in, &conn->source, s.buffer, sizeof(s.buffer));
     coro_self()->local[http.output_key] = &s.out;
@@ -377,14 +397,24 @@ static void serve(void *arg)
         conn->active = false;
     } else {
         output_flush(&s.out);
-        if (input_unread(&s.in) > 0 || !input_is_drained(&s.in))
+        if (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in))
             linger(&s);
         conn_close(conn);
     }
     coro_self()->local[http.output_key] = NULL;
     output_release(&s.out);
     input_release(&s.in);
-    end_turn();
+}
+
+static void serve(void *arg)
+{
+    struct conn *conn = arg;
+
+    serve_connection(conn);
+    while ((conn = end_turn())) {
+        coro_yield(); /* as if it had begun anew */
+        serve_connection(conn);
+    }
 }
 
 /* ---- the whole ---- */
@@ -402,6 +432,7 @@ void http_init(const struct http_config *config)
     list_init(&http.conns);
     list_init(&http.waiting);
     http.output_key = coro_local_create(&hooks);
+    wait_every(RETRY_EVERY, give_turns);
 }
 
 void http_drain(void)

@@ -17,6 +17,14 @@
 
 /* ---- the end ---- */
 
+/* Whether the line that ends at `end` is empty, and not the first. Bare LFs count: parsing will refuse them. */
+static bool is_empty_line(const char *p, const char *end)
+{
+    if (end - p >= 3 && end[-2] == '\r')
+        end--;
+    return end - p >= 2 && end[-2] == '\n';
+}
+
 size_t head_find(const char *p, size_t size, struct head_scan *scan)
 {
     const char *at = p + scan->at, *end = p + size, *lf;
@@ -25,24 +33,22 @@ size_t head_find(const char *p, size_t size, struct head_scan *scan)
         at = lf + 1;
         scan->at = (size_t)(at - p);
         scan->lines++;
-        if (scan->at >= 4 && !memcmp(at - 4, "\r\n\r\n", 4))
+        if (is_empty_line(p, at))
             return scan->at;
-        if (scan->at >= 2 && at[-2] == '\n')
-            return scan->at; /* an empty line with a bare LF: parsing will refuse it */
     }
     scan->at = size;
     return 0;
 }
 
-int head_is_plausible(const char *p, size_t size)
+bool head_is_plausible(const char *p, size_t size, size_t from)
 {
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = from; i < size; i++) {
         unsigned char c = (unsigned char)p[i];
 
         if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
-            return 0;
+            return false;
     }
-    return size == 0 || (p[0] > ' ' && p[0] != ':');
+    return size == 0 || (size == 1 && p[0] == '\r') || (p[0] >= 'A' && p[0] <= 'Z');
 }
 
 /* ---- spans ---- */

@@ -15,8 +15,9 @@ struct head_scan {
  * the head's size with that line, or 0 if it is not there yet. */
 size_t head_find(const char *p, size_t size, struct head_scan *scan);
 
-/* Whether the beginning of a head, without its end, may still become one: no bytes that no head can hold. */
-int head_is_plausible(const char *p, size_t size);
+/* Whether the beginning of a head, without its end, may still become one: no bytes that no head can hold. The first
+ * `from` bytes have been looked at before. */
+bool head_is_plausible(const char *p, size_t size, size_t from);
 
 /* Parse a whole head of size bytes, which is changed in place, and fill in the facts and the body's framing. Returns 0,
  * or the status to refuse the request with; *why then says what is wrong with it. */

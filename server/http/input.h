@@ -15,8 +15,8 @@ struct input {
     char *buf; /* [start, end) is unread; buf belongs to the owner of the struct until it grew */
     size_t size, start, end;
     size_t in_a_row; /* bytes of body received since the coroutine let others run */
-    bool grown;   /* buf is ours */
-    bool drained; /* the last recv took all there was */
+    bool grown;      /* buf is ours */
+    bool drained;    /* the last recv took all there was */
 };
 
 void input_init(struct input *in, struct wait_source *source, char *buf, size_t size);

@@ -17,7 +17,7 @@
 #include "arena.h"
 #include "http/fair.h"
 
-#define COPY_UP_TO 4096         /* larger pieces are sent from where they are */
+#define COPY_UP_TO 4096 /* larger pieces are sent from where they are */
 #define PIECES     4
 
 void output_init(struct output *out, struct wait_source *source)

@@ -48,10 +48,18 @@ static const char *split_authority(struct request *req, const char *target)
         return NULL;
     host += 3;
     end = host + strcspn(host, "/?");
-    if (end == host || memchr(host, '@', (size_t)(end - host)))
+    if (end == host)
         return NULL;
     req->facts.host = arena_strndup(&req->arena, host, (size_t)(end - host));
     return end;
+}
+
+/* RFC 3986 section 3.2.2, and a port. Applications make links and look for tenants by it, so nothing else comes in. */
+static bool is_host(const char *host)
+{
+    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]";
+
+    return host[strspn(host, bytes)] == '\0';
 }
 
 int target_parse(struct request *req, const char **why)
@@ -70,6 +78,9 @@ int target_parse(struct request *req, const char **why)
         if (!target)
             return 400;
     }
+    *why = "the host has bytes that no host name has";
+    if (!is_host(req->facts.host))
+        return 400;
     query = strchr(target, '?');
     size = query ? (size_t)(query - target) : strlen(target);
     req->facts.query = query ? query + 1 : "";
