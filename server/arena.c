@@ -73,10 +73,12 @@ void arena_init(struct arena *a)
 
 void arena_init_with(struct arena *a, void *space, size_t size)
 {
-    uintptr_t at = ((uintptr_t)space + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1);
+    size_t skip = -(uintptr_t)space & (ALIGN - 1);
 
     arena_init(a);
-    a->at = (char *)at;
+    if (size <= skip)
+        return;
+    a->at = (char *)space + skip;
     a->end = (char *)space + size;
 }
 
