@@ -471,8 +471,10 @@ def test_client_that_leaves_while_the_handler_waits(server):
     assert server.get("/")[0] == 200
 
 
-def test_empty_lines_before_a_request_are_skipped(server):
-    assert one(server.raw(b"\r\n\r\n" + get("/", "Connection: close")))[2] == b"probe"
+def test_empty_line_before_a_request_is_skipped(server):
+    """One, as RFC 9112 section 2.2 has it, and no more."""
+    assert one(server.raw(b"\r\n" + get("/", "Connection: close")))[2] == b"probe"
+    assert one(server.raw(b"\r\n\r\n" + get("/")))[0] == 400
 
 
 GARBAGE = [b"\x00" * 100, bytes(range(256)), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10, b"GET\r\n\r\n", b"\xff" * 70000,
