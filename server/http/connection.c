@@ -34,6 +34,7 @@ struct conn {
     struct list all;           /* in http.conns */
     struct list turn;          /* in http.waiting */
     const struct listener *listener;
+    struct request *req;  /* being served; NULL between requests */
     struct coro *waiting; /* the coroutine that waits for its turn; NULL: a new one is to be started */
     bool active;          /* a coroutine serves it, or it is in http.waiting */
     uint16_t peer_port;
@@ -270,6 +271,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
     req->keep_alive &= !http.draining;
+    s->conn->req = req;
     coro_self()->what = status ? "a malformed request" : head;
     if (status)
         refuse(s, status, why);
@@ -281,6 +283,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
         req->keep_alive = body_discard(req);
     s->cut |= !req->body_done;
     coro_self()->what = NULL;
+    s->conn->req = NULL;
     arena_release(&req->arena);
     return req->keep_alive;
 }
@@ -446,6 +449,8 @@ void http_drain(void)
         next = node->next;
         if (!conn->active)
             conn_close(conn);
+        else if (conn->req)
+            conn->req->keep_alive = false; /* and if its head is not sent yet, that says so */
     }
     if (http.conn_count == 0)
         wait_stop();

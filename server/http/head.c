@@ -156,15 +156,16 @@ static bool is_crlf(const char *p)
  * next one must begin, or NULL. */
 static const char *check_field(struct sl_field *field, const char *at)
 {
-    const char *end;
+    const char *value, *end;
 
     if (field->name != at || field->name_size == 0 || field->name[field->name_size] != ':')
         return NULL;
-    if (!field->value || field->value_size == 0) { /* llhttp says nothing, or anything, of where an empty one is */
-        field->value = skip_blanks(field->name + field->name_size + 1);
-        field->value_size = 0;
-    }
-    end = field->value + field->value_size;
+    value = skip_blanks(field->name + field->name_size + 1);
+    if (field->value_size == 0) /* llhttp says nothing, or anything, of where an empty one is */
+        field->value = value;
+    if (field->value != value) /* behind a line break: folded */
+        return NULL;
+    end = value + field->value_size;
     while (field->value_size > 0 && (end[-1] == ' ' || end[-1] == '\t')) {
         field->value_size--;
         end--;

@@ -78,6 +78,9 @@ int target_parse(struct request *req, const char **why)
         if (!target)
             return 400;
     }
+    *why = "the request-target has a fragment";
+    if (strchr(target, '#'))
+        return 400;
     *why = "the host has bytes that no host name has";
     if (!is_host(req->facts.host))
         return 400;

@@ -171,6 +171,17 @@ void wait_init(unsigned threads)
     wait_every(TRIM_EVERY, trim);
 }
 
+/* What was posted too late to be run. */
+static void drop_posts(void)
+{
+    while (loop.posts) {
+        struct post *post = loop.posts;
+
+        loop.posts = post->next;
+        free(post);
+    }
+}
+
 static void on_close(uv_handle_t *handle)
 {
     if (handle->type == UV_TIMER || handle->type == UV_SIGNAL)
@@ -194,6 +205,7 @@ void wait_exit(void)
     err = uv_loop_close(&loop.uv);
     assert(err == 0);
     (void)err;
+    drop_posts();
     fd_exit();
 }
 
