@@ -25,12 +25,16 @@ static bool is_socket(int fd)
 
 /* ---- sendfile ---- */
 
+static bool is_nonblocking(int fd)
+{
+    return real()->fcntl(fd, F_GETFL) & O_NONBLOCK; /* true also for what is no descriptor */
+}
+
 static bool can_copy(int out, int in)
 {
     struct stat st;
 
-    return is_socket(out) && !(real()->fcntl(out, F_GETFL) & O_NONBLOCK) && fstat(in, &st) == 0 &&
-           (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && park_possible();
+    return is_socket(out) && fstat(in, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && park_possible();
 }
 
 /* Like the kernel, stop at the end of the file or an error; -1 if nothing was sent. */
@@ -71,7 +75,7 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
     struct io io = io_out(out);
 
-    if (!coro_self())
+    if (!coro_self() || is_nonblocking(out))
         return real()->sendfile(out, in, offset, count);
     if (can_copy(out, in))
         return sendfile_copying(out, in, offset, count);

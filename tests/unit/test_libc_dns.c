@@ -429,6 +429,21 @@ static void changing(struct scene *s)
 }
 COMPARE(changing, 0)
 
+static void look_at_sources(void *arg)
+{
+    enum resolver_way thread = RESOLVER_THREAD, dns = RESOLVER_DNS;
+
+    write_file("/etc/nsswitch.conf", "hosts: files myhostname dns\n");
+    assert_int_equal(resolver_for_name("a.test", AF_INET), thread);
+    write_file("/etc/nsswitch.conf", files[1][1]);
+    assert_int_equal(resolver_for_name("a.test", AF_INET), dns);
+}
+
+static void test_sources(void **state)
+{
+    RUN(NULL, look_at_sources);
+}
+
 /* ---- what needs no namespaces ---- */
 
 static void ask_slow(void *arg)
@@ -607,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_hosts_by_address),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_changing),
+        cmocka_unit_test(test_sources),
         cmocka_unit_test(test_parks),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_many),

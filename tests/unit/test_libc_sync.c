@@ -286,6 +286,7 @@ static void condition(struct scene *s)
 {
     struct timespec wrong = {0, 1000000000}, until;
     pthread_condattr_t attributes;
+    int64_t start;
 
     gate = (struct guarded){.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
     CALL(&s->report, wait_at_gate(CLOCK_REALTIME, 20));
@@ -306,7 +307,9 @@ static void condition(struct scene *s)
     pthread_cond_init(&gate.cond, &attributes);
     pthread_mutex_lock(&gate.mutex);
     until = in_ms(CLOCK_MONOTONIC, 20); /* long ago, were it another clock */
+    start = now_ms();
     CALL(&s->report, pthread_cond_timedwait(&gate.cond, &gate.mutex, &until));
+    report(&s->report, "%d\n", now_ms() - start >= 15);
     CALL(&s->report, pthread_mutex_trylock(&gate.mutex)); /* it has the mutex again */
     pthread_mutex_unlock(&gate.mutex);
     CALL(&s->report, pthread_cond_destroy(&gate.cond));
