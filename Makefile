@@ -77,6 +77,12 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
+# C++ code for test_cxx to load.
+$(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
+$(BUILD)/tests/%.so: tests/unit/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<
+
 units: $(UNITS)
 
 # What needs packages first starts make again: what pkg-config knows is asked when the file is read.

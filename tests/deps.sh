@@ -8,12 +8,13 @@ llhttp() {
     if apt-cache show libllhttp-dev >/dev/null 2>&1; then echo libllhttp-dev; else echo node-llhttp; fi
 }
 
-build="gcc libc6-dev make pkg-config libuv1-dev libc-ares-dev libinih-dev python3-dev libpq-dev $(llhttp)"
+build="gcc libc6-dev make pkg-config libuv1-dev libc-ares-dev libinih-dev python3-dev $(llhttp)"
+frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob"
+servers="nginx-light postgresql" # the tests start their own, with files of their own
 case "${1-}" in
 build) packages=$build ;;
-test) packages="$build libcmocka-dev python3-pytest curl openssl
-    python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob" ;;
-lint) packages="clang-format python3-minimal" ;;
+test) packages="$build g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps $frameworks $servers" ;;
+lint) packages="clang-format python3-minimal git" ;;
 *) echo "usage: $0 build|test|lint" >&2; exit 2 ;;
 esac
 
@@ -29,6 +30,18 @@ done
 echo "installing what is missing to $1:$missing"
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
-export DEBIAN_FRONTEND=noninteractive
+
+# Servers that come with a package are not to run on this machine by our doing: not now, nor after a boot.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+    $sudo chmod +x $policy
+    trap '$sudo rm -f $policy' EXIT
+fi
 $sudo apt-get -q update
-$sudo apt-get -qy install --no-install-recommends $missing
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
+for service in nginx postgresql; do
+    case "$missing " in
+    *" $service"[-\ ]*) [ ! -d /run/systemd/system ] || $sudo systemctl --quiet disable $service ;;
+    esac
+done

@@ -1,13 +1,9 @@
-/* test_coro.c: the scheduler: order, waking, what is kept across a switch, the pool, overflow. */
+/* test_coro.c: the scheduler: order, waking, what is kept across a switch, hooks, and the pool. */
 #include "core_test.h"
 
 #include <fenv.h>
-#include <signal.h>
-#include <sys/wait.h>
 
-#include "coro/fault.h"
-
-static char trace[64];
+static char trace[4096];
 static size_t traced;
 
 static void put(char c)
@@ -15,6 +11,21 @@ static void put(char c)
     trace[traced++] = c;
     trace[traced] = '\0';
 }
+
+static void clear(void)
+{
+    traced = 0;
+    trace[0] = '\0';
+}
+
+static void run_to_the_end(void)
+{
+    while (sched_run())
+        ;
+    assert_int_equal(coro_count(), 0);
+}
+
+/* ---- order ---- */
 
 static void letters(void *arg)
 {
@@ -26,15 +37,36 @@ static void letters(void *arg)
 
 static void test_order_is_first_in_first_out(void **state)
 {
-    traced = 0;
+    clear();
     coro_start(letters, "A");
     coro_start(letters, "B");
     coro_start(letters, "C");
-    while (sched_run())
-        ;
+    run_to_the_end();
     assert_string_equal(trace, "ABCABCABC");
-    assert_int_equal(coro_count(), 0);
 }
+
+/* A round serves what was ready when it began: neither one that yields nor one that starts others keeps it going. */
+static void starts_another(void *arg)
+{
+    put('s');
+    if (traced < 5)
+        coro_start(starts_another, NULL);
+}
+
+static void test_a_round_ends(void **state)
+{
+    clear();
+    coro_start(letters, "Y");
+    coro_start(starts_another, NULL);
+    assert_true(sched_run());
+    assert_string_equal(trace, "Ys");
+    assert_true(sched_run());
+    assert_string_equal(trace, "YsYs");
+    run_to_the_end();
+    assert_false(sched_ready());
+}
+
+/* ---- waking ---- */
 
 static struct coro *sleeper;
 
@@ -58,33 +90,55 @@ static void test_first_wake_up_wins(void **state)
     assert_false(coro_wake(sleeper, 7));
 }
 
-static void test_stack_is_used_again(void **state)
+static void test_self_is_the_coroutine_that_runs(void **state)
 {
-    int result;
-    struct coro *first;
+    int result = 0;
+    struct coro *first, *second;
+    uint64_t id;
 
-    coro_start(sleeps, &result);
+    assert_null(coro_self());
+    first = coro_start(sleeps, &result);
+    assert_null(coro_self());
     sched_run();
-    first = sleeper;
+    assert_null(coro_self());
+    assert_ptr_equal(sleeper, first);
+    second = coro_start(sleeps, &result);
+    sched_run();
+    assert_ptr_equal(sleeper, second);
+    assert_ptr_not_equal(first, second);
+    assert_true(first->id != second->id);
+    id = second->id;
+    coro_wake(second, 0);
+    sched_run();
+    second = coro_start(sleeps, &result);
+    assert_true(second->id > id);
     coro_wake(first, 0);
     sched_run();
-    assert_ptr_equal(coro_start(sleeps, &result), first);
-    sched_run();
-    coro_wake(first, 0);
-    sched_run();
+    coro_wake(second, 0);
+    run_to_the_end();
 }
 
-/* errno and the rounding mode belong to a coroutine, as to a thread. */
+/* ---- what is kept across a switch ---- */
+
+/* errno, and the rounding mode in MXCSR and the x87 control word, belong to a coroutine as to a thread. */
 static void keeps(void *arg)
 {
-    int *mode = arg;
+    int mode = *(int *)arg;
+    volatile double one = 1, three = 3;
+    volatile long double long_one = 1, long_three = 3;
+    double quotient;
+    long double long_quotient;
 
-    errno = *mode;
-    fesetround(*mode);
+    errno = mode;
+    fesetround(mode);
+    quotient = one / three;
+    long_quotient = long_one / long_three;
     for (int i = 0; i < 3; i++) {
         coro_yield();
-        assert_int_equal(errno, *mode);
-        assert_int_equal(fegetround(), *mode);
+        assert_int_equal(errno, mode);
+        assert_int_equal(fegetround(), mode);
+        assert_true(one / three == quotient);
+        assert_true(long_one / long_three == long_quotient);
     }
 }
 
@@ -92,107 +146,202 @@ static void test_errno_and_rounding_are_kept(void **state)
 {
     static int up = FE_UPWARD, down = FE_DOWNWARD;
 
+    errno = EDOM;
     coro_start(keeps, &up);
     coro_start(keeps, &down);
-    while (sched_run())
-        ;
+    run_to_the_end();
     assert_int_equal(fegetround(), FE_TONEAREST);
+    fesetround(FE_UPWARD);
+    coro_start(keeps, &down);
+    run_to_the_end();
+    assert_int_equal(fegetround(), FE_UPWARD);
+    fesetround(FE_TONEAREST);
 }
+
+/* As many values alive across a switch as there are registers that a call must keep: 12 and 8 on aarch64. */
+static void holds_values(void *arg)
+{
+    unsigned seed = *(unsigned *)arg;
+    volatile unsigned n = seed; /* so that none can be computed from another */
+    unsigned a = n, b = n, c = n, d = n, e = n, f = n, g = n, h = n, i = n, j = n, k = n, l = n;
+    double q = n, r = n, s = n, t = n, u = n, v = n, w = n, x = n, y = n, z = n;
+
+    for (int round = 1; round <= 5; round++) {
+        coro_yield();
+        a += 1, b += 2, c += 3, d += 4, e += 5, f += 6, g += 7, h += 8, i += 9, j += 10, k += 11, l += 12;
+        q += 1, r += 2, s += 3, t += 4, u += 5, v += 6, w += 7, x += 8, y += 9, z += 10;
+    }
+    assert_int_equal(a + b + c + d + e + f + g + h + i + j + k + l, 12 * seed + 5 * 78);
+    assert_true(q + r + s + t + u + v + w + x + y + z == 10 * seed + 5 * 55);
+}
+
+static void test_registers_are_kept(void **state)
+{
+    static unsigned seeds[] = {1, 1000, 77};
+
+    for (size_t i = 0; i < COUNT(seeds); i++)
+        coro_start(holds_values, &seeds[i]);
+    run_to_the_end();
+}
+
+static void is_aligned(void *arg)
+{
+    _Alignas(16) volatile char here[16] = {0};
+
+    assert_int_equal((uintptr_t)here % 16, 0);
+    assert_int_equal((uintptr_t)__builtin_frame_address(0) % 16, 0);
+}
+
+static void test_stack_is_aligned(void **state)
+{
+    coro_start(is_aligned, NULL);
+    run_to_the_end();
+}
+
+/* ---- hooks ---- */
+
+static int keys[CORO_LOCALS], key_count;
 
 static void on_park(void *value)
 {
-    put('p');
+    put('(');
+    put(*(char *)value);
     errno = EBADF; /* hooks need not keep it */
 }
 
 static void on_resume(void *value)
 {
     put(*(char *)value);
+    put(')');
+    errno = EBADF;
 }
 
-static void with_local(void *arg)
+static void on_release(void *value)
 {
-    coro_self()->local[*(int *)arg] = "r";
-    errno = 0;
+    put('-');
+    put(*(char *)value);
+}
+
+/* There are so many keys in a process, and no more; later tests use the first two. */
+static void test_keys(void **state)
+{
+    static const struct coro_local all = {on_park, on_resume, on_release}, none = {0};
+
+    while (key_count < CORO_LOCALS) {
+        keys[key_count] = coro_local_create(key_count < 2 ? &all : &none);
+        assert_int_equal(keys[key_count], key_count);
+        key_count++;
+    }
+    assert_int_equal(coro_local_create(&none), -ENOSPC);
+}
+
+static void with_locals(void *arg)
+{
+    struct coro *co = coro_self();
+
+    co->local[keys[0]] = "a";
+    co->local[keys[2]] = "x"; /* has no hooks */
+    errno = EDOM;
     coro_yield();
-    assert_int_equal(errno, 0);
-    coro_self()->local[*(int *)arg] = NULL;
+    assert_int_equal(errno, EDOM);
+    co->local[keys[1]] = "b";
     coro_yield();
+    co->local[keys[0]] = NULL;
+    coro_yield();
+    co->local[keys[1]] = NULL;
+    coro_yield();
+    co->local[keys[2]] = NULL;
 }
 
 static void test_hooks_run_at_switches(void **state)
 {
-    static const struct coro_local hooks = {.park = on_park, .resume = on_resume};
-    int key = coro_local_create(&hooks);
-
-    assert_true(key >= 0);
-    traced = 0;
-    coro_start(with_local, &key);
-    while (sched_run())
-        ;
-    assert_string_equal(trace, "pr");
+    clear();
+    coro_start(with_locals, NULL);
+    run_to_the_end();
+    assert_string_equal(trace, "(aa)(a(ba)b)(bb)");
 }
 
-static void test_many(void **state)
+/* A value stays with a coroutine that rests; each start is one resume, as each end is one park. */
+static void sets_local(void *arg)
+{
+    coro_self()->local[keys[0]] = arg;
+}
+
+static void sees_local(void *arg)
+{
+    put(*(char *)coro_self()->local[keys[0]]);
+}
+
+static void test_values_rest_in_the_pool(void **state)
+{
+    clear();
+    coro_start(sets_local, "v");
+    sched_run();
+    assert_string_equal(trace, "(v");
+    coro_start(sees_local, NULL);
+    sched_run();
+    assert_string_equal(trace, "(vv)v(v");
+    clear();
+    coro_exit(); /* frees the coroutine, and so its values */
+    assert_string_equal(trace, "-v");
+}
+
+/* ---- the pool ---- */
+
+static void test_stack_is_used_again(void **state)
 {
     int result;
-    struct list *all = coro_all();
+    struct coro *first, *second;
 
-    for (int i = 0; i < 10000; i++)
-        assert_non_null(coro_start(sleeps, &result));
+    coro_start(sleeps, &result);
     sched_run();
-    assert_int_equal(coro_count(), 10000);
-    for (struct list *node = all->next; node != all; node = node->next)
-        coro_wake(list_entry(node, struct coro, all), 0);
+    first = sleeper;
+    coro_start(sleeps, &result);
     sched_run();
-    assert_int_equal(coro_count(), 0);
-    for (int i = 0; i < 100; i++)
-        coro_trim();
+    second = sleeper;
+    coro_wake(first, 0);
+    sched_run();
+    coro_wake(second, 0);
+    sched_run();
+    assert_ptr_equal(coro_start(sleeps, &result), second); /* the last to rest is the first to go */
+    assert_ptr_equal(coro_start(sleeps, &result), first);
+    sched_run();
+    coro_wake(first, 0);
+    coro_wake(second, 0);
+    run_to_the_end();
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* which reports an overflow itself */
-static int deep(int n)
+/* Those beyond what was needed between two trims are freed, longest unused first; the others stay. */
+static void test_trim_frees_what_nobody_needed(void **state)
 {
-    volatile char frame[1024];
+    enum { ALL = 50, NEEDED = 5 };
+    static char value[] = "v";
+    int result;
 
-    frame[0] = (char)n;
-    return n == 0 ? 0 : deep(n + 1) + frame[0];
-}
-
-static void overflows(void *arg)
-{
-    coro_self()->what = "GET /deep";
-    deep(1);
-}
-
-/* In a child of its own: it dies by the signal, and says why before. */
-static void test_overflow_is_reported(void **state)
-{
-    char text[512] = "";
-    int ends[2], status;
-    pid_t pid;
-
-    assert_int_equal(pipe(ends), 0);
-    pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        fault_init();
-        coro_start(overflows, NULL);
+    coro_exit();
+    for (int i = 0; i < ALL; i++)
+        coro_start(sleeps, &result)->local[keys[0]] = value;
+    for (int i = 0; i < 2; i++) {
         sched_run();
-        _exit(0);
+        for (struct list *node = coro_all()->next; node != coro_all(); node = node->next)
+            coro_wake(list_entry(node, struct coro, all), 0);
     }
-    close(ends[1]);
-    assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
-    for (size_t n; (n = strlen(text)) < sizeof(text) - 1 && read(ends[0], text + n, sizeof(text) - 1 - n) > 0;)
-        ;
-    close(ends[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    assert_non_null(strstr(text, "stack overflow"));
-    assert_non_null(strstr(text, "GET /deep"));
+    assert_int_equal(coro_count(), 0);
+    coro_trim();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < NEEDED; i++)
+            coro_start(letters, value);
+        traced = 0;
+        while (coro_count() > 0) {
+            sched_run();
+            traced = 0;
+        }
+        coro_trim();
+        assert_int_equal(traced, round == 0 ? 2 * (ALL - NEEDED) : 0); /* "-v" each */
+        traced = 0;
+    }
+    coro_exit();
 }
-
-#endif
 
 static int setup(void **state)
 {
@@ -209,12 +358,18 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_is_first_in_first_out), cmocka_unit_test(test_first_wake_up_wins),
-        cmocka_unit_test(test_stack_is_used_again),         cmocka_unit_test(test_errno_and_rounding_are_kept),
-        cmocka_unit_test(test_hooks_run_at_switches),       cmocka_unit_test(test_many),
-#ifndef __SANITIZE_ADDRESS__
-        cmocka_unit_test(test_overflow_is_reported),
-#endif
+        cmocka_unit_test(test_order_is_first_in_first_out),
+        cmocka_unit_test(test_a_round_ends),
+        cmocka_unit_test(test_first_wake_up_wins),
+        cmocka_unit_test(test_self_is_the_coroutine_that_runs),
+        cmocka_unit_test(test_errno_and_rounding_are_kept),
+        cmocka_unit_test(test_registers_are_kept),
+        cmocka_unit_test(test_stack_is_aligned),
+        cmocka_unit_test(test_stack_is_used_again),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_hooks_run_at_switches),
+        cmocka_unit_test(test_values_rest_in_the_pool),
+        cmocka_unit_test(test_trim_frees_what_nobody_needed),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,39 +1,108 @@
-/* test_wait.c: timers, descriptors, the parking lot, the thread pool, posts and cancelling. */
+/* test_wait.c: deadlines and cancelling, posts, signals, ticks, the thread pool, and the life of the loop. */
 #include "core_test.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/socket.h>
+#include <signal.h>
 
-static int ends[2];
+/* ---- deadlines ---- */
 
-static void sleep_20(void *arg)
+struct sleeper {
+    int after; /* milliseconds */
+    int64_t deadline, woke;
+    int turn;
+};
+
+static int turns;
+
+static void sleeps(void *arg)
 {
-    int64_t before = wait_now(), took;
+    struct sleeper *s = arg;
 
-    assert_int_equal(wait_sleep(wait_deadline(20 * MS)), 0);
-    took = wait_now() - before;
-    assert_true(took >= 20 * MS && took < 2000 * MS);
-    assert_int_equal(wait_sleep(before), 0); /* in the past */
+    assert_int_equal(wait_sleep(s->deadline), 0);
+    s->woke = wait_now();
+    s->turn = ++turns;
 }
 
-static void test_sleep_lasts(void **state)
+/* In the order of their deadlines, never before them, and not much after. */
+static void test_sleepers_wake_in_order(void **state)
 {
-    on_coroutine(sleep_20, NULL);
+    struct sleeper sleepers[] = {{.after = 30}, {.after = 10}, {.after = 20}, {.after = 0},
+                                 {.after = -5}, {.after = 10}, {.after = 21}};
+    int64_t now = wait_now();
+
+    turns = 0;
+    for (size_t i = 0; i < COUNT(sleepers); i++) {
+        sleepers[i].deadline = now + sleepers[i].after * MS;
+        coro_start(sleeps, &sleepers[i]);
+    }
+    wait_run();
+    for (size_t i = 0; i < COUNT(sleepers); i++) {
+        struct sleeper *s = &sleepers[i];
+
+        assert_true(s->woke >= s->deadline);
+        assert_true(s->woke < s->deadline + 1000 * MS);
+        for (size_t j = 0; j < COUNT(sleepers); j++) /* those that are due already are all due at once */
+            assert_true(sleepers[j].after >= s->after || sleepers[j].turn < s->turn || s->after <= 0);
+    }
 }
 
-static struct coro *waiting;
+/* What is not a whole number of milliseconds is rounded up. */
+static void test_sleep_is_never_short(void **state)
+{
+    for (int64_t ns = 1; ns < 5 * MS; ns += MS / 3) {
+        struct sleeper s = {.deadline = wait_deadline(ns)};
+
+        on_coroutine(sleeps, &s);
+        assert_true(s.woke >= s.deadline);
+    }
+}
+
+static void test_deadline_arithmetic(void **state)
+{
+    int64_t before = wait_now(), deadline = wait_deadline(5 * MS);
+
+    assert_in_range(deadline, before + 5 * MS, wait_now() + 5 * MS);
+    assert_int_equal(wait_deadline(-1), WAIT_FOREVER);
+    assert_int_equal(wait_deadline(INT64_MAX), WAIT_FOREVER);
+    assert_int_equal(wait_deadline(INT64_MAX - 1), WAIT_FOREVER);
+}
+
+/* A wake-up before the deadline leaves no timer behind that would wake a later wait. */
+static struct coro *parked;
+
+static void parks_twice(void *arg)
+{
+    parked = coro_self();
+    assert_int_equal(wait_park(wait_deadline(5 * MS)), 3);
+    assert_int_equal(wait_park(WAIT_FOREVER), 4);
+}
+
+static void wakes_parked(void *arg)
+{
+    coro_wake(parked, 3);
+    wait_sleep(wait_deadline(15 * MS));
+    assert_true(coro_wake(parked, 4));
+}
+
+static void test_a_wake_up_ends_the_timer(void **state)
+{
+    coro_start(parks_twice, NULL);
+    on_coroutine(wakes_parked, NULL);
+}
+
+/* ---- cancelling ---- */
 
 static void waits_for_ever(void *arg)
 {
-    waiting = coro_self();
+    parked = coro_self();
     *(int *)arg = wait_sleep(WAIT_FOREVER);
 }
 
 static void cancels(void *arg)
 {
-    assert_true(wait_cancel(waiting, -EINTR));
-    assert_false(wait_cancel(waiting, -ECANCELED));
+    assert_true(wait_cancel(parked, -EINTR));
+    assert_false(wait_cancel(parked, -ECANCELED)); /* the first one wins */
+    assert_false(wait_cancel(coro_self(), -ECANCELED));
 }
 
 static void test_cancel(void **state)
@@ -45,195 +114,277 @@ static void test_cancel(void **state)
     assert_int_equal(result, -EINTR);
 }
 
-static void reads_pipe(void *arg)
+/* A plain park is no wait, and cannot be ended from outside. */
+static void parks(void *arg)
 {
-    *(int *)arg = wait_fd(ends[0], POLLIN, WAIT_FOREVER);
+    parked = coro_self();
+    *(int *)arg = coro_park();
 }
 
-static void writes_pipe(void *arg)
+static void cannot_cancel(void *arg)
 {
-    assert_int_equal(wait_fd(ends[0], POLLIN, wait_deadline(5 * MS)), -ETIMEDOUT);
-    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_false(wait_cancel(parked, -EINTR));
+    coro_wake(parked, 8);
 }
 
-static void test_two_readers_both_wake(void **state)
-{
-    int first = 0, second = 0;
-
-    assert_int_equal(pipe(ends), 0);
-    coro_start(reads_pipe, &first);
-    coro_start(reads_pipe, &second);
-    on_coroutine(writes_pipe, NULL);
-    assert_int_equal(first, POLLIN);
-    assert_int_equal(second, POLLIN);
-    close(ends[0]);
-    close(ends[1]);
-}
-
-static void closes_pipe(void *arg)
-{
-    wait_fd_close(ends[0]);
-}
-
-static void test_close_wakes(void **state)
+static void test_a_park_cannot_be_canceled(void **state)
 {
     int result = 0;
 
-    assert_int_equal(pipe(ends), 0);
-    coro_start(reads_pipe, &result);
-    on_coroutine(closes_pipe, NULL);
-    assert_int_equal(result, -EBADF);
-    close(ends[0]);
-    close(ends[1]);
+    coro_start(parks, &result);
+    on_coroutine(cannot_cancel, NULL);
+    assert_int_equal(result, 8);
 }
 
-static void waits_for_disk(void *arg)
-{
-    int fd = open("/proc/self/exe", O_RDONLY);
+/* ---- the thread pool ---- */
 
-    assert_int_equal(wait_fd(fd, POLLIN, WAIT_FOREVER), -EPERM);
-    assert_int_equal(wait_fd(-1, POLLIN, WAIT_FOREVER), -EBADF);
-    close(fd);
-}
-
-static void test_disk_files_cannot_be_watched(void **state)
-{
-    on_coroutine(waits_for_disk, NULL);
-}
-
-static int ready_calls;
-
-static void on_ready(struct wait_source *source, short events)
-{
-    ready_calls++;
-    assert_true(events & POLLIN);
-    wait_stop();
-}
-
-static void test_source_is_edge_triggered(void **state)
-{
-    struct wait_source source = {.ready = on_ready};
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    source.fd = ends[0];
-    assert_int_equal(wait_source_open(&source), 0);
-    wait_hold(+1);
-    for (ready_calls = 0; ready_calls < 3;) {
-        assert_int_equal(write(ends[1], "x", 1), 1); /* never read: each write is an edge */
-        wait_run();
-    }
-    wait_hold(-1);
-    assert_true(source.seen & POLLIN);
-    wait_source_close(&source);
-    close(ends[0]);
-    close(ends[1]);
-}
-
-/* ---- the parking lot: tokens handed over by an OS thread ---- */
-
-#define TOKENS 20000
-
-static atomic_int tokens;
-
-static void *gives(void *arg)
-{
-    for (int i = 0; i < TOKENS; i++) {
-        atomic_fetch_add(&tokens, 1);
-        wait_addr_wake(&tokens, 1);
-    }
-    return NULL;
-}
-
-static bool take(void)
-{
-    int n = atomic_load(&tokens);
-
-    while (n > 0 && !atomic_compare_exchange_weak(&tokens, &n, n - 1))
-        ;
-    return n > 0;
-}
-
-static void takes(void *arg)
-{
-    for (int i = 0; i < TOKENS / 2; i++) {
-        while (!take()) {
-            struct wait_addr w;
-
-            wait_addr_enter(&w, &tokens);
-            if (take()) {
-                wait_addr_leave(&w);
-                break;
-            }
-            assert_int_equal(wait_addr_park(&w, wait_deadline(10000 * MS)), 0);
-        }
-    }
-}
-
-static void test_no_wake_up_is_lost(void **state)
-{
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, gives, NULL), 0);
-    coro_start(takes, NULL);
-    on_coroutine(takes, NULL);
-    pthread_join(thread, NULL);
-    assert_int_equal(atomic_load(&tokens), 0);
-    assert_int_equal(atomic_load(&wait_addr_waiters), 0);
-}
-
-static int seven(void *arg)
+static int square(void *arg)
 {
     assert_null(coro_self());
-    usleep(5000);
-    return 7;
+    usleep(2000);
+    return *(int *)arg * *(int *)arg;
 }
 
 static void offloads(void *arg)
 {
-    assert_int_equal(wait_offload(seven, NULL), 7);
+    int *n = arg;
+
+    *n = wait_offload(square, n);
 }
 
 static void test_offload(void **state)
 {
-    on_coroutine(offloads, NULL);
+    int numbers[8];
+
+    for (int i = 0; i < 8; i++) {
+        numbers[i] = i;
+        coro_start(offloads, &numbers[i]);
+    }
+    wait_run();
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(numbers[i], i * i);
+    assert_int_equal(wait_offload(square, &(int){7}), 49); /* not on a coroutine: a plain call */
 }
 
-static void wakes(void *arg)
+/* The function has memory of the coroutine: this wait is not to be ended early. */
+static void offloads_watched(void *arg)
 {
-    coro_wake(waiting, 3);
+    parked = coro_self();
+    offloads(arg);
+}
+
+static void cannot_cancel_work(void *arg)
+{
+    assert_false(wait_cancel(parked, -EINTR));
+}
+
+static void test_offload_cannot_be_canceled(void **state)
+{
+    int n = 5;
+
+    coro_start(offloads_watched, &n);
+    on_coroutine(cannot_cancel_work, NULL);
+    assert_int_equal(n, 25);
+}
+
+/* ---- posts ---- */
+
+enum { POSTERS = 3, POSTS = 3000 };
+
+static int next_post[POSTERS];
+
+struct post {
+    int poster, number;
+};
+
+static void receive(void *arg)
+{
+    struct post *post = arg;
+
+    assert_null(coro_self());
+    assert_int_equal(post->number, next_post[post->poster]); /* each thread's in its order */
+    next_post[post->poster]++;
+    free(post);
+    wait_hold(-1);
 }
 
 static void *posts(void *arg)
 {
-    wait_post(wakes, NULL);
+    for (int i = 0; i < POSTS; i++) {
+        struct post *post = malloc(sizeof(*post));
+
+        *post = (struct post){*(int *)arg, i};
+        wait_post(receive, post);
+    }
     return NULL;
 }
 
-static void test_post_from_a_thread(void **state)
+static void test_posts_from_threads(void **state)
 {
-    pthread_t thread;
+    pthread_t threads[POSTERS];
+    int numbers[POSTERS];
+
+    wait_hold(POSTERS * POSTS);
+    for (int i = 0; i < POSTERS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, posts, &numbers[i]), 0);
+    }
+    wait_run();
+    for (int i = 0; i < POSTERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(next_post[i], POSTS);
+    }
+}
+
+static void stop(void *arg)
+{
+    wait_stop();
+}
+
+static void posts_again(void *arg)
+{
+    wait_post(stop, NULL);
+}
+
+static void test_a_post_may_post(void **state)
+{
+    wait_hold(+1);
+    wait_post(posts_again, NULL);
+    wait_run();
+    wait_hold(-1);
+}
+
+/* ---- signals and ticks ---- */
+
+static int got_signal;
+
+static void on_signal(int signum)
+{
+    assert_null(coro_self());
+    got_signal = signum;
+    wait_stop();
+}
+
+static void test_signal(void **state)
+{
+    wait_signal(SIGUSR1, on_signal);
+    wait_hold(+1);
+    for (int i = 0; i < 2; i++) {
+        got_signal = 0;
+        kill(getpid(), SIGUSR1);
+        wait_run();
+        assert_int_equal(got_signal, SIGUSR1);
+    }
+    wait_hold(-1);
+}
+
+static int ticks, alarms;
+
+static void on_tick(void)
+{
+    if (++ticks == 3)
+        wait_stop();
+}
+
+static void on_alarm(void)
+{
+    alarms++;
+}
+
+static void test_ticks(void **state)
+{
+    int64_t before = wait_now();
+
+    wait_every(5, on_tick);
+    wait_after(7, on_alarm);
+    wait_hold(+1);
+    wait_run();
+    wait_hold(-1);
+    assert_int_equal(ticks, 3);
+    assert_int_equal(alarms, 1);
+    assert_in_range(wait_now() - before, 14 * MS, 2000 * MS);
+}
+
+/* ---- the life of the loop ---- */
+
+static void returns(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void test_run_ends_with_the_last_coroutine(void **state)
+{
+    bool ran = false;
+
+    wait_run(); /* nothing keeps it, ticks do not count */
+    coro_start(returns, &ran);
+    wait_run();
+    assert_true(ran);
+}
+
+static void stops(void *arg)
+{
+    wait_stop();
+}
+
+/* A stop leaves what is parked as it is; the next run goes on with it. */
+static void test_stop(void **state)
+{
     int result = 0;
 
     coro_start(waits_for_ever, &result);
-    sched_run();
-    assert_int_equal(pthread_create(&thread, NULL, posts, NULL), 0);
+    coro_start(stops, NULL);
     wait_run();
-    pthread_join(thread, NULL);
-    assert_int_equal(result, 3);
+    assert_int_equal(coro_count(), 1);
+    on_coroutine(cancels, NULL);
+    assert_int_equal(result, -EINTR);
+}
+
+static void test_hold(void **state)
+{
+    wait_hold(+2);
+    wait_hold(-1);
+    ticks = 0; /* the tick of the test before stops the loop, which else would never end */
+    wait_run();
+    assert_int_equal(ticks, 3);
+    wait_hold(-1);
+    wait_run();
+    assert_int_equal(ticks, 3);
+}
+
+/* The loop can be made and freed again and again, with timers and posts in flight. */
+static void test_exit_and_init(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        struct sleeper s = {.deadline = wait_deadline(MS)};
+
+        wait_exit();
+        wait_init(1);
+        wait_every(1000, on_alarm);
+        on_coroutine(sleeps, &s);
+        wait_post(stop, NULL);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sleep_lasts),
+        cmocka_unit_test(test_sleepers_wake_in_order),
+        cmocka_unit_test(test_sleep_is_never_short),
+        cmocka_unit_test(test_deadline_arithmetic),
+        cmocka_unit_test(test_a_wake_up_ends_the_timer),
         cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_two_readers_both_wake),
-        cmocka_unit_test(test_close_wakes),
-        cmocka_unit_test(test_disk_files_cannot_be_watched),
-        cmocka_unit_test(test_source_is_edge_triggered),
-        cmocka_unit_test(test_no_wake_up_is_lost),
+        cmocka_unit_test(test_a_park_cannot_be_canceled),
         cmocka_unit_test(test_offload),
-        cmocka_unit_test(test_post_from_a_thread),
+        cmocka_unit_test(test_offload_cannot_be_canceled),
+        cmocka_unit_test(test_posts_from_threads),
+        cmocka_unit_test(test_a_post_may_post),
+        cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_run_ends_with_the_last_coroutine),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_exit_and_init),
     };
 
     return cmocka_run_group_tests(tests, loop_setup, loop_teardown);

@@ -1,0 +1,42 @@
+/*
+ * response_test.h: one response, and what the client has got of it. On a socket that keeps messages apart, one send is
+ * what one receive gets.
+ */
+#ifndef RESPONSE_TEST_H
+#define RESPONSE_TEST_H
+
+#include "http_test.h"
+
+#include "http/response.h"
+
+static struct scene scene;
+
+static inline void begin(const char *method, int minor, bool keep_alive)
+{
+    scene_open(&scene, SOCK_SEQPACKET);
+    scene.req.facts.method = method;
+    scene.req.facts.target = "/";
+    scene.req.facts.http_minor = minor;
+    scene.req.keep_alive = keep_alive;
+    scene.req.body_done = true;
+}
+
+static char text[65536];
+
+/* What has left by now, in one piece, and NULL if it was nothing. */
+static inline char *taken(void)
+{
+    return client_take(&scene, text, sizeof(text)) > 0 ? text : NULL;
+}
+
+static inline int header(const char *name, const char *value)
+{
+    return response_header(&scene.req, name, strlen(name), value, strlen(value));
+}
+
+static inline int say(const char *s)
+{
+    return response_write(&scene.req, s, strlen(s));
+}
+
+#endif

@@ -1,0 +1,407 @@
+/*
+ * test_fd.c: readiness of descriptors: who is woken by what, closing, numbers used again, and the server's own sources.
+ */
+#include "core_test.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+static int ends[2];
+
+static int make_pair(void **state)
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+}
+
+static int close_pair(void **state)
+{
+    return close(ends[0]) | close(ends[1]);
+}
+
+static void fill(int fd)
+{
+    static char zeros[65536];
+
+    while (send(fd, zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void drain(int fd)
+{
+    static char scrap[65536];
+
+    while (recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0)
+        ;
+}
+
+/* One that waits for fd, and what came of it. */
+struct waiting {
+    int fd;
+    short events;
+    int64_t deadline;
+    int result;
+    bool over;
+};
+
+static void waits(void *arg)
+{
+    struct waiting *w = arg;
+
+    w->result = wait_fd(w->fd, w->events, w->deadline);
+    w->over = true;
+}
+
+#define WAITING(end, what)                                                                                             \
+    {                                                                                                                  \
+        .fd = ends[end], .events = what, .deadline = WAIT_FOREVER                                                      \
+    }
+
+/* Let the loop turn until nothing more happens: everything that is ready now has woken whom it concerns. */
+static void settle(void *arg)
+{
+    for (int i = 0; i < 4; i++)
+        coro_yield();
+    wait_stop();
+}
+
+static void turn_loop(void)
+{
+    coro_start(settle, NULL);
+    wait_run();
+}
+
+/* ---- waiting ---- */
+
+static void test_both_directions(void **state)
+{
+    struct waiting in = WAITING(0, POLLIN), out = WAITING(0, POLLOUT);
+
+    fill(ends[0]);
+    coro_start(waits, &in);
+    coro_start(waits, &out);
+    turn_loop();
+    assert_false(in.over || out.over);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    turn_loop();
+    assert_int_equal(in.result, POLLIN);
+    assert_false(out.over);
+    drain(ends[1]);
+    wait_run();
+    assert_true(out.result & POLLOUT);
+}
+
+/* The one-shot is used up by the first event, and must be armed again for who still waits. */
+static void test_out_before_in(void **state)
+{
+    struct waiting in = WAITING(0, POLLIN), out = WAITING(0, POLLOUT);
+
+    coro_start(waits, &in);
+    coro_start(waits, &out);
+    turn_loop();
+    assert_int_equal(out.result, POLLOUT);
+    assert_false(in.over);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    wait_run();
+    assert_true(in.result & POLLIN);
+}
+
+static void test_two_readers_both_wake(void **state)
+{
+    struct waiting readers[2] = {WAITING(0, POLLIN), WAITING(0, POLLIN)};
+
+    coro_start(waits, &readers[0]);
+    coro_start(waits, &readers[1]);
+    turn_loop();
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    wait_run();
+    assert_int_equal(readers[0].result, POLLIN);
+    assert_int_equal(readers[1].result, POLLIN);
+}
+
+static void test_hang_up_wakes_all(void **state)
+{
+    struct waiting w[3] = {WAITING(0, POLLIN), WAITING(0, POLLPRI), WAITING(0, 0)};
+
+    for (size_t i = 0; i < COUNT(w); i++)
+        coro_start(waits, &w[i]);
+    turn_loop();
+    close(ends[1]);
+    wait_run();
+    for (size_t i = 0; i < COUNT(w); i++)
+        assert_true(w[i].result & POLLHUP);
+    ends[1] = dup(ends[0]);
+}
+
+static void test_half_close_is_told_to_who_asks(void **state)
+{
+    struct waiting asks = WAITING(0, POLLRDHUP), other = WAITING(0, POLLPRI);
+
+    other.deadline = wait_deadline(20 * MS);
+    coro_start(waits, &asks);
+    coro_start(waits, &other);
+    turn_loop();
+    shutdown(ends[1], SHUT_WR);
+    wait_run();
+    assert_int_equal(asks.result, POLLRDHUP);
+    assert_int_equal(other.result, -ETIMEDOUT);
+}
+
+static void test_deadline(void **state)
+{
+    struct waiting w = WAITING(0, POLLIN), past = WAITING(0, POLLIN);
+
+    w.deadline = wait_deadline(20 * MS);
+    past.deadline = 1;
+    coro_start(waits, &past);
+    on_coroutine(waits, &w);
+    assert_int_equal(w.result, -ETIMEDOUT);
+    assert_int_equal(past.result, -ETIMEDOUT);
+    assert_true(wait_now() >= w.deadline);
+}
+
+/* What cannot be watched says so. */
+static void waits_for_others(void *arg)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(wait_fd(fd, POLLIN, WAIT_FOREVER), -EPERM);
+    assert_int_equal(wait_fd(fd, 0, WAIT_FOREVER), -EPERM);
+    assert_int_equal(wait_fd(-1, POLLIN, WAIT_FOREVER), -EBADF);
+    close(fd);
+    assert_int_equal(wait_fd(fd, POLLIN, WAIT_FOREVER), -EBADF);
+    assert_int_equal(wait_fd(1000000, POLLIN, WAIT_FOREVER), -EBADF); /* far beyond the others */
+}
+
+static void test_what_cannot_be_watched(void **state)
+{
+    on_coroutine(waits_for_others, NULL);
+}
+
+/* ---- closing ---- */
+
+static void test_close_wakes(void **state)
+{
+    struct waiting in = WAITING(0, POLLIN), out = WAITING(0, POLLOUT);
+
+    fill(ends[0]);
+    coro_start(waits, &in);
+    coro_start(waits, &out);
+    turn_loop();
+    wait_fd_close(ends[0]);
+    wait_run();
+    assert_int_equal(in.result, -EBADF);
+    assert_int_equal(out.result, -EBADF);
+}
+
+/* The number belongs to another file now, and nobody told us. */
+static void test_number_is_used_again(void **state)
+{
+    struct waiting before = WAITING(0, POLLIN), after = WAITING(0, POLLIN);
+    int other[2];
+
+    coro_start(waits, &before);
+    turn_loop();
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    wait_run();
+    assert_true(before.over);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]); /* closes the old one in passing */
+    assert_int_equal(syscall(SYS_close, other[0]), 0);
+    coro_start(waits, &after);
+    turn_loop();
+    assert_false(after.over);
+    assert_int_equal(write(other[1], "x", 1), 1);
+    wait_run();
+    assert_int_equal(after.result, POLLIN);
+    close(other[1]);
+}
+
+/* The old file lives on under another number, and still is a member of the set under this one. */
+static void test_an_event_of_the_former_file_is_harmless(void **state)
+{
+    struct waiting before = WAITING(0, POLLIN), after = WAITING(0, POLLIN);
+    int other[2], kept = dup(ends[0]);
+
+    before.deadline = wait_deadline(MS);
+    on_coroutine(waits, &before);
+    assert_int_equal(before.result, -ETIMEDOUT);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]);
+    coro_start(waits, &after);
+    turn_loop();
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    turn_loop();
+    if (after.over) { /* spurious, which is allowed: the one who waits looks, and waits again */
+        assert_int_equal(recv(ends[0], &kept, 0, MSG_DONTWAIT | MSG_PEEK), -1);
+        after.over = false;
+        coro_start(waits, &after);
+        turn_loop();
+    }
+    assert_false(after.over);
+    assert_int_equal(write(other[1], "x", 1), 1);
+    wait_run();
+    assert_true(after.result & POLLIN);
+    close(kept);
+    close(other[0]);
+    close(other[1]);
+}
+
+/* ---- sources ---- */
+
+static struct wait_source source;
+static int calls;
+static short told;
+
+static void on_ready(struct wait_source *s, short events)
+{
+    assert_ptr_equal(s, &source);
+    assert_null(coro_self());
+    calls++;
+    told = events;
+}
+
+static void open_source(void)
+{
+    source = (struct wait_source){.ready = on_ready, .fd = ends[0]};
+    assert_int_equal(wait_source_open(&source), 0);
+    turn_loop();
+    calls = 0; /* that it is writable was an edge too */
+    source.seen = 0;
+}
+
+static void test_source_is_edge_triggered(void **state)
+{
+    open_source();
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(write(ends[1], "x", 1), 1); /* never read: each write is an edge, and nothing else is */
+        turn_loop();
+        turn_loop();
+        assert_int_equal(calls, i);
+        assert_true(told & POLLIN);
+    }
+    assert_true(source.seen & POLLIN);
+    wait_source_close(&source);
+}
+
+static void test_source_gathers_what_was_seen(void **state)
+{
+    struct waiting out = WAITING(0, POLLOUT);
+
+    open_source();
+    fill(ends[0]);
+    coro_start(waits, &out);
+    turn_loop();
+    source.seen = 0;
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    shutdown(ends[1], SHUT_WR);
+    drain(ends[1]);
+    wait_run();
+    assert_true(out.result & POLLOUT);
+    assert_int_equal(source.seen & (POLLIN | POLLOUT | POLLRDHUP), POLLIN | POLLOUT | POLLRDHUP);
+    wait_source_close(&source);
+}
+
+/* Who waits on a source gets the event, and only if nobody does the callback is called. */
+static void test_source_with_a_waiter(void **state)
+{
+    struct waiting in = WAITING(0, POLLIN);
+
+    open_source();
+    coro_start(waits, &in);
+    turn_loop();
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    wait_run();
+    assert_true(in.result & POLLIN);
+    assert_int_equal(calls, 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    turn_loop();
+    assert_int_equal(calls, 1);
+    wait_source_close(&source);
+}
+
+static void test_source_close_wakes(void **state)
+{
+    struct waiting in = WAITING(0, POLLIN);
+
+    open_source();
+    coro_start(waits, &in);
+    turn_loop();
+    wait_source_close(&source);
+    wait_run();
+    assert_int_equal(in.result, -EBADF);
+}
+
+/* A closed source reports nothing more, even if the file stays open: in a forked child, say. */
+static void test_closed_source_is_silent(void **state)
+{
+    open_source();
+    wait_source_close(&source);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    turn_loop();
+    assert_int_equal(calls, 0);
+    assert_int_equal(source.seen, 0);
+}
+
+/* The number of a source that was closed while a child had the file open becomes another source. */
+static void test_number_of_a_source_is_used_again(void **state)
+{
+    int kept = dup(ends[0]), other[2];
+
+    open_source();
+    wait_source_close(&source);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]);
+    open_source();
+    close(ends[1]); /* the former peer hangs up */
+    turn_loop();
+    assert_int_equal(source.seen, 0);
+    wait_source_close(&source);
+    close(kept);
+    close(other[0]);
+    ends[1] = other[1];
+}
+
+/* Level-triggered: told again as long as there is something. And it can be closed for a while and opened again. */
+static void test_shared_source_is_level_triggered(void **state)
+{
+    source = (struct wait_source){.ready = on_ready, .fd = ends[0]};
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(wait_source_open_shared(&source), 0);
+        calls = 0;
+        turn_loop();
+        assert_true(calls > 1);
+        wait_source_close(&source);
+        calls = 0;
+        turn_loop();
+        assert_int_equal(calls, 0);
+    }
+}
+
+int main(void)
+{
+#define WITH_PAIR(test) cmocka_unit_test_setup_teardown(test, make_pair, close_pair)
+    const struct CMUnitTest tests[] = {
+        WITH_PAIR(test_both_directions),
+        WITH_PAIR(test_out_before_in),
+        WITH_PAIR(test_two_readers_both_wake),
+        WITH_PAIR(test_hang_up_wakes_all),
+        WITH_PAIR(test_half_close_is_told_to_who_asks),
+        WITH_PAIR(test_deadline),
+        cmocka_unit_test(test_what_cannot_be_watched),
+        WITH_PAIR(test_close_wakes),
+        WITH_PAIR(test_number_is_used_again),
+        WITH_PAIR(test_an_event_of_the_former_file_is_harmless),
+        WITH_PAIR(test_source_is_edge_triggered),
+        WITH_PAIR(test_source_gathers_what_was_seen),
+        WITH_PAIR(test_source_with_a_waiter),
+        WITH_PAIR(test_source_close_wakes),
+        WITH_PAIR(test_closed_source_is_silent),
+        WITH_PAIR(test_number_of_a_source_is_used_again),
+        WITH_PAIR(test_shared_source_is_level_triggered),
+    };
+
+    return cmocka_run_group_tests(tests, loop_setup, loop_teardown);
+}

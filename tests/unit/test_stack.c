@@ -1,0 +1,313 @@
+/*
+ * test_stack.c: the memory of coroutines: pages given back, many stacks, no further stack, and overflow.
+ */
+#include "core_test.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "coro/fault.h"
+#include "coro/stack.h"
+
+#ifdef CORO_VALGRIND /* which has room for fewer mappings than the kernel */
+#define MANY 2000
+#else
+#define MANY 30000
+#endif
+#define STACK_SIZE   (256 * 1024)
+#define DEFAULT_SIZE (4 * 1024 * 1024)
+#ifdef CORO_UCONTEXT /* a ucontext_t is large */
+#define SHALLOW 3
+#else
+#define SHALLOW 2 /* pages */
+#endif
+#define KEPT (32 * 1024) /* as in coro.c */
+
+static struct coro *self;
+
+static void remembers_self(void *arg)
+{
+    self = coro_self();
+}
+
+static void parks(void *arg)
+{
+    coro_park();
+}
+
+static void wake_all(void)
+{
+    for (struct list *node = coro_all()->next; node != coro_all(); node = node->next)
+        coro_wake(list_entry(node, struct coro, all), 0);
+    while (sched_run())
+        ;
+    assert_int_equal(coro_count(), 0);
+}
+
+/* ---- pages ---- */
+
+static size_t resident_bytes(const struct coro *co)
+{
+    static unsigned char pages[DEFAULT_SIZE / 4096];
+    size_t page = stack_page_size(), count = 0;
+
+    assert_true(co->stack_size <= DEFAULT_SIZE);
+    assert_int_equal(mincore(co->stack, co->stack_size, pages), 0);
+    for (size_t i = 0; i < co->stack_size / page; i++)
+        count += pages[i] & 1;
+    return count * page;
+}
+
+static int fill(size_t size)
+{
+    volatile char frame[16384];
+
+    for (size_t i = 0; i < sizeof(frame); i += 512)
+        frame[i] = 1;
+    return size < 2 * sizeof(frame) ? 1 : fill(size - sizeof(frame)) + frame[512];
+}
+
+static void goes_deep(void *arg)
+{
+    self = coro_self();
+    assert_true(fill(192 * 1024) > 1);
+}
+
+static void test_deep_pages_are_given_back(void **state)
+{
+    coro_start(goes_deep, NULL);
+    sched_run();
+    assert_true(resident_bytes(self) >= 128 * 1024);
+    coro_trim();
+    assert_true(resident_bytes(self) <= KEPT);
+    for (int i = 0; i < 2; i++) { /* and it can be as deep again */
+        coro_start(goes_deep, NULL);
+        sched_run();
+        assert_true(resident_bytes(self) >= 128 * 1024);
+    }
+}
+
+static void test_a_shallow_stack_is_small(void **state)
+{
+    coro_exit();
+    coro_init(STACK_SIZE - 100); /* rounded up to pages */
+    coro_start(remembers_self, NULL);
+    sched_run();
+    assert_true(resident_bytes(self) <= SHALLOW * stack_page_size());
+}
+
+/* One page in the middle, where an aligned huge page would fit. */
+static void touches_the_middle(void *arg)
+{
+    volatile char frame[DEFAULT_SIZE / 2];
+
+    frame[0] = 1;
+    assert_int_equal(frame[0], 1);
+    self = coro_self();
+}
+
+static void test_no_huge_page_is_taken(void **state)
+{
+    coro_exit();
+    coro_init(DEFAULT_SIZE);
+    coro_start(touches_the_middle, NULL);
+    sched_run();
+    assert_true(resident_bytes(self) <= 4 * stack_page_size());
+    coro_exit();
+    coro_init(STACK_SIZE);
+}
+
+/* ---- many, and no more ---- */
+
+static void test_many(void **state)
+{
+    for (int i = 0; i < MANY; i++)
+        assert_non_null(coro_start(parks, NULL));
+    sched_run();
+    assert_int_equal(coro_count(), MANY);
+    wake_all();
+    coro_trim();
+    for (int i = 0; i < MANY / 256 + 1; i++) /* so many are freed by one */
+        coro_trim();
+    coro_exit();
+}
+
+static void ask_for_huge_stacks(void)
+{
+    coro_exit();
+    coro_init((size_t)1 << 47);
+    for (int i = 0; i < 3; i++) {
+        errno = 0;
+        if (coro_start(parks, NULL) || errno != ENOMEM || coro_count() != 0)
+            _exit(1);
+    }
+}
+
+static void test_no_memory_is_said_once_a_second(void **state)
+{
+    char text[2048];
+    int status = in_child(ask_for_huge_stacks, text, sizeof(text));
+    const char *first = strstr(text, "no memory for another coroutine stack, 0 are running"), *second;
+
+    assert_int_equal(status, 0);
+    assert_non_null(first);
+    assert_non_null(strstr(first, "stack-size"));
+    second = strstr(first + 1, "no memory");
+    assert_true(!second || !strstr(second + 1, "no memory")); /* the second may have changed meanwhile */
+}
+
+#if !defined(CORO_VALGRIND) && !defined(__SANITIZE_ADDRESS__) /* which need mappings themselves */
+static long max_map_count(void)
+{
+    FILE *in = fopen("/proc/sys/vm/max_map_count", "r");
+    long count = 0;
+
+    assert_non_null(in);
+    assert_int_equal(fscanf(in, "%ld", &count), 1);
+    fclose(in);
+    return count;
+}
+
+/* At the limit of mappings the message says so, and what ends makes room. */
+static void use_up_mappings(void)
+{
+    size_t count = 0;
+
+    while (count < 40000 && coro_start(parks, NULL))
+        count++;
+    if (count == 40000 || errno != ENOMEM)
+        _exit(1);
+    sched_run();
+    wake_all();
+    if (!coro_start(parks, NULL))
+        _exit(2);
+}
+
+static void test_end_of_mappings(void **state)
+{
+    char text[2048];
+
+    if (max_map_count() > 70000)
+        skip();
+    assert_int_equal(in_child(use_up_mappings, text, sizeof(text)), 0);
+    assert_non_null(strstr(text, "vm.max_map_count"));
+}
+#endif
+
+/* ---- overflow ---- */
+
+#ifndef __SANITIZE_ADDRESS__ /* which reports it itself */
+static int deep(int n)
+{
+    volatile char frame[1024];
+
+    frame[0] = (char)n;
+    return n == 0 ? 0 : deep(n + 1) + frame[0];
+}
+
+static void overflows(void *arg)
+{
+    deep(1);
+}
+
+/* A frame of many pages of which only the lowest is touched. */
+static void overflows_by_one_frame(void *arg)
+{
+    volatile char frame[STACK_SIZE + 32768];
+
+    frame[0] = 1;
+    assert_int_equal(frame[0], 1);
+}
+
+static void *volatile bad_address = (void *)16;
+
+static void crashes(void *arg)
+{
+    *(volatile int *)bad_address = 1;
+}
+
+static void start_overflowing(void)
+{
+    fault_init();
+    coro_start(overflows, NULL)->what = "GET /deep";
+    sched_run();
+}
+
+static void start_overflowing_by_one_frame(void)
+{
+    fault_init();
+    coro_start(overflows_by_one_frame, NULL)->what = "GET /wide";
+    for (int i = 0; i < 3; i++) /* stacks below it, to be hit in its place */
+        coro_start(parks, NULL);
+    sched_run();
+}
+
+static void start_crashing(void)
+{
+    fault_init();
+    coro_start(crashes, NULL);
+    sched_run();
+}
+
+static void crash_outside(void)
+{
+    fault_init();
+    crashes(NULL);
+}
+
+/* Each dies by the signal, and says why before. */
+static void test_faults_are_reported(void **state)
+{
+    static const struct {
+        void (*fn)(void);
+        const char *text;
+    } rows[] = {
+        {start_overflowing, "stack overflow: a request needs more than stack-size = 262144 bytes in GET /deep\n"},
+        {start_overflowing_by_one_frame, "stack-size = 262144 bytes in GET /wide\n"},
+        {start_crashing, "segmentation fault\n"},
+        {crash_outside, "segmentation fault\n"},
+    };
+    char text[512];
+
+    coro_exit();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int status = in_child(rows[i].fn, text, sizeof(text));
+
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSEGV);
+        if (!strstr(text, rows[i].text))
+            fail_msg("\"%s\" does not hold %s", text, rows[i].text);
+    }
+}
+#endif
+
+static int setup(void **state)
+{
+    coro_init(STACK_SIZE);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    coro_exit();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deep_pages_are_given_back),
+        cmocka_unit_test(test_a_shallow_stack_is_small),
+        cmocka_unit_test(test_no_huge_page_is_taken),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_no_memory_is_said_once_a_second),
+#if !defined(CORO_VALGRIND) && !defined(__SANITIZE_ADDRESS__) /* which need mappings themselves */
+        cmocka_unit_test(test_end_of_mappings),
+#endif
+#ifndef __SANITIZE_ADDRESS__
+        cmocka_unit_test(test_faults_are_reported),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
