@@ -3,6 +3,7 @@ import concurrent.futures
 import http.cookies
 import json
 import re
+import shutil
 import subprocess
 import time
 import urllib.parse
@@ -10,6 +11,7 @@ import urllib.parse
 import pytest
 
 from conftest import ROOT
+from postgres import Postgres
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -246,6 +248,32 @@ def test_django_orm_from_many_requests_at_once(example):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert list(pool.map(write, range(48))) == [302] * 48
     assert text(server.get("/entries.csv")).count("\n") == before + 48
+
+
+# ---- the C handler over libpq ----
+
+
+@pytest.fixture
+def libpq(daemon, tmp_path):
+    """examples/libpq, made and served against a PostgreSQL server of its own."""
+    folder = shutil.copytree(ROOT / "examples/libpq", tmp_path / "libpq")
+    subprocess.run(["make", "-C", folder, f"SYNCLESS=-I{ROOT}/include"], check=True, capture_output=True, timeout=30)
+    postgres = Postgres()
+    try:
+        args = ["-c", folder / "syncless.ini", "-o", "server.bind=127.0.0.1:0", "-o", f"server.module-path={folder}"]
+        yield daemon(None, args=args, env=postgres.env)
+    finally:
+        postgres.end()
+
+
+def test_libpq_queries_run_side_by_side(libpq):
+    """40 queries of 0.3 s that libpq waits for in plain blocking style, in one worker and one OS thread."""
+    text(libpq.get("/tables"))
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda number: text(libpq.get(f"/sleep?{number}")), range(40)))
+    assert time.monotonic() - started < (10 if libpq.sanitized else 3)
+    assert all(answer.rstrip("\n").endswith(f"\t{number}") for number, answer in enumerate(answers))
 
 
 # ---- the demo site ----

@@ -1,0 +1,98 @@
+"""What README.md and docs/deploy.md promise to those who deploy: nginx in front, `make install`, a module built against it."""
+import concurrent.futures
+import os
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from conftest import BUILD, PATIENCE, ROOT, Daemon, wait_until
+
+APP = """
+import time
+def app(environ, start_response):
+    if environ['PATH_INFO'] == '/big':
+        start_response('200 OK', [])
+        return (b'x' * 65536 for _ in range(64))
+    body = environ['wsgi.input'].read()
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Host', environ['HTTP_HOST'])])
+    return [b'%d bytes' % len(body)]
+"""
+
+
+class Nginx:
+    """nginx as an ordinary program, on a Unix socket in its own folder, with the README's lines of configuration."""
+
+    def __init__(self, folder, upstream):
+        site = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+        site = site.replace("unix:/run/shop.sock", f"unix:{upstream}").replace("listen 80", f"listen unix:{folder}/front.sock")
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (folder / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n"
+            f"http {{ access_log off; client_max_body_size 20m; {temporary}\n{site} }}\n")
+        command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", folder, "-c", folder / "nginx.conf"]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.path = f"{folder}/front.sock"
+        wait_until(lambda: self.is_up() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.process.stderr.read()
+
+    def is_up(self):
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(self.path) == 0
+
+    http, request, get = Daemon.http, Daemon.request, Daemon.get
+
+    def end(self):
+        self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
+
+
+def test_behind_nginx(daemon, tmp_path):
+    server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
+    nginx = Nginx(tmp_path, server.path)
+    try:
+        for size in (0, 10, 100000, 5000000):
+            status, headers, body = nginx.request("POST", "/", {"Host": "shop.example"}, b"x" * size)
+            assert (status, body, headers["X-Host"]) == (200, b"%d bytes" % size, "shop.example")
+        assert len(nginx.get("/big")[2]) == 64 * 65536
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: nginx.get("/"), range(160), timeout=PATIENCE))
+        assert [(status, body) for status, _, body in answers] == [(200, b"0 bytes")] * 160
+    finally:
+        nginx.end()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that `make install` filled, as PREFIX, from a build folder of its own that only re-makes what it must."""
+    folder = tmp_path_factory.mktemp("install")
+    build = shutil.copytree(BUILD, folder / "build", ignore=shutil.ignore_patterns("sources", "tests"))
+    for path in build.rglob("*.d"):  # they name the folder they were made in
+        path.write_text(path.read_text().replace(str(BUILD.relative_to(ROOT) if ROOT in BUILD.parents else BUILD), str(build)))
+    command = ["make", "-C", ROOT, f"BUILD={build}", f"PREFIX={folder}/usr", "install"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return folder / "usr"
+
+
+def test_installed_server_finds_its_modules(installed, tmp_path):
+    (tmp_path / "a.ini").write_text("[hello /]\n[static /static/]\nroot = .\n[wsgi /app]\napp = a:a\n[cgi /cgi]\nroot = .\n")
+    done = subprocess.run([installed / "sbin/syncless-server", "--check", "-c", tmp_path / "a.ini"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_module_built_against_the_installed_header(installed, tmp_path):
+    env = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
+
+    def pkg_config(*args):
+        return subprocess.run(["pkg-config", *args, "syncless"], env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    shutil.copy(ROOT / "modules/hello/hello.c", tmp_path)
+    subprocess.run(["cc", "-shared", "-fPIC", *pkg_config("--cflags"), "hello.c", "-o", "hello.so"], cwd=tmp_path, check=True)
+    assert pkg_config("--variable=moduledir") == [str(installed / "lib/syncless")]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", pkg_config("--modversion")[0])
+    (tmp_path / "a.ini").write_text("[server]\nmodule-path = .\n[hello /]\n")
+    done = subprocess.run([installed / "sbin/syncless-server", "-t", "-c", tmp_path / "a.ini"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
