@@ -150,7 +150,8 @@ void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, 
 /* ---- calls that may wait ---- */
 
 /* Next bytes of the request body into buf, at least one and at most size; 0 at its end; -EBADMSG if the message is
- * malformed, -ECONNRESET if the client left before its end. Sends "100 Continue" first where it is asked for. */
+ * malformed, -EFBIG past max-body-size, -ECONNRESET if the client left before its end; return these from handle and the
+ * client gets 400 or 413. Sends "100 Continue" first where it is asked for. */
 ssize_t sl_body(struct sl_request *req, void *buf, size_t size);
 
 /* End with -ECANCELED what waits in sl_body on another coroutine, and every later call: the rest of the body is of no

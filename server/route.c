@@ -48,6 +48,16 @@ static bool prefix_matches(const char *path, const char *prefix, size_t size)
     return !strncmp(path, prefix, size) && (path[size] == '/' || path[size] == '\0');
 }
 
+/* Apply the limits of a mount. A body known to be too large is refused unread, and so is the rest of the connection. */
+static bool admit(const struct mount *mount, struct request *req)
+{
+    req->body_limit = mount->limits.max_body_size;
+    if (req->body_limit == 0 || req->facts.length <= req->body_limit)
+        return true;
+    req->keep_alive = false;
+    return false;
+}
+
 int route_handle(struct request *req)
 {
     for (struct mount **m = routes; *m; m++) {
@@ -56,6 +66,8 @@ int route_handle(struct request *req)
         if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host)) {
             req->facts.mount = (*m)->prefix;
             req->facts.path += size;
+            if (!admit(*m, req))
+                return 413;
             return (*m)->module->handle((*m)->self, &req->facts);
         }
     }

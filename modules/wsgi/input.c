@@ -87,6 +87,7 @@ static Py_ssize_t receive(struct input *in, char *to, size_t size)
     if (n < 0) {
         report_connection(in->x, (int)n,
                           n == -EBADMSG ? "the request body is malformed"
+                          : n == -EFBIG ? "the request body is larger than max-body-size"
                                         : "the request body cannot be read to its end");
         return -1;
     }

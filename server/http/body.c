@@ -43,8 +43,8 @@ static int await_input(struct request *req)
 {
     int err;
 
-    if (req->body_canceled)
-        return -ECANCELED;
+    if (req->body_error)
+        return req->body_error;
     req->reader = coro_self();
     err = input_wait(req->in, WAIT_FOREVER);
     req->in->in_a_row = 0;
@@ -171,7 +171,8 @@ static ssize_t read_chunked(struct request *req, void *buf, size_t size)
     memcpy(buf, req->span, size);
     req->span += size;
     req->span_size -= size;
-    return (ssize_t)size;
+    req->body_taken += (int64_t)size;
+    return req->body_limit && req->body_taken > req->body_limit ? -EFBIG : (ssize_t)size;
 }
 
 /* ---- both ---- */
@@ -180,19 +181,20 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
 {
     ssize_t n;
 
-    if (req->body_failed)
-        return req->body_canceled ? -ECANCELED : -EBADMSG;
+    if (req->body_error)
+        return req->body_error == -ECANCELED ? -ECANCELED : -EBADMSG;
     if ((req->body_done && !req->span_size) || size == 0)
         return 0;
     n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
     if (n < 0)
-        req->body_failed = true;
+        req->body_error = (int)n;
     return n;
 }
 
 void body_cancel(struct request *req)
 {
-    req->body_canceled = req->body_failed = true;
+    if (!req->body_error)
+        req->body_error = -ECANCELED;
     if (req->reader)
         wait_cancel(req->reader, -ECANCELED);
 }
@@ -202,7 +204,7 @@ bool body_discard(struct request *req)
     char scrap[4096];
     int64_t total = 0;
 
-    if (req->body_failed || (req->expects_100 && !req->body_done))
+    if (req->body_error || (req->expects_100 && !req->body_done))
         return false; /* whether such a client still sends its body, nobody can tell */
     if (req->body_kind == BODY_SIZED && req->body_left > MAX_DISCARD)
         return false;

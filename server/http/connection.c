@@ -232,9 +232,19 @@ static void answer_asterisk(struct request *req)
     response_reply(req, 200, NULL, "", 0);
 }
 
-static bool is_clients_fault(int err)
+static bool is_client_gone(int err)
 {
-    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF || err == -EBADMSG;
+    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF;
+}
+
+/* The page for what a handler returned. An error is the client's fault if reading the body gave it. */
+static int status_for(const struct request *req, int result)
+{
+    if (result > 0)
+        return result;
+    if (!req->body_error || (result != -EBADMSG && result != -EFBIG))
+        return 500;
+    return req->body_error == -EFBIG ? 413 : 400;
 }
 
 /* Complete the response after the handler's result. */
@@ -242,14 +252,14 @@ static void finish(struct session *s, int result)
 {
     struct request *req = &s->req;
 
-    if (result < 0 && !is_clients_fault(result))
+    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
         log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
     if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
         req->keep_alive = false;
         return;
     }
     if (result != 0)
-        result = response_page(req, result == -EBADMSG ? 400 : result < 0 ? 500 : result);
+        result = response_page(req, status_for(req, result));
     if (result == 0)
         result = response_finish(req);
     if (result == -EPROTO)

@@ -27,8 +27,9 @@ struct request {
     int64_t body_left;   /* sized: bytes not read yet */
     bool body_done;      /* its last byte, and the trailers, have been read */
     struct coro *reader; /* waits for bytes of it; NULL if nobody does */
-    bool body_canceled;  /* whoever reads on is told so */
-    bool body_failed;    /* malformed or cut: nothing after it can be understood */
+    int body_error;      /* 0, or the -errno that ended it: nothing after it can be understood */
+    int64_t body_limit;  /* bytes it may have; 0: any number */
+    int64_t body_taken;  /* chunked: bytes handed over */
     bool renewed;        /* chunked: the body has an input buffer of its own, the head stays in the old one */
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */

@@ -229,7 +229,7 @@ static int send_head(struct request *req, int64_t known_length)
     size_t room = HEAD_ROOM + reason + req->fields_size;
     char *head, *at;
 
-    if ((req->expects_100 && !req->body_done) || req->body_failed)
+    if ((req->expects_100 && !req->body_done) || req->body_error)
         req->keep_alive = false; /* what the client sends next, nobody can tell */
     choose_framing(req, known_length);
     req->head_sent = true;

@@ -19,6 +19,8 @@ module-path = {modules}
 [probe /]
 [probe /mount]
 text = mounted
+[probe /small]
+max-body-size = 10
 [hello /hello]
 """
 HOST = b"Host: test\r\n"
@@ -475,6 +477,19 @@ def test_empty_line_before_a_request_is_skipped(server):
     """One, as RFC 9112 section 2.2 has it, and no more."""
     assert one(server.raw(b"\r\n" + get("/", "Connection: close")))[2] == b"probe"
     assert one(server.raw(b"\r\n\r\n" + get("/")))[0] == 400
+
+
+def test_body_up_to_max_body_size(server):
+    assert one(server.raw(post("/small/count", b"x" * 10, "Connection: close")))[0] == 200
+    assert one(server.raw(chunked("/small/count", b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n", "Connection: close")))[0] == 200
+
+
+def test_body_past_max_body_size_gets_413_and_a_close(server):
+    for message in (post("/small/count", b"x" * 11), chunked("/small/count", b"b\r\nhello world\r\n0\r\n\r\n"),
+                    chunked("/small/count", b"8\r\nxxxxxxxx\r\n8\r\nxxxxxxxx\r\n"),
+                    post("/small/count", b"", "X: y").replace(b"Length: 0", b"Length: 999999999999")):
+        status, headers, body = one(server.raw(message))
+        assert (status, headers["Connection"]) == (413, "close")
 
 
 GARBAGE = [b"\x00" * 100, bytes(range(256)), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10, b"GET\r\n\r\n", b"\xff" * 70000,
