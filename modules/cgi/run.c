@@ -92,7 +92,11 @@ static int pump_start(struct run *run)
     run->pumped = eventfd(0, EFD_CLOEXEC);
     if (run->pumped < 0)
         return -errno;
-    sl_spawn(pump, run);
+    if (sl_spawn(pump, run) < 0) {
+        child_close(&run->pumped);
+        return -ENOMEM;
+    }
+    usleep(0); /* the pump first: a client that expects 100 Continue gets it before a script's early answer */
     return 0;
 }
 
