@@ -2,6 +2,7 @@
 # make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test       install what the tests need, build, run every test
 # make asan       the same tests under AddressSanitizer and UBSan
+# make valgrind   memory left behind by each kind of request
 # make lint       format and include order
 # make install    PREFIX=/usr/local DESTDIR=
 # PYTHON=/path/to/python3 builds the WSGI bridge for another CPython; DEBUG=1 builds without optimisation.
@@ -95,13 +96,21 @@ test: test-deps
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-asan: export ASAN_OPTIONS = detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
+asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
+asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 asan: export UBSAN_OPTIONS = print_stacktrace=1
 asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' test
 
-deps test-deps lint-deps:
-	@tests/deps.sh $(or $(filter test lint,$(@:%-deps=%)),build)
+# No kind of request leaks. (What CPython does while it imports is not worth the check of undefined values.)
+valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no
+valgrind: export SYNCLESS_BUILD = $(BUILD)-valgrind
+valgrind: valgrind-deps
+	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
+	tests/run tests/serve/leaks.py
+
+deps test-deps valgrind-deps lint-deps:
+	@tests/deps.sh $(or $(filter test valgrind lint,$(@:%-deps=%)),build)
 
 lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
@@ -119,7 +128,7 @@ install:
 	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test asan lint deps test-deps lint-deps install clean
+.PHONY: all units run test asan valgrind lint deps test-deps valgrind-deps lint-deps install clean

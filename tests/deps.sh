@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/deps.sh build|test|lint: install with apt what is missing for that on Debian, and say so; quick if nothing is.
+# tests/deps.sh build|test|valgrind|lint: install with apt what is missing for that on Debian, and say so; quick if nothing is.
 set -eu
 
 # Newer systems have the HTTP parser as libllhttp-dev, Debian 12 as C source in node-llhttp.
@@ -14,8 +14,9 @@ servers="nginx-light postgresql" # the tests start their own, with files of thei
 case "${1-}" in
 build) packages=$build ;;
 test) packages="$build g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps $frameworks $servers" ;;
+valgrind) packages="$build python3-pytest valgrind" ;;
 lint) packages="clang-format python3-minimal git" ;;
-*) echo "usage: $0 build|test|lint" >&2; exit 2 ;;
+*) echo "usage: $0 build|test|valgrind|lint" >&2; exit 2 ;;
 esac
 
 missing=

@@ -22,9 +22,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
 SERVER = BUILD / "syncless-server"
-SANITIZED = "ASAN_OPTIONS" in os.environ  # set by `make asan`: slower, and memory figures mean nothing
+WRAPPER = os.environ.get("SYNCLESS_WRAPPER", "").split()  # a command to run daemons under, such as valgrind
+SANITIZED = bool(WRAPPER) or "ASAN_OPTIONS" in os.environ  # by `make asan`: slower, and memory figures mean nothing
 PATIENCE = 40 if SANITIZED else 10  # seconds that anything may take
-REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error: ")
+REPORT = re.compile(r"(Address|Leak)Sanitizer: |runtime error: |^==\d+== Invalid ", re.M)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -244,7 +245,7 @@ def server_env(env={}):
 
 def server_args(directory, ini, args):
     """Options that tests need not give: a free port of loopback, and one worker."""
-    command = [str(SERVER)]
+    command = [*WRAPPER, str(SERVER)]
     if ini is not None:
         command += ["-c", str(directory / "server.ini")]
         given = ini + " ".join(map(str, args))

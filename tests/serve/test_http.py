@@ -232,6 +232,11 @@ def test_body_cut_by_the_client(server):
     assert server.get("/")[0] == 200
 
 
+def allowance(server):
+    """Bytes by which memory may grow while 1 GiB goes through. A sanitizer's own grows in steps of 50 MiB."""
+    return (128 if server.sanitized else 2) << 20
+
+
 @pytest.mark.limit(120)
 def test_1_gib_up_with_flat_memory(server):
     block = memoryview(bytes(1 << 20))
@@ -244,7 +249,7 @@ def test_1_gib_up_with_flat_memory(server):
             if i % 128 == 127:
                 seen.append(server.rss())
         assert one(exchange(sock, b""))[2] == b"%d\n" % (1 << 30)
-    assert max(seen) - before < 2 << 20, (before, seen)
+    assert max(seen) - before < allowance(server), (before, seen)
 
 
 @pytest.mark.limit(120)
@@ -258,7 +263,7 @@ def test_1_gib_down_with_flat_memory(server):
             if (total + count) >> 27 != total >> 27:
                 seen.append(server.rss())
             total += count
-    assert total > 1 << 30 and max(seen) - before < 2 << 20, (before, seen, total)
+    assert total > 1 << 30 and max(seen) - before < allowance(server), (before, seen, total)
 
 
 def test_slow_reader_slows_the_producer(server):
@@ -270,7 +275,7 @@ def test_slow_reader_slows_the_producer(server):
         assert sock.recv(12) == b"HTTP/1.1 200"
         for _ in range(200):  # time in which an eager server would have taken the gigabyte
             server.get("/source?1000000")
-        assert server.rss() - before < 4 << 20
+        assert server.rss() - before < allowance(server)
 
 
 # ---- Expect: 100-continue ----
