@@ -176,13 +176,12 @@ static void conn_close(struct conn *conn)
 static void linger(struct session *s)
 {
     int64_t deadline = wait_deadline(LINGER_TIME);
-    char scrap[4096];
     size_t total = 0;
 
     if (s->out.error || shutdown(s->conn->source.fd, SHUT_WR) < 0)
         return;
     while (total < LINGER_BYTES) {
-        ssize_t n = input_recv(&s->in, scrap, sizeof(scrap));
+        ssize_t n = input_recv(&s->in, s->buffer, sizeof(s->buffer)); /* what it held is of no use any more */
 
         if (n > 0)
             total += (size_t)n;
