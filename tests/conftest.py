@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
 SERVER = BUILD / "syncless-server"
 WRAPPER = os.environ.get("SYNCLESS_WRAPPER", "").split()  # a command to run daemons under, such as valgrind
