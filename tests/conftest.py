@@ -5,6 +5,7 @@ from the daemon's log. The log goes through a pipe to a thread, so that waiting 
 never a sleep. Nothing here waits without a bound. What a test started is ended by pid when it is over, and a failing test
 shows the daemon's log.
 """
+import concurrent.futures
 import http.client
 import os
 import pathlib
@@ -172,6 +173,13 @@ class Daemon:
 
     def get(self, path, headers={}, **options):
         return self.request("GET", path, headers, **options)
+
+    def get_all(self, paths):
+        """Ask for all paths at once: the bodies as texts in order, and the seconds until the last one."""
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+            texts = list(pool.map(lambda path: self.get(path)[2].decode(), paths))
+        return texts, time.monotonic() - began
 
     def raw(self, data, shutdown=False, timeout=PATIENCE, until=None):
         """Send bytes, half-close if told to, and return what comes back: to the end of the connection, or until the

@@ -1,6 +1,5 @@
 """Requests as threads: those that block let the others run, in one worker and one OS thread, and share nothing that
 threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/tstate.c and compat.c."""
-import concurrent.futures
 import subprocess
 import time
 
@@ -197,10 +196,7 @@ def server(shared_daemon, tmp_path_factory):
 
 def gather(server, path, count):
     """Ask count times at once: the answers in order, and the seconds until the last one."""
-    began = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        answers = list(pool.map(lambda n: server.get(f"{path}?{n}")[2].decode(), range(count)))
-    return answers, time.monotonic() - began
+    return server.get_all([f"{path}?{n}" for n in range(count)])
 
 
 WAITS = ["sleep", "sleep_with_gil", "select_", "socket_", "condition", "thread_local", "context_var", "identity",

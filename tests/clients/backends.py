@@ -1,0 +1,139 @@
+"""The servers that the client libraries talk to, besides ../postgres.py: each with files of its own in a new folder, on a Unix
+socket there or a free port of loopback, ended with the tests."""
+import http.server
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import socketserver
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.rrset
+
+from conftest import PATIENCE, wait_until
+
+
+class Program:
+    """A server program in a folder of its own, not as root."""
+
+    def __init__(self, name, command):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"syncless-{name}-"))  # pytest's own are not for other users
+        self.socket = self.dir / "socket"
+        user = {}
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("nobody")
+            os.chown(self.dir, owner.pw_uid, owner.pw_gid)
+            user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        with open(self.dir / "log", "w") as log:
+            self.process = subprocess.Popen([str(word) for word in command(self)], cwd=self.dir, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, **user)
+        wait_until(self.is_up, PATIENCE * 3)
+
+    def is_up(self):
+        assert self.process.poll() is None, (self.dir / "log").read_text()
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(str(self.socket)) == 0
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        shutil.rmtree(self.dir)
+
+
+class MariaDB(Program):
+    """Without its tables of users and rights, which take seconds to make and which nothing here needs."""
+
+    def __init__(self):
+        super().__init__("mariadb", lambda self: [
+            "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.dir}", f"--socket={self.socket}", "--skip-networking",
+            "--skip-grant-tables", f"--pid-file={self.dir}/pid", "--innodb-buffer-pool-size=8M"])
+        self.env = {"MARIADB_SOCKET": self.socket}
+
+
+class Redis(Program):
+    def __init__(self):
+        super().__init__("redis", lambda self: ["/usr/bin/redis-server", "--port", 0, "--unixsocket", self.socket, "--save", ""])
+        self.env = {"REDIS_SOCKET": self.socket}
+
+
+class Threaded:
+    """A socketserver on a thread of the tests."""
+
+    def begin(self):
+        self.thread = threading.Thread(target=self.serve_forever, args=[0.01], daemon=True)
+        self.thread.start()
+
+    def end(self):
+        self.shutdown()
+        self.thread.join(PATIENCE)
+        self.server_close()
+
+
+class SlowPage(http.server.BaseHTTPRequestHandler):
+    """GET /SECONDS: an answer after so long."""
+
+    def do_GET(self):
+        time.sleep(float(self.path[1:]))
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"waited")
+
+    def log_message(self, *args):
+        pass
+
+
+class HTTPS(Threaded, http.server.ThreadingHTTPServer):
+    """A TLS server with a certificate of its own for localhost."""
+
+    request_queue_size = 200
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), SlowPage)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="syncless-tls-"))
+        key, cert = self.dir / "key.pem", self.dir / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                       check=True, capture_output=True, timeout=PATIENCE)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(cert, key)
+        self.env = {"HTTPS_URL": f"https://localhost:{self.server_port}", "HTTPS_CA": cert}
+        self.begin()
+
+    def finish_request(self, request, client_address):
+        """On a thread for each connection: the handshake too."""
+        with self.context.wrap_socket(request, server_side=True) as sock:
+            super().finish_request(sock, client_address)
+
+    def end(self):
+        super().end()
+        shutil.rmtree(self.dir)
+
+
+class SlowName(socketserver.BaseRequestHandler):
+    """An address for every name, after the seconds that its first label names: 0-3.example is 0.3 s."""
+
+    def handle(self):
+        query = dns.message.from_wire(self.request[0])
+        name = query.question[0].name
+        time.sleep(float(name.labels[0].replace(b"-", b".")))
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.RA
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.1"))
+        self.request[1].sendto(answer.to_wire(), self.client_address)
+
+
+class DNS(Threaded, socketserver.ThreadingUDPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), SlowName)
+        self.env = {"DNS_PORT": self.server_address[1]}
+        self.begin()

@@ -1,0 +1,71 @@
+"""Fixtures: a daemon with the pages of app.py and two C handlers, and around it all the servers that these wait for."""
+import contextlib
+import pathlib
+import subprocess
+
+import pytest
+
+from backends import DNS, HTTPS, MariaDB, Redis
+from conftest import ROOT, Starter
+from postgres import Postgres
+
+HERE = pathlib.Path(__file__).parent
+WAIT = 0.3  # as in app.py
+
+MODULES = {"pq": (ROOT / "examples/libpq/pq.c", "libpq"), "fetch": (HERE / "modules/fetch.c", "libcurl")}
+
+INI = """
+[server]
+module-path = {modules}
+[wsgi /]
+app = app
+[pq /pq]
+query = SELECT 'waited' || pg_sleep({wait})
+connections = 100
+[fetch /fetch]
+url = {env[HTTPS_URL]}/{wait}
+ca = {env[HTTPS_CA]}
+"""
+
+
+def pkg_config(library):
+    return subprocess.run(["pkg-config", "--cflags", "--libs", library], check=True, text=True, capture_output=True).stdout.split()
+
+
+@pytest.fixture(scope="session")
+def client_modules(c_modules):
+    """The folder of c_modules, with the handlers over client libraries too."""
+    for name, (source, library) in MODULES.items():
+        subprocess.run(["cc", "-O1", "-g", "-Wall", "-Werror", "-fPIC", "-shared", f"-I{ROOT}/include", source,
+                        "-o", c_modules / f"{name}.so", *pkg_config(library)], check=True)
+    return c_modules
+
+
+@pytest.fixture(scope="session")
+def backends_env():
+    """All servers that clients talk to, started; the variables that say where they are."""
+    with contextlib.ExitStack() as stack:
+        env = {}
+        for backend in (Postgres, MariaDB, Redis, HTTPS, DNS):
+            started = backend()
+            stack.callback(started.end)
+            env.update(started.env)
+        yield {name: str(value) for name, value in env.items()}
+
+
+@pytest.fixture(scope="session")
+def start_world(backends_env, client_modules, tmp_path_factory):
+    """start_world() -> a new daemon in the midst of them."""
+    starter = Starter(lambda: tmp_path_factory.mktemp("world"))
+
+    def start():
+        ini = INI.format(modules=client_modules, wait=WAIT, env=backends_env)
+        return starter(ini, {"app.py": (HERE / "app.py").read_text()}, env=backends_env)
+
+    yield start
+    starter.end()
+
+
+@pytest.fixture(scope="session")
+def world(start_world):
+    return start_world()
