@@ -1,0 +1,112 @@
+"""Many requests at once in one worker: what each costs while it waits, and how their number is bounded."""
+import re
+
+import pytest
+
+from conftest import PATIENCE
+
+APP = """
+import os, time
+
+inside = most = 0
+
+def sleep(n):
+    '''In time.sleep until there is a file.'''
+    while not os.path.exists('release'):
+        time.sleep(0.5)
+    return n
+
+def visit(n):
+    time.sleep(0.01)
+    return n
+
+def application(environ, start_response):
+    global inside, most
+    path, n = environ['PATH_INFO'], environ['QUERY_STRING']
+    inside += 1
+    most = max(most, inside)
+    if path == '/sleep':
+        answer = sleep(n)
+    elif path == '/visit':
+        answer = visit(n)
+    elif path == '/inside':
+        answer = str(inside)
+    else:
+        answer = str(most)
+    inside -= 1
+    start_response('200 OK', [('Content-Length', str(len(answer)))])
+    return [answer.encode()]
+"""
+
+REQUEST = "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+
+
+def answer(sock):
+    """The body that comes on it."""
+    received = b""
+    while chunk := sock.recv(4096):
+        received += chunk
+    assert received.startswith(b"HTTP/1.1 200 "), received
+    return received.partition(b"\r\n\r\n")[2].decode()
+
+
+class Crowd:
+    """Requests under way, each on a connection of its own."""
+
+    def __init__(self, server, path, count):
+        self.connections = []
+        for n in range(count):
+            sock = server.connect()
+            self.connections.append(sock)
+            sock.sendall(REQUEST.format(f"{path}?{n}").encode())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for sock in self.connections:
+            sock.close()
+
+    def answers(self):
+        return [answer(sock) for sock in self.connections]
+
+
+@pytest.mark.limit(120)
+def test_10000_requests_in_time_sleep(daemon, many_files):
+    """Each is answered, and takes less than 16 KB of resident memory while it sleeps."""
+    count = 10000
+    ini = f"[server]\nmax-concurrency = {count + 10}\n[wsgi /]\napp = app"
+    server = daemon(ini, {"app.py": APP})
+    server.get("/inside")
+    before = server.rss()
+    with Crowd(server, "/sleep", count) as crowd:
+        server.wait_until(lambda: server.get("/inside")[2] == b"%d" % (count + 1), 60)
+        each = (server.rss() - before) / count
+        print(f"resident bytes for each sleeping request: {each:.0f}")
+        (server.dir / "release").touch()
+        assert crowd.answers() == [str(n) for n in range(count)]
+    assert each < 16000 or server.sanitized
+
+
+def test_max_concurrency(daemon):
+    """So many run side by side and never more; the others wait their turn, and none is lost."""
+    server = daemon("[server]\nmax-concurrency = 10\n[wsgi /]\napp = app", {"app.py": APP})
+    with Crowd(server, "/visit", 200) as crowd:
+        assert crowd.answers() == [str(n) for n in range(200)]
+    assert server.get("/most")[2] == b"10"
+
+
+def test_who_waits_for_a_turn_may_leave(daemon):
+    """Those behind it are served in their turn all the same."""
+    server = daemon("[server]\nmax-concurrency = 2\n[wsgi /]\napp = app", {"app.py": APP})
+    with Crowd(server, "/sleep", 2) as sleepers:
+        with Crowd(server, "/visit", 50):
+            pass
+        with Crowd(server, "/visit", 5) as patient:
+            patient.connections[0].settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                patient.connections[0].recv(1)
+            (server.dir / "release").touch()
+            patient.connections[0].settimeout(PATIENCE)
+            assert sleepers.answers() + patient.answers() == [*"01", *"01234"]
+    assert not re.search(r"\[(warn|error)\]", server.log)
