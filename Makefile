@@ -41,9 +41,11 @@ UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/tes
 
 all: $(BUILD)/syncless-server $(MODULES_S)
 
-# The executable exports its libc calls (-rdynamic), so that libraries and modules find ours before libc's.
+# The executable exports its libc calls, so that libraries and modules find ours before libc's: the linker does that by
+# itself for every name that libc, too, defines. These are the others.
+EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
 $(BUILD)/syncless-server: $(BUILD)/server/main.o $(LIB_O)
-	$(CC) $(SAN) $(LDFLAGS) -rdynamic -o $@ $^ $(DEPS_L)
+	$(CC) $(SAN) $(LDFLAGS) $(EXPORT) -o $@ $^ $(DEPS_L)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -74,7 +76,7 @@ $(BUILD)/modules/%.o: modules/%.c
 
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) -rdynamic -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 

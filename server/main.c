@@ -4,10 +4,12 @@
  * Options are put into the configuration as if they stood in the file, the file is read, every mistake in either is
  * reported at once, and the master takes over.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "conf/settings.h"
@@ -128,14 +130,28 @@ static void configure(struct conf *conf, const struct command *cmd)
         conf_set(conf, cmd->assignments[i]);
 }
 
+/* Descriptors 0 to 2 must be open, or the next socket would be taken for standard error. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct command cmd = {0};
     struct settings settings;
     struct mount *mounts;
     struct conf *conf;
-    int code = parse(&cmd, argc, argv);
+    int code;
 
+    open_standard_fds();
+    code = parse(&cmd, argc, argv);
     if (code >= 0)
         return code;
     conf = conf_new();

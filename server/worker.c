@@ -21,25 +21,23 @@
 #include "route.h"
 #include "wait/wait.h"
 
+#define CANCEL_FOR                                                                                                     \
+    INT64_C(1000000000) /* nanoseconds that cancelled coroutines have to end; the master waits twice as long */
+#define CANCEL_EVERY 50 /* milliseconds */
+
 static struct {
     const struct settings *settings;
     struct listener **listeners;
-    bool stopping, cut;
+    bool stopping;
 } worker;
 
 /* ---- stopping ---- */
-
-static void stop_now(void)
-{
-    worker.cut = http_connections() > 0;
-    wait_stop();
-}
 
 static void on_timeout(void)
 {
     if (http_connections() > 0)
         log_warn("shutdown-timeout is over: %zu connections are cut", http_connections());
-    stop_now();
+    wait_stop();
 }
 
 static void stop_gracefully(void)
@@ -54,7 +52,7 @@ static void stop_gracefully(void)
 static void on_signal(int signum)
 {
     if (signum == SIGINT || worker.stopping)
-        stop_now();
+        wait_stop();
     else
         stop_gracefully();
 }
@@ -86,10 +84,33 @@ static int start(struct mount *mounts, int number)
     return modules_start(mounts);
 }
 
+static void cancel_all(void)
+{
+    struct list *all = coro_all();
+
+    for (struct list *node = all->next; node != all; node = node->next)
+        wait_cancel(list_entry(node, struct coro, all), -ECANCELED);
+}
+
+/* End what still runs as code expects to be ended: each wait fails with ECANCELED, so that children are killed,
+ * `finally` blocks run and memory is given back. Some need several waits to come to their end, hence the rounds. */
+static void end_coroutines(void)
+{
+    int64_t end = wait_deadline(CANCEL_FOR);
+
+    http_cut();
+    while (coro_count() > 0 && wait_now() < end) {
+        cancel_all();
+        wait_after(CANCEL_EVERY, wait_stop);
+        wait_run();
+    }
+}
+
 static void finish(struct mount *mounts)
 {
+    end_coroutines();
     if (coro_count() > 0) { /* coroutines of modules still hold what stop would take apart */
-        log_info("stopped, %zu coroutines were still running", coro_count());
+        log_warn("stopped, %zu coroutines were still running", coro_count());
         _exit(EXIT_STOPPED);
     }
     modules_stop(mounts);

@@ -465,6 +465,12 @@ void http_drain(void)
         wait_stop();
 }
 
+void http_cut(void)
+{
+    for (struct list *node = http.conns.next; node != &http.conns; node = node->next)
+        shutdown(list_entry(node, struct conn, all)->source.fd, SHUT_RDWR);
+}
+
 size_t http_connections(void)
 {
     return http.conn_count;

@@ -23,6 +23,9 @@ void conn_open(const struct listener *listener, int fd, const struct sockaddr *p
  * longer held by listeners, so wait_run returns when the last is gone. */
 void http_drain(void);
 
+/* Nothing more is sent or received: for requests that are about to be cancelled, whose answers would be half of one. */
+void http_cut(void);
+
 /* Connections open now. */
 size_t http_connections(void);
 

@@ -153,14 +153,11 @@ static void trim(void)
 
 void wait_init(unsigned threads)
 {
-    char number[16];
-    int err;
+    int err = uv_loop_init(&loop.uv);
 
-    snprintf(number, sizeof(number), "%u", threads);
-    setenv("UV_THREADPOOL_SIZE", number, 1);
-    err = uv_loop_init(&loop.uv);
     if (err)
         log_die("cannot make the event loop: %s", uv_strerror(err));
+    work_init(threads);
     loop.holds = 0;
     loop.stopping = false;
     loop.posts = NULL;

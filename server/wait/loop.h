@@ -15,6 +15,9 @@ void fd_exit(void);
 /* Wait up to timeout milliseconds (-1: for ever) and wake or call whom it concerns. Returns whether uv_fd is ready. */
 bool fd_poll(int timeout);
 
+/* work.c: the size of the pool, which is made when it is first needed. */
+void work_init(unsigned threads);
+
 void timer_exit(void);
 void addr_init(void);
 

@@ -3,13 +3,21 @@
  *
  * The request lives on the coroutine's stack, so this wait cannot be cancelled: the thread would go on with memory that
  * is gone.
+ *
+ * libuv makes the pool when the first work is queued (not before: a process with one thread has the cheaper system
+ * calls) and takes its size from the environment, to which nothing else of ours belongs: programs that the application
+ * starts would inherit it. So it stands there during that one call only.
  */
 #include "wait/wait.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "arena.h"
 #include "log.h"
 #include "wait/loop.h"
+
+#define SIZE_VARIABLE "UV_THREADPOOL_SIZE"
 
 struct work {
     uv_work_t uv;
@@ -18,6 +26,14 @@ struct work {
     void *arg;
     int result;
 };
+
+static unsigned pool_size;
+static bool pool_made;
+
+void work_init(unsigned threads)
+{
+    pool_size = threads;
+}
 
 static void run(uv_work_t *uv)
 {
@@ -31,6 +47,24 @@ static void done(uv_work_t *uv, int status)
     coro_wake(((struct work *)uv)->co, 0);
 }
 
+static int queue_first(uv_work_t *uv)
+{
+    const char *found = getenv(SIZE_VARIABLE);
+    char *saved = found ? xstrdup(found) : NULL, number[16];
+    int err;
+
+    snprintf(number, sizeof(number), "%u", pool_size);
+    setenv(SIZE_VARIABLE, number, 1);
+    err = uv_queue_work(loop_uv(), uv, run, done);
+    if (saved)
+        setenv(SIZE_VARIABLE, saved, 1);
+    else
+        unsetenv(SIZE_VARIABLE);
+    free(saved);
+    pool_made = true;
+    return err;
+}
+
 int wait_offload(int (*fn)(void *arg), void *arg)
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
@@ -38,7 +72,7 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
     if (!work.co)
         return fn(arg);
-    err = uv_queue_work(loop_uv(), &work.uv, run, done);
+    err = pool_made ? uv_queue_work(loop_uv(), &work.uv, run, done) : queue_first(&work.uv);
     if (err)
         log_die("cannot queue work for the thread pool: %s", uv_strerror(err));
     coro_park();

@@ -171,6 +171,78 @@ def test_second_term_stops_at_once(start):
     assert time.monotonic() - started < 5
 
 
+SLOW = """
+import os, subprocess, time
+def app(environ, start_response):
+    start_response('200 OK', [])
+    if environ['PATH_INFO'] == '/env':
+        import socket
+        socket.getaddrinfo('localhost', 80)
+        return [subprocess.run(['env'], stdout=subprocess.PIPE).stdout]
+    def body():
+        try:
+            yield b'begun'
+            time.sleep(60)
+        finally:
+            open(os.path.join(os.path.dirname(__file__), 'ended'), 'w').close()
+    return body()
+"""
+SCRIPT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\necho $$\nsleep 60\n"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_cut_is_cancelled_first(daemon, signum):
+    """Children of CGI scripts are killed and `finally` blocks run, in bounded time."""
+    server = daemon("[server]\nshutdown-timeout = 200ms\n[wsgi /]\napp = slow:app\n[cgi /cgi]\nroot = cgi\n",
+                    {"slow.py": SLOW, "cgi/slow.sh": SCRIPT})
+    with server.connect() as app, server.connect() as cgi:
+        app.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        cgi.sendall(b"GET /cgi/slow.sh HTTP/1.1\r\nHost: x\r\n\r\n")
+        received = b""
+        while not re.search(rb"\r\n(\d+)\n", received):
+            received += cgi.recv(1000)
+        while b"begun" not in app.recv(1000):
+            pass
+        group = int(re.search(rb"\r\n(\d+)\n", received)[1])
+        os.killpg(group, 0)
+        started = time.monotonic()
+        assert server.stop(signum) == 0
+        assert time.monotonic() - started < 3
+    assert (server.dir / "ended").exists()
+    server.wait_until(lambda: not group_exists(group))
+
+
+def group_exists(group):
+    try:
+        os.killpg(group, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def test_what_cannot_be_cancelled_does_not_hold_the_stop(daemon):
+    """A request that takes each cancelled wait for a reason to wait again."""
+    stubborn = "import time\ndef app(e, s):\n    while True:\n        try:\n            time.sleep(60)\n        except OSError:\n            pass\n"
+    server = daemon("[server]\nshutdown-timeout = 100ms\n[wsgi /]\napp = stubborn:app\n", {"stubborn.py": stubborn})
+    workers_within(server, 1)
+    get_in_thread(server, "/")
+    requests_in_progress(server, 1)
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 5
+    server.wait_log("1 coroutines were still running")
+
+
+def test_children_do_not_inherit_what_is_the_servers_own(daemon):
+    server = daemon("[server]\nresolver = system\nthreads = 3\n[wsgi /]\napp = slow:app\n", {"slow.py": SLOW})
+    for _ in range(2):
+        assert b"PATH=" in (environment := server.get("/env")[2]) and b"UV_" not in environment
+    worker, = server.worker_pids()
+    assert len(os.listdir(f"/proc/{worker}/task")) >= 1 + 3
+    given = daemon("[server]\nresolver = system\n[wsgi /]\napp = slow:app\n", {"slow.py": SLOW}, env={"UV_THREADPOOL_SIZE": 9})
+    assert b"UV_THREADPOOL_SIZE=9\n" in given.get("/env")[2]
+
+
 def test_int_is_fast(start):
     server = start()
     get_in_thread(server, "/sleep?30000")

@@ -1,0 +1,36 @@
+"""What the executable exports: libc's names, which libraries must find there, and sl_*; nothing else can clash with a module."""
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT, SANITIZED, SERVER
+
+
+def names(path):
+    done = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True)
+    return {line.split()[-1].split("@")[0] for line in done.stdout.splitlines()}
+
+
+def libc():
+    done = subprocess.run(["ldd", SERVER], capture_output=True, text=True, check=True)
+    return re.search(r"libc\.so\.6 => (\S+)", done.stdout)[1]
+
+
+def test_every_interposed_call_is_exported():
+    source = "".join(path.read_text() for path in (ROOT / "server/libc").glob("*.c"))
+    defined = set(re.findall(r"^\w[\w *]*?\b(\w+)\([^;{]*\)\n\{", source, re.M)) & names(libc())
+    assert {"read", "poll", "sem_wait", "getaddrinfo", "__recv_chk"} <= defined and len(defined) > 80
+    assert defined <= names(SERVER)
+
+
+def test_the_module_api_is_exported():
+    declared = set(re.findall(r"\b(sl_\w+)\(", (ROOT / "include/syncless.h").read_text()))
+    assert {"sl_reply", "sl_log"} <= declared & names(SERVER)
+    assert not {name for name in declared - names(SERVER) if name + "(" in (ROOT / "server/api.c").read_text()}
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers export names of their own")
+def test_no_internal_name_is_exported():
+    others = names(SERVER) - names(libc())
+    assert {name for name in others if not re.match(r"sl_|__cxa_get_globals", name)} == set()
