@@ -53,14 +53,17 @@ static int64_t now(void)
 
 /* ---- the pump: request body to script, on a coroutine of its own ---- */
 
-/* Write all to the script. False when it does not want it: it has closed its stdin, or we have. */
+/* Write all to the script. False when it does not want it: it has closed its stdin, or we have. Nobody is to wait then
+ * for what the client has not sent yet. */
 static bool pump_write(struct run *run, const char *buf, size_t size)
 {
     while (size) {
         ssize_t n = write(run->child.in, buf, size);
 
-        if (n < 0 && errno != EINTR)
+        if (n < 0 && errno != EINTR) {
+            sl_body_cancel(run->req);
             return false;
+        }
         if (n > 0) {
             run->alive = now();
             buf += n;

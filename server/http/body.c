@@ -193,7 +193,7 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
 
 void body_cancel(struct request *req)
 {
-    if (!req->body_error)
+    if (!req->body_error && !req->body_done)
         req->body_error = -ECANCELED;
     if (req->reader)
         wait_cancel(req->reader, -ECANCELED);
