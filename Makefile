@@ -1,4 +1,4 @@
-# make            build/syncless-server and build/modules/*.so
+# make            build/syncless-server, build/syncless-python and build/modules/*.so
 # make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test       install what the tests need, build, run every test
 # make asan       the same tests under AddressSanitizer and UBSan
@@ -34,25 +34,29 @@ DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lpthread -ldl -lm
 SERVER_C  = $(wildcard server/*.c server/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
-LIB_O     = $(filter-out $(BUILD)/server/main.o,$(SERVER_O))
+LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-all: $(BUILD)/syncless-server $(MODULES_S)
+PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
-# The executable exports its libc calls, so that libraries and modules find ours before libc's: the linker does that by
+all: $(PROGRAMS) $(MODULES_S)
+
+# The executables export their libc calls, so that libraries and modules find ours before libc's: the linker does that by
 # itself for every name that libc, too, defines. These are the others.
 EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
-$(BUILD)/syncless-server: $(BUILD)/server/main.o $(LIB_O)
+$(BUILD)/syncless-server: $(BUILD)/server/main.o
+$(BUILD)/syncless-python: $(BUILD)/server/command.o
+$(PROGRAMS): $(LIB_O)
 	$(CC) $(SAN) $(LDFLAGS) $(EXPORT) -o $@ $^ $(DEPS_L)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
-# Where an installed server looks for its modules.
-$(BUILD)/conf/settings.o: ALL += -DMODULE_DIR='"$(libdir)"'
+# Where an installed program looks for its modules.
+$(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
@@ -118,11 +122,12 @@ lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
 	tests/include-order
 
-# settings.o knows PREFIX, so it is made anew.
+# settings.o and command.o know PREFIX, so they are made anew.
 install:
-	@$(MAKE) --no-print-directory -W conf/settings.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir))
+	@$(MAKE) --no-print-directory -W conf/settings.c -W server/command.c all
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir))
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
+	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)

@@ -112,6 +112,11 @@ struct sl_module {
 
     /* Once per instance at the end of the worker, no request is running. Optional. */
     void (*stop)(void *self);
+
+    /* A program: what this module runs by an executable of its own (syncless-python) in place of the server. Called
+     * once, on the main coroutine, whose waits end with EINTR when a signal handler has run; returns the exit code.
+     * The coroutines that still wait then end with the process. Optional. */
+    int (*command)(int argc, char **argv);
 };
 
 /* ---- calls that never wait ---- */
@@ -172,8 +177,8 @@ int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size);
 /* A whole response in one call: status, Content-Type (NULL: none), Content-Length and body. */
 int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size);
 
-/* Run fn(arg) on a coroutine of its own. May be called outside a coroutine too, in the worker's own OS thread. -ENOMEM
- * if there can be no further stack; the log says why. */
+/* Run fn(arg) on a coroutine of its own. Any thread. -ENOMEM if there can be no further stack, the log says why; -EPERM
+ * in a forked child. */
 int sl_spawn(void (*fn)(void *arg), void *arg);
 
 /* Run fn(arg) on a thread of the pool while this coroutine waits, and return what it returns. For code that computes

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -109,9 +110,34 @@ int sl_reply(struct sl_request *req, int status, const char *type, const void *b
     return response_reply(request_of(req), status, type, body, size);
 }
 
+struct spawn {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void start_spawned(void *arg)
+{
+    struct spawn *spawn = arg;
+
+    if (!coro_start(spawn->fn, spawn->arg))
+        log_error("a coroutine that another thread asked for was not started: %m");
+    free(spawn);
+}
+
+static int spawn_from_thread(void (*fn)(void *arg), void *arg)
+{
+    struct spawn *spawn = xmalloc(sizeof(*spawn));
+
+    *spawn = (struct spawn){fn, arg};
+    wait_post(start_spawned, spawn);
+    return 0;
+}
+
 int sl_spawn(void (*fn)(void *arg), void *arg)
 {
-    return coro_start(fn, arg) ? 0 : -ENOMEM;
+    if (!coro_self() && !wait_is_owner())
+        return spawn_from_thread(fn, arg);
+    return coro_start(fn, arg) ? 0 : -errno;
 }
 
 int sl_offload(int (*fn)(void *arg), void *arg)

@@ -50,6 +50,9 @@ struct exchange {
 
 /* ---- interp.c: the interpreter, one in a worker ---- */
 
+/* What must be done before the interpreter starts, by whoever starts it. 0 or -errno. */
+int interp_prepare(void);
+
 /* Start it at the first call, count the later ones. Leaves the GIL held on success. Not on a coroutine. 0 or -errno. */
 int interp_acquire(const struct wsgi *w);
 
@@ -78,11 +81,31 @@ int tstate_init(void);
 int tstate_enter(struct exchange *x);
 void tstate_leave(void);
 
+/* Let this coroutine have the state that it holds the GIL with, which stays the interpreter's, until tstate_disown: the
+ * main coroutine's. 0 or -ENOMEM. */
+int tstate_adopt(void);
+void tstate_disown(void);
+
+/* Between tstate_enter and tstate_leave, for what is to be a thread of its own to Python, with nothing left by whom the
+ * coroutine served before, and leaving nothing. 0, or -ENOMEM without the GIL. */
+int tstate_enter_fresh(void);
+void tstate_leave_fresh(void);
+
 /* The request that this coroutine serves; NULL on every other thread and outside of a request. */
 struct exchange *tstate_exchange(void);
 
 /* Free the states of all coroutines, while the main state holds the GIL, which is released in between. */
 void tstate_clear(void);
+
+/* ---- command.c ---- */
+
+/* CPython's command line, see sl_module.command. */
+int command_run(int argc, char **argv);
+
+/* ---- spawn.c ---- */
+
+/* Make the module _syncless. */
+PyObject *spawn_module(void);
 
 /* ---- exchange.c ---- */
 

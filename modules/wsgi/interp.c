@@ -189,22 +189,29 @@ static int prepare(void)
     return 0;
 }
 
-static int boot(const struct wsgi *w)
+int interp_prepare(void)
 {
     const char *refusal = compat_refuse();
-    int rc;
 
     if (refusal) {
         sl_log(NULL, SL_ERROR, "wsgi: %s", refusal);
         return -ENOTSUP;
     }
+    PyImport_AppendInittab("_syncless", spawn_module);
+    return publish_libpython();
+}
+
+static int boot(const struct wsgi *w)
+{
+    int rc;
+
     rc = set_environment(w->env);
     if (rc == 0)
         rc = change_directory(w->chdir);
     if (rc == 0 && w->virtualenv)
         rc = check_virtualenv(w->virtualenv);
     if (rc == 0)
-        rc = publish_libpython();
+        rc = interp_prepare();
     if (rc == 0)
         rc = initialize(w->virtualenv);
     if (rc < 0)

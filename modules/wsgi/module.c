@@ -99,4 +99,5 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .start = wsgi_start,
     .handle = wsgi_handle,
     .stop = wsgi_stop,
+    .command = command_run,
 };

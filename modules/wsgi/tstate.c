@@ -2,7 +2,8 @@
  * tstate.c: one PyThreadState for each coroutine, so that to CPython a coroutine is a thread.
  *
  * A state is made on the coroutine itself, at its first request, so that it takes the coroutine's thread identity, and
- * stays with it in the pool: making and deleting one costs more than a whole request. A coroutine takes and gives the
+ * stays with it in the pool: making and deleting one costs more than a whole request. Only spawned functions get one
+ * that is new, since they are threads to Python, whose threading.local begins empty. A coroutine takes and gives the
  * GIL as a thread does, by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
  * something else in each CPython.
  *
@@ -15,10 +16,12 @@
 #include "compat.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 struct thread {
-    PyThreadState *state; /* owned; NULL after tstate_clear */
+    PyThreadState *state; /* owned, unless borrowed; NULL when there is none now */
+    bool borrowed;        /* the interpreter's main state */
     struct exchange *x;   /* the request it serves, or NULL */
     bool held;            /* it held the GIL when it parked */
     struct thread *next;  /* in the list of all */
@@ -41,9 +44,13 @@ static void thread_resume(void *value)
 {
     struct thread *t = value;
 
+    if (!t->state)
+        return;
+    if (!Py_IsInitialized() && !t->borrowed)
+        pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
     if (t->held)
         compat_attach(t->state);
-    else if (t->state)
+    else
         compat_resume(t->state);
 }
 
@@ -76,17 +83,16 @@ int tstate_init(void)
     return key < 0 ? key : 0;
 }
 
-static struct thread *thread_new(void)
+/* The record of this coroutine, made if there is none; NULL without memory. */
+static struct thread *thread_get(void)
 {
-    struct thread *t = calloc(1, sizeof *t);
+    struct thread *t = sl_local_get(key);
 
+    if (t)
+        return t;
+    t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
-    t->state = PyThreadState_New(PyInterpreterState_Main());
-    if (!t->state) {
-        free(t);
-        return NULL;
-    }
     t->next = threads;
     t->link = &threads;
     if (threads)
@@ -98,11 +104,11 @@ static struct thread *thread_new(void)
 
 int tstate_enter(struct exchange *x)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = thread_get();
 
-    if (!t)
-        t = thread_new();
-    if (!t)
+    if (t && !t->state)
+        t->state = PyThreadState_New(PyInterpreterState_Main());
+    if (!t || !t->state)
         return -ENOMEM;
     compat_attach(t->state);
     t->x = x;
@@ -117,6 +123,43 @@ void tstate_leave(void)
     PyEval_SaveThread();
 }
 
+int tstate_enter_fresh(void)
+{
+    struct thread *t = sl_local_get(key);
+
+    if (t && t->state)
+        thread_delete_state(t);
+    return tstate_enter(NULL);
+}
+
+void tstate_leave_fresh(void)
+{
+    struct thread *t = sl_local_get(key);
+
+    PyThreadState_Clear(t->state);
+    PyThreadState_DeleteCurrent();
+    t->state = NULL;
+}
+
+int tstate_adopt(void)
+{
+    struct thread *t = thread_get();
+
+    if (!t)
+        return -ENOMEM;
+    t->state = PyThreadState_Get();
+    t->borrowed = true;
+    return 0;
+}
+
+void tstate_disown(void)
+{
+    struct thread *t = sl_local_get(key);
+
+    if (t)
+        t->state = NULL;
+}
+
 struct exchange *tstate_exchange(void)
 {
     struct thread *t = sl_local_get(key);
@@ -129,6 +172,7 @@ void tstate_clear(void)
     PyThreadState *main = PyEval_SaveThread();
 
     for (struct thread *t = threads; t; t = t->next)
-        thread_delete_state(t);
+        if (t->state)
+            thread_delete_state(t);
     compat_attach(main);
 }

@@ -38,6 +38,7 @@ static struct {
     size_t loop_size;
     struct coro_local locals[CORO_LOCALS];
     int local_count;
+    bool forgotten; /* a forked child: nobody would run coroutines */
 } sched = {
     .ready = LIST_INIT(sched.ready),
     .running = LIST_INIT(sched.running),
@@ -175,8 +176,13 @@ static struct coro *take_from_pool(void)
 
 struct coro *coro_start(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = take_from_pool();
+    struct coro *co;
 
+    if (sched.forgotten) {
+        errno = EPERM;
+        return NULL;
+    }
+    co = take_from_pool();
     if (!co) {
         complain_no_stack();
         errno = ENOMEM;
@@ -291,5 +297,6 @@ int coro_local_create(const struct coro_local *hooks)
 
 void coro_forget(void)
 {
+    sched.forgotten = true;
     coro_current = NULL;
 }

@@ -53,7 +53,8 @@ void coro_init(size_t stack_size);
 void coro_exit(void);
 
 /* Queue a coroutine that will run fn(arg); it rests in the pool when fn returns. Returns NULL with errno ENOMEM if
- * there can be no further stack (the log says why, at most once a second). The pointer is valid until fn returns. */
+ * there can be no further stack (the log says why, at most once a second), or EPERM in a forked child. The pointer is
+ * valid until fn returns. */
 struct coro *coro_start(void (*fn)(void *arg), void *arg);
 
 /* Give up the OS thread until coro_wake; returns the result given there. Only on a coroutine. errno is kept. */

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "libc/dns.h"
+#include "libc/handler.h"
 #include "libc/identity.h"
 #include "libc/object.h"
 #include "libc/park.h"
@@ -30,6 +31,7 @@ void libc_init(enum libc_resolver resolver)
     registered = true;
     park_init();
     identity_init();
+    handler_init();
     resolver_init(resolver);
     object_enter(dlsym(RTLD_DEFAULT, "uv_loop_init"), OBJECT_SERVER);
 }

@@ -38,7 +38,7 @@
         X(flock) X(lockf) X(fcntl) X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)  \
             X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(pause) X(sigsuspend) X(sigwait) X(sigwaitinfo)        \
                 X(sigtimedwait) X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)               \
-                    X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock)                          \
+                    X(sigaction) X(fgets) X(pthread_exit) X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock)                          \
                         X(pthread_mutex_clocklock) X(pthread_mutex_unlock) X(pthread_cond_wait)                        \
                             X(pthread_cond_timedwait) X(pthread_cond_clockwait) X(pthread_cond_signal)                 \
                                 X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)            \

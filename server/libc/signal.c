@@ -2,7 +2,7 @@
  * signal.c: waiting for signals: pause, sigsuspend, sigwait, sigwaitinfo and sigtimedwait.
  *
  * Handlers run in the loop's thread whatever coroutine is running; one that waits for "any handler" is told by
- * wait_cancel with -EINTR (syncless-python does that for its main coroutine), others wait on, as a thread would to
+ * wait_interrupt if it is the main coroutine (handler.c), others wait on, as a thread would to
  * which the kernel does not deliver. Blocked signals that are waited for by set become visible at a signalfd, and are
  * then taken by the real call, which returns at once.
  */
@@ -15,10 +15,18 @@
 
 /* ---- until a handler has run ---- */
 
+/* Only what runs from now on counts. */
+static void forget_handlers(void)
+{
+    if (coro_self()->is_main)
+        wait_interrupt_take();
+}
+
 int pause(void)
 {
     if (!coro_self() || !park_possible())
         return real()->pause();
+    forget_handlers();
     park_ok(wait_sleep(WAIT_FOREVER));
     return -1;
 }
@@ -27,6 +35,7 @@ int sigsuspend(const sigset_t *mask)
 {
     if (!coro_self() || !park_possible())
         return real()->sigsuspend(mask);
+    forget_handlers();
     return ppoll(NULL, 0, NULL, mask);
 }
 

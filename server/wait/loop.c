@@ -34,6 +34,7 @@ static struct {
     uv_async_t async;
     pthread_mutex_t post_lock;
     struct post *posts, **last_post;
+    pthread_t owner;
 } loop = {.post_lock = PTHREAD_MUTEX_INITIALIZER};
 
 uv_loop_t *loop_uv(void)
@@ -92,6 +93,8 @@ static void run_posts(uv_async_t *async)
 void wait_forget(void)
 {
     atomic_store(&wait_addr_waiters, 0);
+    interrupt_forget();
+    loop.owner = pthread_self();
     coro_forget();
 }
 
@@ -165,6 +168,8 @@ void wait_init(unsigned threads)
     uv_async_init(&loop.uv, &loop.async, run_posts);
     fd_init(uv_backend_fd(&loop.uv));
     addr_init();
+    interrupt_init();
+    loop.owner = pthread_self();
     wait_every(TRIM_EVERY, trim);
 }
 
@@ -204,6 +209,11 @@ void wait_exit(void)
     (void)err;
     drop_posts();
     fd_exit();
+}
+
+bool wait_is_owner(void)
+{
+    return pthread_equal(loop.owner, pthread_self());
 }
 
 void wait_hold(int change)

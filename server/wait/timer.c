@@ -69,6 +69,8 @@ int wait_park(int64_t deadline)
     struct coro *co = coro_self();
     int result;
 
+    if (co->is_main && wait_interrupt_take())
+        return -EINTR;
     co->cancellable = true;
     result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
     co->cancellable = false;

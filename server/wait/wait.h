@@ -24,7 +24,7 @@
 
 /* ---- loop.c: the libuv loop, one in the process ---- */
 
-/* Make the loop and make this OS thread its owner. threads: size of the pool behind wait_offload. */
+/* Make the loop and make this OS thread its owner. threads: size of the pool behind wait_offload; 0: libuv's preset. */
 void wait_init(unsigned threads);
 
 /* Free the loop. No coroutine may be running. */
@@ -33,6 +33,9 @@ void wait_exit(void);
 /* Run the loop until wait_stop, or until no coroutine is running and nothing keeps it (see wait_hold). */
 void wait_run(void);
 void wait_stop(void);
+
+/* Whether this is the loop's OS thread. Any thread. */
+bool wait_is_owner(void);
 
 /* Keep wait_run going although no coroutine is running: +1 and -1 must balance. */
 void wait_hold(int change);
@@ -67,6 +70,18 @@ bool wait_cancel(struct coro *co, int code);
 /* A callback every so many milliseconds, or once after them, on the loop's stack. Neither keeps the loop going. */
 void wait_every(int64_t milliseconds, void (*fn)(void));
 void wait_after(int64_t milliseconds, void (*fn)(void));
+
+/* ---- interrupt.c: signals and the main coroutine ---- */
+
+/* From now on wait_interrupt is for this coroutine, which also keeps the OS thread's identity; NULL: for none. */
+void wait_set_main(struct coro *co);
+
+/* A signal handler has run: end the main coroutine's present wait, or its next one, with -EINTR. Any thread, and
+ * async-signal-safe. */
+void wait_interrupt(void);
+
+/* Take back what wait_interrupt has said and no wait has heard yet; returns whether there was anything. */
+bool wait_interrupt_take(void);
 
 /* ---- fd.c: one watcher for each descriptor ---- */
 

@@ -72,7 +72,7 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
     if (!work.co)
         return fn(arg);
-    err = pool_made ? uv_queue_work(loop_uv(), &work.uv, run, done) : queue_first(&work.uv);
+    err = pool_made || pool_size == 0 ? uv_queue_work(loop_uv(), &work.uv, run, done) : queue_first(&work.uv);
     if (err)
         log_die("cannot queue work for the thread pool: %s", uv_strerror(err));
     coro_park();
