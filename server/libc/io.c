@@ -27,12 +27,20 @@ static int64_t timeout_deadline(const struct io *io)
     return wait_deadline(park_nanoseconds(&(struct timespec){limit.tv_sec, limit.tv_usec * 1000}));
 }
 
+/* Whether the caller wants no wait, or will get an error at once: a pipe's end for reading is never ready to write. */
+static bool never_waits(const struct io *io)
+{
+    int flags = real()->fcntl(io->fd, F_GETFL), wrong = io->events == POLLOUT ? O_RDONLY : O_WRONLY;
+
+    return flags & O_NONBLOCK || (flags & O_ACCMODE) == wrong;
+}
+
 /* Whether a call that would block is to park. */
 static bool parks(struct io *io)
 {
     if (io->how != IO_UNKNOWN)
         return io->how == IO_PARKS;
-    if (real()->fcntl(io->fd, F_GETFL) & O_NONBLOCK) {
+    if (never_waits(io)) {
         io->how = IO_NEVER;
     } else if (!park_possible()) {
         io->how = IO_BLOCKS;

@@ -14,7 +14,7 @@
 enum io_how {
     IO_UNKNOWN, /* until the call would block for the first time */
     IO_PARKS,
-    IO_NEVER,  /* the caller has asked for that: O_NONBLOCK */
+    IO_NEVER,  /* the caller has asked for that, O_NONBLOCK, or is in error */
     IO_BLOCKS, /* a vfork child */
 };
 
