@@ -3,8 +3,9 @@
  * client, and never collected.
  *
  * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one
- * passes through the input buffer and llhttp, which stops after each span of data; what frames it between two spans is
- * bounded, so that nobody can send chunk extensions or trailers for ever.
+ * is read by lines of framing and pieces of data between them (RFC 9112 section 7.1); what frames it is bounded, so
+ * that nobody can send chunk extensions or trailers for ever. llhttp is not used here: it refuses good extensions
+ * (a=b;c), takes bad ones (;;), bare line ends and folded trailers, and would have to be checked byte by byte.
  */
 #include "http/body.h"
 
@@ -12,12 +13,12 @@
 #include <string.h>
 
 #include "http/fair.h"
-#include "http/head.h"
 #include "http/input.h"
 #include "http/output.h"
+#include "http/token.h"
 
 #define CHUNKED_BUFFER 16384
-#define MAX_FRAMING    16384         /* bytes between two spans of data; trailers too */
+#define MAX_FRAMING    16384         /* bytes of framing between two pieces of data; trailers too */
 #define MAX_DISCARD    (1024 * 1024) /* bytes of a body nobody read that are worth keeping the connection */
 
 static const char continue_100[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -72,23 +73,27 @@ static ssize_t receive(struct request *req, void *buf, size_t size)
     }
 }
 
+/* The next bytes of body, no matter how it is framed: what is in the buffer, or straight from the socket. */
+static ssize_t take(struct request *req, void *buf, size_t size)
+{
+    struct input *in = req->in;
+
+    if (input_unread(in) == 0)
+        return receive(req, buf, size);
+    size = smaller(size, input_unread(in));
+    memcpy(buf, in->buf + in->start, size);
+    in->start += size;
+    return (ssize_t)size;
+}
+
 /* ---- sized ---- */
 
 static ssize_t read_sized(struct request *req, void *buf, size_t size)
 {
-    struct input *in = req->in;
-    ssize_t n;
+    ssize_t n = take(req, buf, smaller(size, (size_t)req->body_left));
 
-    size = smaller(size, (size_t)req->body_left);
-    if (input_unread(in) > 0) {
-        n = (ssize_t)smaller(size, input_unread(in));
-        memcpy(buf, in->buf + in->start, (size_t)n);
-        in->start += (size_t)n;
-    } else {
-        n = receive(req, buf, size);
-        if (n < 0)
-            return n;
-    }
+    if (n < 0)
+        return n;
     req->body_left -= n;
     req->body_done = req->body_left == 0;
     return n;
@@ -96,83 +101,154 @@ static ssize_t read_sized(struct request *req, void *buf, size_t size)
 
 /* ---- chunked ---- */
 
-/* What llhttp 8 lets through between two spans, as in the head: bare CR or LF, folded lines, a blank before a colon. */
-static bool framing_is_strict(struct request *req, const char *p, const char *end)
-{
-    for (; p < end; p++) {
-        char last = req->framing_last;
-
-        if ((*p == '\n') != (last == '\r'))
-            return false;
-        if ((*p == ' ' || *p == '\t') && last == '\n')
-            return false;
-        if (*p == ':' && (last == ' ' || last == '\t'))
-            return false;
-        req->framing_last = *p;
-    }
-    return true;
-}
-
-/* Let llhttp go on to the next span of data or the end of the message, over what is in the buffer. */
-static int decode(struct request *req)
+/* Take the next line of framing, in the input buffer, which is changed by the next one. Returns its size without CR LF.
+ */
+static ssize_t take_line(struct request *req, const char **line)
 {
     struct input *in = req->in;
-    const char *at = in->buf + in->start;
-    size_t before = input_unread(in);
-    enum llhttp_errno err;
+    const char *lf;
+    size_t size;
 
-    llhttp_resume(&req->parser);
-    err = llhttp_execute(&req->parser, at, before);
-    if (err != HPE_OK && err != HPE_PAUSED)
-        return -EBADMSG;
-    if (err == HPE_PAUSED)
-        in->start = (size_t)(llhttp_get_error_pos(&req->parser) - in->buf);
-    else
-        in->start = in->end;
-    if (!framing_is_strict(req, at, req->span_size ? req->span : in->buf + in->start))
-        return -EBADMSG;
-    req->framing += before - input_unread(in) - req->span_size;
-    if (req->span_size) {
-        req->framing = 0;
-        req->framing_last = 0;
+    while (!(lf = memchr(in->buf + in->start, '\n', input_unread(in)))) {
+        ssize_t n = receive(req, NULL, 0);
+
+        if (n < 0)
+            return n == -ENOBUFS ? -EBADMSG : n; /* a line that fills the buffer */
     }
-    return req->framing > MAX_FRAMING ? -EBADMSG : 0;
+    *line = in->buf + in->start;
+    size = (size_t)(lf - *line);
+    in->start += size + 1;
+    req->framing += size + 1;
+    if (req->framing > MAX_FRAMING || size == 0 || lf[-1] != '\r' || !token_is_text(*line, size - 1))
+        return -EBADMSG;
+    return (ssize_t)size - 1;
 }
 
-static int next_span(struct request *req)
+static int take_empty_line(struct request *req)
 {
+    const char *line;
+    ssize_t size = take_line(req, &line);
+
+    return size > 0 ? -EBADMSG : (int)size;
+}
+
+/* The end of a token, or of a string in quotes; `at` if there is neither. */
+static const char *skip_word(const char *at)
+{
+    const char *p = at;
+
+    if (*p != '"')
+        return token_end(p);
+    for (p++; *p != '"'; p++) {
+        if (*p == '\\' && p[1] != '\r')
+            p++;
+        if (*p == '\r') /* the end of the line */
+            return at;
+    }
+    return p + 1;
+}
+
+/* Extensions mean nothing to us, but must be some: RFC 9112 section 7.1.1, without the blanks that it calls bad. */
+static bool are_extensions(const char *at)
+{
+    while (*at == ';') {
+        const char *name = at + 1, *value;
+
+        at = token_end(name);
+        if (at == name)
+            return false;
+        if (*at != '=')
+            continue;
+        value = at + 1;
+        at = skip_word(value);
+        if (at == value)
+            return false;
+    }
+    return *at == '\r';
+}
+
+static int hex_digit(char c)
+{
+    if (token_is_digit(c))
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The size in a line of framing, or -1: 1*HEXDIG of at most 15 that count. */
+static int64_t parse_size(const char *line)
+{
+    const char *at = line;
+    int64_t size = 0;
+    int digit;
+
+    for (; (digit = hex_digit(*at)) >= 0; at++) {
+        if (size >> 56)
+            return -1;
+        size = size << 4 | digit;
+    }
+    return at > line && are_extensions(at) ? size : -1;
+}
+
+/* Fields after the last chunk: read and dropped. */
+static int skip_trailers(struct request *req)
+{
+    const char *line;
+    ssize_t size;
+
+    while ((size = take_line(req, &line)) > 0) {
+        const char *end = token_end(line);
+
+        if (end == line || *end != ':')
+            return -EBADMSG;
+    }
+    return (int)size;
+}
+
+/* Find the next chunk, or the end of the message. */
+static int next_chunk(struct request *req)
+{
+    const char *line;
+    ssize_t n;
     int err = 0;
 
     if (!req->renewed)
         input_renew(req->in, &req->arena, CHUNKED_BUFFER);
+    else
+        err = take_empty_line(req);
     req->renewed = true;
-    while (!err && !req->span_size && !req->body_done) {
-        if (input_unread(req->in) == 0) {
-            ssize_t n = receive(req, NULL, 0);
-
-            err = n < 0 ? (int)n : 0;
-        }
-        if (!err)
-            err = decode(req);
-    }
+    n = err ? err : take_line(req, &line);
+    if (n < 0)
+        return (int)n;
+    req->body_left = parse_size(line);
+    if (req->body_left < 0)
+        return -EBADMSG;
+    if (req->body_left > 0)
+        return 0;
+    err = skip_trailers(req);
+    req->body_done = err == 0;
     return err;
 }
 
 static ssize_t read_chunked(struct request *req, void *buf, size_t size)
 {
-    if (!req->span_size) {
-        int err = next_span(req);
+    ssize_t n = req->body_left > 0 ? 0 : next_chunk(req);
 
-        if (err || req->body_done)
-            return err;
+    if (n < 0 || req->body_done)
+        return n;
+    size = smaller(size, (size_t)req->body_left);
+    if (input_unread(req->in) == 0 && size < CHUNKED_BUFFER) { /* what frames the next chunk may come along */
+        n = receive(req, NULL, 0);
+        if (n < 0)
+            return n;
     }
-    if (size > req->span_size)
-        size = req->span_size;
-    memcpy(buf, req->span, size);
-    req->span += size;
-    req->span_size -= size;
-    req->body_taken += (int64_t)size;
-    return req->body_limit && req->body_taken > req->body_limit ? -EFBIG : (ssize_t)size;
+    n = take(req, buf, size);
+    if (n < 0)
+        return n;
+    req->framing = 0;
+    req->body_left -= n;
+    req->body_taken += n;
+    return req->body_limit && req->body_taken > req->body_limit ? -EFBIG : n;
 }
 
 /* ---- both ---- */
@@ -183,7 +259,7 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
 
     if (req->body_error)
         return req->body_error == -ECANCELED ? -ECANCELED : -EBADMSG;
-    if ((req->body_done && !req->span_size) || size == 0)
+    if (req->body_done || size == 0)
         return 0;
     n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
     if (n < 0)
@@ -208,7 +284,7 @@ bool body_discard(struct request *req)
         return false; /* whether such a client still sends its body, nobody can tell */
     if (req->body_kind == BODY_SIZED && req->body_left > MAX_DISCARD)
         return false;
-    while (!req->body_done || req->span_size) {
+    while (!req->body_done) {
         ssize_t n = body_read(req, scrap, sizeof(scrap));
 
         total += n;

@@ -206,6 +206,7 @@ static void request_init(struct session *s)
             {
                 .scheme = "http",
                 .method = "",
+                .target = "",
                 .peer = s->conn->peer,
                 .peer_port = s->conn->peer_port,
                 .server = s->conn->listener->address,

@@ -1,19 +1,22 @@
 /*
  * head.c: the head of a request.
  *
- * The end of the head is looked for first, line by line, and llhttp gets it whole: its spans are then whole too, a slow
- * sender costs no parsing, and everything can stay where it was received. llhttp 8 lets some things through that other
- * servers read differently (bare CR or LF, a space before the colon, folded lines, several lengths); since every span
- * is at hand, strictness is one look at what stands between them: after each name a colon, after each value CR LF and
- * then the next name. What stands there otherwise is refused, RFC 9112 sections 2.2, 5 and 6.3.
+ * The end of the head is looked for first, line by line, and llhttp gets the fields whole: its spans are then whole
+ * too, a slow sender costs no parsing, and everything can stay where it was received. The request line has been read
+ * before (line.c); llhttp gets one in its place. llhttp 8 lets some things through that other servers read differently
+ * (bare CR or LF, a space before the colon, folded lines, several lengths); since every span is at hand, strictness is
+ * one look at what stands between them: after each name a colon, after each value CR LF and then the next name. What
+ * stands there otherwise is refused, RFC 9112 sections 2.2, 5 and 6.3.
  */
 #include "http/head.h"
 
-#include <ctype.h>
+#include <llhttp.h>
 #include <string.h>
 #include <strings.h>
 
+#include "http/line.h"
 #include "http/target.h"
+#include "http/token.h"
 
 /* ---- the end ---- */
 
@@ -48,7 +51,7 @@ bool head_is_plausible(const char *p, size_t size, size_t from)
         if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
             return false;
     }
-    return size == 0 || (size == 1 && p[0] == '\r') || (p[0] >= 'A' && p[0] <= 'Z');
+    return size == 0 || (size == 1 && p[0] == '\r') || token_is_byte(p[0]);
 }
 
 /* ---- spans ---- */
@@ -58,7 +61,6 @@ struct spans {
     struct request *req;
     struct sl_field *fields;
     size_t count, room;
-    size_t target_size;
     bool complete;
 };
 
@@ -67,21 +69,10 @@ static struct spans *spans_of(llhttp_t *parser)
     return parser->data;
 }
 
-static int on_url(llhttp_t *parser, const char *at, size_t size)
-{
-    struct spans *spans = spans_of(parser);
-
-    spans->req->facts.target = at;
-    spans->target_size = size;
-    return 0;
-}
-
 static int on_field(llhttp_t *parser, const char *at, size_t size)
 {
     struct spans *spans = spans_of(parser);
 
-    if (!spans) /* a trailer: read and dropped */
-        return 0;
     if (spans->count == spans->room)
         return -1;
     spans->fields[spans->count++] = (struct sl_field){.name = at, .name_size = (uint32_t)size};
@@ -93,8 +84,6 @@ static int on_value(llhttp_t *parser, const char *at, size_t size)
     struct spans *spans = spans_of(parser);
     struct sl_field *field;
 
-    if (!spans)
-        return 0;
     field = &spans->fields[spans->count - 1];
     if (field->value) /* a second span: a folded line */
         return -1;
@@ -109,34 +98,11 @@ static int on_headers_complete(llhttp_t *parser)
     return HPE_PAUSED;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t size);
-
-static int on_message_complete(llhttp_t *parser)
-{
-    struct request *req = (struct request *)((char *)parser - offsetof(struct request, parser));
-
-    req->body_done = true;
-    return HPE_PAUSED;
-}
-
-const llhttp_settings_t head_settings = {
-    .on_url = on_url,
+static const llhttp_settings_t settings = {
     .on_header_field = on_field,
     .on_header_value = on_value,
     .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
 };
-
-/* One piece of a chunked body, still in the input buffer: stop there, so that it can be taken. */
-static int on_body(llhttp_t *parser, const char *at, size_t size)
-{
-    struct request *req = (struct request *)((char *)parser - offsetof(struct request, parser));
-
-    req->span = at;
-    req->span_size = size;
-    return HPE_PAUSED;
-}
 
 /* ---- strictness ---- */
 
@@ -174,17 +140,9 @@ static const char *check_field(struct sl_field *field, const char *at)
     return is_crlf(at) ? at + 2 : NULL;
 }
 
-/* Check the whole head's layout: request line, fields, empty line. */
-static bool check_layout(const struct spans *spans, const char *head, const char *end)
+/* Check the layout of all fields and the empty line. */
+static bool check_layout(const struct spans *spans, const char *at, const char *end)
 {
-    const struct request *req = spans->req;
-    const char *at = req->facts.target + spans->target_size;
-
-    if (req->facts.target != head + strlen(req->facts.method) + 1) /* one space */
-        return false;
-    if (memcmp(at, " HTTP/1.", 8) || !is_crlf(at + 9))
-        return false;
-    at += 11;
     for (size_t i = 0; i < spans->count; i++) {
         at = check_field(&spans->fields[i], at);
         if (!at)
@@ -305,7 +263,6 @@ static int set_framing(struct request *req, const struct spans *spans, const cha
 /* End each string in place; the bytes overwritten are the colons, blanks and line ends that check_layout has seen. */
 static void terminate(const struct spans *spans)
 {
-    ((char *)spans->req->facts.target)[spans->target_size] = '\0';
     for (size_t i = 0; i < spans->count; i++) {
         struct sl_field *field = &spans->fields[i];
 
@@ -314,52 +271,46 @@ static void terminate(const struct spans *spans)
     }
 }
 
-/* Whether the request line ends with a well-formed version that is none of ours. */
-static bool has_other_version(const char *head, size_t size)
+/* Let llhttp read the fields: behind a request line of the same version, by which it knows what keep-alive means.
+ * Returns NULL, or what is wrong with them. */
+static const char *parse_fields(struct spans *spans, const char *fields, const char *end)
 {
-    const char *end = memchr(head, '\r', size);
+    static const char lines[2][17] = {"GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\n"};
+    struct request *req = spans->req;
+    const char *why;
+    llhttp_t parser;
+    enum llhttp_errno err;
 
-    return end && end[1] == '\n' && end - head > 9 && !memcmp(end - 9, " HTTP/", 6) &&
-           isdigit((unsigned char)end[-3]) && end[-2] == '.' && isdigit((unsigned char)end[-1]) &&
-           (end[-3] != '1' || end[-1] > '1');
-}
-
-static int refuse(const llhttp_t *parser, const char *head, size_t size, const char **why)
-{
-    *why = llhttp_get_error_reason(parser);
-    if (!*why || !**why)
-        *why = "the head ends too early";
-    return has_other_version(head, size) ? 505 : 400;
+    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    parser.data = spans;
+    err = llhttp_execute(&parser, lines[req->facts.http_minor], sizeof(lines[0]) - 1);
+    if (err == HPE_OK)
+        err = llhttp_execute(&parser, fields, (size_t)(end - fields));
+    req->keep_alive = llhttp_should_keep_alive(&parser);
+    why = llhttp_get_error_reason(&parser);
+    if (err != HPE_PAUSED || !spans->complete)
+        return why && *why ? why : "the head ends too early";
+    if (llhttp_get_error_pos(&parser) != end || !check_layout(spans, fields, end))
+        return "the fields are not laid out as RFC 9112 says";
+    return NULL;
 }
 
 int head_parse(struct request *req, char *head, size_t size, unsigned lines, const char **why)
 {
     struct spans spans = {.req = req, .room = lines};
-    llhttp_t *parser = &req->parser;
-    enum llhttp_errno err;
-    int status;
+    char *fields;
+    int status = line_parse(req, head, &fields, why);
 
+    if (status)
+        return status;
     spans.fields = arena_alloc(&req->arena, lines * sizeof(*spans.fields));
-    llhttp_init(parser, HTTP_REQUEST, &head_settings);
-    parser->data = &spans;
-    err = llhttp_execute(parser, head, size);
-    parser->data = NULL;
-    if (err != HPE_PAUSED || !spans.complete)
-        return refuse(parser, head, size, why);
-    if (parser->http_major != 1 || parser->http_minor > 1) {
-        *why = "the server speaks HTTP/1.0 and HTTP/1.1";
-        return 505;
-    }
-    req->facts.method = llhttp_method_name(parser->method);
-    *why = "the head is not laid out as RFC 9112 says";
-    if (llhttp_get_error_pos(parser) != head + size || !check_layout(&spans, head, head + size))
+    *why = parse_fields(&spans, fields, head + size);
+    if (*why)
         return 400;
     terminate(&spans);
     req->facts.fields = spans.fields;
     req->facts.field_count = spans.count;
-    req->facts.http_minor = parser->http_minor;
     req->facts.query = "";
-    req->keep_alive = llhttp_should_keep_alive(parser);
     status = set_framing(req, &spans, why);
     return status ? status : target_parse(req, why);
 }

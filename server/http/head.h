@@ -23,7 +23,4 @@ bool head_is_plausible(const char *p, size_t size, size_t from);
  * or the status to refuse the request with; *why then says what is wrong with it. */
 int head_parse(struct request *req, char *head, size_t size, unsigned lines, const char **why);
 
-/* Parser callbacks, shared with the body's (chunked) part of the message. */
-extern const llhttp_settings_t head_settings;
-
 #endif

@@ -2,7 +2,6 @@
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
-#include <llhttp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,7 +23,7 @@ struct request {
 
     /* body.c: the request's body */
     enum body_kind body_kind;
-    int64_t body_left;   /* sized: bytes not read yet */
+    int64_t body_left;   /* bytes not read yet; chunked: of the present chunk */
     bool body_done;      /* its last byte, and the trailers, have been read */
     struct coro *reader; /* waits for bytes of it; NULL if nobody does */
     int body_error;      /* 0, or the -errno that ended it: nothing after it can be understood */
@@ -33,11 +32,7 @@ struct request {
     bool renewed;        /* chunked: the body has an input buffer of its own, the head stays in the old one */
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */
-    const char *span;    /* chunked: bytes decoded in the input buffer, not taken yet */
-    size_t span_size;
-    size_t framing;    /* chunked: bytes of framing and trailers since the last byte of body */
-    char framing_last; /* the last of them, 0 after data */
-    llhttp_t parser;
+    size_t framing;      /* chunked: bytes of framing and trailers since the last byte of body */
 
     /* response.c: the response */
     int status;

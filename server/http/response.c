@@ -16,36 +16,12 @@
 #include "http/date.h"
 #include "http/output.h"
 #include "http/status.h"
+#include "http/token.h"
 
 #define FIELDS_ROOM 512
 #define HEAD_ROOM   512 /* for everything in a head but the handler's fields */
 
 /* ---- the handler's fields ---- */
-
-static const bool token_bytes[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
-    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
-    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
-};
-
-static bool is_token(const char *s, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (!token_bytes[(unsigned char)s[i]])
-            return false;
-    return size > 0;
-}
-
-static bool is_field_text(const char *s, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)s[i];
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
 
 enum field_kind { FIELD_PLAIN, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_HOP };
 
@@ -122,7 +98,7 @@ int response_header(struct request *req, const char *name, size_t name_size, con
 {
     if (req->head_sent)
         return -EALREADY;
-    if (!is_token(name, name_size) || !is_field_text(value, value_size))
+    if (!token_is(name, name_size) || !token_is_text(value, value_size))
         return -EINVAL;
     switch (classify(name, name_size)) {
     case FIELD_HOP:
@@ -146,7 +122,7 @@ int response_status(struct request *req, int status, const char *reason)
 {
     if (req->head_sent)
         return -EALREADY;
-    if (status < 200 || status > 599 || (reason && !is_field_text(reason, strlen(reason))))
+    if (status < 200 || status > 599 || (reason && !token_is_text(reason, strlen(reason))))
         return -EINVAL;
     req->status = status;
     req->reason = reason ? arena_strndup(&req->arena, reason, strlen(reason)) : NULL;

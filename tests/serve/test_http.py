@@ -418,6 +418,17 @@ def test_any_method_reaches_the_handler(server, method):
     assert f"method={method}\n".encode() in server.request(method, "/facts")[2]
 
 
+@pytest.mark.parametrize("method", ["get", "BREW", "X-Y_Z!"])
+def test_unknown_method_gets_501_and_a_close(server, method):
+    status, headers, body = one(server.raw(get("/facts").replace(b"GET", method.encode()) + get("/")))
+    assert (status, headers["Connection"]) == (501, "close")
+
+
+def test_raw_utf_8_in_the_target(server):
+    found = facts(server.raw(get("/facts/\xe4?\xf6", "Connection: close")))
+    assert (found["path"].encode("latin-1").decode(), found["query"].encode("latin-1").decode()) == ("/facts/\xe4", "\xf6")
+
+
 def test_hello_module(server):
     assert server.get("/hello")[0] == 200
 
@@ -561,6 +572,8 @@ BAD_CHUNKS = {
     "size is empty": b"\r\nhello\r\n0\r\n\r\n",
     "size is signed": b"+5\r\nhello\r\n0\r\n\r\n",
     "size has 0x": b"0x5\r\nhello\r\n0\r\n\r\n",
+    "empty extension": b"5;\r\nhello\r\n0\r\n\r\n",
+    "extension without a name": b"5;=b\r\nhello\r\n0\r\n\r\n",
     "size overflows": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
     "chunk is longer than its size": b"3\r\nhello\r\n0\r\n\r\n",
     "bare LF after the size": b"5\nhello\r\n0\r\n\r\n",

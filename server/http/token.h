@@ -1,0 +1,34 @@
+/* token.h: the characters of a token (RFC 9110 section 5.6.2), and of field values (section 5.5). */
+#ifndef HTTP_TOKEN_H
+#define HTTP_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+extern const bool token_bytes[256];
+
+static inline bool token_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool token_is_byte(char c)
+{
+    return token_bytes[(unsigned char)c];
+}
+
+/* The first byte from `at` on that belongs to no token; a NUL does not. */
+static inline char *token_end(const char *at)
+{
+    while (token_is_byte(*at))
+        at++;
+    return (char *)at;
+}
+
+/* Whether size bytes are a token. */
+bool token_is(const char *s, size_t size);
+
+/* Whether size bytes have no control character but tabs, so that they cannot end a line. */
+bool token_is_text(const char *s, size_t size);
+
+#endif
