@@ -139,6 +139,9 @@ int sl_header(struct sl_request *req, const char *name, const char *value);
 /* The same with sizes, for strings without NUL. */
 int sl_header_n(struct sl_request *req, const char *name, size_t name_size, const char *value, size_t value_size);
 
+/* Forget status and fields set so far. -EALREADY once the head is sent. */
+int sl_reset(struct sl_request *req);
+
 /* Memory of the request, aligned for any type, not zeroed. Never NULL. */
 void *sl_alloc(struct sl_request *req, size_t size);
 
@@ -176,6 +179,11 @@ int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size);
 
 /* A whole response in one call: status, Content-Type (NULL: none), Content-Length and body. */
 int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size);
+
+/* The response is complete: add what ends it (the last chunk), and the head if nothing was written. For handlers that
+ * have more to do; returning 0 does it too. Returns 0, or -EPROTO if the body is shorter than its Content-Length, or
+ * -errno when the client is gone. */
+int sl_end(struct sl_request *req);
 
 /* Run fn(arg) on a coroutine of its own. Any thread. -ENOMEM if there can be no further stack, the log says why; -EPERM
  * in a forked child. */

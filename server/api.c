@@ -41,6 +41,11 @@ int sl_header_n(struct sl_request *req, const char *name, size_t name_size, cons
     return response_header(request_of(req), name, name_size, value, value_size);
 }
 
+int sl_reset(struct sl_request *req)
+{
+    return response_reset(request_of(req));
+}
+
 void *sl_alloc(struct sl_request *req, size_t size)
 {
     return arena_alloc(&request_of(req)->arena, size);
@@ -108,6 +113,11 @@ int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size)
 int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size)
 {
     return response_reply(request_of(req), status, type, body, size);
+}
+
+int sl_end(struct sl_request *req)
+{
+    return response_finish(request_of(req));
 }
 
 struct spawn {

@@ -34,14 +34,13 @@ struct line {
  * it are told when it ends, since the application may keep them. */
 struct exchange {
     struct sl_request *req;
-    void *coroutine;   /* sl_self(): only there may the body be read or written */
-    PyObject *status;  /* as given to start_response, owned; NULL before */
-    PyObject *headers; /* the same */
+    void *coroutine; /* sl_self(): only there may the body be read or written */
+    bool started;    /* start_response has been called, and the server has status and headers */
     PyObject *start_response;
     PyObject *write;
     PyObject *input; /* owned; NULL if the request has no body */
-    bool head_sent;  /* status and headers were handed to the server */
-    bool bodiless;   /* known with head_sent: HEAD, 204 or 304 */
+    bool head_sent;  /* the first byte of the body, or its end, has come: the head stays as it is */
+    bool bodiless;   /* HEAD, 204 or 304 */
     int64_t length;  /* Content-Length of the response, -1 if there is none */
     int64_t sent;    /* bytes of body handed to the server */
     int error;       /* the negative errno by which the connection failed, or 0 */
@@ -157,20 +156,24 @@ static inline char *decimal(char *end, uint64_t n)
 int start_response_new(struct exchange *x);
 void start_response_end(struct exchange *x);
 
-/* Check what an application gives to start_response: -1 with an exception that says what is wrong. */
-int head_check(PyObject *status, PyObject *headers);
+/* Hand what an application gives to start_response to the server, in place of what it gave before: -1 with an exception
+ * that says what is wrong. */
+int head_set(struct exchange *x, PyObject *status, PyObject *headers);
 
-/* Hand status and headers to the server. length: size of the body, for the case that the application does not say so
- * itself; -1 if it is not known. */
-int head_send(struct exchange *x, int64_t length);
+/* The body begins. length: its size, for the case that the application does not say so itself; -1 if it is not known.
+ */
+int head_complete(struct exchange *x, int64_t length);
 
 /* ---- response.c ---- */
 
-/* Hand body bytes to the server. length is for head_send, if the head was not sent before. */
+/* Hand body bytes to the server. length is for head_complete, if the head was not sent before. */
 int response_write(struct exchange *x, PyObject *bytes, int64_t length);
 
 /* Hand what was written so far to the kernel. */
 int response_flush(struct exchange *x);
+
+/* Send what ends the body, while the application still has something to do. */
+int response_end(struct exchange *x);
 
 /* Send what the application returned, to its end. */
 int response_send(struct exchange *x, PyObject *result);

@@ -20,23 +20,29 @@ static int conclude(struct exchange *x)
     return x->error == -EBADMSG ? 400 : x->error;
 }
 
-/* Call close() of the result, if it has one. Lists and tuples have none. */
-static void close_result(const struct exchange *x, PyObject *result)
+/* close() of the result as a new reference; NULL if it has none. Lists and tuples have none. */
+static PyObject *find_close(const struct exchange *x, PyObject *result)
 {
-    PyObject *close, *closed;
+    PyObject *close;
 
     if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
-        return;
+        return NULL;
     close = PyObject_GetAttrString(result, "close");
-    if (!close && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    if (!close && PyErr_ExceptionMatches(PyExc_AttributeError))
         PyErr_Clear();
-        return;
-    }
-    closed = close ? PyObject_CallNoArgs(close) : NULL;
+    else if (!close)
+        report_raised(x->req, "close of the response cannot be found");
+    return close;
+}
+
+static void call_close(const struct exchange *x, PyObject *close)
+{
+    PyObject *closed = PyObject_CallNoArgs(close);
+
     if (!closed)
         report_raised(x->req, "close() of the response failed");
-    Py_XDECREF(close);
     Py_XDECREF(closed);
+    Py_DECREF(close);
 }
 
 static PyObject *call(const struct wsgi *w, struct exchange *x)
@@ -55,13 +61,17 @@ static PyObject *call(const struct wsgi *w, struct exchange *x)
 
 static int serve(const struct wsgi *w, struct exchange *x)
 {
-    PyObject *result = call(w, x);
+    PyObject *result = call(w, x), *close;
     int rc;
 
     if (!result)
         return conclude(x);
     rc = response_send(x, result) < 0 ? conclude(x) : 0;
-    close_result(x, result);
+    close = find_close(x, result);
+    if (close && rc == 0 && response_end(x) < 0) /* the client need not wait for close() */
+        rc = conclude(x);
+    if (close)
+        call_close(x, close);
     Py_DECREF(result);
     return rc;
 }
@@ -72,8 +82,6 @@ static void end(struct exchange *x)
         input_end(x->input);
     Py_XDECREF(x->input);
     start_response_end(x);
-    Py_XDECREF(x->status);
-    Py_XDECREF(x->headers);
     errors_end(x);
 }
 

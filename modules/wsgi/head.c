@@ -1,12 +1,14 @@
 /*
  * head.c: the status and the header list of start_response.
  *
- * They are checked when the application gives them, while its frames are still there for the traceback, and handed to
- * the server with the first byte of the body, since until then the application may replace them (exc_info).
+ * They go to the server when the application gives them, which checks them once and for all; what it refuses is looked
+ * at again to say why, while the application's frames are still there for the traceback. Until the first byte of the
+ * body the application may replace them (exc_info): then the server forgets them first.
  */
 #include "bridge.h"
 #include "compat.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,55 +35,17 @@ static int text_of(PyObject *object, const char *what, struct text *text)
     return 0;
 }
 
-/* Control characters, among them those that would begin another header line. */
-static bool has_control(struct text t)
-{
-    for (size_t i = 0; i < t.size; i++) {
-        unsigned char c = (unsigned char)t.at[i];
-
-        if ((c < ' ' && c != '\t') || c == 127)
-            return true;
-    }
-    return false;
-}
-
-/* A token of RFC 9110 section 5.6.2. */
-static bool is_token(struct text t)
-{
-    static const char others[128] = {
-        ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
-        ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1,  ['~'] = 1};
-
-    for (size_t i = 0; i < t.size; i++) {
-        unsigned char c = (unsigned char)t.at[i], letter = c | 0x20;
-
-        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && (c > 127 || !others[c]))
-            return false;
-    }
-    return t.size > 0;
-}
-
 static bool is_name(struct text t, const char *name)
 {
     return strlen(name) == t.size && strncasecmp(t.at, name, t.size) == 0;
 }
 
-/* Fields that speak about one connection, which is the server's: RFC 2616 section 13.5.1, as PEP 3333 has it. */
-static bool is_hop_by_hop(struct text t)
+/* Fields that PEP 3333 forbids (RFC 2616 section 13.5.1) beyond those that the server refuses to every module. */
+static bool is_forbidden(struct text t)
 {
     switch (t.size) {
-    case 2:
-        return is_name(t, "TE");
-    case 7:
-        return is_name(t, "Upgrade") || is_name(t, "Trailer");
     case 8:
         return is_name(t, "Trailers");
-    case 10:
-        return is_name(t, "Connection") || is_name(t, "Keep-Alive");
-    case 16:
-        return is_name(t, "Proxy-Connection");
-    case 17:
-        return is_name(t, "Transfer-Encoding");
     case 18:
         return is_name(t, "Proxy-Authenticate");
     case 19:
@@ -126,18 +90,20 @@ static int parse_status(struct text t)
     return status >= 200 && status <= 599 ? status : -1;
 }
 
-static int status_check(PyObject *status)
+static int set_status(struct exchange *x, PyObject *object)
 {
     struct text t;
+    int status;
 
-    if (text_of(status, "status", &t) < 0)
+    if (text_of(object, "status", &t) < 0)
         return -1;
-    if (parse_status(t) < 0 || has_control(t)) {
-        PyErr_Format(PyExc_ValueError,
-                     "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", status);
-        return -1;
-    }
-    return 0;
+    status = parse_status(t);
+    x->bodiless = status == 204 || status == 304 || strcmp(x->req->method, "HEAD") == 0;
+    if (status > 0 && sl_status(x->req, status, t.at + 4) == 0)
+        return 0;
+    PyErr_Format(PyExc_ValueError,
+                 "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", object);
+    return -1;
 }
 
 /* The name and the value of a header tuple. */
@@ -152,36 +118,46 @@ static int header_of(PyObject *header, struct text *name, struct text *value)
     return text_of(PyTuple_GET_ITEM(header, 1), "header value", value);
 }
 
-static int header_check(PyObject *header, bool *has_length)
+/* What is wrong with a header that was refused, as a format for its repr. */
+static const char *why_refused(struct text name, struct text value)
+{
+    static const char no_name[] = "the name of header %R must consist of letters, digits and hyphens";
+
+    if (is_content_length(name))
+        return "header %R must be a number of bytes";
+    for (size_t i = 0; i < value.size; i++)
+        if (((unsigned char)value.at[i] < ' ' && value.at[i] != '\t') || value.at[i] == 127)
+            return "the value of header %R has a control character or a line break";
+    for (size_t i = 0; i < name.size; i++)
+        if (!isalnum((unsigned char)name.at[i]) && name.at[i] != '-')
+            return no_name;
+    return name.size == 0 ? no_name : "header %R is hop-by-hop: the server sets it, an application may not";
+}
+
+static int set_header(struct exchange *x, PyObject *header)
 {
     const char *wrong = NULL;
     struct text name, value;
 
     if (header_of(header, &name, &value) < 0)
         return -1;
-    if (!is_token(name))
-        wrong = "the name of header %R must consist of letters, digits and hyphens";
-    else if (has_control(value))
-        wrong = "the value of header %R has a control character or a line break";
-    else if (is_hop_by_hop(name))
-        wrong = "header %R is hop-by-hop: the server sets it, an application may not";
-    else if (is_content_length(name) && parse_length(value) < 0)
-        wrong = "header %R must be a number of bytes";
-    else if (is_content_length(name) && *has_length)
+    if (is_content_length(name) && x->length >= 0)
         wrong = "header %R is there for the second time";
-    if (wrong) {
+    else if (is_forbidden(name) || sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
+        wrong = why_refused(name, value);
+    else if (is_content_length(name))
+        x->length = parse_length(value);
+    if (wrong)
         PyErr_Format(PyExc_ValueError, wrong, header);
-        return -1;
-    }
-    *has_length |= is_content_length(name);
-    return 0;
+    return wrong ? -1 : 0;
 }
 
-int head_check(PyObject *status, PyObject *headers)
+int head_set(struct exchange *x, PyObject *status, PyObject *headers)
 {
-    bool has_length = false;
-
-    if (status_check(status) < 0)
+    sl_reset(x->req);
+    x->started = false;
+    x->length = -1;
+    if (set_status(x, status) < 0)
         return -1;
     if (!PyList_Check(headers)) {
         PyErr_Format(PyExc_TypeError, "headers must be a list of tuples (name, value), not %s",
@@ -189,43 +165,15 @@ int head_check(PyObject *status, PyObject *headers)
         return -1;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++)
-        if (header_check(PyList_GET_ITEM(headers, i), &has_length) < 0)
+        if (set_header(x, PyList_GET_ITEM(headers, i)) < 0)
             return -1;
+    x->started = true;
     return 0;
-}
-
-static int send_status(struct exchange *x)
-{
-    struct text t;
-    int status;
-
-    if (text_of(x->status, "status", &t) < 0)
-        return -1;
-    status = parse_status(t);
-    x->bodiless = status == 204 || status == 304 || strcmp(x->req->method, "HEAD") == 0;
-    if (sl_status(x->req, status, t.at + 4) == 0)
-        return 0;
-    PyErr_Format(PyExc_ValueError, "the server refuses the status %R", x->status);
-    return -1;
-}
-
-static int send_header(struct exchange *x, PyObject *header)
-{
-    struct text name, value;
-
-    if (header_of(header, &name, &value) < 0)
-        return -1;
-    if (is_content_length(name))
-        x->length = parse_length(value);
-    if (sl_header_n(x->req, name.at, name.size, value.at, value.size) == 0)
-        return 0;
-    PyErr_Format(PyExc_ValueError, "the server refuses the header %R", header);
-    return -1;
 }
 
 /* The application's Content-Length, if it gave none. Not where the size of the body says nothing: an application may
  * well answer HEAD with an empty one. */
-static int send_length(struct exchange *x, int64_t length)
+static int set_length(struct exchange *x, int64_t length)
 {
     char digits[20], *end = digits + sizeof digits, *at;
 
@@ -236,18 +184,13 @@ static int send_length(struct exchange *x, int64_t length)
     return sl_header_n(x->req, "Content-Length", 14, at, (size_t)(end - at));
 }
 
-int head_send(struct exchange *x, int64_t length)
+int head_complete(struct exchange *x, int64_t length)
 {
-    if (!x->status) {
+    if (!x->started) {
         PyErr_SetString(PyExc_AssertionError,
                         "the application did not call start_response before the first byte of its body");
         return -1;
     }
-    if (send_status(x) < 0)
-        return -1;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(x->headers); i++)
-        if (send_header(x, PyList_GET_ITEM(x->headers, i)) < 0)
-            return -1;
     x->head_sent = true;
-    return send_length(x, length);
+    return set_length(x, length);
 }

@@ -39,7 +39,7 @@ int response_write(struct exchange *x, PyObject *bytes, int64_t length)
     size = (size_t)PyBytes_GET_SIZE(bytes);
     if (size == 0)
         return 0;
-    if (!x->head_sent && head_send(x, length) < 0)
+    if (!x->head_sent && head_complete(x, length) < 0)
         return -1;
     if (x->bodiless)
         return 0;
@@ -49,6 +49,15 @@ int response_write(struct exchange *x, PyObject *bytes, int64_t length)
 int response_flush(struct exchange *x)
 {
     return x->head_sent ? sent(x, sl_flush(x->req), 0) : 0;
+}
+
+int response_end(struct exchange *x)
+{
+    int rc = sl_end(x->req);
+
+    if (rc == 0)
+        rc = sl_flush(x->req);
+    return rc == -EPROTO ? 0 : sent(x, rc, 0); /* the server logs a body that is too short */
 }
 
 /* Bytes in all items of a list or tuple; an item that is no bytes is found later. */
@@ -116,7 +125,7 @@ static int send_region(struct exchange *x, const struct region *region)
     size_t size = region->size;
     int rc;
 
-    if (!x->head_sent && head_send(x, (int64_t)size) < 0)
+    if (!x->head_sent && head_complete(x, (int64_t)size) < 0)
         return -1;
     if (x->length >= 0 && x->length - x->sent < (int64_t)size)
         size = (size_t)(x->length - x->sent);
@@ -156,5 +165,5 @@ int response_send(struct exchange *x, PyObject *result)
 {
     if (send_any(x, result) < 0)
         return -1;
-    return x->head_sent ? 0 : head_send(x, 0);
+    return x->head_sent ? 0 : head_complete(x, 0);
 }

@@ -59,7 +59,7 @@ static int check_order(const struct exchange *x, PyObject *exc_info)
         reraise(exc_info);
         return -1;
     }
-    if (!exc_info && x->status) {
+    if (!exc_info && x->started) {
         PyErr_SetString(PyExc_AssertionError, "start_response() was called for the second time without exc_info");
         return -1;
     }
@@ -72,12 +72,8 @@ static PyObject *start_response(PyObject *self, PyObject *const *args, size_t na
     PyObject *exc_info;
 
     if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_order(x, exc_info) < 0 ||
-        head_check(args[0], args[1]) < 0)
+        head_set(x, args[0], args[1]) < 0)
         return NULL;
-    Py_INCREF(args[0]);
-    Py_XSETREF(x->status, args[0]);
-    Py_INCREF(args[1]);
-    Py_XSETREF(x->headers, args[1]);
     return Py_NewRef(x->write);
 }
 

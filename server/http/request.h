@@ -43,6 +43,7 @@ struct request {
     int64_t sent;   /* bytes of body handed over */
     bool head_sent;
     bool chunked;
+    bool ended; /* with what tells the end of the body */
     bool has_date, has_server;
 };
 

@@ -129,6 +129,18 @@ int response_status(struct request *req, int status, const char *reason)
     return 0;
 }
 
+int response_reset(struct request *req)
+{
+    if (req->head_sent)
+        return -EALREADY;
+    req->status = 200;
+    req->reason = NULL;
+    req->fields_size = 0;
+    req->length = -1;
+    req->has_date = req->has_server = false;
+    return 0;
+}
+
 /* ---- the head ---- */
 
 /* RFC 9110 section 6.4.1: responses that never have content. */
@@ -239,13 +251,17 @@ static int write_chunk(struct request *req, const void *buf, size_t size)
     return output_writev(req->out, pieces, 3);
 }
 
-/* The part of size bytes that is to be sent: none without a body, no more than Content-Length. *err says if some of it
- * is too much. */
+/* The part of size bytes that is to be sent: none without a body, no more than Content-Length, nothing after the end.
+ * *err says if some of it is too much. */
 static size_t admit(struct request *req, size_t size, int *err)
 {
     *err = 0;
     if (has_no_body(req))
         return 0;
+    if (req->ended && size > 0) {
+        *err = -EMSGSIZE;
+        return 0;
+    }
     if (req->length >= 0 && (int64_t)size > req->length - req->sent) {
         size = (size_t)(req->length - req->sent);
         *err = -EMSGSIZE;
@@ -322,9 +338,7 @@ int response_page(struct request *req, int status)
         arena_printf(&req->arena, "<!DOCTYPE html>\n<title>%d %s</title>\n<h1>%d %s</h1>\n<hr>syncless\n", status,
                      phrase, status, phrase);
 
-    req->fields_size = 0;
-    req->length = -1;
-    req->has_date = req->has_server = false;
+    response_reset(req);
     return response_reply(req, status, "text/html; charset=utf-8", page, strlen(page));
 }
 
@@ -338,7 +352,10 @@ int response_finish(struct request *req)
         err = req->out->error;
     if (err || has_no_body(req))
         return err;
-    if (req->chunked)
-        return output_write(req->out, "0\r\n\r\n", 5);
-    return req->length >= 0 && req->sent < req->length ? -EPROTO : 0;
+    if (req->length >= 0 && req->sent < req->length)
+        return -EPROTO;
+    if (req->chunked && !req->ended)
+        err = output_write(req->out, "0\r\n\r\n", 5);
+    req->ended = true;
+    return err;
 }

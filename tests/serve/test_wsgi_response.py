@@ -61,6 +61,15 @@ def stepwise(environ, start_response):
         yield b'item %d' % i
         step.get(timeout=20)  # the client must have got it by now
 
+class Lingering(Body):
+    def close(self):
+        step.get(timeout=20)  # the client must have the end of the body by now
+        super().close()
+
+def close_waits(environ, start_response):
+    start_response('200 OK', HTML)
+    return Lingering([b'a', b'b'], 'lingering')
+
 def go_on(environ, start_response):
     step.put(1)
     start_response('200 OK', HTML)
@@ -420,6 +429,13 @@ def test_too_long_is_cut_at_content_length(server, path):
 
 
 # ---- close() ----
+
+def test_the_end_does_not_wait_for_close(server):
+    assert server.get("/close_waits")[2] == b"ab"
+    assert b"lingering" not in server.get("/closed_names")[2]
+    server.get("/go_on")
+    server.wait_until(lambda: b"lingering" in server.get("/closed_names")[2])
+
 
 def test_close_is_called_when_the_client_is_gone(server):
     with server.connect() as sock:

@@ -335,6 +335,36 @@ static void test_unread_expectation_closes(void **state)
     scene_close(&scene);
 }
 
+/* ---- starting over, and the end before the end ---- */
+
+static void starts_over(void *arg)
+{
+    assert_int_equal(header("Set-Cookie", "secret"), 0);
+    assert_int_equal(header("Content-Length", "9999"), 0);
+    assert_int_equal(response_status(&scene.req, 404, "None"), 0);
+    assert_int_equal(response_reset(&scene.req), 0);
+    assert_int_equal(header("A", "b"), 0);
+    assert_int_equal(say("hello"), 0);
+    assert_int_equal(response_reset(&scene.req), -EALREADY);
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(say("more"), -EMSGSIZE);
+    assert_int_equal(response_finish(&scene.req), 0);
+    output_flush(&scene.out);
+}
+
+static void test_starting_over(void **state)
+{
+    begin("GET", 1, true);
+    on_coroutine(starts_over, NULL);
+    taken();
+    assert_memory_equal(text, "HTTP/1.1 200 OK\r\n", 17);
+    assert_null(strstr(text, "secret"));
+    assert_null(strstr(text, "9999"));
+    assert_non_null(strstr(text, "\r\nA: b\r\n"));
+    assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    scene_close(&scene);
+}
+
 /* ---- pages ---- */
 
 static void sends_page(void *arg)
@@ -374,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_too_little),
         cmocka_unit_test(test_unread_expectation_closes),
+        cmocka_unit_test(test_starting_over),
         cmocka_unit_test(test_page_takes_the_place_of_all),
     };
 
