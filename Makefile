@@ -1,6 +1,7 @@
 # make            build/syncless-server, build/syncless-python and build/modules/*.so
 # make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test       install what the tests need, build, run every test
+# make soak       everything at once for SOAK=300 seconds
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request
 # make lint       format and include order
@@ -101,6 +102,12 @@ test: test-deps
 	@$(MAKE) --no-print-directory all units
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
+# Everything at once for SOAK seconds: does anything grow?
+soak: export SOAK ?= 300
+soak: test-deps
+	@$(MAKE) --no-print-directory all
+	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py -rP
+
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
 asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
@@ -138,4 +145,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test asan valgrind lint deps test-deps valgrind-deps lint-deps install clean
+.PHONY: all units run test soak asan valgrind lint deps test-deps valgrind-deps lint-deps install clean

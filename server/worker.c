@@ -6,7 +6,9 @@
  */
 #include "worker.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -106,8 +108,32 @@ static void end_coroutines(void)
     }
 }
 
+static size_t count_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count - 3; /* ".", ".." and dir itself */
+}
+
+/* What would show that something leaks, or what a setting should be. */
+static void log_counters(void)
+{
+    struct coro_stats stats = coro_stats();
+
+    log_info("coroutines: %" PRIu64 " started, at most %zu at once, %zu running; %zu stacks; %" PRIu64 " waits; "
+             "%zu open descriptors",
+             stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
+}
+
 static void finish(struct mount *mounts)
 {
+    log_counters();
     end_coroutines();
     if (coro_count() > 0) { /* coroutines of modules still hold what stop would take apart */
         log_warn("stopped, %zu coroutines were still running", coro_count());

@@ -167,10 +167,25 @@ struct exchange *tstate_exchange(void)
     return t ? t->x : NULL;
 }
 
+/* States of coroutines that are no longer there, or threads that the application never ended, would show here. */
+static void log_counters(void)
+{
+    PyThreadState *state = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
+    size_t all = 0, of_coroutines = 0;
+
+    for (; state; state = PyThreadState_Next(state))
+        all++;
+    for (struct thread *t = threads; t; t = t->next)
+        of_coroutines++;
+    sl_log(NULL, SL_INFO, "wsgi: %zu thread states, %zu of them of coroutines", all, of_coroutines);
+}
+
 void tstate_clear(void)
 {
-    PyThreadState *main = PyEval_SaveThread();
+    PyThreadState *main;
 
+    log_counters();
+    main = PyEval_SaveThread();
     for (struct thread *t = threads; t; t = t->next)
         if (t->state)
             thread_delete_state(t);

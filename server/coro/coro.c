@@ -30,7 +30,7 @@ static struct {
     struct list running; /* by all */
     struct list pool;    /* by link, last used first */
     size_t pooled, low;  /* low: the least pooled since the last trim */
-    size_t count;
+    size_t count, most;  /* running, and the most that ever were */
     uint64_t last_id;
     void *loop_sp;
     void *loop_fake_stack;
@@ -193,7 +193,8 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg)
     co->id = ++sched.last_id;
     co->parked = false;
     co->cxx = (struct cxx_state){0};
-    sched.count++;
+    if (++sched.count > sched.most)
+        sched.most = sched.count;
     list_push(&sched.running, &co->all);
     list_push(&sched.ready, &co->link);
     return co;
@@ -280,6 +281,16 @@ bool sched_run(void)
 size_t coro_count(void)
 {
     return sched.count;
+}
+
+struct coro_stats coro_stats(void)
+{
+    return (struct coro_stats){
+        .started = sched.last_id,
+        .running = sched.count,
+        .most = sched.most,
+        .stacks = sched.count + sched.pooled,
+    };
 }
 
 struct list *coro_all(void)

@@ -70,6 +70,15 @@ void coro_yield(void);
 /* How many coroutines there are that have begun or are queued, and not returned. */
 size_t coro_count(void);
 
+/* What happened since coro_init. */
+struct coro_stats {
+    uint64_t started;
+    size_t running; /* as coro_count */
+    size_t most;    /* running at the same time */
+    size_t stacks;  /* there are now: those of running coroutines, and those in the pool */
+};
+struct coro_stats coro_stats(void);
+
 /* Every such coroutine, linked by coro.all. */
 struct list *coro_all(void);
 

@@ -19,6 +19,7 @@ struct timer {
 };
 
 static struct timer *free_timers;
+static uint64_t waits;
 
 static struct timer *timer_get(void)
 {
@@ -71,6 +72,7 @@ int wait_park(int64_t deadline)
 
     if (co->is_main && wait_interrupt_take())
         return -EINTR;
+    waits++;
     co->cancellable = true;
     result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
     co->cancellable = false;
@@ -87,4 +89,9 @@ int wait_sleep(int64_t deadline)
 bool wait_cancel(struct coro *co, int code)
 {
     return co->cancellable && coro_wake(co, code);
+}
+
+uint64_t wait_count(void)
+{
+    return waits;
 }

@@ -64,6 +64,9 @@ int wait_sleep(int64_t deadline);
 /* Park until coro_wake(co, result) or the deadline; returns the result or -ETIMEDOUT. The ground under all waits. */
 int wait_park(int64_t deadline);
 
+/* How many waits there were since the process began. */
+uint64_t wait_count(void);
+
 /* End the present wait of a coroutine with a code, a negative errno. False if it is not waiting. */
 bool wait_cancel(struct coro *co, int code);
 

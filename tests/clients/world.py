@@ -18,7 +18,7 @@ INI = """
 [server]
 module-path = {modules}
 [wsgi /]
-app = app
+app = {app}
 [pq /pq]
 query = SELECT 'waited' || pg_sleep({wait})
 connections = 100
@@ -55,12 +55,12 @@ def backends_env():
 
 @pytest.fixture(scope="session")
 def start_world(backends_env, client_modules, tmp_path_factory):
-    """start_world() -> a new daemon in the midst of them."""
+    """start_world(app) -> a new daemon in the midst of them."""
     starter = Starter(lambda: tmp_path_factory.mktemp("world"))
 
-    def start():
-        ini = INI.format(modules=client_modules, wait=WAIT, env=backends_env)
-        return starter(ini, {"app.py": (HERE / "app.py").read_text()}, env=backends_env)
+    def start(app):
+        ini = INI.format(app=app, modules=client_modules, wait=WAIT, env=backends_env)
+        return starter(ini, {path.name: path.read_text() for path in HERE.glob("*app.py")}, env=backends_env)
 
     yield start
     starter.end()
@@ -68,4 +68,4 @@ def start_world(backends_env, client_modules, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def world(start_world):
-    return start_world()
+    return start_world("app")

@@ -343,6 +343,35 @@ static void test_trim_frees_what_nobody_needed(void **state)
     coro_exit();
 }
 
+static void test_stats(void **state)
+{
+    struct coro_stats before, stats;
+    int result;
+
+    coro_exit();
+    before = coro_stats();
+    for (int i = 0; i < 3; i++)
+        coro_start(sleeps, &result);
+    sched_run();
+    stats = coro_stats();
+    assert_int_equal(stats.started - before.started, 3);
+    assert_int_equal(stats.running, 3);
+    assert_int_equal(stats.stacks, 3);
+    assert_true(stats.most >= 3);
+    while (!list_empty(coro_all())) {
+        coro_wake(list_entry(coro_all()->next, struct coro, all), 0);
+        sched_run();
+    }
+    stats = coro_stats();
+    assert_int_equal(stats.running, 0);
+    assert_int_equal(stats.stacks, 3);
+    coro_start(sleeps, &result);
+    sched_run();
+    assert_int_equal(coro_stats().stacks, 3);
+    coro_wake(list_entry(coro_all()->next, struct coro, all), 0);
+    run_to_the_end();
+}
+
 static int setup(void **state)
 {
     coro_init(256 * 1024);
@@ -370,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_hooks_run_at_switches),
         cmocka_unit_test(test_values_rest_in_the_pool),
         cmocka_unit_test(test_trim_frees_what_nobody_needed),
+        cmocka_unit_test(test_stats),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

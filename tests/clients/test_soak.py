@@ -1,0 +1,118 @@
+"""Everything at once for a long time, in one worker: all is answered, and nothing grows. `make soak` runs it for 5 minutes
+(SOAK=SECONDS); among the other tests it takes 20 s."""
+import http.client
+import json
+import os
+import random
+import re
+import threading
+import time
+
+import pytest
+
+from conftest import wait_until
+
+pytest_plugins = ["world"]
+
+SECONDS = int(os.environ.get("SOAK", 20))
+CLIENTS = 30
+
+EXPECTED = {  # path: the answer's body
+    **{f"/{name}": "waited" for name in ("psycopg2", "mysqlclient", "pymysql", "redis", "requests", "urllib", "dnspython", "sleep",
+                                         "pq", "fetch")},
+    "/fork": "7", "/subprocess": "through a pipe", "/thread": "from a thread", "/executor": "45",
+    "/recursion": "RecursionError", "/close": "b''", "/lock": "had it", "/asyncio": "[0, 1, 2, 3, 4]", "/names": "True",
+    "/garbage": "garbage", "/print": "printed", "/stream": "x" * 20000,
+}
+
+
+class Client(threading.Thread):
+    """Asks for pages in random order until told to stop: mostly over a connection that it keeps, sometimes leaving early."""
+
+    def __init__(self, server, seed, end):
+        super().__init__()
+        self.server, self.random, self.end = server, random.Random(seed), end
+        self.connection = server.http()
+        self.served, self.errors = 0, []
+
+    def leave_early(self):
+        with self.server.connect() as sock:
+            path = self.random.choice([*EXPECTED])
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()[:self.random.randrange(20, 60)])
+            sock.settimeout(self.random.random() * 0.1)
+            try:
+                sock.recv(10)
+            except TimeoutError:
+                pass
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, path, body)
+        response = self.connection.getresponse()
+        return response.status, response.read().decode().strip()
+
+    def step(self):
+        kind = self.random.random()
+        if kind < 0.05:
+            self.leave_early()
+        elif kind < 0.10:
+            size = self.random.randrange(200000)
+            assert self.ask("POST", "/body", b"b" * size) == (200, str(size))
+        elif kind < 0.12:
+            assert self.ask("GET", "/raise")[0] == 500
+        else:
+            path = self.random.choice([*EXPECTED])
+            assert (path, *self.ask("GET", path)) == (path, 200, EXPECTED[path])
+        self.served += 1
+
+    def run(self):
+        try:
+            while time.monotonic() < self.end:
+                self.step()
+        except (AssertionError, OSError, http.client.HTTPException) as error:
+            self.errors.append(repr(error))
+        self.connection.close()
+
+
+def load(server, seconds, seed):
+    """Have all clients run for so long. How many requests they made."""
+    end = time.monotonic() + seconds
+    clients = [Client(server, (seed, n).__hash__(), end) for n in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert [error for client in clients for error in client.errors] == []
+    return sum(client.served for client in clients)
+
+
+def figures(server):
+    """The server's own, when it is at rest: clients that left early may have left a request behind."""
+    def at_rest():
+        before = json.loads(server.get("/figures")[2])
+        threading.Event().wait(2.1)  # no page takes longer, nor does the trimming of stacks
+        after = json.loads(server.get("/figures")[2])
+        return before["descriptors"] == after["descriptors"] and {**after, "resident": server.rss()}
+
+    return wait_until(at_rest)
+
+
+@pytest.mark.limit(90 + 2 * SECONDS)
+def test_soak(start_world):
+    server = start_world("soak_app")
+    for pool in ("/redis", "/pq"):  # they keep as many connections as were ever in use at once
+        server.get_all([pool] * CLIENTS)
+    load(server, SECONDS / 4, 1)
+    before = figures(server)
+    served = load(server, SECONDS * 3 / 4, 2)
+    after = figures(server)
+    print(f"{served} requests; {before} -> {after}")
+    assert after["descriptors"] == before["descriptors"]
+    assert after["threads"] == before["threads"] == 1
+    assert after["states"] <= before["states"] + 2  # as many as there are stacks in the pool, and the main one
+    assert after["objects"] < before["objects"] + 1000
+    assert after["resident"] < before["resident"] + (3 << 20) or server.sanitized
+    assert server.stop() == 0
+    stacks = re.search(r"coroutines: \d+ started, at most \d+ at once, 0 running; (\d+) stacks", server.log)
+    states = re.search(r"wsgi: (\d+) thread states, (\d+) of them of coroutines", server.log)
+    assert stacks and states, server.log
+    assert int(states[2]) <= int(stacks[1]) and int(states[1]) == int(states[2]) + 1
