@@ -1,5 +1,5 @@
 /*
- * settings.c: the keys of [server] and [log], and what a table cannot say of them.
+ * settings.c: the keys of [server], and what a table cannot say of them.
  *
  * A struct sl_option knows kinds and defaults. Addresses, `workers = auto`, ranges, and the default module-path, which
  * depends on where the executable lies, are seen to here; what of that is only a text on its way stays in struct raw.
@@ -29,7 +29,6 @@ struct raw {
 };
 
 static const char *const resolvers[] = {"c-ares", "system", NULL};
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct sl_option server_options[] = {
     {.name = "bind",
@@ -77,16 +76,6 @@ static const struct sl_option server_options[] = {
      .offset = offsetof(struct raw, s.shutdown_timeout),
      .preset = "30s",
      .help = "Time that running requests have to end when the server stops."},
-    {.name = NULL},
-};
-
-static const struct sl_option log_options[] = {
-    {.name = "level",
-     .kind = SL_CHOICE,
-     .offset = offsetof(struct settings, log_level),
-     .preset = "info",
-     .help = "Least important lines to write: error, warn, info or debug.",
-     .choices = levels},
     {.name = NULL},
 };
 
@@ -186,15 +175,13 @@ static const char *const *default_module_path(struct conf *c)
 
 void settings_fill(struct settings *s, struct conf *c)
 {
-    struct conf_section *server = conf_section_find(c, "server"), *log = conf_section_find(c, "log");
-    struct conf_section *limits = conf_section_find(c, "limits");
+    struct conf_section *server = conf_section_find(c, "server"), *limits = conf_section_find(c, "limits");
     struct raw raw = {0};
 
     conf_check_section(c, server, (const struct sl_option *const[]){server_options, NULL});
-    conf_check_section(c, log, (const struct sl_option *const[]){log_options, NULL});
+    logging_fill(&raw.s.log, c);
     conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, NULL});
     conf_fill_options(c, &server, 1, server_options, &raw);
-    conf_fill_options(c, &log, 1, log_options, &raw.s);
     conf_fill_options(c, &limits, 1, limits_options, &raw.s.limits);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_binds(c, server, raw.binds, &raw.s);

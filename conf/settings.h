@@ -7,6 +7,7 @@
 
 #include "conf/address.h"
 #include "conf/limits.h"
+#include "conf/logging.h"
 
 struct conf;
 
@@ -23,8 +24,8 @@ struct settings {
     int resolver;                   /* enum resolver */
     const char *const *module_path; /* directories, searched in order */
     int64_t shutdown_timeout;       /* milliseconds */
-    int log_level;                  /* enum log_level */
-    struct limits limits;           /* of mounts that set none; conf_fill merges them */
+    struct log_settings log;
+    struct limits limits; /* of mounts that set none; conf_fill merges them */
 };
 
 /* Fill s; mistakes are noted in c. If there are any, only module_path may be used, to look for those of the modules.

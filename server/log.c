@@ -1,27 +1,69 @@
 /*
- * log.c: leveled lines on stderr.
+ * log.c: the error log: leveled lines.
  *
- * A line is put together on the stack (long ones in malloc'd memory) and written with one write(2), so that lines of
- * several processes do not mix. What a client can put into a text is escaped here, in the one place all lines pass, so
- * that no request can forge a line: control bytes become \xHH, and a line break begins a continuation line indented by
- * two spaces, which no head line ever is.
+ * A line is put together on the stack (long ones in malloc'd memory) and handed to a sink, which writes it at once and
+ * never waits. What a client can put into a text is escaped here, in the one place all lines pass, so that no request
+ * can forge a line: control bytes become \xHH, and a line break begins a continuation line indented by two spaces,
+ * which no head line ever is.
  */
 #include "log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sink.h"
+
+#define LAST_WORDS 500 /* milliseconds that the reader of the log has at the end */
 
 static struct {
     enum log_level level;
     int worker;
-} log_state = {LOG_LEVEL_INFO, 0};
+    struct sink *sink; /* NULL: nothing was said yet */
+} log_state = {LOG_LEVEL_INFO, 0, NULL};
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const struct {
+    const char *name;
+    int severity;
+} levels[] = {{"error", LOG_ERR}, {"warn", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+
+static void forget(void)
+{
+    sink_forget(log_state.sink);
+}
+
+int log_open(const char *target)
+{
+    struct sink *sink = sink_open(target), *before = log_state.sink;
+
+    if (!sink)
+        return -errno;
+    if (!before)
+        pthread_atfork(NULL, NULL, forget);
+    log_state.sink = sink;
+    sink_take_stderr(sink);
+    if (before)
+        sink_close(before);
+    return 0;
+}
+
+struct sink *log_sink(void)
+{
+    if (!log_state.sink)
+        log_open("stderr");
+    return log_state.sink;
+}
+
+void log_drain(void)
+{
+    sink_drain(log_sink(), LAST_WORDS);
+}
 
 void log_init(enum log_level level, int worker)
 {
@@ -43,7 +85,7 @@ static size_t put_head(char *out, size_t size, enum log_level level)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     n = snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ [%s] %d#%d ", tm.tm_year + 1900, tm.tm_mon + 1,
-                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level_names[level], (int)getpid(),
+                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, levels[level].name, (int)getpid(),
                  log_state.worker);
     return (size_t)n;
 }
@@ -70,20 +112,6 @@ static size_t put_escaped(char *out, const char *text, size_t size)
     return (size_t)(at - out);
 }
 
-static void write_all(const char *p, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(STDERR_FILENO, p, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return; /* nowhere left to complain */
-        p += n;
-        size -= (size_t)n;
-    }
-}
-
 static void write_line(enum log_level level, const char *text, size_t size)
 {
     char space[2048], *line = space;
@@ -94,7 +122,7 @@ static void write_line(enum log_level level, const char *text, size_t size)
     n = put_head(line, 80, level);
     n += put_escaped(line + n, text, size);
     line[n++] = '\n';
-    write_all(line, n);
+    sink_put(log_sink(), levels[level].severity, line, n, true);
     if (line != space)
         free(line);
 }
@@ -138,5 +166,6 @@ void log_die(const char *fmt, ...)
     va_start(ap, fmt);
     log_vwrite(LOG_LEVEL_ERROR, fmt, ap);
     va_end(ap);
+    log_drain();
     exit(1);
 }

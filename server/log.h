@@ -1,4 +1,4 @@
-/* log.h: leveled lines on stderr: `2026-01-31T12:00:00.123Z [warn] 4711#2 text`. */
+/* log.h: the error log: leveled lines, `2026-01-31T12:00:00.123Z [warn] 4711#2 text`. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -7,12 +7,21 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+struct sink;
+
+/* Where lines go, see sink_open; standard error before it is said. A file becomes standard error too. 0 or -errno. */
+int log_open(const char *target);
+struct sink *log_sink(void);
+
+/* Before the end of a process: give a slow reader a moment to take what is pending. */
+void log_drain(void);
+
 /* Lines above this level are dropped. worker is the number shown after the pid, 0 for the master. */
 void log_init(enum log_level level, int worker);
 
 bool log_enabled(enum log_level level);
 
-/* One line, written with a single write(2) where it fits. Control bytes are escaped as \xHH; a line break inside
+/* One line, written at once and without waiting; any thread. Control bytes are escaped as \xHH; a line break inside
  * text begins a continuation line, indented, so that no text can forge a line. */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_vwrite(enum log_level level, const char *fmt, va_list ap);

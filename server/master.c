@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "arena.h"
 #include "bind.h"
 #include "exit_code.h"
@@ -280,6 +281,18 @@ static void init(const struct settings *settings, struct mount *mounts, int *fds
     master.polls[0] = (struct pollfd){.fd = open_signals(), .events = POLLIN};
 }
 
+static int open_logs(const struct settings *settings)
+{
+    const struct log_settings *log = &settings->log;
+    int err = log_open(log->error_log);
+
+    if (err)
+        log_error("cannot write the error log %s: %s", log->error_log, strerror(-err));
+    else if (log->access_log && (err = access_open(log->access_log, log->format)))
+        log_error("cannot write the access log %s: %s", log->access_log, strerror(-err));
+    return err;
+}
+
 static void run(void)
 {
     for (;;) {
@@ -295,7 +308,11 @@ int master_run(const struct settings *settings, struct mount *mounts)
 {
     int *fds = xcalloc(settings->bind_count, sizeof(*fds));
 
-    log_init((enum log_level)settings->log_level, 0);
+    log_init((enum log_level)settings->log.level, 0);
+    if (open_logs(settings) < 0) {
+        free(fds);
+        return EXIT_RUNTIME;
+    }
     init(settings, mounts, fds); /* first: who reads that we listen may send a signal */
     if (bind_all(settings, fds) < 0) {
         master.exit_code = EXIT_RUNTIME;

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "arena.h"
 #include "coro/fault.h"
 #include "exit_code.h"
@@ -24,8 +25,9 @@
 #include "wait/wait.h"
 
 #define CANCEL_FOR                                                                                                     \
-    INT64_C(1000000000) /* nanoseconds that cancelled coroutines have to end; the master waits twice as long */
-#define CANCEL_EVERY 50 /* milliseconds */
+    INT64_C(1000000000)   /* nanoseconds that cancelled coroutines have to end; the master waits twice as long */
+#define FLUSH_EVERY  1000 /* milliseconds */
+#define CANCEL_EVERY 50   /* milliseconds */
 
 static struct {
     const struct settings *settings;
@@ -70,19 +72,41 @@ static void open_listeners(const int *fds)
         worker.listeners[i] = listener_open(fds[i]);
 }
 
+static void flush_logs(void)
+{
+    sink_flush(log_sink());
+    if (access_sink())
+        access_flush();
+}
+
+static void start_logs(int number)
+{
+    wait_every(FLUSH_EVERY, flush_logs); /* what a full pipe did not take */
+    if (!access_sink())
+        return;
+    format_set_worker(number);
+    coro_clock();
+    wait_each_turn(access_flush);
+}
+
 static int start(struct mount *mounts, int number)
 {
     const struct settings *settings = worker.settings;
 
-    log_init((enum log_level)settings->log_level, number);
+    log_init((enum log_level)settings->log.level, number);
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* no worker outlives its master */
     signal(SIGPIPE, SIG_IGN);
     fault_init();
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
-    http_init(&(struct http_config){route_handle, (size_t)settings->max_concurrency});
+    http_init(&(struct http_config){
+        .handle = route_handle,
+        .max_concurrency = (size_t)settings->max_concurrency,
+        .ended = access_sink() ? access_log : NULL,
+    });
     route_init(mounts);
+    start_logs(number);
     return modules_start(mounts);
 }
 

@@ -39,6 +39,7 @@ static struct {
     struct coro_local locals[CORO_LOCALS];
     int local_count;
     bool forgotten; /* a forked child: nobody would run coroutines */
+    bool clocked;
 } sched = {
     .ready = LIST_INIT(sched.ready),
     .running = LIST_INIT(sched.running),
@@ -81,14 +82,26 @@ static void leave(struct coro *co)
     errno = saved;
 }
 
+static int64_t now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
 /* From the loop to a coroutine, until that leaves or ends. */
 static void resume(struct coro *co)
 {
     coro_current = co;
+    if (sched.clocked)
+        co->since = now();
     sanitize_leave(&sched.loop_fake_stack, co->stack, co->stack_size);
     switch_to(&sched.loop_sp, co->sp);
     sanitize_arrive(sched.loop_fake_stack, NULL, NULL);
     coro_current = NULL;
+    if (sched.clocked)
+        co->busy += now() - co->since;
 }
 
 static void rest(struct coro *co)
@@ -296,6 +309,16 @@ struct coro_stats coro_stats(void)
 struct list *coro_all(void)
 {
     return &sched.running;
+}
+
+void coro_clock(void)
+{
+    sched.clocked = true;
+}
+
+int64_t coro_busy(void)
+{
+    return sched.clocked ? coro_current->busy + now() - coro_current->since : 0;
 }
 
 int coro_local_create(const struct coro_local *hooks)

@@ -33,6 +33,8 @@ struct coro {
     struct list all;  /* in the list of running coroutines */
     char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
+    int64_t since,
+        busy; /* CLOCK_MONOTONIC ns when it got the OS thread, and how long it had it before; see coro_clock */
     struct cxx_state cxx; /* C++ exceptions in flight */
     void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
@@ -91,6 +93,12 @@ bool sched_ready(void);
 /* Give memory back that the pool does not need: deep pages of stacks, and stacks beyond those lately used. Called by
  * the loop about once a second. */
 void coro_trim(void);
+
+/* Measure from now on how long coroutines have the OS thread. */
+void coro_clock(void);
+
+/* Nanoseconds that this coroutine has had the OS thread since it was made; 0 without coro_clock. */
+int64_t coro_busy(void);
 
 /* Hooks of coroutine-local values, see sl_local in syncless.h. */
 struct coro_local {

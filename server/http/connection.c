@@ -37,6 +37,7 @@ struct conn {
     struct request *req;  /* being served; NULL between requests */
     struct coro *waiting; /* the coroutine that waits for its turn; NULL: a new one is to be started */
     bool active;          /* a coroutine serves it, or it is in http.waiting */
+    int64_t arrived;      /* ns when bytes woke it, if http_config.ended is set; 0: none did */
     uint16_t peer_port;
     char peer[];
 };
@@ -129,6 +130,8 @@ static void on_ready(struct wait_source *source, short events)
     if (conn->active || !(events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
         return; /* its coroutine sees source->seen when it wants more; that it is writable is no news */
     conn->active = true;
+    if (http.config.ended)
+        conn->arrived = wait_now();
     list_push(&http.waiting, &conn->turn);
     give_turns();
 }
@@ -192,6 +195,15 @@ static void linger(struct session *s)
 
 /* ---- one request ---- */
 
+/* Take the times that nobody would miss without an access log. */
+static void note_begin(struct request *req, struct conn *conn)
+{
+    req->began = wait_now();
+    req->queued = conn->arrived ? req->began - conn->arrived : 0;
+    req->busy = coro_busy();
+    conn->arrived = 0;
+}
+
 static void request_init(struct session *s)
 {
     struct request *req = &s->req;
@@ -214,6 +226,15 @@ static void request_init(struct session *s)
             },
     };
     arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
+    if (http.config.ended)
+        note_begin(req, s->conn);
+}
+
+static void request_end(struct request *req)
+{
+    if (http.config.ended)
+        http.config.ended(req);
+    arena_release(&req->arena);
 }
 
 /* Answer a message that cannot be served, and close. */
@@ -294,7 +315,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->cut |= !req->body_done;
     coro_self()->what = NULL;
     s->conn->req = NULL;
-    arena_release(&req->arena);
+    request_end(req);
     return req->keep_alive;
 }
 
@@ -370,7 +391,7 @@ static ssize_t await_head(struct session *s, struct head_scan *scan)
             request_init(s);
             s->req.facts.http_minor = 1;
             refuse(s, status, why);
-            arena_release(&s->req.arena);
+            request_end(&s->req);
             return -EBADMSG;
         }
         more = more_input(s);

@@ -10,7 +10,8 @@
 struct http_config {
     /* Serve one request, on its coroutine: 0, a status 300..599, or -errno, as sl_module.handle. */
     int (*handle)(struct request *req);
-    size_t max_concurrency; /* connections served at once; further ones wait their turn */
+    size_t max_concurrency;                   /* connections served at once; further ones wait their turn */
+    void (*ended)(const struct request *req); /* called for each request when it is over; NULL: nobody asks */
 };
 
 /* Before the first connection. config is copied. */

@@ -45,6 +45,12 @@ struct request {
     bool chunked;
     bool ended; /* with what tells the end of the body */
     bool has_date, has_server;
+    size_t head_size; /* bytes of its head */
+
+    /* Nanoseconds, and only if requests are looked at when they are over (http_config.ended). */
+    int64_t began;  /* CLOCK_MONOTONIC when its head was there */
+    int64_t queued; /* from the arrival of its first bytes until then */
+    int64_t busy;   /* coro_busy() at the beginning */
 };
 
 static inline struct request *request_of(const struct sl_request *facts)

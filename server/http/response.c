@@ -231,6 +231,7 @@ static int send_head(struct request *req, int64_t known_length)
         at = mempcpy(at, req->fields, req->fields_size);
     at = put_framing(at, req);
     at = put(at, "\r\n");
+    req->head_size = (size_t)(at - head);
     if (room >= ARENA_BLOCK / 2)
         return output_write(req->out, head, (size_t)(at - head));
     output_commit(req->out, (size_t)(at - head));

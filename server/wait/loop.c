@@ -30,6 +30,7 @@ static struct {
     uv_loop_t uv;
     int holds;
     bool stopping;
+    void (*each_turn)(void);
     bool dirty; /* libuv has something to register before the next poll */
     uv_async_t async;
     pthread_mutex_t post_lock;
@@ -235,11 +236,19 @@ static int timeout(void)
     return uv_backend_timeout(&loop.uv);
 }
 
+void wait_each_turn(void (*fn)(void))
+{
+    loop.each_turn = fn;
+}
+
 /* One poll; libuv takes part when it has something to do. */
 static void turn(void)
 {
-    bool uv_ready = fd_poll(timeout());
+    bool uv_ready;
 
+    if (loop.each_turn)
+        loop.each_turn();
+    uv_ready = fd_poll(timeout());
     uv_update_time(&loop.uv);
     if (uv_ready || loop.dirty || uv_backend_timeout(&loop.uv) == 0) {
         loop.dirty = false;

@@ -50,6 +50,9 @@ int64_t wait_deadline(int64_t nanoseconds);
  * handler itself. */
 void wait_post(void (*fn)(void *arg), void *arg);
 
+/* Call fn at the end of each turn, before the loop sleeps; one function, for the life of the loop. */
+void wait_each_turn(void (*fn)(void));
+
 /* A signal handler run on the loop's stack, for the life of the loop. */
 void wait_signal(int signum, void (*fn)(int signum));
 

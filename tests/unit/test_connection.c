@@ -419,7 +419,7 @@ static void test_drain(void **state)
 static int setup(void **state)
 {
     loop_setup(state);
-    http_init(&(struct http_config){handle, MAX_CONCURRENCY});
+    http_init(&(struct http_config){.handle = handle, .max_concurrency = MAX_CONCURRENCY});
     return 0;
 }
 

@@ -23,7 +23,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
-    assert_int_equal(s.log_level, LOG_LEVEL_INFO);
+    assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     assert_int_equal(s.limits.request_timeout, 0);
     assert_non_null(strstr(s.module_path[0], "/modules"));
     assert_non_null(s.module_path[1]);
@@ -52,7 +52,7 @@ static void test_settings(void **state)
     assert_string_equal(s.module_path[0], "/m");
     assert_null(s.module_path[1]);
     assert_int_equal(s.shutdown_timeout, 500);
-    assert_int_equal(s.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(s.log.level, LOG_LEVEL_DEBUG);
     assert_int_equal(s.limits.max_body_size, 1 << 30);
     conf_free(c);
 }

@@ -1,0 +1,57 @@
+/*
+ * access.c: the access log: a line for each request, when it is over.
+ *
+ * Lines are gathered and leave at the end of a turn of the loop, in one write for all requests that the turn has ended;
+ * under load that makes the log cost a few percent. Every request ends here, also one that was refused, timed out or
+ * lost its client; only those that were running in a worker that is killed leave no line.
+ */
+#include "access/access.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <syslog.h>
+
+static struct {
+    struct sink *sink;
+    const struct format *format;
+    struct text line; /* of the request at hand; one memory for all */
+} access_state;
+
+static void forget(void)
+{
+    sink_forget(access_state.sink);
+}
+
+int access_open(const char *target, const struct format *format)
+{
+    struct sink *sink = sink_open(target);
+
+    if (!sink)
+        return -errno;
+    if (access_state.sink)
+        sink_close(access_state.sink);
+    else
+        pthread_atfork(NULL, NULL, forget);
+    access_state.sink = sink;
+    access_state.format = format;
+    return 0;
+}
+
+struct sink *access_sink(void)
+{
+    return access_state.sink;
+}
+
+void access_log(const struct request *req)
+{
+    struct text *line = &access_state.line;
+
+    line->size = 0;
+    format_line(access_state.format, line, req);
+    sink_put(access_state.sink, LOG_INFO, line->buf, line->size, false);
+}
+
+void access_flush(void)
+{
+    sink_flush(access_state.sink);
+}

@@ -1,0 +1,159 @@
+/*
+ * format.c: the format of the access log, compiled once into a list of what to add to a line.
+ *
+ * A part is either plain text or a variable, so a line is made by a walk over an array. In the preset json a variable
+ * brings its own quotes, as its type asks for, and null; in every other format it is text, and - stands for nothing.
+ */
+#include "access/format.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "access/record.h"
+
+struct part {
+    const struct variable *variable; /* NULL: plain text */
+    const char *text;                /* that, or the variable's argument */
+    size_t size;
+};
+
+struct format {
+    bool json;
+    size_t count;
+    struct part *parts;
+};
+
+#define COMBINED                                                                                                       \
+    "%(addr) - %(user) [%(ltime)] \"%(method) %(uri) %(proto)\" %(status) %(size) \"%(referer)\" \"%(uagent)\""
+
+static const struct {
+    const char *name, *text;
+} presets[] = {
+    {"common", "%(addr) - %(user) [%(ltime)] \"%(method) %(uri) %(proto)\" %(status) %(size)"},
+    {"combined", COMBINED},
+    {"combined-time", COMBINED " %(secs)"},
+    {"json",
+     "{\"time\":%(time),\"addr\":%(addr),\"user\":%(user),\"method\":%(method),\"uri\":%(uri),\"proto\":%(proto),"
+     "\"host\":%(host),\"status\":%(status),\"size\":%(size),\"rsize\":%(rsize),\"referer\":%(referer),"
+     "\"uagent\":%(uagent),\"request_id\":%(request_id),\"micros\":%(micros),\"queue_us\":%(queue_us),"
+     "\"cpu_us\":%(cpu_us),\"wait_us\":%(wait_us),\"pid\":%(pid),\"wid\":%(wid)}"},
+};
+
+static int worker_number, worker_pid;
+
+void format_set_worker(int number)
+{
+    worker_number = number;
+    worker_pid = getpid();
+}
+
+/* ---- compiling ---- */
+
+struct compiler {
+    struct arena *arena;
+    struct format *format;
+    const char *why;
+};
+
+static const char *add(struct compiler *c, const struct variable *variable, const char *text, size_t size,
+                       const char *next)
+{
+    c->format->parts[c->format->count++] = (struct part){variable, arena_strndup(c->arena, text, size), size};
+    return next;
+}
+
+/* at is behind the %( */
+static const char *compile_variable(struct compiler *c, const char *at)
+{
+    size_t size = strcspn(at, ")");
+
+    for (const struct variable *v = variables; v->name; v++)
+        if (strlen(v->name) == size && !strncmp(v->name, at, size) && at[size])
+            return add(c, v, "", 0, at + size + 1);
+    c->why = arena_printf(c->arena, "there is no variable \"%%(%.*s)\"; docs/logs.md lists them", (int)size, at);
+    return NULL;
+}
+
+/* at is behind the %{ */
+static const char *compile_field(struct compiler *c, const char *at)
+{
+    size_t size = strcspn(at, "}");
+
+    if (at[size] && at[size + 1] == 'i')
+        return add(c, &variable_request_field, at, size, at + size + 2);
+    if (at[size] && at[size + 1] == 'o')
+        return add(c, &variable_response_field, at, size, at + size + 2);
+    c->why = "after \"%{\" there must come the name of a field and \"}i\" (request) or \"}o\" (response)";
+    return NULL;
+}
+
+/* Compile what stands at at; returns what follows it. */
+static const char *compile_part(struct compiler *c, const char *at)
+{
+    if (*at != '%')
+        return add(c, NULL, at, strcspn(at, "%"), at + strcspn(at, "%"));
+    switch (at[1]) {
+    case '(':
+        return compile_variable(c, at + 2);
+    case '{':
+        return compile_field(c, at + 2);
+    case '%':
+        return add(c, NULL, at, 1, at + 2);
+    default:
+        c->why = "\"%\" must be followed by (variable), {Field}i, {Field}o or another %";
+        return NULL;
+    }
+}
+
+const struct format *format_compile(struct arena *arena, const char *text, const char **why)
+{
+    struct format *format = arena_alloc(arena, sizeof(*format));
+    struct compiler c = {arena, format, NULL};
+
+    *format = (struct format){.json = !strcmp(text, "json")};
+    for (size_t i = 0; i < sizeof(presets) / sizeof(*presets); i++)
+        if (!strcmp(presets[i].name, text)) {
+            text = presets[i].text;
+            break;
+        }
+    format->parts = arena_alloc(arena, (strlen(text) + 1) * sizeof(*format->parts));
+    while (*text && (text = compile_part(&c, text)))
+        ;
+    *why = c.why;
+    return c.why ? NULL : format;
+}
+
+/* ---- lines ---- */
+
+static void add_string(const struct format *format, struct text *out, struct span value)
+{
+    if (!format->json)
+        text_add_escaped(out, value.at, value.at ? value.size : 0);
+    else if (value.at)
+        text_add_json(out, value.at, value.size);
+    else
+        text_add(out, "null", 4);
+}
+
+static void add_part(const struct format *format, struct text *out, struct record *record, const struct part *part)
+{
+    record->argument = part->text;
+    if (!part->variable)
+        text_add(out, part->text, part->size);
+    else if (part->variable->string)
+        add_string(format, out, part->variable->string(record));
+    else if (part->variable->seconds)
+        text_add_seconds(out, part->variable->number(record));
+    else
+        text_add_number(out, part->variable->number(record));
+}
+
+void format_line(const struct format *format, struct text *out, const struct request *req)
+{
+    struct record record = {.worker = worker_number, .pid = worker_pid};
+
+    record_init(&record, req);
+    for (size_t i = 0; i < format->count; i++)
+        add_part(format, out, &record, &format->parts[i]);
+    text_add(out, "\n", 1);
+}

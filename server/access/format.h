@@ -1,0 +1,21 @@
+/* format.h: the format of a line of the access log, compiled. */
+#ifndef ACCESS_FORMAT_H
+#define ACCESS_FORMAT_H
+
+#include "access/text.h"
+#include "arena.h"
+#include "http/request.h"
+
+struct format;
+
+/* Compile a format: text with %(variable), %{Field}i and %{Field}o in it, or the name of a preset: common, combined,
+ * combined-time, json. Lives as long as the arena. NULL for a bad one; *why then says what is wrong with it. */
+const struct format *format_compile(struct arena *arena, const char *text, const char **why);
+
+/* Add the line of a request that is over, with its end. */
+void format_line(const struct format *format, struct text *out, const struct request *req);
+
+/* In a worker, after the fork: the number that the variable wid shows. */
+void format_set_worker(int number);
+
+#endif

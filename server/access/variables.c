@@ -1,0 +1,317 @@
+/*
+ * variables.c: what a line of the access log can say of a request.
+ *
+ * Names are those of uWSGI where it has one. The times come from marks that the connection makes in a request, and only
+ * if there is an access log: the arrival of its first bytes, its head, and how long its coroutine held the loop's
+ * thread.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "access/record.h"
+#include "http/output.h"
+#include "wait/wait.h"
+
+void record_init(struct record *record, const struct request *req)
+{
+    record->req = req;
+    record->total = wait_now() - req->began;
+    record->busy = coro_busy() - req->busy;
+}
+
+static struct span text(const char *s)
+{
+    return (struct span){s && *s ? s : NULL, s ? strlen(s) : 0};
+}
+
+/* ---- fields ---- */
+
+static struct span request_field(const struct request *req, const char *name)
+{
+    const struct sl_field *field = req->facts.fields;
+
+    for (size_t i = 0; i < req->facts.field_count; i++, field++)
+        if (!strcasecmp(field->name, name))
+            return (struct span){field->value, field->value_size};
+    return (struct span){NULL, 0};
+}
+
+static struct span get_request_field(const struct record *r)
+{
+    return request_field(r->req, r->argument);
+}
+
+/* Of those that the handler set: lines `Name: value\r\n`. */
+static struct span get_response_field(const struct record *r)
+{
+    const char *at = r->req->fields, *end = at + r->req->fields_size;
+    size_t size = strlen(r->argument);
+
+    while (at < end) {
+        const char *line_end = memmem(at, (size_t)(end - at), "\r\n", 2);
+
+        if (!strncasecmp(at, r->argument, size) && at[size] == ':')
+            return (struct span){at + size + 2, (size_t)(line_end - at) - size - 2};
+        at = line_end + 2;
+    }
+    return (struct span){NULL, 0};
+}
+
+const struct variable variable_request_field = {.string = get_request_field};
+const struct variable variable_response_field = {.string = get_response_field};
+
+static struct span get_referer(const struct record *r)
+{
+    return request_field(r->req, "Referer");
+}
+
+static struct span get_agent(const struct record *r)
+{
+    return request_field(r->req, "User-Agent");
+}
+
+static struct span get_request_id(const struct record *r)
+{
+    return request_field(r->req, "X-Request-ID");
+}
+
+/* ---- the user of Basic authentication, RFC 7617 ---- */
+
+static int base64_digit(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c ? strchr(digits, c) : NULL;
+
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Decode until the colon that ends the user's name, the end, or the end of the room. */
+static size_t decode_user(char *to, size_t room, const char *from)
+{
+    unsigned bits = 0;
+    size_t size = 0;
+
+    for (int have = 0, digit; size < room && (digit = base64_digit(*from)) >= 0; from++) {
+        bits = bits << 6 | (unsigned)digit;
+        have += 6;
+        if (have < 8)
+            continue;
+        have -= 8;
+        to[size] = (char)(bits >> have);
+        if (to[size] == ':')
+            break;
+        size++;
+    }
+    return size;
+}
+
+static struct span get_user(const struct record *r)
+{
+    static char name[256];
+    struct span field = request_field(r->req, "Authorization");
+
+    if (!field.at || strncasecmp(field.at, "Basic ", 6))
+        return (struct span){NULL, 0};
+    field.size = decode_user(name, sizeof(name), field.at + 6 + strspn(field.at + 6, " "));
+    return (struct span){field.size ? name : NULL, field.size};
+}
+
+/* ---- the request ---- */
+
+static struct span get_addr(const struct record *r)
+{
+    return text(r->req->facts.peer);
+}
+
+static struct span get_method(const struct record *r)
+{
+    return text(r->req->facts.method);
+}
+
+/* The target's bytes before the first of `ends`, or a blank: of a head that was refused it may have no end of its own.
+ */
+static struct span target_until(const struct record *r, const char *ends)
+{
+    const char *target = r->req->facts.target;
+    size_t size = target ? strcspn(target, ends) : 0;
+
+    return (struct span){size ? target : NULL, size};
+}
+
+static struct span get_uri(const struct record *r)
+{
+    return target_until(r, " \r\n");
+}
+
+static struct span get_path(const struct record *r)
+{
+    return target_until(r, "? \r\n");
+}
+
+static struct span get_query(const struct record *r)
+{
+    return text(r->req->facts.query);
+}
+
+static struct span get_proto(const struct record *r)
+{
+    if (!*r->req->facts.method) /* the head was not understood */
+        return (struct span){NULL, 0};
+    return text(r->req->facts.http_minor ? "HTTP/1.1" : "HTTP/1.0");
+}
+
+static struct span get_host(const struct record *r)
+{
+    return text(r->req->facts.host);
+}
+
+static struct span get_mount(const struct record *r)
+{
+    return text(r->req->facts.mount);
+}
+
+static struct span get_server(const struct record *r)
+{
+    return text(r->req->facts.server);
+}
+
+static int64_t get_port(const struct record *r)
+{
+    return r->req->facts.peer_port;
+}
+
+static int64_t get_server_port(const struct record *r)
+{
+    return r->req->facts.server_port;
+}
+
+/* ---- the response ---- */
+
+/* 499, as nginx has it: the client left before its answer was sent. */
+static int64_t get_status(const struct record *r)
+{
+    int err = r->req->out->error;
+
+    if (err == -EPIPE || err == -ECONNRESET || r->req->body_error == -ECONNRESET)
+        return 499;
+    return r->req->status;
+}
+
+static int64_t get_size(const struct record *r)
+{
+    return r->req->sent;
+}
+
+static int64_t get_response_size(const struct record *r)
+{
+    return r->req->sent + (int64_t)r->req->head_size;
+}
+
+/* ---- times ---- */
+
+static struct span get_time(const struct record *r)
+{
+    static char line[80];
+    struct timespec now;
+    struct tm tm;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    snprintf(line, sizeof(line), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+    return text(line);
+}
+
+/* Made once a second: the local time of year 2026 is looked up in a table of a century. */
+static struct span get_local_time(const struct record *r)
+{
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static char line[80];
+    static time_t second = -1;
+    time_t now = time(NULL);
+    struct tm tm;
+    long east;
+
+    if (now == second)
+        return text(line);
+    second = now;
+    localtime_r(&now, &tm);
+    east = tm.tm_gmtoff < 0 ? -tm.tm_gmtoff : tm.tm_gmtoff;
+    snprintf(line, sizeof(line), "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", tm.tm_mday, months[tm.tm_mon],
+             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+', east / 3600,
+             east / 60 % 60);
+    return text(line);
+}
+
+static int64_t get_micros(const struct record *r)
+{
+    return r->total / 1000;
+}
+
+static int64_t get_millis(const struct record *r)
+{
+    return r->total / 1000000;
+}
+
+static int64_t get_queue(const struct record *r)
+{
+    return r->req->queued / 1000;
+}
+
+static int64_t get_cpu(const struct record *r)
+{
+    return r->busy / 1000;
+}
+
+static int64_t get_wait(const struct record *r)
+{
+    return (r->total - r->busy) / 1000;
+}
+
+/* ---- the worker ---- */
+
+static int64_t get_pid(const struct record *r)
+{
+    return r->pid;
+}
+
+static int64_t get_worker(const struct record *r)
+{
+    return r->worker;
+}
+
+const struct variable variables[] = {
+    {"addr", .string = get_addr},
+    {"user", .string = get_user},
+    {"ltime", .string = get_local_time},
+    {"time", .string = get_time},
+    {"method", .string = get_method},
+    {"uri", .string = get_uri},
+    {"path", .string = get_path},
+    {"query", .string = get_query},
+    {"proto", .string = get_proto},
+    {"host", .string = get_host},
+    {"mount", .string = get_mount},
+    {"referer", .string = get_referer},
+    {"uagent", .string = get_agent},
+    {"request_id", .string = get_request_id},
+    {"server", .string = get_server},
+    {"port", .number = get_port},
+    {"server_port", .number = get_server_port},
+    {"status", .number = get_status},
+    {"size", .number = get_size},
+    {"rsize", .number = get_response_size},
+    {"secs", .number = get_micros, .seconds = true},
+    {"msecs", .number = get_millis},
+    {"micros", .number = get_micros},
+    {"queue_us", .number = get_queue},
+    {"cpu_us", .number = get_cpu},
+    {"wait_us", .number = get_wait},
+    {"pid", .number = get_pid},
+    {"wid", .number = get_worker},
+    {NULL},
+};

@@ -1,0 +1,360 @@
+/*
+ * sink.c: lines to a file, to standard error or to syslog, without ever waiting.
+ *
+ * Lines are gathered in one buffer and leave in one write(2), whole lines to a file opened with O_APPEND, so those of
+ * several processes do not mix. A pipe or a terminal may be full, and would then hold up the loop with every request on
+ * it. O_NONBLOCK belongs to whoever else shares the open file, so the pipe is opened anew through /proc, and that
+ * description is ours; where it cannot be, poll(2) is asked before each piece that a pipe takes as a whole. What finds
+ * no room waits in the buffer; beyond a bound lines are dropped and counted.
+ *
+ * The system calls are made directly: write() of this process parks coroutines, and a line may come from any of them,
+ * from threads, and from within a park. The lock is a spin lock for the same reason.
+ */
+#include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "log.h"
+
+#define FLUSH_AT  32768     /* bytes that are worth a system call */
+#define BUFFER    (1 << 20) /* bytes that wait for a slow reader; only those that do take memory */
+#define SYSLOG_AT "/dev/log"
+
+enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
+
+struct sink {
+    const char *target;
+    enum sink_kind kind;
+    int fd;
+    int facility;
+    bool look; /* poll before each write: the descriptor may block */
+    atomic_flag lock;
+    size_t start, end; /* of what is pending in buf */
+    size_t lost;       /* lines dropped since the log told of it */
+    int error;         /* errno of the last write, 0 if it went well */
+    char *buf;         /* of BUFFER bytes, owned; NULL until it is needed */
+};
+
+static void lock(struct sink *s)
+{
+    while (atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire))
+        sched_yield();
+}
+
+static void unlock(struct sink *s)
+{
+    atomic_flag_clear_explicit(&s->lock, memory_order_release);
+}
+
+/* ---- opening ---- */
+
+static const struct {
+    const char *name;
+    int facility;
+} facilities[] = {
+    {"syslog", LOG_DAEMON},        {"syslog:daemon", LOG_DAEMON}, {"syslog:user", LOG_USER},
+    {"syslog:local0", LOG_LOCAL0}, {"syslog:local1", LOG_LOCAL1}, {"syslog:local2", LOG_LOCAL2},
+    {"syslog:local3", LOG_LOCAL3}, {"syslog:local4", LOG_LOCAL4}, {"syslog:local5", LOG_LOCAL5},
+    {"syslog:local6", LOG_LOCAL6}, {"syslog:local7", LOG_LOCAL7},
+};
+
+/* The facility of a target, or -1 if it is not syslog. */
+static int facility_of(const char *target)
+{
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(*facilities); i++)
+        if (!strcmp(facilities[i].name, target))
+            return facilities[i].facility;
+    return -1;
+}
+
+bool sink_is_target(const char *target)
+{
+    return *target == '/' || !strcmp(target, "stderr") || facility_of(target) >= 0;
+}
+
+static int connect_syslog(void)
+{
+    struct sockaddr_un address = {AF_UNIX, SYSLOG_AT};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        int err = errno;
+
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+static void classify(struct sink *s)
+{
+    struct stat st = {0};
+
+    fstat(s->fd, &st);
+    s->kind = S_ISSOCK(st.st_mode) ? SINK_SOCKET : S_ISREG(st.st_mode) ? SINK_FILE : SINK_PIPE;
+}
+
+/* Have a description of our own of what standard error is, if it may block. */
+static void open_stderr(struct sink *s)
+{
+    int own;
+
+    s->fd = STDERR_FILENO;
+    classify(s);
+    if (s->kind != SINK_PIPE)
+        return;
+    own = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    s->look = own < 0;
+    if (own >= 0)
+        s->fd = own;
+}
+
+struct sink *sink_open(const char *target)
+{
+    struct sink *s = xcalloc(1, sizeof(*s));
+
+    s->target = target;
+    s->facility = facility_of(target);
+    if (s->facility >= 0) {
+        s->kind = SINK_SYSLOG;
+        s->fd = connect_syslog();
+    } else if (!strcmp(target, "stderr")) {
+        open_stderr(s);
+    } else {
+        s->fd = open_file(target);
+        if (s->fd >= 0)
+            classify(s);
+    }
+    if (s->fd >= 0)
+        return s;
+    free(s);
+    return NULL;
+}
+
+void sink_close(struct sink *s)
+{
+    if (s->fd != STDERR_FILENO)
+        close(s->fd);
+    free(s->buf);
+    free(s);
+}
+
+int sink_reopen(const struct sink *s)
+{
+    errno = 0;
+    return *s->target == '/' ? open_file(s->target) : -1;
+}
+
+void sink_renew(struct sink *s, int fd)
+{
+    sink_flush(s); /* what came before belongs to the old file */
+    dup3(fd, s->fd, O_CLOEXEC);
+    close(fd);
+}
+
+void sink_take_stderr(struct sink *s)
+{
+    if (*s->target == '/')
+        dup2(s->fd, STDERR_FILENO);
+}
+
+int sink_fd(const struct sink *s)
+{
+    return s->kind == SINK_SYSLOG ? STDERR_FILENO : s->fd;
+}
+
+/* ---- writing, with the lock held ---- */
+
+/* The part of what is pending that may leave in one call. */
+static size_t piece(const struct sink *s)
+{
+    const char *from = s->buf + s->start, *end;
+    size_t size = s->end - s->start, most = PIPE_BUF;
+
+    if (s->kind == SINK_SYSLOG)
+        return (size_t)((char *)memchr(from, '\n', size) + 1 - from);
+    if (s->kind != SINK_PIPE || size <= most)
+        return size;
+    end = memrchr(from, '\n', most); /* so much is taken as a whole or not at all */
+    return end ? (size_t)(end + 1 - from) : most;
+}
+
+static ssize_t write_piece(struct sink *s, size_t size)
+{
+    const char *from = s->buf + s->start;
+    struct pollfd room = {.fd = s->fd, .events = POLLOUT};
+
+    if (s->kind == SINK_SOCKET)
+        return syscall(SYS_sendto, s->fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    if (s->kind == SINK_SYSLOG) /* one message a line, without its end */
+        return syscall(SYS_sendto, s->fd, from, size - 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) + 1;
+    if (s->look && syscall(SYS_poll, &room, 1, 0) != 1) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return syscall(SYS_write, s->fd, from, size);
+}
+
+static bool is_waiting(int err)
+{
+    return err == EAGAIN || err == ENOBUFS || err == EINTR;
+}
+
+/* syslogd may have been started again, and standard error may have become something else. */
+static bool reconnect(struct sink *s)
+{
+    int fd;
+
+    if (errno == ENOTSOCK && s->kind == SINK_SOCKET) {
+        open_stderr(s);
+        return true;
+    }
+    fd = s->kind == SINK_SYSLOG ? connect_syslog() : -1;
+    if (fd < 0)
+        return false;
+    dup3(fd, s->fd, O_CLOEXEC);
+    close(fd);
+    return true;
+}
+
+/* What cannot be written now waits; what can never be is lost. */
+static void flush(struct sink *s)
+{
+    bool again = true;
+
+    while (s->start < s->end) {
+        ssize_t n = write_piece(s, piece(s));
+
+        if (n <= 0 && again && !is_waiting(errno) && reconnect(s)) {
+            again = false;
+            continue;
+        }
+        s->error = n > 0 ? 0 : errno;
+        if (n <= 0)
+            return;
+        s->start += (size_t)n;
+    }
+    s->start = s->end = 0;
+}
+
+static void append(struct sink *s, const char *lines, size_t size)
+{
+    if (!s->buf)
+        s->buf = xmalloc(BUFFER);
+    if (s->start > 0 && size > BUFFER - s->end) {
+        memmove(s->buf, s->buf + s->start, s->end - s->start);
+        s->end -= s->start;
+        s->start = 0;
+    }
+    if (size > BUFFER - s->end) {
+        s->lost++;
+        return;
+    }
+    memcpy(s->buf + s->end, lines, size);
+    s->end += size;
+}
+
+/* The head that syslogd expects, RFC 3164 section 4.1 as libc's syslog(3) writes it. */
+static void append_syslog_head(struct sink *s, int severity)
+{
+    time_t now = time(NULL);
+    char head[80];
+    struct tm tm;
+    size_t size;
+
+    localtime_r(&now, &tm);
+    size = (size_t)snprintf(head, sizeof(head), "<%d>", s->facility | severity);
+    size += strftime(head + size, sizeof(head) - size, "%h %e %T ", &tm);
+    size += (size_t)snprintf(head + size, sizeof(head) - size, "syncless[%d]: ", (int)getpid());
+    append(s, head, size);
+}
+
+/* A message for each line. */
+static void append_syslog(struct sink *s, int severity, const char *lines, size_t size)
+{
+    while (size > 0) {
+        const char *end = memchr(lines, '\n', size);
+        size_t line = end ? (size_t)(end + 1 - lines) : size;
+
+        append_syslog_head(s, severity);
+        append(s, lines, line);
+        lines += line;
+        size -= line;
+    }
+}
+
+/* ---- the calls ---- */
+
+/* Tell of lines that were dropped, once there is room again. */
+static void tell_lost(struct sink *s)
+{
+    size_t lost = s->lost;
+
+    if (!lost || s->start < s->end)
+        return;
+    s->lost = 0;
+    log_warn("%zu lines were lost: %s did not take them (%s)", lost, s->target, strerror(s->error ? s->error : EAGAIN));
+}
+
+void sink_put(struct sink *s, int severity, const char *lines, size_t size, bool now)
+{
+    lock(s);
+    if (s->kind == SINK_SYSLOG)
+        append_syslog(s, severity, lines, size);
+    else
+        append(s, lines, size);
+    if (now || s->end - s->start >= FLUSH_AT)
+        flush(s);
+    unlock(s);
+    tell_lost(s);
+}
+
+void sink_flush(struct sink *s)
+{
+    if (s->start == s->end && !s->lost)
+        return;
+    lock(s);
+    flush(s);
+    unlock(s);
+    tell_lost(s);
+}
+
+void sink_drain(struct sink *s, int milliseconds)
+{
+    struct pollfd room = {.fd = s->fd, .events = POLLOUT};
+
+    sink_flush(s);
+    while (s->start < s->end && milliseconds > 0) {
+        syscall(SYS_poll, &room, 1, 10);
+        milliseconds -= 10;
+        sink_flush(s);
+    }
+}
+
+void sink_forget(struct sink *s)
+{
+    atomic_flag_clear(&s->lock);
+    s->start = s->end = 0;
+}

@@ -1,0 +1,46 @@
+/* sink.h: a place where log lines go: a file, standard error, syslog. Writing never waits. */
+#ifndef SINK_H
+#define SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sink;
+
+/* Open `stderr`, `syslog`, `syslog:FACILITY` or a file, made with mode 0640 and appended to. target is borrowed. NULL
+ * with errno. */
+struct sink *sink_open(const char *target);
+
+/* What is still pending is dropped. */
+void sink_close(struct sink *s);
+
+/* Add whole lines: they are written when enough have come together, by sink_flush, or at once if now is set. severity:
+ * of syslog(3). What finds no room is dropped and counted, and the log tells how much that was. Any thread. */
+void sink_put(struct sink *s, int severity, const char *lines, size_t size, bool now);
+
+/* Write what is pending, as far as that goes without waiting. */
+void sink_flush(struct sink *s);
+
+/* The same, waiting at most so many milliseconds; at the end of a process. */
+void sink_drain(struct sink *s, int milliseconds);
+
+/* The file that its path names now, opened anew, to be given to sink_renew here and in the workers; -1 with errno if it
+ * cannot be opened; -1 with errno 0 if it is no file. */
+int sink_reopen(const struct sink *s);
+
+/* Write to fd from now on, which is consumed. Descriptor numbers stay. */
+void sink_renew(struct sink *s, int fd);
+
+/* Whether target is what sink_open knows, or a path. */
+bool sink_is_target(const char *target);
+
+/* Make standard error the file of s too, so that what libraries and applications write there comes to it. */
+void sink_take_stderr(struct sink *s);
+
+/* In a forked child: what is pending is the parent's to write. */
+void sink_forget(struct sink *s);
+
+/* The descriptor, for a last word from a signal handler. */
+int sink_fd(const struct sink *s);
+
+#endif

@@ -1,0 +1,229 @@
+"""Logs: the access log's formats and variables, what clients cannot forge, where lines go, and that writing them never waits."""
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import PATIENCE, server_args, server_env, wait_until, write_files
+
+APP = """
+import time
+def app(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/sleep':
+        time.sleep(0.2)
+    if path == '/spin':
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass
+    if path == '/fail':
+        raise RuntimeError('on purpose')
+    if path == '/shout':
+        for _ in range(3000):
+            environ['wsgi.errors'].write('x' * 200 + chr(10))
+    start_response('201 Made', [('X-Mark', 'one "two"'), ('Content-Length', '5')])
+    return [b'hello']
+"""
+
+
+@pytest.fixture
+def logged(daemon):
+    """logged(format) -> (server, lines): the lines function waits for that many."""
+    def start(fmt, extra=""):
+        server = daemon(f"[log]\naccess-log = access.log\nlog-format = {fmt}\n{extra}[wsgi /]\napp = app:app\n", {"app.py": APP})
+        path = server.dir / "access.log"
+
+        def lines(count):
+            server.wait_until(lambda: path.exists() and len(path.read_text().splitlines()) >= count)
+            found = path.read_text().splitlines()
+            assert len(found) == count, found
+            return found
+        return server, lines
+    return start
+
+
+def test_combined_is_the_default(daemon):
+    server = daemon("[log]\naccess-log = a.log\n[hello /]\n")
+    server.get("/x?y", {"User-Agent": "agent", "Referer": "http://r/"})
+    log = server.dir / "a.log"
+    server.wait_until(lambda: log.exists() and log.read_text())
+    assert re.fullmatch(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z][a-z]/20\d\d:\d\d:\d\d:\d\d [-+]\d{4}\] "GET /x\?y HTTP/1\.1" 200 \d+ '
+                        r'"http://r/" "agent"\n', log.read_text())
+
+
+PRESETS = {
+    "common": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5',
+    "combined": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5 "-" "me"',
+    "combined-time": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5 "-" "me" \d+\.\d{3}',
+    "%(addr)|%(method)|%(path)|%(query)|%(mount)|%(host)": r"127\.0\.0\.1\|POST\|/a\|-\|-\|shop",
+    "%(size) %(server):%(server_port) 100%% %{X-Mark}o %{user-agent}i %{None}i %(wid)": r'5 127\.0\.0\.1:PORT 100% one \\x22two\\x22 me - 1',
+    "%(rsize) %(port) %(pid) %(time) %(request_id)": r"1\d\d \d+ \d+ 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z r-1",
+}
+
+
+@pytest.mark.parametrize("fmt", PRESETS)
+def test_format(logged, fmt):
+    server, lines = logged(fmt)
+    authorization = "Basic " + base64.b64encode(b"bob:secret").decode()
+    server.request("POST", "/a", {"User-Agent": "me", "Authorization": authorization, "Host": "shop", "X-Request-ID": "r-1"}, b"x")
+    assert re.fullmatch(PRESETS[fmt].replace("PORT", str(server.port)), lines(1)[0])
+
+
+def test_json(logged):
+    server, lines = logged("json")
+    server.get('/a"b\\c', {"User-Agent": "caf\xe9 \"x\"\t"})
+    record = json.loads(lines(1)[0])
+    assert record["status"] == 201 and record["size"] == 5 and record["rsize"] > 100 and record["wid"] == 1
+    assert record["uri"] == '/a"b\\c' and record["user"] is None and record["uagent"] == "caf\xe9 \"x\""
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT.*Z", record["time"]) and isinstance(record["micros"], int)
+
+
+def test_times_tell_waiting_from_working(logged):
+    server, lines = logged("%(path) %(micros) %(cpu_us) %(wait_us) %(queue_us) %(msecs)")
+    server.get("/sleep")
+    server.get("/spin")
+    slept, spun = ([int(n) for n in line.split()[1:]] for line in lines(2))
+    assert slept[0] >= 200000 and slept[2] >= 190000 and slept[1] < 100000 and slept[4] >= 200
+    assert spun[0] >= 200000 and spun[1] >= 190000 and spun[2] < 100000
+
+
+def test_queue_time(daemon):
+    """A request that waits for its turn says for how long."""
+    server = daemon("[server]\nmax-concurrency = 1\n[log]\naccess-log = a.log\nlog-format = %(queue_us)\n[wsgi /]\napp = app:app\n", {"app.py": APP})
+    first = threading.Thread(target=server.get, args=("/sleep",))
+    with server.connect() as second:
+        first.start()
+        server.wait_until(lambda: os.path.exists(server.dir / "a.log"))
+        second.sendall(b"GET /sleep HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while second.recv(1000):
+            pass
+    first.join()
+    log = server.dir / "a.log"
+    server.wait_until(lambda: len(log.read_text().split()) == 2)
+    assert max(map(int, log.read_text().split())) > 100000
+
+
+def test_no_request_forges_a_line(logged):
+    server, lines = logged("combined")
+    server.raw(b'GET /a"b\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: a" 200 5 "\t\xff\r\nConnection: close\r\n\r\n')
+    assert lines(1)[0].endswith(r'"GET /a\x22b\x5c HTTP/1.1" 201 5 "-" "a\x22 200 5 \x22\x09\xff"')
+    server.raw(b'GET /a"b\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: "\x1b[31m\r\n\r\n')
+    assert re.search(r'"- /a\\x22b\\x5c -" 400 \d+ "-" "-"$', lines(2)[1])
+
+
+def test_requests_that_were_refused_have_their_line(logged):
+    server, lines = logged("%(status) %(method) %(uri)")
+    server.raw(b"GET / HTTP/1.1\r\n\r\n")
+    server.raw(b"\x16\x03\x01\r\n\r\n")
+    server.raw(b"GET /" + b"x" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.get("/fail")
+    assert [line.split()[0] for line in lines(4)] == ["400", "400", "431", "500"]
+
+
+def test_client_that_left_is_499(daemon):
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n",
+                    {"big.py": "def app(e, s):\n    s('200 OK', [])\n    return (b'x' * 100000 for _ in range(1000))\n"})
+    with server.connect() as sock:
+        sock.sendall(b"GET /left HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.recv(10)
+    with server.connect() as sock:
+        sock.sendall(b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+    log = server.dir / "a.log"
+    server.wait_until(lambda: "499 /left" in log.read_text())
+
+
+def test_off_by_default(daemon):
+    server = daemon("[hello /]\n")
+    server.get("/")
+    assert "GET" not in server.log
+
+
+def test_access_log_on_stderr(daemon):
+    server = daemon("[log]\naccess-log = stderr\nlog-format = line of %(uri)\n[hello /]\n")
+    server.get("/somewhere")
+    server.wait_log("^line of /somewhere$")
+
+
+MISTAKES = {
+    "log-format = %(adr)": r'server\.ini:2: "log-format": there is no variable "%\(adr\)"',
+    "log-format = %x": r'server\.ini:2: "log-format": "%" must be followed by',
+    "log-format = %{X}": r'server\.ini:2: "log-format": after "%\{"',
+    "access-log = syslog:mail": r'server\.ini:2: "access-log = syslog:mail": expected syslog:daemon',
+    "error-log =": r'server\.ini:2: "error-log" is empty',
+    "acess-log = x": r'server\.ini:2: unknown key "acess-log" in \[log\]; did you mean "access-log"\?',
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_mistakes(run_server, line):
+    done = run_server(["--check"], f"[log]\n{line}\n[hello /]\n")
+    assert done.returncode == 78 and re.search(MISTAKES[line], done.stderr), done.stderr
+
+
+def test_log_that_cannot_be_opened(run_server):
+    done = run_server([], "[log]\naccess-log = /nonexistent/a.log\n[hello /]\n")
+    assert done.returncode == 1 and "cannot write the access log /nonexistent/a.log: No such file" in done.stderr
+
+
+def test_error_log_in_a_file_takes_all_of_stderr(tmp_path):
+    files = {"server.ini": "[log]\nerror-log = logs/error.log\n[wsgi /]\napp = app:app\n",
+             "app.py": "import sys\nprint('from python', file=sys.stderr)\n" + APP, "logs/keep": ""}
+    write_files(tmp_path, files)
+    process = subprocess.Popen(server_args(tmp_path, files["server.ini"], []), env=server_env(), stderr=subprocess.PIPE)
+    log = tmp_path / "logs/error.log"
+    try:
+        wait_until(lambda: log.exists() and "is ready" in log.read_text())
+    finally:
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE)[1] == b""
+    assert "from python\n" in log.read_text() and log.read_text().endswith("stopped\n")
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+def test_full_pipe_holds_nobody_up(tmp_path):
+    """Nobody reads standard error: requests go on, and the log tells how many lines it lost."""
+    ini = "[log]\naccess-log = stderr\n[wsgi /]\napp = app:app\n"
+    write_files(tmp_path, {"server.ini": ini, "app.py": APP})
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(server_args(tmp_path, ini, ["-b", f"127.0.0.1:{port}"]), env=server_env(), stderr=subprocess.PIPE)
+
+    def get(path):
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+            sock.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
+            return b"".join(iter(lambda: sock.recv(1000), b""))
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        started = time.monotonic()
+        for _ in range(5):
+            assert b"201 Made" in get(b"/shout")
+        assert b"201 Made" in get(b"/")
+        assert time.monotonic() - started < PATIENCE
+        text = b""
+        while b"lines were lost: stderr did not take them" not in text:
+            text += os.read(process.stderr.fileno(), 65536)
+        assert not re.search(rb"x{201}", text), "two lines are mixed"
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, rest
+
+
+@pytest.mark.skipif(os.path.exists("/dev/log") or os.geteuid() != 0, reason="/dev/log is somebody else's")
+def test_syslog(daemon):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind("/dev/log")
+        try:
+            syslog.settimeout(PATIENCE)
+            server = daemon("[log]\naccess-log = syslog:local3\nlog-format = line of %(uri)\n[hello /]\n")
+            server.get("/a")
+            assert re.fullmatch(rb"<158>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /a", syslog.recv(1000))
+        finally:
+            os.unlink("/dev/log")
