@@ -5,6 +5,8 @@
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request
 # make lint       format and include order
+# make benchmark  measure beside the peers (benchmark/README.md); ONLY=hello,floor,syncless ROUNDS=1 SECONDS=1
+# make callgrind  instructions per request
 # make install    PREFIX=/usr/local DESTDIR=
 # PYTHON=/path/to/python3 builds the WSGI bridge for another CPython; DEBUG=1 builds without optimisation.
 
@@ -99,7 +101,7 @@ run: deps
 	$(BUILD)/syncless-server -c syncless.ini
 
 test: test-deps
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
 # Everything at once for SOAK seconds: does anything grow?
@@ -122,8 +124,10 @@ valgrind: valgrind-deps
 	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
 	tests/run tests/serve/leaks.py
 
-deps test-deps valgrind-deps lint-deps:
-	@tests/deps.sh $(or $(filter test valgrind lint,$(@:%-deps=%)),build)
+include benchmark/rules.mk
+
+deps test-deps valgrind-deps lint-deps benchmark-deps:
+	@tests/deps.sh $(or $(filter test valgrind lint benchmark,$(@:%-deps=%)),build)
 
 lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
@@ -145,4 +149,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test soak asan valgrind lint deps test-deps valgrind-deps lint-deps install clean
+.PHONY: all units run test soak asan valgrind lint install clean deps test-deps valgrind-deps lint-deps benchmark-deps

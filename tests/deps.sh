@@ -1,5 +1,6 @@
 #!/bin/sh
-# tests/deps.sh build|test|valgrind|lint: install with apt what is missing for that on Debian, and say so; quick if nothing is.
+# tests/deps.sh build|test|valgrind|lint|benchmark: install with apt what is missing for that on Debian, and say so; quick if
+# nothing is.
 set -eu
 
 # Newer systems have the HTTP parser as libllhttp-dev, Debian 12 as C source in node-llhttp.
@@ -13,12 +14,16 @@ tools="g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps libpython3
 frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob"
 clients="python3-psycopg2 python3-mysqldb python3-pymysql python3-redis python3-requests python3-dnspython libcurl4-openssl-dev"
 servers="nginx-light postgresql mariadb-server-core redis-server dnsmasq-base" # the tests start their own, with files of their own
+load="wrk valgrind python3-matplotlib" # benchmark/run and benchmark/callgrind
+peers="nodejs uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-gevent-python3 gunicorn python3-gevent python3-eventlet python3-waitress \
+    python3-cheroot python3-tornado python3-twisted apache2-utils python3-psycogreen"
 case "${1-}" in
 build) packages=$build ;;
-test) packages="$build $tools $frameworks $clients $servers" ;;
+test) packages="$build $tools $load $frameworks $clients $servers" ;;
 valgrind) packages="$build python3-pytest valgrind" ;;
+benchmark) packages="$build $load $peers $frameworks $clients $servers" ;;
 lint) packages="clang-format python3-minimal git" ;;
-*) echo "usage: $0 build|test|valgrind|lint" >&2; exit 2 ;;
+*) echo "usage: $0 build|test|valgrind|lint|benchmark" >&2; exit 2 ;;
 esac
 
 missing=

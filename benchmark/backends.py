@@ -1,0 +1,99 @@
+"""What applications wait for: a slow service and a PostgreSQL server, both on the load generator's core."""
+import asyncio
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import measure
+
+DELAY = 0.05  # seconds
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, World\n"
+
+
+class Slow(asyncio.Protocol):
+    """Answers each connection's request after DELAY."""
+
+    def connection_made(self, transport):
+        self.transport, self.head = transport, b""
+
+    def data_received(self, data):
+        self.head += data
+        if self.head.endswith(b"\r\n\r\n"):
+            asyncio.get_running_loop().call_later(DELAY, self.answer)
+
+    def answer(self):
+        self.transport.write(ANSWER)
+        self.transport.close()
+
+
+async def serve_upstream():
+    server = await asyncio.get_running_loop().create_server(Slow, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+class Upstream:
+    """The slow service, as a process."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([measure.PYTHON, __file__], stdout=subprocess.PIPE, text=True, preexec_fn=measure.pin(measure.LOAD_CORE))
+        self.env = {"BENCHMARK_UPSTREAM": f"http://127.0.0.1:{int(self.process.stdout.readline())}/"}
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Postgres:
+    """A cluster of its own in a new folder, on a Unix socket there."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="syncless-benchmark-pg-"))
+        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parts[-2]))
+        self.user = {}
+        if os.getuid() == 0:  # as which PostgreSQL refuses to run
+            owner = pwd.getpwnam("postgres")
+            os.chown(self.dir, owner.pw_uid, owner.pw_gid)
+            self.user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        self.env = {"PGHOST": str(self.dir), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+        subprocess.run([self.bin / "initdb", "-D", self.dir / "data", "-U", "postgres", "--auth=trust", "--no-sync"], cwd=self.dir, check=True,
+                       stdout=subprocess.DEVNULL, **self.user)
+        with open(self.dir / "log", "w") as log:
+            self.process = subprocess.Popen([self.bin / "postgres", "-D", self.dir / "data", "-k", self.dir, "-c", "listen_addresses=", "-c",
+                                             "fsync=off", "-c", "max_connections=450"], cwd=self.dir, stdout=log, stderr=log, **self.user,
+                                            preexec_fn=measure.pin(measure.LOAD_CORE))
+        deadline = time.monotonic() + measure.PATIENCE
+        while subprocess.run([self.bin / "pg_isready", "-q", "-h", self.dir]).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise measure.Failed("PostgreSQL does not start:\n" + (self.dir / "log").read_text())
+            time.sleep(0.1)
+
+    def active_queries(self):
+        """The most queries of the application that were in work at once, of some looks."""
+        import psycopg2
+        connection = psycopg2.connect(host=str(self.dir), user="postgres", dbname="postgres")
+        connection.autocommit = True
+        most = 0
+        with connection.cursor() as cursor:
+            for _ in range(20):
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.02)' AND pid <> pg_backend_pid()")
+                most = max(most, cursor.fetchone()[0])
+                time.sleep(0.01)
+        connection.close()
+        return most
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        shutil.rmtree(self.dir)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit())
+    asyncio.run(serve_upstream())

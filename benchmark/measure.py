@@ -1,0 +1,250 @@
+"""Running a server, and loads on it.
+
+What counts is CPU time of the server's whole process tree, divided by the requests that were answered: that stays the same when other
+work on the machine makes everything slower. The server has one core, and the load generator another one.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+APPS = HERE / "apps"
+PYTHON = "/usr/bin/python3"  # the one that is embedded, so that all run the same CPython
+PATIENCE = 20
+TICK = os.sysconf("SC_CLK_TCK")
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+
+
+class Failed(Exception):
+    """A server or a load did not work as it should."""
+
+
+# ---- processes ----
+
+def pin(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+def stat_fields(pid):
+    """/proc/PID/stat from the third field on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def tree(root):
+    """root and its descendants."""
+    parents = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents.setdefault(int(stat_fields(path.name)[1]), []).append(int(path.name))
+    pids = [root]
+    for pid in pids:
+        pids += parents.get(pid, [])
+    return pids
+
+
+def cpu_seconds(pids):
+    """Of these processes, and of their children that have ended."""
+    return sum(int(ticks) for pid in pids for ticks in stat_fields(pid)[11:15]) / TICK
+
+
+def memory(pids, file, key):
+    """Bytes, summed over processes, of one line of /proc/PID/status or smaps_rollup."""
+    texts = [pathlib.Path(f"/proc/{pid}/{file}").read_text() for pid in pids]
+    return sum(int(number) << 10 for text in texts for number in re.findall(rf"^{key}:\s+(\d+) kB", text, re.M))
+
+
+class Running:
+    """A server that serves a workload, from `with` to the end of its block."""
+
+    def __init__(self, server, workload, context):
+        self.server, self.workload, self.context = server, workload, context
+        self.port = free_port()
+        self.dir = context.new_dir()
+        self.url = f"http://127.0.0.1:{self.port}{workload.path}"
+        self.log = self.dir / "log"
+
+    def command(self):
+        config = (APPS / "nginx.conf").read_text()
+        for mark, value in {"@PORT@": self.port, "@DIR@": self.dir, "@ROOT@": self.context.root, "@USER@": pwd.getpwuid(os.getuid()).pw_name}.items():
+            config = config.replace(mark, str(value))
+        (self.dir / "nginx.conf").write_text(config)
+        return shlex.split(self.server.command.format(port=self.port, app=self.workload.app, dir=self.dir, python=PYTHON,
+                                                      build=self.context.build))
+
+    def __enter__(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(self.command(), cwd=APPS, env=self.context.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=pin(SERVER_CORE), start_new_session=True)
+        try:
+            self.check()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def check(self):
+        """Wait until it answers, and see that the answer is right."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise Failed("it does not start:\n" + self.log.read_text(errors="replace")[-2000:]) from None
+                time.sleep(0.02)
+        body = b"x" * self.workload.options["body"] if "body" in self.workload.options else None
+        with urllib.request.urlopen(self.url, body, timeout=PATIENCE) as answer:
+            size = len(answer.read())
+        if size != self.workload.size:
+            raise Failed(f"it answers with {size} bytes, not {self.workload.size}")
+
+    def __exit__(self, *unused):
+        os.killpg(self.process.pid, signal.SIGKILL)  # of its own session, so this is the whole tree and nobody else
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def measured(self):
+        """A dict which gets, at the end of the block, CPU seconds, peak memory and its growth meanwhile."""
+        result = {}
+        pids = tree(self.process.pid)
+        before, memory_before = cpu_seconds(pids), memory(pids, "status", "VmRSS")
+        yield result
+        pids = tree(self.process.pid)
+        result["cpu_seconds"] = cpu_seconds(pids) - before
+        result["rss"] = memory(pids, "status", "VmHWM")
+        result["rss_growth"] = result["rss"] - memory_before
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+# ---- loads: each returns requests, seconds, p50 and p99 in milliseconds, errors, and what `measured` says ----
+
+def start_load(command):
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=pin(LOAD_CORE))
+
+
+def start_wrk(url, seconds, connections, method="GET", depth=1, body=0, close=False):
+    return start_load(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--timeout", "10s", "-s", HERE / "load.lua", url, "--",
+                       method, depth, body, "close" if close else "keep"])
+
+
+def end_wrk(process):
+    output = process.communicate(timeout=PATIENCE + 60)[0]
+    found = re.search(r"^RESULT (.*)", output, re.M)
+    if not found:
+        raise Failed("wrk says:\n" + output)
+    result = json.loads(found[1])
+    if not result["requests"]:
+        raise Failed("no request was answered")
+    return result
+
+
+def wrk(running, seconds, **options):
+    end_wrk(start_wrk(running.url, 1, **options))  # pools, caches and connections to others
+    with running.measured() as result:
+        result.update(end_wrk(start_wrk(running.url, seconds, **options)))
+    if options.get("depth", 1) > 1:
+        result["p50"] = result["p99"] = None  # wrk takes the time of a batch
+    return result
+
+
+def mixed(running, seconds, **options):
+    """As wrk, and one client more which sleeps all the time."""
+    sleeper = start_wrk(running.url.replace("/hello", "/sleep"), seconds + 3, 1)
+    try:
+        return wrk(running, seconds, **options)
+    finally:
+        end_wrk(sleeper)
+
+
+def queries(running, seconds, connections):
+    """As wrk, and how many queries PostgreSQL has in work at once."""
+    end_wrk(start_wrk(running.url, 2, connections))
+    with running.measured() as result:
+        process = start_wrk(running.url, seconds, connections)
+        time.sleep(seconds / 2)
+        at_once = running.context.postgres.active_queries()
+        result.update(end_wrk(process), at_once=at_once)
+    return result
+
+
+def ab(running, seconds, connections):
+    command = ["ab", "-q", "-c", connections, "-t", seconds, "-n", 10_000_000, "-s", 10, running.url]
+    with running.measured() as result:
+        output = start_load(command).communicate(timeout=PATIENCE + 60)[0]
+    found = {name: re.search(pattern, output, re.M) for name, pattern in {
+        "requests": r"^Complete requests:\s+(\d+)", "seconds": r"^Time taken for tests:\s+([\d.]+)", "errors": r"^Failed requests:\s+(\d+)",
+        "p50": r"^\s+50%\s+(\d+)", "p99": r"^\s+99%\s+(\d+)"}.items()}
+    if not all(found.values()):
+        raise Failed("ab says:\n" + output)
+    return result | {name: float(match[1]) for name, match in found.items()}
+
+
+def sequential(running, seconds):
+    """The client of 2010: a new connection each, and each answer names the next path."""
+    path, times = b"/0", []
+    with running.measured() as result:
+        begin = at = time.perf_counter()
+        while at < begin + seconds:
+            with socket.create_connection(("127.0.0.1", running.port), PATIENCE) as sock:
+                sock.sendall(b"GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" % path)
+                answer = b"".join(iter(lambda: sock.recv(65536), b""))
+            path = re.search(rb'<a href="(/\d+)">', answer)[1]
+            now = time.perf_counter()
+            times.append((now - at) * 1e3)
+            at = now
+    times.sort()
+    return result | {"requests": len(times), "seconds": at - begin, "errors": 0, "p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]}
+
+
+def idle(running, seconds, connections):
+    """Connections that have had one request each and stay open: bytes of the server's own memory for each."""
+    request = f"GET {running.workload.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    socks = []
+
+    def open_connections(count):
+        while len(socks) < count:
+            sock = socket.create_connection(("127.0.0.1", running.port), PATIENCE)
+            socks.append(sock)
+            sock.sendall(request)
+            answer = b""
+            while not answer.endswith(b"\n") or b"\r\n\r\n" not in answer:
+                answer += sock.recv(65536)
+
+    def own_memory():
+        time.sleep(2.5)  # what is given back is given back once a second
+        return memory(tree(running.process.pid), "smaps_rollup", "Private_Dirty")
+
+    try:
+        open_connections(100)  # what the first ones need is not the price of one more
+        before = own_memory()
+        with running.measured() as result:
+            begin = time.perf_counter()
+            open_connections(100 + connections)
+            result.update(requests=connections, seconds=time.perf_counter() - begin, p50=None, p99=None, errors=0)
+        result["bytes_each"] = (own_memory() - before) / connections
+    finally:
+        for sock in socks:
+            sock.close()
+    return result
+
+
+def call_in_loop(app, env):
+    """CPU microseconds of a WSGI application without any server."""
+    done = subprocess.run([PYTHON, "loop.py", app, "20000"], cwd=APPS, env=env, check=True, capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
+    return float(done.stdout)

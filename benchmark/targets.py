@@ -1,0 +1,66 @@
+"""What syncless-server is to reach: each target is a figure of one run, mostly a ratio to a peer, and its bound."""
+import collections
+import statistics
+
+Target = collections.namedtuple("Target", "text value bound at_most")
+
+OURS = {"syncless", "syncless C"}
+
+
+def cpu(workload, server, peer, ours="cpu_us"):
+    return lambda figures: figures.ratio((workload, server, ours), (workload, peer, ours))
+
+
+def field(workload, server, name):
+    return lambda figures: figures.median(workload, server, name)
+
+
+def against_best(workload, server="syncless", name="cpu_us"):
+    """To the peer that needs least."""
+    def value(figures):
+        peers = [s for s in figures.servers(workload) if s not in OURS and s != "floor"]
+        ratios = [figures.ratio((workload, server, name), (workload, peer, name)) for peer in peers]
+        return max((r for r in ratios if r is not None), default=None)
+    return value
+
+
+def share(workload):
+    """Our own microseconds above the floor, beside a framework: all but what the framework costs in a plain loop."""
+    def value(figures):
+        total, floor = figures.median(workload, "syncless", "cpu_us"), figures.median("hello", "floor", "cpu_us")
+        alone = figures.loops.get(workload)
+        return total - statistics.median(alone) - floor if total and floor and alone else None
+    return value
+
+
+def pipelined(figures):
+    return figures.ratio(("pipelined", "syncless", "rate"), ("hello", "syncless", "rate"))
+
+
+def beside_sleeper(figures):
+    return figures.ratio(("mixed", "syncless", "p99"), ("hello63", "syncless", "p99"))
+
+
+TARGETS = [Target(*row) for row in [
+    ("WSGI hello: CPU / the floor's", cpu("hello", "syncless", "floor"), 1.18, True),
+    ("C handler hello: CPU / the floor's", cpu("hello", "syncless C", "floor"), 1.08, True),
+    ("WSGI hello, a new connection each: CPU / nginx's", cpu("close", "syncless", "nginx"), 1.1, True),
+    ("C hello, a new connection each: CPU / nginx's", cpu("close", "syncless C", "nginx"), 1.1, True),
+    ("pipelined WSGI hello: rate / unpipelined rate", pipelined, 2, False),
+    ("sleep: requests/s", field("sleep", "syncless", "rate"), 9700, False),
+    ("sleep: CPU / gevent's", cpu("sleep", "syncless", "gevent"), 0.25, True),
+    ("sleep: CPU / node's", cpu("sleep", "syncless", "node"), 0.5, True),
+    ("sleep: RSS growth / gevent's", cpu("sleep", "syncless", "gevent", "rss_growth"), 0.5, True),
+    ("upstream: CPU / gevent's", cpu("upstream", "syncless", "gevent"), 0.8, True),
+    ("upstream: requests/s / gevent's", cpu("upstream", "syncless", "gevent", "rate"), 1.2, False),
+    ("PostgreSQL: queries in work at once", field("query", "syncless", "at_once"), 200, False),
+    ("idle connection: bytes of process memory", field("idle", "syncless C", "bytes_each"), 512, True),
+    ("idle connection of a WSGI server: bytes", field("idle", "syncless", "bytes_each"), 512, True),
+    ("POST of 64 KiB: CPU / best peer's", against_best("echo"), 1.1, True),
+    ("1 MiB body: CPU / best peer's", against_best("mebi"), 1.1, True),
+    ("100 MB file: CPU / best peer's", against_best("file"), 1.1, True),
+    ("static 1 MiB: CPU / nginx's", cpu("static1m", "syncless C", "nginx"), 1.1, True),
+    ("Flask: our share above the floor, us", share("flask"), 2.5, True),
+    ("Django: our share above the floor, us", share("django"), 2.5, True),
+    ("hello beside a sleeper: p99 / p99 without it", beside_sleeper, 1.5, True),
+]]
