@@ -115,7 +115,7 @@ def test_no_request_forges_a_line(logged):
     server.raw(b'GET /a"b\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: a" 200 5 "\t\xff\r\nConnection: close\r\n\r\n')
     assert lines(1)[0].endswith(r'"GET /a\x22b\x5c HTTP/1.1" 201 5 "-" "a\x22 200 5 \x22\x09\xff"')
     server.raw(b'GET /a"b\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: "\x1b[31m\r\n\r\n')
-    assert re.search(r'"- /a\\x22b\\x5c -" 400 \d+ "-" "-"$', lines(2)[1])
+    assert re.search(r'"GET /a\\x22b\\x5c HTTP/1.1" 400 \d+ "-" "-"$', lines(2)[1])
 
 
 def test_requests_that_were_refused_have_their_line(logged):

@@ -16,7 +16,7 @@ static void answers_three(void *arg)
 
         assert_int_equal(response_reply(&scene.req, 200, NULL, body, 1), 0);
         assert_int_equal(response_finish(&scene.req), 0);
-        scene.req.head_sent = false;
+        scene.req.head_sent = scene.req.ended = false;
         scene.req.length = -1;
         scene.req.sent = 0;
     }
