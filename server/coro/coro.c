@@ -4,8 +4,10 @@
  * A coroutine's record lies at the top of its own stack, so that starting one from the pool touches memory that is
  * touched anyway. The pool is last in, first out: the stack used last is still in the cache. The run queue is first in,
  * first out, and sched_run serves only what was ready when it began, so that the loop polls between two rounds and no
- * coroutine starves another. Control passes between loop and coroutine only, never from one coroutine to another:
- * leave() below is the single door out, resume() the single door in.
+ * coroutine starves another. What the loop finds to do may run at once instead (coro_run): of many short ones in a row,
+ * each then has the stack of the one before it, warm, where as many queued ones would take as many stacks. Control
+ * passes between loop and coroutine only, never from one coroutine to another: leave() below is the single door out,
+ * resume() the single door in.
  */
 #include "coro/coro.h"
 
@@ -187,7 +189,8 @@ static struct coro *take_from_pool(void)
     return list_entry(node, struct coro, link);
 }
 
-struct coro *coro_start(void (*fn)(void *arg), void *arg)
+/* A coroutine that is to run fn(arg), in no queue yet; or NULL. */
+static struct coro *prepare(void (*fn)(void *arg), void *arg)
 {
     struct coro *co;
 
@@ -209,8 +212,25 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg)
     if (++sched.count > sched.most)
         sched.most = sched.count;
     list_push(&sched.running, &co->all);
-    list_push(&sched.ready, &co->link);
     return co;
+}
+
+struct coro *coro_start(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = prepare(fn, arg);
+
+    if (co)
+        list_push(&sched.ready, &co->link);
+    return co;
+}
+
+bool coro_run(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = prepare(fn, arg);
+
+    if (co)
+        resume(co);
+    return co != NULL;
 }
 
 void coro_exit(void)

@@ -59,6 +59,10 @@ void coro_exit(void);
  * valid until fn returns. */
 struct coro *coro_start(void (*fn)(void *arg), void *arg);
 
+/* The same, but it runs at once, until it gives up the OS thread. Returns false if there can be no further stack. For
+ * the loop only: not on a coroutine. */
+bool coro_run(void (*fn)(void *arg), void *arg);
+
 /* Give up the OS thread until coro_wake; returns the result given there. Only on a coroutine. errno is kept. */
 int coro_park(void);
 

@@ -97,9 +97,14 @@ static void give_turns(void)
 /* Let others have a turn, and come back after them. */
 static void pass_turn(struct conn *conn)
 {
-    struct conn *next = first_waiting();
+    struct conn *next;
 
-    if (!next || !give_turn(next)) {
+    if (list_empty(&http.waiting))
+        coro_yield(); /* meanwhile somebody may come to wait */
+    next = first_waiting();
+    if (!next)
+        return;
+    if (!give_turn(next)) {
         coro_yield();
         return;
     }
@@ -123,6 +128,18 @@ static struct conn *end_turn(void)
     return NULL;
 }
 
+/* Serve a connection right now, if a turn is free and nobody waits for one. */
+static bool serve_now(struct conn *conn)
+{
+    if (http.active >= http.config.max_concurrency || !list_empty(&http.waiting))
+        return false;
+    http.active++;
+    if (coro_run(serve, conn))
+        return true;
+    http.active--;
+    return false;
+}
+
 static void on_ready(struct wait_source *source, short events)
 {
     struct conn *conn = (struct conn *)source;
@@ -132,6 +149,8 @@ static void on_ready(struct wait_source *source, short events)
     conn->active = true;
     if (http.config.ended)
         conn->arrived = wait_now();
+    if (serve_now(conn))
+        return;
     list_push(&http.waiting, &conn->turn);
     give_turns();
 }
