@@ -54,12 +54,18 @@ static const char *split_authority(struct request *req, const char *target)
     return end;
 }
 
+static const bool host_bytes[256] = {
+    ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['!'] = 1,
+    ['$'] = 1,         ['&'] = 1,         ['\''] = 1,        ['('] = 1, [')'] = 1, ['*'] = 1, ['+'] = 1, [','] = 1,
+    [';'] = 1,         ['='] = 1,         ['%'] = 1,         [':'] = 1, ['['] = 1, [']'] = 1,
+};
+
 /* RFC 3986 section 3.2.2, and a port. Applications make links and look for tenants by it, so nothing else comes in. */
 static bool is_host(const char *host)
 {
-    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]";
-
-    return host[strspn(host, bytes)] == '\0';
+    while (host_bytes[(unsigned char)*host])
+        host++;
+    return *host == '\0';
 }
 
 int target_parse(struct request *req, const char **why)

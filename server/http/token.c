@@ -3,6 +3,9 @@
  */
 #include "http/token.h"
 
+#include <stdint.h>
+#include <string.h>
+
 const bool token_bytes[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
     ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
@@ -17,9 +20,26 @@ bool token_is(const char *s, size_t size)
     return size > 0;
 }
 
+/* Whether one of eight bytes is below 0x20, or is 0x7f: the borrow out of a byte shows in its highest bit. */
+static bool has_control(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t delete = eight ^ ones * 0x7f;
+
+    return ((eight - ones * 0x20) & ~eight & ones * 0x80) || ((delete - ones) & ~delete &ones * 0x80);
+}
+
 bool token_is_text(const char *s, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
+    uint64_t eight;
+    size_t i = 0;
+
+    for (; size - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, s + i, sizeof(eight));
+        if (has_control(eight))
+            break; /* perhaps a tab */
+    }
+    for (; i < size; i++) {
         unsigned char c = (unsigned char)s[i];
 
         if ((c < 0x20 && c != '\t') || c == 0x7f)

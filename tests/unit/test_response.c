@@ -201,6 +201,24 @@ static void test_refused_fields(void **state)
     scene_close(&scene);
 }
 
+/* Every byte at every place of a value: it is looked at in words, and what remains byte by byte. */
+static void test_bytes_of_values(void **state)
+{
+    char value[19];
+
+    begin("GET", 1, true);
+    for (int byte = 0; byte < 256; byte++) {
+        bool legal = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+
+        for (size_t i = 0; i < sizeof(value); i++) {
+            memset(value, i % 2 ? ' ' : 0xff, sizeof(value)); /* bytes at the ends of what is legal */
+            value[i] = (char)byte;
+            assert_int_equal(response_header(&scene.req, "A", 1, value, sizeof(value)), legal ? 0 : -EINVAL);
+        }
+    }
+    scene_close(&scene);
+}
+
 static void sends_fields(void *arg)
 {
     char name[16], value[128];
@@ -399,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_refused_fields),
+        cmocka_unit_test(test_bytes_of_values),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_own_date_and_server),
         cmocka_unit_test(test_too_much),
