@@ -8,7 +8,9 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,15 +72,28 @@ static void run(void *arg)
     exit(command.module->command(command.argc, command.argv));
 }
 
+/* Make the loop. Standard descriptors that are closed stay so for the program: the loop's do not take their place. */
+static void start_loop(void)
+{
+    bool closed[STDERR_FILENO + 1];
+
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        closed[fd] = fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) == fd;
+    coro_init(STACK_SIZE);
+    wait_init(LIBUV_DECIDES);
+    libc_init(LIBC_RESOLVER_CARES);
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (closed[fd])
+            close(fd);
+}
+
 int main(int argc, char **argv)
 {
     command.argc = argc;
     command.argv = argv;
     if (load(argv[0]) < 0)
         return EXIT_BOOT;
-    coro_init(STACK_SIZE);
-    wait_init(LIBUV_DECIDES);
-    libc_init(LIBC_RESOLVER_CARES);
+    start_loop();
     if (!coro_start(run, NULL))
         return EXIT_BOOT;
     wait_run();

@@ -218,7 +218,7 @@ static int query_run(struct query *query)
         nfds_t count = channel_fds(query->channel, fds);
 
         result = wait_fds(fds, count, channel_deadline(query->channel));
-        if (result < 0 && result != -EINTR)
+        if (result < 0 && park_error(result) != EINTR)
             return result;
         channel_process(query->channel, fds, result > 0 ? count : 0);
     }

@@ -4,7 +4,7 @@
  * The kernel is given a function of ours, which calls the application's handler. Before, it steps off the coroutine
  * that the signal has interrupted: a handler's write() must not park, since it may stand on a signal stack, or in the
  * middle of the scheduler. After, it tells the main coroutine, whose wait then ends with EINTR. As in the kernel,
- * SA_RESTART asks for that not to happen. Handlers that leave by siglongjmp are not provided for.
+ * SA_RESTART lets some calls go on. Handlers that leave by siglongjmp are not provided for.
  *
  * Whoever asks which handler is installed gets the application's. A child made by vfork, which runs in our memory, sets
  * signals to be ignored or to their defaults only; these are not noted here.
@@ -44,8 +44,7 @@ static void step_on(struct coro *co, int signum)
     int saved = errno;
 
     coro_current = co;
-    if (!restarts[signum])
-        wait_interrupt();
+    wait_interrupt(restarts[signum] ? -ERESTART : -EINTR);
     errno = saved;
 }
 

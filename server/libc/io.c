@@ -55,9 +55,11 @@ static bool parks(struct io *io)
 /* The outcome of a wait: past SO_RCVTIMEO or SO_SNDTIMEO a call fails as if it had been told not to block. */
 static bool waited(struct io *io, int result)
 {
+    ready_in_a_row = 0;
+    if (park_restarts(result) && io->deadline == WAIT_FOREVER)
+        return true;
     io->refused = true;
     io->ready = result > 0 ? (short)result : 0;
-    ready_in_a_row = 0;
     return park_ok(result == -ETIMEDOUT ? -EAGAIN : result);
 }
 

@@ -13,7 +13,12 @@
 /* After a try that found the file locked: whether to try again. False with the errno for the caller. */
 static bool try_again(struct park_backoff *backoff)
 {
-    return (errno == EAGAIN || errno == EACCES) && park_ok(park_backoff(backoff, WAIT_FOREVER));
+    int result;
+
+    if (errno != EAGAIN && errno != EACCES)
+        return false;
+    result = park_backoff(backoff, WAIT_FOREVER);
+    return park_restarts(result) || park_ok(result);
 }
 
 static int end(int result, int saved)

@@ -31,7 +31,7 @@ int lot_wait(const struct lot_wait *wait)
             return result;
         }
         result = park(&place, wait, &backoff);
-        if (result == -ETIMEDOUT || (result < 0 && wait->interrupted))
+        if (result == -ETIMEDOUT || (result < 0 && wait->interrupted && !park_restarts(result)))
             return -result;
     }
 }

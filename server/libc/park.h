@@ -17,18 +17,31 @@ void park_init(void);
  * we stand still; finding that out takes a system call, so it is asked just before parking and nowhere else. */
 bool park_possible(void);
 
+/* Whether a wait was ended by a handler installed with SA_RESTART. Reading, writing, waiting for locks and children go
+ * on then; calls that are there to wait end with EINTR as after any handler. */
+static inline bool park_restarts(int result)
+{
+    return result == -ERESTART;
+}
+
+/* The error number for a negative result of a wait. */
+static inline int park_error(int result)
+{
+    return park_restarts(result) ? EINTR : -result;
+}
+
 /* The outcome of a wait in the manner of a system call: false, and errno set, if it is a negative errno. */
 static inline bool park_ok(int result)
 {
     if (result < 0)
-        errno = -result;
+        errno = park_error(result);
     return result >= 0;
 }
 
 /* The same at the end of a call that began with errno saved: -1, or the result and that errno. */
 static inline int park_end(int result, int saved)
 {
-    errno = result < 0 ? -result : saved;
+    errno = result < 0 ? park_error(result) : saved;
     return result < 0 ? -1 : result;
 }
 

@@ -16,9 +16,10 @@ static int park_for(pid_t pid, int options, struct park_backoff *backoff)
     int result;
 
     if (pid <= 0 || options & (WUNTRACED | WCONTINUED))
-        return park_backoff(backoff, WAIT_FOREVER);
-    result = wait_child(pid, WAIT_FOREVER);
-    return result == -ECHILD ? 0 : result;
+        result = park_backoff(backoff, WAIT_FOREVER);
+    else
+        result = wait_child(pid, WAIT_FOREVER);
+    return result == -ECHILD || park_restarts(result) ? 0 : result;
 }
 
 pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
@@ -66,9 +67,10 @@ static int park_for_id(idtype_t type, id_t id, int options, struct park_backoff 
     if (type == P_PID)
         return park_for((pid_t)id, options & WEXITED ? options & (WUNTRACED | WCONTINUED) : WUNTRACED, backoff);
     if (type != P_PIDFD || options & (WSTOPPED | WCONTINUED))
-        return park_backoff(backoff, WAIT_FOREVER);
-    result = wait_fd((int)id, POLLIN, WAIT_FOREVER);
-    return result < 0 ? result : 0;
+        result = park_backoff(backoff, WAIT_FOREVER);
+    else
+        result = wait_fd((int)id, POLLIN, WAIT_FOREVER);
+    return result > 0 || park_restarts(result) ? 0 : result;
 }
 
 int waitid(idtype_t type, id_t id, siginfo_t *info, int options)

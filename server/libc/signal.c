@@ -88,7 +88,7 @@ int sigwait(const sigset_t *set, int *signum)
         return real()->sigwait(set, signum);
     do
         result = take_until(set, NULL, WAIT_FOREVER);
-    while (result == -EINTR); /* libc's sigwait goes on after a handler */
+    while (result == -EINTR || park_restarts(result)); /* libc's sigwait goes on after a handler */
     errno = saved;
     if (result < 0)
         return -result;

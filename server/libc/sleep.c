@@ -81,10 +81,10 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, 
     if (!coro_self() || !can_sleep_on(clock) || !park_valid(request) || !park_possible())
         return real()->clock_nanosleep(clock, flags, request, remaining);
     if (flags & TIMER_ABSTIME)
-        return -park_until(clock, request);
+        return park_error(park_until(clock, request));
     if (clock != CLOCK_PROCESS_CPUTIME_ID)
         clock = CLOCK_MONOTONIC; /* setting the clock does not change the length of a relative sleep */
-    return -sleep_for(clock, request, remaining);
+    return park_error(sleep_for(clock, request, remaining));
 }
 
 int nanosleep(const struct timespec *request, struct timespec *remaining)

@@ -15,14 +15,16 @@
 
 static struct {
     struct coro *_Atomic main;
-    atomic_bool noted;
+    atomic_int note; /* -EINTR or -ERESTART; 0: none */
     uv_async_t async;
 } interrupt;
 
 static void tell_main(uv_async_t *async)
 {
-    if (interrupt.main && atomic_load(&interrupt.noted) && wait_cancel(interrupt.main, -EINTR))
-        atomic_store(&interrupt.noted, false);
+    int code = atomic_load(&interrupt.note);
+
+    if (code && interrupt.main && wait_cancel(interrupt.main, code))
+        atomic_compare_exchange_strong(&interrupt.note, &code, 0);
 }
 
 void interrupt_init(void)
@@ -39,21 +41,26 @@ void wait_set_main(struct coro *co)
         co->is_main = true;
 }
 
-void wait_interrupt(void)
+void wait_interrupt(int code)
 {
+    int none = 0;
+
     if (!interrupt.main)
         return;
-    atomic_store(&interrupt.noted, true);
+    if (code == -EINTR)
+        atomic_store(&interrupt.note, code);
+    else /* which may be noted already, and is the stronger one */
+        atomic_compare_exchange_strong(&interrupt.note, &none, code);
     uv_async_send(&interrupt.async);
 }
 
-bool wait_interrupt_take(void)
+int wait_interrupt_take(void)
 {
-    return atomic_exchange(&interrupt.noted, false);
+    return atomic_exchange(&interrupt.note, 0);
 }
 
 void interrupt_forget(void)
 {
     interrupt.main = NULL;
-    atomic_store(&interrupt.noted, false);
+    atomic_store(&interrupt.note, 0);
 }

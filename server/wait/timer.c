@@ -68,10 +68,10 @@ static int park_until(int64_t deadline)
 int wait_park(int64_t deadline)
 {
     struct coro *co = coro_self();
-    int result;
+    int result = co->is_main ? wait_interrupt_take() : 0;
 
-    if (co->is_main && wait_interrupt_take())
-        return -EINTR;
+    if (result)
+        return result;
     waits++;
     co->cancellable = true;
     result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);

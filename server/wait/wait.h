@@ -82,12 +82,12 @@ void wait_after(int64_t milliseconds, void (*fn)(void));
 /* From now on wait_interrupt is for this coroutine, which also keeps the OS thread's identity; NULL: for none. */
 void wait_set_main(struct coro *co);
 
-/* A signal handler has run: end the main coroutine's present wait, or its next one, with -EINTR. Any thread, and
- * async-signal-safe. */
-void wait_interrupt(void);
+/* A signal handler has run: end the main coroutine's present wait, or its next one, with -EINTR, or with -ERESTART
+ * after a handler with SA_RESTART. Any thread, and async-signal-safe. */
+void wait_interrupt(int code);
 
-/* Take back what wait_interrupt has said and no wait has heard yet; returns whether there was anything. */
-bool wait_interrupt_take(void);
+/* Take back what wait_interrupt has said and no wait has heard yet: the code, or 0. */
+int wait_interrupt_take(void);
 
 /* ---- fd.c: one watcher for each descriptor ---- */
 
