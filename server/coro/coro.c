@@ -53,6 +53,7 @@ void coro_init(size_t stack_size)
     size_t page = stack_page_size();
 
     sched.stack_size = (stack_size + page - 1) / page * page;
+    sched.forgotten = false;
 }
 
 /* ---- switching ---- */
