@@ -90,6 +90,7 @@ struct sl_request {
     const char *server; /* address the connection came in on, or the path of the Unix socket */
     uint16_t server_port;
     int64_t deadline; /* CLOCK_MONOTONIC milliseconds by which the request must end; 0 none */
+    void *local;      /* the handler's, NULL at first: for sl_module.interrupt to find it by */
 };
 
 /* ---- the module ---- */
@@ -112,6 +113,11 @@ struct sl_module {
 
     /* Once per instance at the end of the worker, no request is running. Optional. */
     void (*stop)(void *self);
+
+    /* A request that is being handled shall end: -ETIMEDOUT, its deadline has passed; -ECONNRESET, its client is gone.
+     * Called on the loop's stack, not on the coroutine, and again every 100 ms until handle returns; must not wait.
+     * Optional: without it, what handle waits for fails with ECANCELED each time. */
+    void (*interrupt)(void *self, struct sl_request *req, int why);
 
     /* A program: what this module runs by an executable of its own (syncless-python) in place of the server. Called
      * once, on the main coroutine, whose waits end with EINTR when a signal handler has run; returns the exit code.
@@ -214,6 +220,14 @@ void sl_local_set(int key, void *value);
 
 /* Something unequal for each coroutine that runs; NULL outside of one. */
 void *sl_self(void);
+
+/* End what that coroutine (its sl_self) waits for with the errno error, or its next wait if it is not waiting: once. 0
+ * takes back what no wait has heard. Locks always say EINTR. Never waits; only in the worker's own OS thread. */
+void sl_interrupt(void *coroutine, int error);
+
+/* Whether pthread_self, called by the runtime on this coroutine, gives the main thread's identity. A wait that ended by
+ * sl_interrupt with EINTR sets it, the next wait ends it: CPython looks into what an EINTR means in no other thread. */
+void sl_pose_as_main(bool on);
 
 /* Say that the shared object which holds this address is a runtime whose threads are coroutines: its pthread_self
  * tells coroutines apart, and its own pthread mutexes and conditions are left real, since it hands its lock over at a

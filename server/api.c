@@ -184,6 +184,17 @@ void *sl_self(void)
     return coro_self();
 }
 
+void sl_interrupt(void *coroutine, int error)
+{
+    wait_break(coroutine, -error);
+}
+
+void sl_pose_as_main(bool on)
+{
+    if (coro_self())
+        coro_self()->poses = on;
+}
+
 int sl_runtime(const void *address)
 {
     return libc_runtime(address);

@@ -209,6 +209,8 @@ static struct coro *prepare(void (*fn)(void *arg), void *arg)
     co->arg = arg;
     co->id = ++sched.last_id;
     co->parked = false;
+    co->poses = false;
+    co->broken = 0;
     co->cxx = (struct cxx_state){0};
     if (++sched.count > sched.most)
         sched.most = sched.count;

@@ -24,6 +24,8 @@ struct coro {
     bool parked;              /* between coro_park and the coro_wake that ends it */
     bool cancellable;         /* parked in a wait that coro_cancel may end */
     bool is_main;             /* keeps the OS thread's identity (syncless-python's main coroutine) */
+    bool poses;               /* passes for the main coroutine until its next wait, see wait_break */
+    int broken;               /* the -errno with which its next wait shall end at once, or 0 */
     bool used;                /* has run since coro_trim last looked at its stack */
     uint64_t id;              /* unique in the process, new at each coro_start */
     void *local[CORO_LOCALS]; /* values of modules, kept in the pool */

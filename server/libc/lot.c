@@ -31,8 +31,11 @@ int lot_wait(const struct lot_wait *wait)
             return result;
         }
         result = park(&place, wait, &backoff);
-        if (result == -ETIMEDOUT || (result < 0 && wait->interrupted && !park_restarts(result)))
-            return -result;
+        if (result == -ETIMEDOUT)
+            return ETIMEDOUT;
+        if (result < 0 && wait->interrupted && !park_restarts(result))
+            return EINTR;
+        coro_self()->poses = false; /* an interrupt that nobody hears must not show */
     }
 }
 

@@ -18,8 +18,8 @@ struct lot_wait {
     bool interrupted; /* wait_cancel ends the wait; else it goes on */
 };
 
-/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or the code given to
- * wait_cancel made positive. */
+/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR after
+ * wait_cancel, whatever its code: who waits for a lock knows no other error, and would take it for having the lock. */
 int lot_wait(const struct lot_wait *wait);
 
 void lot_wake_slowly(const void *object, int count);

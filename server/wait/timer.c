@@ -65,18 +65,31 @@ static int park_until(int64_t deadline)
     return result;
 }
 
+/* The wait of a coroutine on which wait_break was called before or meanwhile. */
+static int broken(struct coro *co)
+{
+    int result = co->broken;
+
+    co->broken = 0;
+    co->poses = result == -EINTR;
+    return result;
+}
+
 int wait_park(int64_t deadline)
 {
     struct coro *co = coro_self();
     int result = co->is_main ? wait_interrupt_take() : 0;
 
+    co->poses = false;
     if (result)
         return result;
     waits++;
-    co->cancellable = true;
-    result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
-    co->cancellable = false;
-    return result;
+    if (!co->broken) {
+        co->cancellable = true;
+        result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
+        co->cancellable = false;
+    }
+    return co->broken ? broken(co) : result;
 }
 
 int wait_sleep(int64_t deadline)
@@ -94,4 +107,11 @@ bool wait_cancel(struct coro *co, int code)
 uint64_t wait_count(void)
 {
     return waits;
+}
+
+void wait_break(struct coro *co, int code)
+{
+    co->broken = code;
+    if (code)
+        wait_cancel(co, code);
 }

@@ -73,6 +73,11 @@ uint64_t wait_count(void);
 /* End the present wait of a coroutine with a code, a negative errno. False if it is not waiting. */
 bool wait_cancel(struct coro *co, int code);
 
+/* End the present wait of a coroutine with a code, a negative errno, or its next one if it is not waiting: once. 0
+ * takes back what no wait has heard. After a wait that ended so with -EINTR the coroutine has, to a runtime, the
+ * identity of the main thread until its next wait, since runtimes look into what an EINTR means in no other. */
+void wait_break(struct coro *co, int code);
+
 /* A callback every so many milliseconds, or once after them, on the loop's stack. Neither keeps the loop going. */
 void wait_every(int64_t milliseconds, void (*fn)(void));
 void wait_after(int64_t milliseconds, void (*fn)(void));

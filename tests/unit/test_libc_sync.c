@@ -515,6 +515,19 @@ static void look_as_main(void *arg)
     assert_true(runtime_self() == (unsigned long)pthread_self());
 }
 
+/* After EINTR it passes for the main thread, to the runtime and until it waits again. */
+static void look_interrupted(void *arg)
+{
+    unsigned long self = runtime_self();
+
+    wait_break(coro_self(), -EINTR);
+    assert_int_equal(usleep(1000000), -1);
+    assert_int_equal(errno, EINTR);
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+    usleep(2000);
+    assert_true(runtime_self() == self);
+}
+
 static void test_runtime(void **state)
 {
     struct selves selves = {0};
@@ -525,7 +538,7 @@ static void test_runtime(void **state)
     assert_int_equal(libc_runtime((void *)8), -EINVAL);
     assert_int_equal(libc_runtime((void *)runtime_self), 0);
     assert_int_equal(libc_runtime((void *)runtime_self), 0);
-    RUN(&selves, look_at_self, look_at_self, look_at_self, look_as_main);
+    RUN(&selves, look_at_self, look_at_self, look_at_self, look_as_main, look_interrupted);
     assert_true(selves.seen[0] != selves.seen[1] && selves.seen[1] != selves.seen[2]);
     assert_true(selves.seen[0] != selves.seen[2]);
     assert_true(runtime_self() == (unsigned long)pthread_self());

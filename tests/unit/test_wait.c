@@ -187,6 +187,58 @@ static void test_offload_cannot_be_canceled(void **state)
     assert_int_equal(n, 25);
 }
 
+/* ---- breaking ---- */
+
+static int codes[4];
+
+static void is_broken(void *arg)
+{
+    parked = coro_self();
+    codes[0] = wait_park(WAIT_FOREVER);
+    assert_true(coro_self()->poses);
+    codes[1] = wait_sleep(wait_deadline(MS));
+    assert_false(coro_self()->poses);
+    coro_park(); /* cannot be broken */
+    codes[2] = wait_sleep(WAIT_FOREVER);
+    assert_false(coro_self()->poses);
+    codes[3] = wait_sleep(wait_deadline(MS));
+}
+
+static void breaks(void *arg)
+{
+    wait_break(parked, -EINTR);
+    wait_break(parked, -EINTR); /* once more, before it has heard the first */
+    wait_sleep(wait_deadline(20 * MS));
+    wait_break(parked, -EINTR);
+    wait_break(parked, -ECANCELED);
+    coro_wake(parked, 0);
+    wait_sleep(wait_deadline(20 * MS));
+}
+
+static void test_break(void **state)
+{
+    coro_start(is_broken, NULL);
+    on_coroutine(breaks, NULL);
+    assert_int_equal(codes[0], -EINTR);
+    assert_int_equal(codes[1], 0);
+    assert_int_equal(codes[2], -ECANCELED);
+    assert_int_equal(codes[3], 0);
+}
+
+static void takes_back(void *arg)
+{
+    wait_break(coro_self(), -EINTR);
+    wait_break(coro_self(), 0);
+    assert_int_equal(wait_sleep(wait_deadline(MS)), 0);
+    wait_break(coro_self(), -EINTR); /* not heard by the next one on this stack */
+}
+
+static void test_break_taken_back(void **state)
+{
+    on_coroutine(takes_back, NULL);
+    on_coroutine(takes_back, NULL);
+}
+
 /* ---- posts ---- */
 
 enum { POSTERS = 3, POSTS = 3000 };
@@ -375,6 +427,8 @@ int main(void)
         cmocka_unit_test(test_a_wake_up_ends_the_timer),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_a_park_cannot_be_canceled),
+        cmocka_unit_test(test_break),
+        cmocka_unit_test(test_break_taken_back),
         cmocka_unit_test(test_offload),
         cmocka_unit_test(test_offload_cannot_be_canceled),
         cmocka_unit_test(test_posts_from_threads),
