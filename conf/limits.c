@@ -15,7 +15,7 @@ const struct sl_option limits_options[] = {
     {.name = "max-body-size",
      .kind = SL_SIZE,
      .offset = offsetof(struct limits, max_body_size),
-     .preset = "0",
+     .preset = "1m",
      .help = "Largest request body; a larger one is answered with 413. 0 is no limit."},
     {.name = NULL},
 };

@@ -51,11 +51,6 @@ static const struct sl_option server_options[] = {
      .offset = offsetof(struct raw, s.stack_size),
      .preset = "4m",
      .help = "Address space for the stack of a coroutine; memory is taken only where it is touched."},
-    {.name = "max-concurrency",
-     .kind = SL_INTEGER,
-     .offset = offsetof(struct raw, s.max_concurrency),
-     .preset = "10000",
-     .help = "Requests that one worker runs at once; further ones wait."},
     {.name = "threads",
      .kind = SL_INTEGER,
      .offset = offsetof(struct raw, s.threads),
@@ -87,7 +82,6 @@ static const struct range {
     {"workers", offsetof(struct settings, workers), 1, 1024},
     {"backlog", offsetof(struct settings, backlog), 1, 65535},
     {"stack-size", offsetof(struct settings, stack_size), 64 << 10, 1 << 30},
-    {"max-concurrency", offsetof(struct settings, max_concurrency), 1, 1000000},
     {"threads", offsetof(struct settings, threads), 1, 1024},
 };
 
@@ -178,11 +172,12 @@ void settings_fill(struct settings *s, struct conf *c)
     struct conf_section *server = conf_section_find(c, "server"), *limits = conf_section_find(c, "limits");
     struct raw raw = {0};
 
-    conf_check_section(c, server, (const struct sl_option *const[]){server_options, NULL});
+    conf_check_section(c, server, (const struct sl_option *const[]){server_options, traffic_options, NULL});
     logging_fill(&raw.s.log, c);
-    conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, NULL});
+    conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, traffic_options, NULL});
     conf_fill_options(c, &server, 1, server_options, &raw);
     conf_fill_options(c, &limits, 1, limits_options, &raw.s.limits);
+    traffic_fill(&raw.s.traffic, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_binds(c, server, raw.binds, &raw.s);
     check_ranges(c, server, &raw.s);

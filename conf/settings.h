@@ -8,6 +8,7 @@
 #include "conf/address.h"
 #include "conf/limits.h"
 #include "conf/logging.h"
+#include "conf/traffic.h"
 
 struct conf;
 
@@ -19,12 +20,12 @@ struct settings {
     int64_t workers;   /* processes; auto is already counted */
     int64_t backlog;
     int64_t stack_size;             /* bytes of a coroutine's stack */
-    int64_t max_concurrency;        /* requests at once, in each worker */
     int64_t threads;                /* real threads of each worker, for what cannot park */
     int resolver;                   /* enum resolver */
     const char *const *module_path; /* directories, searched in order */
     int64_t shutdown_timeout;       /* milliseconds */
     struct log_settings log;
+    struct traffic_settings traffic;
     struct limits limits; /* of mounts that set none; conf_fill merges them */
 };
 

@@ -89,6 +89,24 @@ static void start_logs(int number)
     wait_each_turn(access_flush);
 }
 
+static void start_http(const struct traffic_settings *t)
+{
+    http_init(&(struct http_config){
+        .handle = route_handle,
+        .ended = access_sink() ? access_log : NULL,
+        .max_concurrency = (size_t)t->max_concurrency,
+        .queue_timeout = t->queue_timeout,
+        .max_connections = (size_t)t->max_connections,
+        .max_request_line = (size_t)t->max_request_line,
+        .max_header_size = (size_t)t->max_header_size,
+        .max_headers = (size_t)t->max_headers,
+        .header_timeout = t->header_timeout,
+        .keepalive_timeout = t->keepalive_timeout,
+        .body_timeout = t->body_timeout,
+        .write_timeout = t->write_timeout,
+    });
+}
+
 static int start(struct mount *mounts, int number)
 {
     const struct settings *settings = worker.settings;
@@ -100,11 +118,7 @@ static int start(struct mount *mounts, int number)
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
-    http_init(&(struct http_config){
-        .handle = route_handle,
-        .max_concurrency = (size_t)settings->max_concurrency,
-        .ended = access_sink() ? access_log : NULL,
-    });
+    start_http(&settings->traffic);
     route_init(mounts);
     start_logs(number);
     return modules_start(mounts);

@@ -30,6 +30,14 @@ struct line {
     size_t size, room;
 };
 
+/* An exception on its way to a coroutine. */
+struct interrupt {
+    void *coroutine;          /* its sl_self() */
+    void (*raise)(void *arg); /* sets the exception; NULL when none is on its way */
+    void *arg;
+    bool sent; /* since the last interrupt_settle */
+};
+
 /* A request on its way through the application. It lives on the stack of exchange_run; the Python objects that point at
  * it are told when it ends, since the application may keep them. */
 struct exchange {
@@ -45,6 +53,8 @@ struct exchange {
     int64_t sent;    /* bytes of body handed to the server */
     int error;       /* the negative errno by which the connection failed, or 0 */
     struct line line;
+    struct interrupt *interrupt; /* of the coroutine */
+    int64_t quiet_until;         /* CLOCK_MONOTONIC milliseconds before which it is not interrupted again */
 };
 
 /* ---- interp.c: the interpreter, one in a worker ---- */
@@ -93,6 +103,9 @@ void tstate_leave_fresh(void);
 /* The request that this coroutine serves; NULL on every other thread and outside of a request. */
 struct exchange *tstate_exchange(void);
 
+/* Of this coroutine; NULL outside of one that has a thread state. */
+struct interrupt *tstate_interrupt(void);
+
 /* Free the states of all coroutines, while the main state holds the GIL, which is released in between. */
 void tstate_clear(void);
 
@@ -110,6 +123,25 @@ PyObject *spawn_module(void);
 
 /* Serve a request, with the GIL held. What sl_module.handle returns. */
 int exchange_run(const struct wsgi *w, struct exchange *x);
+
+/* ---- interrupt.c ---- */
+
+/* Make the exception types. -1 with an exception. In the main thread. */
+int interrupt_init(void);
+
+/* Have raise(arg), which sets an exception, called on that coroutine where it waits, or will wait for next. Sent again
+ * while the first was not heard, ends what it waits for with ECANCELED. Needs no GIL; in the worker's OS thread. */
+void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg);
+
+/* This coroutine has come to the end of what could be interrupted. With the GIL. */
+void interrupt_settle(struct interrupt *i);
+
+/* As sl_module.interrupt. */
+void interrupt_request(void *self, struct sl_request *req, int why);
+
+/* If the exception that is set is one for which a request was ended: log and clear it, and return what the server shall
+ * do. Else 0. */
+int interrupt_conclude(const struct sl_request *req);
 
 /* ---- child.c ---- */
 

@@ -12,6 +12,10 @@
 /* Deal with the exception that is set. Returns what the server shall do. */
 static int conclude(struct exchange *x)
 {
+    int rc = interrupt_conclude(x->req);
+
+    if (rc)
+        return rc;
     if (!x->error || x->error == -EMSGSIZE || !PyErr_ExceptionMatches(PyExc_OSError)) {
         report_raised(x->req, "the application failed");
         return x->error == -EMSGSIZE ? 0 : 500;

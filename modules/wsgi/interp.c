@@ -182,7 +182,7 @@ static int prepare(void)
         return rc;
     }
     if (report_init() < 0 || start_response_init() < 0 || file_wrapper_init() < 0 || input_init() < 0 ||
-        errors_init() < 0 || buffer_stdout_by_line() < 0) {
+        errors_init() < 0 || interrupt_init() < 0 || buffer_stdout_by_line() < 0) {
         report_raised(NULL, "wsgi: Python cannot be set up");
         return -EINVAL;
     }

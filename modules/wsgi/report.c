@@ -64,6 +64,8 @@ void report_connection(struct exchange *x, int error, const char *doing)
 
     if (!x->error)
         x->error = error;
+    if (error == -EINTR && PyErr_CheckSignals() < 0) /* interrupt.c */
+        return;
     raised = PyObject_CallFunction(PyExc_OSError, "is", -error, doing);
     if (!raised)
         return;

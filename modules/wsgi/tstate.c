@@ -24,6 +24,7 @@ struct thread {
     bool borrowed;        /* the interpreter's main state */
     struct exchange *x;   /* the request it serves, or NULL */
     bool held;            /* it held the GIL when it parked */
+    struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
     struct thread **link; /* what points at it there */
 };
@@ -93,6 +94,7 @@ static struct thread *thread_get(void)
     t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
+    t->interrupt.coroutine = sl_self();
     t->next = threads;
     t->link = &threads;
     if (threads)
@@ -112,6 +114,8 @@ int tstate_enter(struct exchange *x)
         return -ENOMEM;
     compat_attach(t->state);
     t->x = x;
+    x->interrupt = &t->interrupt;
+    x->req->local = x;
     return 0;
 }
 
@@ -119,6 +123,8 @@ void tstate_leave(void)
 {
     struct thread *t = sl_local_get(key);
 
+    interrupt_settle(&t->interrupt);
+    t->x->req->local = NULL;
     t->x = NULL;
     PyEval_SaveThread();
 }
@@ -165,6 +171,13 @@ struct exchange *tstate_exchange(void)
     struct thread *t = sl_local_get(key);
 
     return t ? t->x : NULL;
+}
+
+struct interrupt *tstate_interrupt(void)
+{
+    struct thread *t = sl_local_get(key);
+
+    return t ? &t->interrupt : NULL;
 }
 
 /* States of coroutines that are no longer there, or threads that the application never ended, would show here. */

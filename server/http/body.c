@@ -47,7 +47,7 @@ static int await_input(struct request *req)
     if (req->body_error)
         return req->body_error;
     req->reader = coro_self();
-    err = input_wait(req->in, WAIT_FOREVER);
+    err = input_await(req->in);
     req->in->in_a_row = 0;
     req->reader = NULL;
     return err;

@@ -1,10 +1,10 @@
 /*
- * connection.c: connections, and the coroutines that serve them.
+ * connection.c: the life of connections.
  *
- * A connection between two requests is a small record in the epoll set and nothing else. When bytes arrive it takes a
- * coroutine from the pool, which reads, serves and answers request after request as long as there are bytes, and goes
- * back to the pool when there are none. A connection that sends without pause is put behind the others after a number
- * of requests. Not more than max_concurrency coroutines serve at once; who comes then waits in a queue.
+ * A connection between two requests is a small record in the epoll set and nothing else. When bytes arrive it asks for
+ * a turn (turn.c) and with that gets a coroutine from the pool, which serves (session.c) as long as there are bytes and
+ * then leaves the record alone again. A connection that is to be closed while the client may still be sending lingers,
+ * without a coroutine too. Each state has its time-out.
  */
 #include "http/connection.h"
 
@@ -14,478 +14,223 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "http/body.h"
-#include "http/head.h"
-#include "http/input.h"
-#include "http/output.h"
-#include "http/response.h"
+#include "http/conn.h"
+#include "http/date.h"
 #include "log.h"
 
-#define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
-#define ARENA_SPACE  1024 /* the same for the request's memory */
-#define MAX_HEAD     32768
-#define BURST        32                  /* requests of one connection before others get their turn */
-#define LINGER_TIME  INT64_C(2000000000) /* nanoseconds a refused client may go on sending */
-#define RETRY_EVERY  1000                /* milliseconds */
-#define LINGER_BYTES (1024 * 1024)
-
-struct conn {
-    struct wait_source source; /* first */
-    struct list all;           /* in http.conns */
-    struct list turn;          /* in http.waiting */
-    const struct listener *listener;
-    struct request *req;  /* being served; NULL between requests */
-    struct coro *waiting; /* the coroutine that waits for its turn; NULL: a new one is to be started */
-    bool active;          /* a coroutine serves it, or it is in http.waiting */
-    int64_t arrived;      /* ns when bytes woke it, if http_config.ended is set; 0: none did */
-    uint16_t peer_port;
-    char peer[];
-};
-
-/* What a coroutine has on its stack while it serves. Laid out such that what a small request touches lies together. */
-struct session {
-    struct conn *conn;
-    bool cut; /* the client may still be sending what nobody will read */
-    struct output out;
-    struct input in;
-    struct request req;
-    char arena_space[ARENA_SPACE];
-    char buffer[FIRST_BUFFER];
-};
+#define LINGER_TIME  2000               /* milliseconds a client may go on sending after our last answer */
+#define LINGER_BYTES (16 * 1024 * 1024) /* a proxy that gets no further with a body does not look at the answer */
 
 static struct {
     struct http_config config;
     struct list conns;
-    struct list waiting; /* for their turn, by turn */
-    size_t conn_count, active;
+    size_t count;
     bool draining;
-    int output_key;
+    struct wait_timeouts fresh, idle, lingering; /* before the first request; between two; at the end */
 } http;
 
-/* ---- turns: at most max_concurrency at once ---- */
-
-static void serve(void *arg);
-
-/* Who waits longest, or NULL. */
-static struct conn *first_waiting(void)
+const struct http_config *http_config(void)
 {
-    return list_empty(&http.waiting) ? NULL : list_entry(http.waiting.next, struct conn, turn);
+    return &http.config;
 }
 
-/* Give a turn to a connection that waits: to its coroutine, or a new one. Returns false, and it goes on waiting, if
- * there can be no further stack. */
-static bool give_turn(struct conn *conn)
+bool http_is_draining(void)
 {
-    if (conn->waiting)
-        coro_wake(conn->waiting, 0);
-    else if (!coro_start(serve, conn))
-        return false;
-    conn->waiting = NULL;
-    list_remove(&conn->turn);
-    return true;
+    return http.draining;
 }
 
-/* Give out the turns that are free. Once a second too: there may be stacks again for those that could get none. */
-static void give_turns(void)
+/* ---- coroutines ---- */
+
+static struct conn *conn_of(struct turn *turn)
 {
-    struct conn *next;
-
-    while (http.active < http.config.max_concurrency && (next = first_waiting()) && give_turn(next))
-        http.active++;
-}
-
-/* Let others have a turn, and come back after them. */
-static void pass_turn(struct conn *conn)
-{
-    struct conn *next;
-
-    if (list_empty(&http.waiting))
-        coro_yield(); /* meanwhile somebody may come to wait */
-    next = first_waiting();
-    if (!next)
-        return;
-    if (!give_turn(next)) {
-        coro_yield();
-        return;
-    }
-    list_push(&http.waiting, &conn->turn);
-    conn->waiting = coro_self();
-    coro_park();
-}
-
-/* The end of a turn. Returns a connection that this coroutine is to serve in its place: at the end of stacks there
- * could be no new one for it. */
-static struct conn *end_turn(void)
-{
-    struct conn *next = first_waiting();
-
-    if (next && !next->waiting) {
-        list_remove(&next->turn);
-        return next;
-    }
-    http.active--;
-    give_turns();
-    return NULL;
-}
-
-/* Serve a connection right now, if a turn is free and nobody waits for one. */
-static bool serve_now(struct conn *conn)
-{
-    if (http.active >= http.config.max_concurrency || !list_empty(&http.waiting))
-        return false;
-    http.active++;
-    if (coro_run(serve, conn))
-        return true;
-    http.active--;
-    return false;
-}
-
-static void on_ready(struct wait_source *source, short events)
-{
-    struct conn *conn = (struct conn *)source;
-
-    if (conn->active || !(events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
-        return; /* its coroutine sees source->seen when it wants more; that it is writable is no news */
-    conn->active = true;
-    if (http.config.ended)
-        conn->arrived = wait_now();
-    if (serve_now(conn))
-        return;
-    list_push(&http.waiting, &conn->turn);
-    give_turns();
-}
-
-/* ---- opening and closing ---- */
-
-void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer)
-{
-    char text[128];
-    uint16_t port;
-    struct conn *conn;
-    int err;
-
-    address_text(peer, text, sizeof(text), &port);
-    conn = xcalloc(1, sizeof(*conn) + strlen(text) + 1);
-    strcpy(conn->peer, text);
-    conn->peer_port = port;
-    conn->listener = listener;
-    conn->source = (struct wait_source){.ready = on_ready, .fd = fd};
-    list_init(&conn->turn);
-    list_push(&http.conns, &conn->all);
-    http.conn_count++;
-    err = wait_source_open(&conn->source);
-    if (err) {
-        log_error("cannot watch a connection from %s: %s", conn->peer, strerror(-err));
-        list_remove(&conn->all);
-        http.conn_count--;
-        close(fd);
-        free(conn);
-    }
-}
-
-static void conn_close(struct conn *conn)
-{
-    wait_source_close(&conn->source);
-    close(conn->source.fd);
-    list_remove(&conn->all);
-    if (--http.conn_count == 0 && http.draining)
-        wait_stop();
-    free(conn);
-}
-
-/* Closing with unread bytes makes the kernel send a reset, which may destroy our answer before the client has read it.
- * So say that we are done, and read on until the client is too, within bounds. */
-static void linger(struct session *s)
-{
-    int64_t deadline = wait_deadline(LINGER_TIME);
-    size_t total = 0;
-
-    if (s->out.error || shutdown(s->conn->source.fd, SHUT_WR) < 0)
-        return;
-    while (total < LINGER_BYTES) {
-        ssize_t n = input_recv(&s->in, s->buffer, sizeof(s->buffer)); /* what it held is of no use any more */
-
-        if (n > 0)
-            total += (size_t)n;
-        else if (n != -EAGAIN || input_wait(&s->in, deadline) < 0)
-            return;
-    }
-}
-
-/* ---- one request ---- */
-
-/* Take the times that nobody would miss without an access log. */
-static void note_begin(struct request *req, struct conn *conn)
-{
-    req->began = wait_now();
-    req->queued = conn->arrived ? req->began - conn->arrived : 0;
-    req->busy = coro_busy();
-    conn->arrived = 0;
-}
-
-static void request_init(struct session *s)
-{
-    struct request *req = &s->req;
-
-    *req = (struct request){
-        .conn = s->conn,
-        .in = &s->in,
-        .out = &s->out,
-        .status = 200,
-        .length = -1,
-        .facts =
-            {
-                .scheme = "http",
-                .method = "",
-                .target = "",
-                .peer = s->conn->peer,
-                .peer_port = s->conn->peer_port,
-                .server = s->conn->listener->address,
-                .server_port = s->conn->listener->port,
-            },
-    };
-    arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
-    if (http.config.ended)
-        note_begin(req, s->conn);
-}
-
-static void request_end(struct request *req)
-{
-    if (http.config.ended)
-        http.config.ended(req);
-    arena_release(&req->arena);
-}
-
-/* Answer a message that cannot be served, and close. */
-static void refuse(struct session *s, int status, const char *why)
-{
-    log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
-    s->cut = true;
-    s->req.keep_alive = false;
-    response_page(&s->req, status);
-}
-
-/* OPTIONS * asks about the server itself, RFC 9110 section 9.3.7. */
-static void answer_asterisk(struct request *req)
-{
-    response_header(req, "Allow", 5, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", 44);
-    response_reply(req, 200, NULL, "", 0);
-}
-
-static bool is_client_gone(int err)
-{
-    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF;
-}
-
-/* The page for what a handler returned. An error is the client's fault if reading the body gave it. */
-static int status_for(const struct request *req, int result)
-{
-    if (result > 0)
-        return result;
-    if (!req->body_error || (result != -EBADMSG && result != -EFBIG))
-        return 500;
-    return req->body_error == -EFBIG ? 413 : 400;
-}
-
-/* Complete the response after the handler's result. */
-static void finish(struct session *s, int result)
-{
-    struct request *req = &s->req;
-
-    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
-        log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
-    if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
-        req->keep_alive = false;
-        return;
-    }
-    if (result != 0)
-        result = response_page(req, status_for(req, result));
-    if (result == 0)
-        result = response_finish(req);
-    if (result == -EPROTO)
-        log_error("%s %s: the response ended after %lld of %lld bytes", req->facts.method, req->facts.target,
-                  (long long)req->sent, (long long)req->length);
-    if (result != 0)
-        req->keep_alive = false;
-}
-
-/* Serve the request whose head is the next size bytes of input. Returns whether there may be another. */
-static bool serve_request(struct session *s, size_t size, unsigned lines)
-{
-    struct request *req = &s->req;
-    char *head = s->in.buf + s->in.start;
-    const char *why;
-    int status;
-
-    request_init(s);
-    s->in.start += size;
-    status = head_parse(req, head, size, lines, &why);
-    req->keep_alive &= !http.draining;
-    s->conn->req = req;
-    coro_self()->what = status ? "a malformed request" : head;
-    if (status)
-        refuse(s, status, why);
-    else if (*req->facts.path == '*')
-        answer_asterisk(req);
-    else
-        finish(s, http.config.handle(req));
-    if (req->keep_alive && !req->body_done)
-        req->keep_alive = body_discard(req);
-    s->cut |= !req->body_done;
-    coro_self()->what = NULL;
-    s->conn->req = NULL;
-    request_end(req);
-    return req->keep_alive;
-}
-
-/* ---- one connection ---- */
-
-/* A half head: 400 for bytes that no head can hold, 431 for one that is too long. */
-static int judge_half(const struct input *in, size_t from, const char **why)
-{
-    *why = "the request's head is too large";
-    if (input_unread(in) >= MAX_HEAD)
-        return 431;
-    *why = "this is not HTTP";
-    return head_is_plausible(in->buf + in->start, input_unread(in), from) ? 0 : 400;
-}
-
-/* An empty line before a request is skipped, RFC 9112 section 2.2; one, or a client could keep us busy for nothing. */
-static bool skip_empty_line(struct input *in, struct head_scan *scan)
-{
-    if (input_unread(in) < 2 || memcmp(in->buf + in->start, "\r\n", 2))
-        return false;
-    in->start += 2;
-    *scan = (struct head_scan){0};
-    return true;
-}
-
-/* Get more input while a head is incomplete. Returns 1 when there is more, 0 when the connection is idle, or -errno. */
-static int more_input(struct session *s)
-{
-    for (;;) {
-        bool begun = input_unread(&s->in) > 0;
-        ssize_t n = -EAGAIN;
-        int err;
-
-        if (!input_is_drained(&s->in))
-            n = input_fill(&s->in);
-        if (n > 0)
-            return 1;
-        if (n == -ENOBUFS) {
-            input_grow(&s->in, s->in.size < ARENA_BLOCK ? ARENA_BLOCK : MAX_HEAD);
-            continue;
-        }
-        if (n != -EAGAIN)
-            return n == 0 ? -ECONNRESET : (int)n;
-        err = output_flush(&s->out); /* may park, so look again */
-        if (!err && !begun && input_is_drained(&s->in))
-            return 0;
-        if (!err && input_is_drained(&s->in))
-            err = input_wait(&s->in, WAIT_FOREVER);
-        if (err)
-            return err;
-    }
-}
-
-/* Have a whole head in the input: its size; 0 when the connection is idle; -errno when it is over. */
-static ssize_t await_head(struct session *s, struct head_scan *scan)
-{
-    struct input *in = &s->in;
-    bool skipped = false;
-    const char *why;
-
-    for (;;) {
-        size_t from, size;
-        int status, more;
-
-        if (!skipped)
-            skipped = skip_empty_line(in, scan);
-        from = scan->at;
-        size = head_find(in->buf + in->start, input_unread(in), scan);
-        if (size > 0)
-            return (ssize_t)size;
-        status = judge_half(in, from, &why);
-        if (status) {
-            request_init(s);
-            s->req.facts.http_minor = 1;
-            refuse(s, status, why);
-            request_end(&s->req);
-            return -EBADMSG;
-        }
-        more = more_input(s);
-        if (more <= 0)
-            return more;
-    }
-}
-
-/* Serve until there is nothing to serve. Returns whether the connection stays open. */
-static bool serve_all(struct session *s)
-{
-    for (int served = 1;; served++) {
-        struct head_scan scan = {0};
-        ssize_t size = await_head(s, &scan);
-
-        if (size <= 0)
-            return size == 0;
-        if (!serve_request(s, (size_t)size, scan.lines))
-            return false;
-        if (served % BURST == 0) {
-            output_flush(&s->out);
-            pass_turn(s->conn);
-        }
-    }
-}
-
-static void serve_connection(struct conn *conn)
-{
-    struct session s;
-
-    s.conn = conn;
-    s.cut = false;
-    output_init(&s.out, &conn->source);
-    input_init(&s.in, &conn->source, s.buffer, sizeof(s.buffer));
-    coro_self()->local[http.output_key] = &s.out;
-    if (serve_all(&s) && !http.draining) {
-        conn->active = false;
-    } else {
-        output_flush(&s.out);
-        if (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in))
-            linger(&s);
-        conn_close(conn);
-    }
-    coro_self()->local[http.output_key] = NULL;
-    output_release(&s.out);
-    input_release(&s.in);
+    return list_entry(turn, struct conn, turn);
 }
 
 static void serve(void *arg)
 {
     struct conn *conn = arg;
+    struct turn *next;
 
-    serve_connection(conn);
-    while ((conn = end_turn())) {
+    session_serve(conn);
+    while ((next = turn_end())) {
+        conn = conn_of(next);
+        conn->state = CONN_SERVED;
         coro_yield(); /* as if it had begun anew */
-        serve_connection(conn);
+        session_serve(conn);
+    }
+}
+
+static bool start(struct turn *turn, bool now)
+{
+    struct conn *conn = conn_of(turn);
+
+    conn->state = CONN_SERVED;
+    if (now ? coro_run(serve, conn) : coro_start(serve, conn) != NULL)
+        return true;
+    conn->state = CONN_WAITING;
+    return false;
+}
+
+/* ---- the end ---- */
+
+void conn_close(struct conn *conn)
+{
+    wait_timeout_stop(&conn->timeout);
+    wait_source_close(&conn->source);
+    close(conn->source.fd);
+    list_remove(&conn->all);
+    if (--http.count == 0 && http.draining)
+        wait_stop();
+    free(conn);
+}
+
+/* Drop what a client sends to a lingering connection, and close when it is done. */
+static void drop_input(struct conn *conn)
+{
+    static char scrap[16384];
+    ssize_t n;
+
+    do {
+        n = recv(conn->source.fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+        conn->dropped += n > 0 ? (size_t)n : 0;
+    } while ((n > 0 && conn->dropped < LINGER_BYTES) || (n < 0 && errno == EINTR));
+    if (n >= 0 || errno != EAGAIN)
+        conn_close(conn);
+}
+
+/* Closing with unread bytes makes the kernel send a reset, which may destroy our answer before the client has read it.
+ * So say that we are done, and read on until the client is too, within bounds. */
+void conn_linger(struct conn *conn)
+{
+    if (shutdown(conn->source.fd, SHUT_WR) < 0) {
+        conn_close(conn);
+        return;
+    }
+    conn->state = CONN_LINGERING;
+    wait_timeout_start(&http.lingering, &conn->timeout);
+    drop_input(conn);
+}
+
+static void on_timeout(struct wait_timeout *timeout)
+{
+    conn_close(list_entry(timeout, struct conn, timeout));
+}
+
+/* ---- too many ---- */
+
+static void say_turned_away(void)
+{
+    static int64_t last;
+
+    if (wait_time() - last < 1000)
+        return;
+    last = wait_time();
+    log_warn("503: max-concurrency, %zu requests run at once, and others waited for longer than queue-timeout",
+             http.config.max_concurrency);
+}
+
+/* No request has been read, and there will be nobody to read it: an answer for whatever it is. */
+static void turn_away(struct turn *turn)
+{
+    static const char rest[] = "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const struct date_lines *lines = date_lines();
+    struct conn *conn = conn_of(turn);
+    char text[512], *end = stpcpy(text, "HTTP/1.1 503 Service Unavailable\r\n");
+
+    end = mempcpy(end, lines->text, lines->size);
+    end = mempcpy(end, rest, sizeof(rest) - 1);
+    say_turned_away();
+    if (send(conn->source.fd, text, (size_t)(end - text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        conn_close(conn);
+    else
+        conn_linger(conn);
+}
+
+bool http_is_full(void)
+{
+    return http.count >= http.config.max_connections;
+}
+
+bool http_make_room(void)
+{
+    struct list *first = http.idle.list.next;
+
+    if (!http_is_full())
+        return true;
+    if (first == &http.idle.list)
+        return false;
+    conn_close(list_entry(first, struct conn, timeout.link));
+    return true;
+}
+
+/* ---- the beginning ---- */
+
+static void on_ready(struct wait_source *source, short events)
+{
+    struct conn *conn = (struct conn *)source;
+
+    if (!(events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
+        return; /* that it is writable is no news */
+    switch (conn->state) {
+    case CONN_IDLE:
+        wait_timeout_stop(&conn->timeout);
+        conn->state = CONN_WAITING;
+        if (http.config.ended)
+            conn->arrived = wait_now();
+        turn_ask(&conn->turn);
+        break;
+    case CONN_LINGERING:
+        drop_input(conn);
+        break;
+    case CONN_WAITING:
+    case CONN_SERVED: /* its coroutine sees source->seen when it wants more */
+        break;
+    }
+}
+
+void conn_rest(struct conn *conn)
+{
+    conn->state = CONN_IDLE;
+    wait_timeout_start(&http.idle, &conn->timeout);
+}
+
+static void set_peer(struct conn *conn, const struct sockaddr *peer)
+{
+    if (peer->sa_family != AF_UNIX)
+        address_text(peer, conn->peer, sizeof(conn->peer), &conn->peer_port);
+}
+
+void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer)
+{
+    struct conn *conn = xcalloc(1, sizeof(*conn));
+    int err;
+
+    set_peer(conn, peer);
+    conn->listener = listener;
+    conn->source = (struct wait_source){.ready = on_ready, .fd = fd};
+    turn_new(&conn->turn);
+    list_init(&conn->timeout.link);
+    list_push(&http.conns, &conn->all);
+    http.count++;
+    wait_timeout_start(&http.fresh, &conn->timeout);
+    err = wait_source_open(&conn->source);
+    if (err) {
+        log_error("cannot watch a connection from %s: %s", conn->peer, strerror(-err));
+        conn_close(conn);
     }
 }
 
 /* ---- the whole ---- */
 
-static void flush_at_park(void *value)
-{
-    output_try_flush(value);
-}
-
 void http_init(const struct http_config *config)
 {
-    static const struct coro_local hooks = {.park = flush_at_park};
-
     http.config = *config;
     list_init(&http.conns);
-    list_init(&http.waiting);
-    http.output_key = coro_local_create(&hooks);
-    wait_every(RETRY_EVERY, give_turns);
+    wait_timeouts_init(&http.fresh, config->header_timeout, on_timeout);
+    wait_timeouts_init(&http.idle, config->keepalive_timeout, on_timeout);
+    wait_timeouts_init(&http.lingering, LINGER_TIME, on_timeout);
+    turn_init(&(struct turn_config){config->max_concurrency, config->queue_timeout, start, turn_away});
+    session_init();
 }
 
 void http_drain(void)
@@ -497,12 +242,12 @@ void http_drain(void)
         struct conn *conn = list_entry(node, struct conn, all);
 
         next = node->next;
-        if (!conn->active)
+        if (conn->state == CONN_IDLE)
             conn_close(conn);
         else if (conn->req)
             conn->req->keep_alive = false; /* and if its head is not sent yet, that says so */
     }
-    if (http.conn_count == 0)
+    if (http.count == 0)
         wait_stop();
 }
 
@@ -514,5 +259,5 @@ void http_cut(void)
 
 size_t http_connections(void)
 {
-    return http.conn_count;
+    return http.count;
 }

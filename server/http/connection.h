@@ -7,17 +7,34 @@
 #include "http/listener.h"
 #include "http/request.h"
 
+/* Times are milliseconds, 0 is none. */
 struct http_config {
     /* Serve one request, on its coroutine: 0, a status 300..599, or -errno, as sl_module.handle. */
     int (*handle)(struct request *req);
-    size_t max_concurrency;                   /* connections served at once; further ones wait their turn */
+    size_t max_concurrency;                   /* requests served at once; further ones wait their turn */
+    int64_t queue_timeout;                    /* for that, and are answered with 503 then */
+    size_t max_connections;                   /* open at once */
+    size_t max_request_line;                  /* bytes */
+    size_t max_header_size;                   /* bytes of a head in all */
+    size_t max_headers;                       /* fields */
+    int64_t header_timeout;                   /* from the first byte of a head, or the accept, to its last */
+    int64_t keepalive_timeout;                /* from the end of a request to the first byte of the next */
+    int64_t body_timeout;                     /* without a byte of the body while it is waited for */
+    int64_t write_timeout;                    /* without room for a byte of the response */
     void (*ended)(const struct request *req); /* called for each request when it is over; NULL: nobody asks */
 };
 
 /* Before the first connection. config is copied. */
 void http_init(const struct http_config *config);
 
-/* Take over an accepted, non-blocking socket. peer: of peer_size bytes. */
+/* Whether max_connections are open. */
+bool http_is_full(void);
+
+/* A connection is about to be accepted: close the one that has been idle longest if there must be room for it. Returns
+ * whether there is. */
+bool http_make_room(void);
+
+/* Take over an accepted, non-blocking socket. */
 void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer);
 
 /* No connection shall serve another request: close the idle ones now, the others after their response. The loop is no

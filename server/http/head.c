@@ -35,7 +35,8 @@ size_t head_find(const char *p, size_t size, struct head_scan *scan)
     while ((lf = memchr(at, '\n', (size_t)(end - at)))) {
         at = lf + 1;
         scan->at = (size_t)(at - p);
-        scan->lines++;
+        if (scan->lines++ == 0)
+            scan->line_size = scan->at;
         if (is_empty_line(p, at))
             return scan->at;
     }

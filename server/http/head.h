@@ -7,8 +7,9 @@
 #include "http/request.h"
 
 struct head_scan {
-    size_t at;      /* bytes looked at */
-    unsigned lines; /* line feeds seen */
+    size_t at;        /* bytes looked at */
+    unsigned lines;   /* line feeds seen */
+    size_t line_size; /* of the first line, with its line feed */
 };
 
 /* Look for the empty line that ends a head in p[0..size), going on where the last call with this scan ended. Returns

@@ -14,6 +14,7 @@ struct input {
     struct wait_source *source;
     char *buf; /* [start, end) is unread; buf belongs to the owner of the struct until it grew */
     size_t size, start, end;
+    int64_t timeout; /* nanoseconds that input_await waits; 0: for ever */
     size_t in_a_row; /* bytes of body received since the coroutine let others run */
     bool grown;      /* buf is ours */
     bool drained;    /* the last recv took all there was */
@@ -31,6 +32,9 @@ ssize_t input_recv(struct input *in, void *buf, size_t size);
 
 /* Park until there may be something to receive: 0 or -errno. */
 int input_wait(struct input *in, int64_t deadline);
+
+/* The same for as long as the timeout of the struct. */
+int input_await(struct input *in);
 
 /* Whether a receive would find nothing, as far as is known without a system call. */
 bool input_is_drained(const struct input *in);

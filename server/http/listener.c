@@ -64,19 +64,29 @@ static void pause_accepting(void *arg)
         open_source(listener);
 }
 
-static void on_accept_error(struct listener *listener, int err)
+/* Leave the clients in the backlog for a moment, and say why, but not too often. */
+static void hold_off(struct listener *listener, const char *why, const char *advice)
 {
     static int64_t last;
 
-    if (err == EAGAIN || err == EINTR || err == ECONNABORTED)
-        return;
     if (wait_now() - last > INT64_C(1000000000)) {
         last = wait_now();
-        log_error("cannot accept connections on %s:%u: %s%s", listener->address, listener->port, strerror(err),
-                  err == EMFILE ? ": raise the limit of open files (ulimit -n, LimitNOFILE=)" : "");
+        log_error("cannot accept connections on %s:%u: %s: %s", listener->address, listener->port, why, advice);
     }
     if (coro_start(pause_accepting, listener))
         wait_source_close(&listener->source);
+}
+
+static void on_accept_error(struct listener *listener, int err)
+{
+    if (err != EAGAIN && err != EINTR && err != ECONNABORTED)
+        hold_off(listener, strerror(err),
+                 err == EMFILE ? "raise the limit of open files (ulimit -n, LimitNOFILE=)" : "trying again");
+}
+
+static void on_full(struct listener *listener)
+{
+    hold_off(listener, "max-connections are open, none of them idle", "raise it, or start more workers");
 }
 
 static void on_ready(struct wait_source *source, short events)
@@ -86,7 +96,15 @@ static void on_ready(struct wait_source *source, short events)
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof(peer);
-        int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd;
+
+        if (i > 0 && http_is_full())
+            return; /* whether there is one more, the next turn tells */
+        if (!http_make_room()) {
+            on_full(listener);
+            return;
+        }
+        fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
             on_accept_error(listener, errno);

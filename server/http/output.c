@@ -60,7 +60,7 @@ static void unlock(struct output *out)
 
 static int wait_writable(struct output *out)
 {
-    int events = wait_fd(out->source->fd, POLLOUT, WAIT_FOREVER);
+    int events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
 
     out->in_a_row = 0;
     return events < 0 ? events : 0;

@@ -14,6 +14,7 @@ struct output {
     char *block;       /* of ARENA_BLOCK bytes; NULL while there is nothing to send */
     size_t start, end; /* unsent bytes of block */
     int error;         /* the -errno that ended the connection's sending */
+    int64_t timeout;   /* nanoseconds to wait for room to send; 0: for ever */
     size_t in_a_row;   /* bytes sent since the coroutine let others run */
     bool sending;      /* a send is under way, further up the stack */
 };

@@ -52,6 +52,11 @@ int64_t wait_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t wait_time(void)
+{
+    return (int64_t)uv_now(&loop.uv);
+}
+
 int64_t wait_deadline(int64_t nanoseconds)
 {
     int64_t deadline;
@@ -171,6 +176,7 @@ void wait_init(unsigned threads)
     addr_init();
     interrupt_init();
     loop.owner = pthread_self();
+    timeout_init();
     wait_every(TRIM_EVERY, trim);
 }
 

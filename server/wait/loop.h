@@ -19,6 +19,7 @@ bool fd_poll(int timeout);
 void work_init(unsigned threads);
 
 void timer_exit(void);
+void timeout_init(void);
 void addr_init(void);
 void interrupt_init(void);
 void interrupt_forget(void);

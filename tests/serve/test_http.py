@@ -16,6 +16,8 @@ from conftest import exchange
 INI = """
 [server]
 module-path = {modules}
+[limits]
+max-body-size = 0
 [probe /]
 [probe /mount]
 text = mounted

@@ -124,7 +124,7 @@ def test_requests_that_were_refused_have_their_line(logged):
     server.raw(b"\x16\x03\x01\r\n\r\n")
     server.raw(b"GET /" + b"x" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     server.get("/fail")
-    assert [line.split()[0] for line in lines(4)] == ["400", "400", "431", "500"]
+    assert [line.split()[0] for line in lines(4)] == ["400", "400", "414", "500"]
 
 
 def test_client_that_left_is_499(daemon):

@@ -81,7 +81,7 @@ def application(environ, start_response):
 
 @pytest.fixture(scope="module")
 def server(shared_daemon):
-    return shared_daemon("[wsgi /]\napp = app", {"app.py": APP})
+    return shared_daemon("[wsgi /]\napp = app\nmax-body-size = 0", {"app.py": APP})
 
 
 def chunks(body, sizes):

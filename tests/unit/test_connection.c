@@ -14,7 +14,7 @@
 
 #define MAX_CONCURRENCY 3
 #define CLIENTS         12
-#define BURST           32 /* as in connection.c */
+#define BURST           32 /* as in session.c */
 #define GET(path)       "GET " path " HTTP/1.1\r\nHost: test\r\n\r\n"
 
 static struct listener listener = {.address = "192.0.2.1", .port = 80};
@@ -419,7 +419,14 @@ static void test_drain(void **state)
 static int setup(void **state)
 {
     loop_setup(state);
-    http_init(&(struct http_config){.handle = handle, .max_concurrency = MAX_CONCURRENCY});
+    http_init(&(struct http_config){
+        .handle = handle,
+        .max_concurrency = MAX_CONCURRENCY,
+        .max_connections = CLIENTS,
+        .max_request_line = 8192,
+        .max_header_size = 32768,
+        .max_headers = 1000,
+    });
     return 0;
 }
 

@@ -19,7 +19,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.workers, 1);
     assert_int_equal(s.backlog, 2048);
     assert_int_equal(s.stack_size, 4 << 20);
-    assert_int_equal(s.max_concurrency, 10000);
+    assert_int_equal(s.traffic.max_concurrency, 10000);
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
@@ -46,7 +46,7 @@ static void test_settings(void **state)
     assert_int_equal(s.workers, CPU_COUNT(&set));
     assert_int_equal(s.backlog, 9);
     assert_int_equal(s.stack_size, 1 << 20);
-    assert_int_equal(s.max_concurrency, 5);
+    assert_int_equal(s.traffic.max_concurrency, 5);
     assert_int_equal(s.threads, 2);
     assert_int_equal(s.resolver, RESOLVER_SYSTEM);
     assert_string_equal(s.module_path[0], "/m");
@@ -68,11 +68,16 @@ static void test_settings_errors(void **state)
          "t.ini:4: unknown key \"body-size\" in [limits]\n"},
         {"[server]\nworkers = many\n", "t.ini:2: \"workers = many\": expected a whole number or auto\n"},
         {"[server]\nworkers = 0\nbacklog = -5\nstack-size = 1k\nmax-concurrency = 0\nthreads = 2000\n",
+         "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
          "t.ini:2: \"workers = 0\": expected 1 to 1024\n"
          "t.ini:3: \"backlog = -5\": expected 1 to 65535\n"
          "t.ini:4: \"stack-size = 1024\": expected 65536 to 1073741824\n"
-         "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
          "t.ini:6: \"threads = 2000\": expected 1 to 1024\n"},
+        {"[limits]\nmax-connections = 0\nmax-request-line = 2m\nmax-header-size = 1\n[server]\nmax-headers = 0\n",
+         "t.ini:2: \"max-connections = 0\": expected 1 to 10000000\n"
+         "t.ini:3: \"max-request-line = 2097152\": expected 64 to 1048576\n"
+         "t.ini:4: \"max-header-size = 1\": expected 256 to 1048576\n"
+         "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"},
         {"[log]\nlevel = verbose\n", "t.ini:2: \"level = verbose\": expected error, warn, info or debug\n"},
         {"[server]\nresolver = dns\n", "t.ini:2: \"resolver = dns\": expected c-ares or system\n"},
         {"[server]\nbind =\n", "t.ini:2: \"bind\" is empty; expected an address such as 127.0.0.1:8080\n"},

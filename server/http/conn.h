@@ -1,0 +1,48 @@
+/* conn.h: a connection, as connection.c and session.c share it. */
+#ifndef HTTP_CONN_H
+#define HTTP_CONN_H
+
+#include "http/connection.h"
+#include "http/turn.h"
+
+enum conn_state {
+    CONN_IDLE,      /* between two requests, or before the first */
+    CONN_WAITING,   /* bytes have come, it waits for a turn */
+    CONN_SERVED,    /* a coroutine serves it */
+    CONN_LINGERING, /* answered for the last time: what the client still sends is dropped */
+};
+
+struct conn {
+    struct wait_source source; /* first */
+    struct list all;
+    struct turn turn;
+    struct wait_timeout timeout; /* of the state it is in */
+    const struct listener *listener;
+    struct request *req; /* being served; NULL between requests */
+    enum conn_state state;
+    int64_t arrived; /* ns when bytes woke it, if http_config.ended is set; 0: none did */
+    uint16_t peer_port;
+    size_t dropped; /* bytes, while it lingers */
+    char peer[INET6_ADDRSTRLEN];
+};
+
+/* ---- connection.c ---- */
+
+/* Of all connections: what http_init was given, and whether http_drain was called. */
+const struct http_config *http_config(void);
+bool http_is_draining(void);
+
+/* How a session ends: wait for the next request without a coroutine; close when the client has had time to read our
+ * answer, which a reset could destroy; close. */
+void conn_rest(struct conn *conn);
+void conn_linger(struct conn *conn);
+void conn_close(struct conn *conn);
+
+/* ---- session.c ---- */
+
+void session_init(void);
+
+/* Serve a connection on this coroutine, as long as it has something to serve, and then do one of the three. */
+void session_serve(struct conn *conn);
+
+#endif

@@ -1,0 +1,381 @@
+/*
+ * session.c: what a coroutine does for a connection: read, serve and answer request after request.
+ *
+ * Everything that a request needs lies on the coroutine's stack, such that what a small one touches lies together. A
+ * connection that sends without pause is put behind the others after a number of requests, and one whose head comes
+ * slowly gives up its turn meanwhile: only requests that run count against max-concurrency.
+ */
+#include "http/conn.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "arena.h"
+#include "http/body.h"
+#include "http/head.h"
+#include "http/input.h"
+#include "http/output.h"
+#include "http/response.h"
+#include "log.h"
+
+#define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
+#define ARENA_SPACE  1024 /* the same for the request's memory */
+#define BURST        32   /* requests of one connection before others get their turn */
+
+struct session {
+    struct conn *conn;
+    bool cut;         /* the client may still be sending what nobody will read */
+    int64_t head_due; /* nanoseconds, when the head must be there; 0 while nobody waits for it */
+    struct output out;
+    struct input in;
+    struct request req;
+    char arena_space[ARENA_SPACE];
+    char buffer[FIRST_BUFFER];
+};
+
+static int output_key;
+
+/* ---- one request ---- */
+
+/* Take the times that nobody would miss without an access log. */
+static void note_begin(struct request *req, struct conn *conn)
+{
+    req->began = wait_now();
+    req->queued = conn->arrived ? req->began - conn->arrived : 0;
+    req->busy = coro_busy();
+    conn->arrived = 0;
+}
+
+static void request_init(struct session *s)
+{
+    struct request *req = &s->req;
+
+    *req = (struct request){
+        .conn = s->conn,
+        .in = &s->in,
+        .out = &s->out,
+        .status = 200,
+        .length = -1,
+        .facts =
+            {
+                .scheme = "http",
+                .method = "",
+                .target = "",
+                .peer = s->conn->peer,
+                .peer_port = s->conn->peer_port,
+                .server = s->conn->listener->address,
+                .server_port = s->conn->listener->port,
+            },
+    };
+    arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
+    if (http_config()->ended)
+        note_begin(req, s->conn);
+}
+
+/* The end of every request, also of one that was refused; its facts are still there. */
+static void request_end(struct request *req)
+{
+    if (http_config()->ended)
+        http_config()->ended(req);
+    arena_release(&req->arena);
+}
+
+/* Answer a message that cannot be served, and close. */
+static void refuse(struct session *s, int status, const char *why)
+{
+    log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
+    s->cut = true;
+    s->req.keep_alive = false;
+    response_page(&s->req, status);
+}
+
+/* OPTIONS * asks about the server itself, RFC 9110 section 9.3.7. */
+static void answer_asterisk(struct request *req)
+{
+    response_header(req, "Allow", 5, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", 44);
+    response_reply(req, 200, NULL, "", 0);
+}
+
+static bool is_client_gone(int err)
+{
+    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF;
+}
+
+/* The page for what a handler returned. An error is the client's fault if reading the body gave it. */
+static int status_for(const struct request *req, int result)
+{
+    if (result > 0)
+        return result;
+    if (!req->body_error || (result != -EBADMSG && result != -EFBIG && result != -ETIMEDOUT))
+        return 500;
+    return req->body_error == -EFBIG ? 413 : req->body_error == -ETIMEDOUT ? 408 : 400;
+}
+
+/* Complete the response after the handler's result. */
+static void finish(struct session *s, int result)
+{
+    struct request *req = &s->req;
+
+    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
+        log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
+    if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
+        req->keep_alive = false;
+        return;
+    }
+    if (result != 0)
+        result = response_page(req, status_for(req, result));
+    if (result == 0)
+        result = response_finish(req);
+    if (result == -EPROTO)
+        log_error("%s %s: the response ended after %lld of %lld bytes", req->facts.method, req->facts.target,
+                  (long long)req->sent, (long long)req->length);
+    if (result != 0)
+        req->keep_alive = false;
+}
+
+/* Serve the request whose head is the next size bytes of input. Returns whether there may be another. */
+static bool serve_request(struct session *s, size_t size, unsigned lines)
+{
+    struct request *req = &s->req;
+    char *head = s->in.buf + s->in.start;
+    const char *why;
+    int status;
+
+    request_init(s);
+    s->in.start += size;
+    status = head_parse(req, head, size, lines, &why);
+    req->keep_alive &= !http_is_draining();
+    s->conn->req = req;
+    coro_self()->what = status ? "a malformed request" : head;
+    if (status)
+        refuse(s, status, why);
+    else if (*req->facts.path == '*')
+        answer_asterisk(req);
+    else
+        finish(s, http_config()->handle(req));
+    if (req->keep_alive && !req->body_done)
+        req->keep_alive = body_discard(req);
+    s->cut |= !req->body_done;
+    coro_self()->what = NULL;
+    s->conn->req = NULL;
+    request_end(req);
+    return req->keep_alive;
+}
+
+/* ---- one connection ---- */
+
+/* The status to refuse a head with, of which there is in->end - in->start so far: 400 for bytes that no head can hold,
+ * 414 and 431 for what is too long. */
+static int judge_half(const struct input *in, const struct head_scan *scan, size_t from, const char **why)
+{
+    const struct http_config *config = http_config();
+    size_t size = input_unread(in);
+
+    *why = "this is not HTTP";
+    if (!head_is_plausible(in->buf + in->start, size, from))
+        return 400;
+    *why = "the request line is longer than max-request-line";
+    if (scan->lines == 0 && size > config->max_request_line)
+        return 414;
+    *why = "the head is larger than max-header-size";
+    return size >= config->max_header_size ? 431 : 0;
+}
+
+/* The same of a whole one of size bytes. */
+static int judge_size(const struct head_scan *scan, size_t size, const char **why)
+{
+    const struct http_config *config = http_config();
+
+    *why = "the request line is longer than max-request-line";
+    if (scan->line_size > config->max_request_line)
+        return 414;
+    *why = "the head is larger than max-header-size";
+    if (size > config->max_header_size)
+        return 431;
+    *why = "the head has more fields than max-headers";
+    return scan->lines > config->max_headers + 2 ? 431 : 0;
+}
+
+/* An empty line before a request is skipped, RFC 9112 section 2.2; one, or a client could keep us busy for nothing. */
+static bool skip_empty_line(struct input *in, struct head_scan *scan)
+{
+    if (input_unread(in) < 2 || memcmp(in->buf + in->start, "\r\n", 2))
+        return false;
+    in->start += 2;
+    *scan = (struct head_scan){0};
+    return true;
+}
+
+/* Answer what is no request yet, and never will be. */
+static void refuse_early(struct session *s, int status, const char *why)
+{
+    request_init(s);
+    s->req.facts.http_minor = 1;
+    if (status == 503)
+        response_header(&s->req, "Retry-After", 11, "1", 1);
+    refuse(s, status, why);
+    request_end(&s->req);
+}
+
+/* Wait for the rest of a head, without a turn. */
+static int await_rest(struct session *s)
+{
+    int64_t patience = http_config()->header_timeout;
+    int err;
+
+    if (!s->head_due)
+        s->head_due = patience ? wait_deadline(patience * 1000000) : WAIT_FOREVER;
+    turn_give_back();
+    err = input_wait(&s->in, s->head_due);
+    if (turn_await(&s->conn->turn) == -ETIMEDOUT)
+        refuse_early(s, 503, "it has waited for longer than queue-timeout");
+    else if (err == -ETIMEDOUT)
+        refuse_early(s, 408, "the head has taken longer than header-timeout");
+    else
+        return err;
+    return -ECONNABORTED;
+}
+
+/* Get more input while a head is incomplete. Returns 1 when there is more, 0 when the connection is idle, or -errno. */
+static int more_input(struct session *s)
+{
+    for (;;) {
+        bool begun = input_unread(&s->in) > 0;
+        ssize_t n = -EAGAIN;
+        int err;
+
+        if (!input_is_drained(&s->in))
+            n = input_fill(&s->in);
+        if (n > 0)
+            return 1;
+        if (n == -ENOBUFS) {
+            input_grow(&s->in, s->in.size < ARENA_BLOCK ? ARENA_BLOCK : http_config()->max_header_size);
+            continue;
+        }
+        if (n != -EAGAIN)
+            return n == 0 ? -ECONNRESET : (int)n;
+        err = output_flush(&s->out); /* may park, so look again */
+        if (!err && !begun && input_is_drained(&s->in))
+            return 0;
+        if (!err && input_is_drained(&s->in))
+            err = await_rest(s);
+        if (err)
+            return err;
+    }
+}
+
+/* Have a whole head in the input: its size; 0 when the connection is idle; -errno when it is over. */
+static ssize_t await_head(struct session *s, struct head_scan *scan)
+{
+    struct input *in = &s->in;
+    bool skipped = false;
+    const char *why;
+
+    s->head_due = 0;
+    for (;;) {
+        size_t from, size;
+        int status, more;
+
+        if (!skipped)
+            skipped = skip_empty_line(in, scan);
+        from = scan->at;
+        size = head_find(in->buf + in->start, input_unread(in), scan);
+        status = size ? judge_size(scan, size, &why) : judge_half(in, scan, from, &why);
+        if (status) {
+            refuse_early(s, status, why);
+            return -EBADMSG;
+        }
+        if (size)
+            return (ssize_t)size;
+        more = more_input(s);
+        if (more <= 0)
+            return more;
+    }
+}
+
+/* Let the others have their turn. Returns whether it came back in time. */
+static bool pass_turn(struct session *s)
+{
+    output_flush(&s->out);
+    if (turn_pass(&s->conn->turn) == 0)
+        return true;
+    refuse_early(s, 503, "it has waited for longer than queue-timeout");
+    return false;
+}
+
+/* Serve until there is nothing to serve. Returns whether the connection stays open. */
+static bool serve_all(struct session *s)
+{
+    for (int served = 1;; served++) {
+        struct head_scan scan = {0};
+        ssize_t size = await_head(s, &scan);
+
+        if (size <= 0)
+            return size == 0;
+        if (!serve_request(s, (size_t)size, scan.lines))
+            return false;
+        if (served % BURST == 0 && !pass_turn(s))
+            return false;
+    }
+}
+
+static void session_begin(struct session *s, struct conn *conn)
+{
+    const struct http_config *config = http_config();
+
+    s->conn = conn;
+    s->cut = false;
+    output_init(&s->out, &conn->source);
+    s->out.timeout = config->write_timeout * 1000000;
+    input_init(&s->in, &conn->source, s->buffer, sizeof(s->buffer));
+    s->in.timeout = config->body_timeout * 1000000;
+    coro_self()->local[output_key] = &s->out;
+}
+
+static void session_end(struct session *s)
+{
+    coro_self()->local[output_key] = NULL;
+    output_release(&s->out);
+    input_release(&s->in);
+}
+
+/* What the client does not take is not to lie in the kernel for minutes after the close. */
+static void forget_unsent(const struct conn *conn)
+{
+    static const struct linger at_once = {.l_onoff = 1};
+
+    setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+void session_serve(struct conn *conn)
+{
+    struct session s;
+    bool open, linger;
+
+    session_begin(&s, conn);
+    open = serve_all(&s) && !http_is_draining();
+    if (!open)
+        output_flush(&s.out);
+    if (s.out.error == -ETIMEDOUT)
+        forget_unsent(conn);
+    linger = !s.out.error && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
+    session_end(&s);
+    if (open)
+        conn_rest(conn);
+    else if (linger)
+        conn_linger(conn);
+    else
+        conn_close(conn);
+}
+
+static void flush_at_park(void *value)
+{
+    output_try_flush(value);
+}
+
+void session_init(void)
+{
+    static const struct coro_local hooks = {.park = flush_at_park};
+
+    output_key = coro_local_create(&hooks);
+}
