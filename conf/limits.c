@@ -6,12 +6,21 @@
  */
 #include "conf/limits.h"
 
+static const char *const disconnects[] = {"ignore", "cancel", NULL};
+
 const struct sl_option limits_options[] = {
     {.name = "request-timeout",
      .kind = SL_DURATION,
      .offset = offsetof(struct limits, request_timeout),
      .preset = "0",
-     .help = "Time from the head of a request to the end of its response; not enforced yet."},
+     .help =
+         "Time a handler has for a request; then what it waits for is ended, and the answer is 504. 0 is no limit."},
+    {.name = "on-disconnect",
+     .kind = SL_CHOICE,
+     .offset = offsetof(struct limits, on_disconnect),
+     .preset = "ignore",
+     .help = "What to do with a request whose client has left: go on, or end what its handler waits for.",
+     .choices = disconnects},
     {.name = "max-body-size",
      .kind = SL_SIZE,
      .offset = offsetof(struct limits, max_body_size),

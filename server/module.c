@@ -115,8 +115,6 @@ static struct mount *make_mount(struct conf *c, struct conf_section *section, co
     };
     memset(mount->self, 0, module->size);
     conf_fill(c, section, module->options, mount->self, &mount->limits);
-    if (mount->limits.request_timeout) /* better said than found out */
-        log_warn("[%s] request-timeout is not enforced by this version", mount->title);
     return mount;
 }
 

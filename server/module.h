@@ -6,6 +6,7 @@
 
 #include "conf/limits.h"
 #include "syncless.h"
+#include "wait/wait.h"
 
 struct conf;
 struct settings;
@@ -18,7 +19,8 @@ struct mount {
     const char *host;   /* "" any */
     const char *prefix; /* "" or "/shop" */
     struct limits limits;
-    struct mount *next; /* in order of the file */
+    struct wait_timeouts deadlines; /* of its requests; route.c's */
+    struct mount *next;             /* in order of the file */
 };
 
 /* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c;

@@ -6,8 +6,11 @@
  */
 #include "route.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+
+#include "http/cancel.h"
 
 static struct mount **routes; /* sorted, ended by NULL */
 
@@ -27,6 +30,7 @@ void route_init(struct mount *mounts)
     routes = xcalloc(count + 1, sizeof(*routes));
     count = 0;
     for (struct mount *m = mounts; m; m = m->next) {
+        cancel_deadlines(&m->deadlines, m->limits.request_timeout);
         for (i = count++; i > 0 && goes_before(m, routes[i - 1]); i--)
             routes[i] = routes[i - 1];
         routes[i] = m;
@@ -58,6 +62,29 @@ static bool admit(const struct mount *mount, struct request *req)
     return false;
 }
 
+/* Have the handler's wait ended, its own way if it has one. */
+static void end_handler(struct request *req)
+{
+    const struct mount *mount = req->mount;
+
+    if (mount->module->interrupt)
+        mount->module->interrupt(mount->self, &req->facts, req->cancelled);
+    else
+        wait_break(req->coro, -ECANCELED);
+}
+
+static int run_handler(struct mount *mount, struct request *req)
+{
+    bool if_gone = mount->limits.on_disconnect == ON_DISCONNECT_CANCEL;
+    struct wait_timeouts *deadlines = mount->limits.request_timeout ? &mount->deadlines : NULL;
+
+    if (!deadlines && !if_gone)
+        return mount->module->handle(mount->self, &req->facts);
+    req->mount = mount;
+    cancel_start(req, deadlines, if_gone, end_handler);
+    return cancel_stop(req, mount->module->handle(mount->self, &req->facts));
+}
+
 int route_handle(struct request *req)
 {
     for (struct mount **m = routes; *m; m++) {
@@ -68,7 +95,7 @@ int route_handle(struct request *req)
             req->facts.path += size;
             if (!admit(*m, req))
                 return 413;
-            return (*m)->module->handle((*m)->self, &req->facts);
+            return run_handler(*m, req);
         }
     }
     return 404;

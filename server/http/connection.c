@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "http/cancel.h"
 #include "http/conn.h"
 #include "http/date.h"
 #include "log.h"
@@ -182,8 +183,11 @@ static void on_ready(struct wait_source *source, short events)
     case CONN_LINGERING:
         drop_input(conn);
         break;
-    case CONN_WAITING:
     case CONN_SERVED: /* its coroutine sees source->seen when it wants more */
+        if (conn->req && events & (POLLRDHUP | POLLHUP | POLLERR))
+            cancel_gone(conn->req);
+        break;
+    case CONN_WAITING:
         break;
     }
 }
@@ -231,6 +235,7 @@ void http_init(const struct http_config *config)
     wait_timeouts_init(&http.lingering, LINGER_TIME, on_timeout);
     turn_init(&(struct turn_config){config->max_concurrency, config->queue_timeout, start, turn_away});
     session_init();
+    cancel_init();
 }
 
 void http_drain(void)

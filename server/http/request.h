@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "syncless.h"
+#include "wait/wait.h"
 
 struct conn;
 struct input;
@@ -33,6 +34,14 @@ struct request {
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */
     size_t framing;      /* chunked: bytes of framing and trailers since the last byte of body */
+
+    /* cancel.c: ending it early */
+    struct coro *coro;                /* the handler's */
+    void (*end)(struct request *req); /* NULL while no handler that could be ended runs */
+    void *mount;                      /* for end */
+    struct wait_timeout deadline;
+    int cancelled; /* 0, or why: -ETIMEDOUT, -ECONNRESET */
+    bool if_gone;
 
     /* response.c: the response */
     int status;

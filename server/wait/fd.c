@@ -259,6 +259,7 @@ bool fd_poll(int timeout)
     int count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
     bool uv_ready = false;
 
+    loop_update_time();
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == set.uv)
             uv_ready = true;

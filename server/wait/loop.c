@@ -233,6 +233,11 @@ void wait_stop(void)
     loop.stopping = true;
 }
 
+void loop_update_time(void)
+{
+    uv_update_time(&loop.uv);
+}
+
 /* How long the poll may sleep. */
 static int timeout(void)
 {
@@ -255,7 +260,6 @@ static void turn(void)
     if (loop.each_turn)
         loop.each_turn();
     uv_ready = fd_poll(timeout());
-    uv_update_time(&loop.uv);
     if (uv_ready || loop.dirty || uv_backend_timeout(&loop.uv) == 0) {
         loop.dirty = false;
         uv_run(&loop.uv, UV_RUN_NOWAIT);

@@ -8,6 +8,9 @@
 /* The libuv loop, for handles and requests. What is started on it takes effect in the same turn. */
 uv_loop_t *loop_uv(void);
 
+/* The loop has slept: look at the clock. */
+void loop_update_time(void);
+
 /* fd.c: make and free the epoll set; uv_fd is libuv's own, to be watched with the rest. */
 void fd_init(int uv_fd);
 void fd_exit(void);

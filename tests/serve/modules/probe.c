@@ -109,6 +109,12 @@ static int probe_sleep(struct probe *probe, struct sl_request *req)
     return reply_text(req, "slept\n");
 }
 
+/* The same, and tell if that was interrupted. */
+static int probe_nap(struct probe *probe, struct sl_request *req)
+{
+    return usleep((useconds_t)number(req) * 1000) < 0 ? -errno : reply_text(req, "slept\n");
+}
+
 static int probe_pid(struct probe *probe, struct sl_request *req)
 {
     return reply_text(req, sl_printf(req, "%d", (int)getpid()));
@@ -175,10 +181,10 @@ static const struct {
     const char *path;
     int (*handle)(struct probe *probe, struct sl_request *req);
 } handlers[] = {
-    {"/", probe_text},           {"/facts", probe_facts},     {"/echo", probe_echo},       {"/count", probe_count},
-    {"/source", probe_source},   {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
-    {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise}, {"/cut", probe_cut},
-    {"/headers", probe_headers}, {"/recurse", probe_recurse},
+    {"/", probe_text},         {"/facts", probe_facts},     {"/echo", probe_echo},       {"/count", probe_count},
+    {"/source", probe_source}, {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
+    {"/nap", probe_nap},       {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
+    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/recurse", probe_recurse},
 };
 
 static int probe_handle(void *self, struct sl_request *req)
