@@ -1,9 +1,11 @@
 """Requests that are ended before their handler returns: request-timeout, and on-disconnect = cancel."""
+import os
 import time
 
 import pytest
 
 from conftest import exchange
+from postgres import Postgres
 from test_http import get, one, post
 
 APP = """
@@ -174,7 +176,7 @@ def test_a_wait_is_ended_where_it_is(server, name):
     status, headers, body = server.get("/" + name)
     assert (status, 0.4 < time.monotonic() - started < 3) == (504, True)
     assert finished(server) == ["RequestTimeout"]
-    server.wait_log(r"syncless\.RequestTimeout: the request has run for its request-timeout")
+    server.wait_until(lambda: "RequestTimeout: the request has run" in server.log[log:])
     text = server.log[log:]
     assert text.count("RequestTimeout:") == 1 and "app.py" in text and "WAITS[name]()" in text, text
     assert "/finished" not in text
@@ -261,7 +263,24 @@ def test_the_coroutine_is_as_new_afterwards(server):
         assert finished(server) == ["RequestTimeout"]
 
 
-# ---- other handlers ----
+# ---- C libraries and other handlers ----
+
+
+def test_libpq_waits_by_itself(daemon, tmp_path_factory):
+    """It goes on after EINTR, so it gets ECANCELED then; the request ends as with any lost connection."""
+    app = ("import psycopg2\ndef app(environ, start_response):\n    connection = psycopg2.connect('')\n"
+           "    connection.cursor().execute('select pg_sleep(30)')\n")
+    postgres = Postgres()
+    try:
+        env = {name: str(value) for name, value in postgres.env.items()}
+        server = daemon("[wsgi /]\napp = app:app\nrequest-timeout = 300ms\n", {"app.py": app}, env={**os.environ, **env})
+        started = time.monotonic()
+        assert server.get("/")[0] == 504
+        assert time.monotonic() - started < 3
+        server.wait_log(r"psycopg2\.\w+Error: .*Operation canceled")
+    finally:
+        postgres.end()
+
 
 
 def test_handlers_in_c(daemon, c_modules):
