@@ -32,7 +32,7 @@ LLHTTP    = /usr/share/llhttp
 LLHTTP_O  = $(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
 endif
 DEPS_C    = $(shell pkg-config --cflags $(PKGS)) $(if $(LLHTTP),-I/usr/share/include/llhttp)
-DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lpthread -ldl -lm
+DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lresolv -lpthread -ldl -lm
 
 SERVER_C  = $(wildcard server/*.c server/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)

@@ -5,7 +5,7 @@
  * from resolv.conf as it is now. The configuration is read by libc (res_ninit, which looks whether the file has
  * changed), so that search domains, options and environment variables mean the same as to libc. c-ares says which
  * sockets it waits for and how long; it is told all options, since what it is not told it would look up in files for
- * each channel.
+ * each channel. Which names are asked for, one after the other, is the subject of search.c.
  */
 #include "libc/dns.h"
 
@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libc/order.h"
 #include "libc/park.h"
+#include "libc/search.h"
 #include "log.h"
 
 static const char *other_servers; /* in tests */
@@ -111,17 +113,6 @@ static int set_servers(ares_channel channel, const struct __res_state *conf)
     return count > 0 ? ares_set_servers_ports(channel, nodes) : ARES_ECONNREFUSED;
 }
 
-static int domain_count(const struct __res_state *conf)
-{
-    int count = 0;
-
-    if (!(conf->options & (RES_DNSRCH | RES_DEFNAMES)))
-        return 0;
-    while (count < MAXDNSRCH && conf->dnsrch[count])
-        count++;
-    return count;
-}
-
 static int channel_make(ares_channel *channel, struct __res_state *conf)
 {
     struct ares_options options = {
@@ -129,9 +120,6 @@ static int channel_make(ares_channel *channel, struct __res_state *conf)
             (conf->options & RES_USEVC ? ARES_FLAG_USEVC : 0) | (conf->options & RES_USE_EDNS0 ? ARES_FLAG_EDNS : 0),
         .timeout = conf->retrans * 1000,
         .tries = conf->retry,
-        .ndots = (int)conf->ndots,
-        .domains = conf->dnsrch,
-        .ndomains = domain_count(conf),
         .lookups = (char *)"b",
         .servers = &conf->nsaddr_list[0].sin_addr, /* replaced below */
         .nservers = 1,
@@ -143,20 +131,15 @@ static int channel_make(ares_channel *channel, struct __res_state *conf)
     return ares_init_options(channel, &options, mask);
 }
 
-static int channel_open(ares_channel *channel)
+static int channel_open(ares_channel *channel, struct __res_state *conf)
 {
-    struct __res_state conf = {0};
-    int status;
+    int status = channel_make(channel, conf);
 
-    if (res_ninit(&conf) < 0)
-        return ARES_ENOMEM;
-    status = channel_make(channel, &conf);
-    if (status == ARES_SUCCESS) {
-        status = other_servers ? ares_set_servers_ports_csv(*channel, other_servers) : set_servers(*channel, &conf);
-        if (status != ARES_SUCCESS)
-            ares_destroy(*channel);
-    }
-    res_nclose(&conf);
+    if (status != ARES_SUCCESS)
+        return status;
+    status = other_servers ? ares_set_servers_ports_csv(*channel, other_servers) : set_servers(*channel, conf);
+    if (status != ARES_SUCCESS)
+        ares_destroy(*channel);
     return status;
 }
 
@@ -198,23 +181,29 @@ static void channel_process(ares_channel channel, const struct pollfd *fds, nfds
     ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* what has timed out */
 }
 
-/* A query of a channel of its own. */
+/* ---- questions ---- */
+
+/* A question for the records of a name, of one type or of two. */
 struct query {
     ares_channel channel;
     struct dns_answer *answer;
-    bool done;
-    int status;
-    const void *address; /* asked for by dns_find_name */
-    int family;
+    int family;  /* of addresses that are asked for */
+    int pending; /* replies */
 };
 
-/* Until the query's callback has been called: 0, or a negative errno. Signal handlers do not end it, as in libc. */
+struct question {
+    struct query *query;
+    int type;
+    enum outcome outcome;
+};
+
+/* Until all replies are there: 0, or a negative errno. Signal handlers do not end it, as in libc. */
 static int query_run(struct query *query)
 {
     struct pollfd fds[ARES_GETSOCK_MAXNUM];
     int result;
 
-    while (!query->done) {
+    while (query->pending > 0) {
         nfds_t count = channel_fds(query->channel, fds);
 
         result = wait_fds(fds, count, channel_deadline(query->channel));
@@ -225,100 +214,193 @@ static int query_run(struct query *query)
     return 0;
 }
 
-static int h_errno_of(int status)
+static enum outcome outcome_of(int status)
 {
     switch (status) {
     case ARES_SUCCESS:
-        return 0;
+        return OUTCOME_FOUND;
     case ARES_ENOTFOUND:
-        return HOST_NOT_FOUND;
+        return OUTCOME_NO_NAME;
     case ARES_ENODATA:
-        return NO_DATA;
+        return OUTCOME_NO_ADDRESS;
     case ARES_ENOMEM:
         errno = ENOMEM;
-        return NETDB_INTERNAL;
+        return OUTCOME_BROKEN;
     case ARES_EBADNAME:
     case ARES_EBADRESP:
     case ARES_EFORMERR:
+        return OUTCOME_MALFORMED;
+    case ARES_ETIMEOUT:
+        return OUTCOME_SILENT;
+    default:
+        return OUTCOME_FAILED;
+    }
+}
+
+static int h_errno_of(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_FOUND:
+        return 0;
+    case OUTCOME_NO_NAME:
+        return HOST_NOT_FOUND;
+    case OUTCOME_NO_ADDRESS:
+        return NO_DATA;
+    case OUTCOME_ALIASES:
+    case OUTCOME_MALFORMED:
         return NO_RECOVERY;
-    default: /* servers that do not answer, refuse or fail */
+    case OUTCOME_BROKEN:
+        return NETDB_INTERNAL;
+    default:
         return TRY_AGAIN;
     }
 }
 
-/* Run the query that was just given to the channel, and free that. */
-static int query_finish(struct query *query)
+/* ---- replies ---- */
+
+/* An alias leads on to another name. */
+static void take_alias(struct dns_answer *answer, const ns_msg *message, const ns_rr *record)
+{
+    char name[NS_MAXDNAME];
+
+    if (ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message), ns_rr_rdata(*record), name, sizeof(name)) < 0)
+        return;
+    add_alias(answer, ns_rr_name(*record));
+    answer->name = copy(answer, name);
+}
+
+/* False if it is malformed, and of no use. */
+static bool take_address(struct dns_answer *answer, const ns_rr *record)
+{
+    int family = ns_rr_type(*record) == ns_t_a ? AF_INET : AF_INET6;
+
+    if (ns_rr_rdlen(*record) != (family == AF_INET ? 4 : 16))
+        return false;
+    if (!*answer->name)
+        answer->name = copy(answer, ns_rr_name(*record));
+    add_address(answer, family, ns_rr_rdata(*record));
+    return true;
+}
+
+/* Of several names of an address, libc takes the first. */
+static bool take_name(struct dns_answer *answer, const ns_msg *message, const ns_rr *record)
+{
+    char name[NS_MAXDNAME];
+
+    if (ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message), ns_rr_rdata(*record), name, sizeof(name)) < 0)
+        return false;
+    if (!*answer->name)
+        answer->name = copy(answer, name);
+    return true;
+}
+
+/* has_names: the other reply has brought the names, this one only adds addresses. */
+static void take_record(struct question *question, const ns_msg *message, const ns_rr *record, bool has_names)
+{
+    struct dns_answer *answer = question->query->answer;
+    int type = ns_rr_type(*record);
+
+    if (type == ns_t_cname && question->type != ns_t_ptr && !has_names)
+        take_alias(answer, message, record);
+    if (type == question->type &&
+        (type == ns_t_ptr ? take_name(answer, message, record) : take_address(answer, record)))
+        question->outcome = OUTCOME_FOUND;
+}
+
+static void on_reply(void *arg, int status, int timeouts, unsigned char *data, int size)
+{
+    struct question *question = arg;
+    bool has_names = question->query->answer->address_count > 0;
+    ns_msg message;
+    ns_rr record;
+
+    question->query->pending--;
+    question->outcome = outcome_of(status);
+    if (status != ARES_SUCCESS)
+        return;
+    question->outcome = OUTCOME_ALIASES;
+    if (ns_initparse(data, size, &message) < 0)
+        question->outcome = OUTCOME_MALFORMED;
+    for (int i = 0; question->outcome != OUTCOME_MALFORMED && i < ns_msg_count(message, ns_s_an); i++) {
+        if (ns_parserr(&message, ns_s_an, i, &record) < 0)
+            question->outcome = OUTCOME_MALFORMED;
+        else
+            take_record(question, &message, &record, has_names);
+    }
+}
+
+/* ---- asking ---- */
+
+static void question_ask(struct question *question, const char *name)
+{
+    question->query->pending++;
+    ares_query(question->query->channel, name, ns_c_in, question->type, on_reply, question);
+}
+
+/* Wait for the replies to what was asked. False, and errno set, if the wait was ended: then nothing is under way. */
+static bool query_finish(struct query *query)
 {
     int result = query_run(query);
 
-    ares_destroy(query->channel); /* a query that has not ended ends now */
-    if (park_ok(result))
-        return h_errno_of(query->status);
-    return NETDB_INTERNAL;
+    if (result < 0)
+        ares_cancel(query->channel);
+    return park_ok(result);
 }
 
-/* ---- addresses of a name ---- */
-
-static void take_names(struct dns_answer *answer, const struct ares_addrinfo *found)
+static bool is_reply(enum outcome outcome)
 {
-    answer->name = copy(answer, found->name);
-    for (const struct ares_addrinfo_cname *cname = found->cnames; cname; cname = cname->next) {
-        if (cname->alias)
-            add_alias(answer, cname->alias);
-        answer->name = copy(answer, cname->name);
-    }
+    return outcome != OUTCOME_FAILED && outcome != OUTCOME_SILENT;
 }
 
-static void on_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *found)
+/* What two replies come to, of A and AAAA, as libc sees it. */
+static enum outcome join_outcomes(enum outcome a, enum outcome aaaa)
+{
+    if (outcome_ends_search(a) || outcome_ends_search(aaaa))
+        return a < aaaa ? a : aaaa;
+    if (!is_reply(a) || !is_reply(aaaa))
+        return is_reply(a) ? a : aaaa;
+    return a == OUTCOME_NO_ADDRESS ? aaaa : a;
+}
+
+static enum outcome ask_addresses(void *arg, const char *name)
 {
     struct query *query = arg;
+    struct question a = {query, ns_t_a, OUTCOME_SILENT}, aaaa = {query, ns_t_aaaa, OUTCOME_SILENT};
 
-    query->done = true;
-    query->status = status;
-    if (status != ARES_SUCCESS)
-        return;
-    take_names(query->answer, found);
-    for (const struct ares_addrinfo_node *node = found->nodes; node; node = node->ai_next) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)node->ai_addr;
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)node->ai_addr;
-
-        add_address(query->answer, node->ai_family,
-                    node->ai_family == AF_INET ? (const void *)&in->sin_addr : (const void *)&in6->sin6_addr);
-    }
-    ares_freeaddrinfo(found);
+    query->answer->name = copy(query->answer, "");
+    if (query->family != AF_INET6)
+        question_ask(&a, name);
+    if (query->family != AF_INET)
+        question_ask(&aaaa, name);
+    if (!query_finish(query))
+        return OUTCOME_BROKEN;
+    if (query->family == AF_UNSPEC)
+        return join_outcomes(a.outcome, aaaa.outcome);
+    return query->family == AF_INET ? a.outcome : aaaa.outcome;
 }
 
 int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer)
 {
-    struct ares_addrinfo_hints hints = {.ai_family = family, .ai_flags = sorted ? 0 : ARES_AI_NOSORT};
-    struct query query = {.answer = answer};
-    int status = channel_open(&query.channel);
+    struct query query = {.answer = answer, .family = family};
+    struct search s = {.ask = ask_addresses, .arg = &query, .last = OUTCOME_SILENT};
+    struct __res_state conf = {0};
+    enum outcome outcome;
+    int status;
 
-    if (status != ARES_SUCCESS)
-        return h_errno_of(status);
-    ares_getaddrinfo(query.channel, name, NULL, &hints, on_addresses, &query);
-    return query_finish(&query);
-}
-
-/* ---- the name of an address ---- */
-
-static void on_name(void *arg, int status, int timeouts, unsigned char *data, int size)
-{
-    struct query *query = arg;
-    struct hostent *host;
-    const char *first; /* c-ares lists all names as aliases, in order, and the last once more; libc takes the first */
-
-    query->done = true;
-    query->status = status;
-    if (status == ARES_SUCCESS)
-        query->status =
-            ares_parse_ptr_reply(data, size, query->address, query->family == AF_INET ? 4 : 16, query->family, &host);
-    if (query->status != ARES_SUCCESS)
-        return;
-    first = host->h_aliases[0] ? host->h_aliases[0] : host->h_name;
-    query->answer->name = copy(query->answer, first);
-    add_address(query->answer, query->family, query->address);
-    ares_free_hostent(host);
+    if (res_ninit(&conf) < 0)
+        return NETDB_INTERNAL;
+    status = channel_open(&query.channel, &conf);
+    outcome = outcome_of(status);
+    if (status == ARES_SUCCESS) {
+        outcome = search(&s, &conf, name);
+        ares_destroy(query.channel);
+    }
+    res_nclose(&conf);
+    answer->only_aliases = outcome == OUTCOME_ALIASES;
+    answer->unanswered = !is_reply(s.last);
+    if (sorted)
+        order_addresses(answer);
+    return h_errno_of(outcome);
 }
 
 /* The name under which DNS keeps the name of an address. */
@@ -335,15 +417,36 @@ static void reverse_name(const unsigned char *bytes, int family, char *name, siz
     snprintf(name, (size_t)(end - name), "ip6.arpa");
 }
 
+/* An IPv4 address in the form of one of IPv6. */
+static bool is_in_disguise(const void *address, int family)
+{
+    return family == AF_INET6 && (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address) ||
+                                  IN6_IS_ADDR_V4COMPAT((const struct in6_addr *)address));
+}
+
 int dns_find_name(const void *address, int family, struct dns_answer *answer)
 {
-    struct query query = {.answer = answer, .address = address, .family = family};
-    int status = channel_open(&query.channel);
+    struct query query = {.answer = answer};
+    struct question question = {&query, ns_t_ptr, OUTCOME_SILENT};
+    struct __res_state conf = {0};
     char name[80];
+    int status;
 
+    if (is_in_disguise(address, family)) {
+        address = (const unsigned char *)address + 12;
+        family = AF_INET;
+    }
+    if (res_ninit(&conf) < 0)
+        return NETDB_INTERNAL;
+    status = channel_open(&query.channel, &conf);
+    res_nclose(&conf);
     if (status != ARES_SUCCESS)
-        return h_errno_of(status);
+        return h_errno_of(outcome_of(status));
     reverse_name(address, family, name, sizeof(name));
-    ares_query(query.channel, name, ns_c_in, ns_t_ptr, on_name, &query);
-    return query_finish(&query);
+    question_ask(&question, name);
+    if (!query_finish(&query))
+        question.outcome = OUTCOME_BROKEN;
+    ares_destroy(query.channel);
+    add_address(answer, family, address);
+    return h_errno_of(question.outcome);
 }

@@ -26,6 +26,8 @@ struct dns_answer {
     struct dns_address *addresses, **last_address;
     struct dns_alias *aliases, **last_alias;
     size_t address_count, alias_count;
+    bool only_aliases; /* the name is an alias of something that has no such address */
+    bool unanswered;   /* to the last question no server had an answer */
 };
 
 /* Before a query, and after it whatever came of it. */
@@ -36,7 +38,7 @@ void dns_answer_release(struct dns_answer *answer);
  * likely to succeed (RFC 6724); else as the server gave them. 0, or a value of h_errno; errno with NETDB_INTERNAL. */
 int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer);
 
-/* The name of an address, which is the one address of the answer, as above. */
+/* The name of an address, which is the one address of the answer, as IPv4 if it only looks like IPv6. */
 int dns_find_name(const void *address, int family, struct dns_answer *answer);
 
 /* ---- who resolves: resolver.c ---- */

@@ -90,15 +90,18 @@ static bool maps(const struct question *q)
     return q->hints->ai_family == AF_INET6 && q->hints->ai_flags & AI_V4MAPPED;
 }
 
-static int eai_of(int h_error, int family)
+/* The code that libc gives. simple: it has asked by gethostbyname2_r, which tells less. */
+static int eai_of(int h_error, bool simple, const struct dns_answer *answer)
 {
     switch (h_error) {
     case 0:
         return 0;
     case NO_DATA:
         return EAI_NODATA;
-    case TRY_AGAIN: /* glibc reports it only when it has asked for both families */
-        return family == AF_UNSPEC ? EAI_AGAIN : EAI_NONAME;
+    case NO_RECOVERY:
+        return simple && answer->only_aliases ? EAI_NODATA : EAI_NONAME;
+    case TRY_AGAIN:
+        return simple && !answer->unanswered ? EAI_NONAME : EAI_AGAIN;
     case NETDB_INTERNAL:
         return errno == ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
     default:
@@ -108,11 +111,12 @@ static int eai_of(int h_error, int family)
 
 static int ask(struct question *q, int family)
 {
+    bool simple = q->family == AF_INET && !(q->hints->ai_flags & AI_CANONNAME);
     struct dns_answer answer;
     int err;
 
     dns_answer_init(&answer);
-    err = eai_of(dns_find_addresses(q->node, family, true, &answer), family);
+    err = eai_of(dns_find_addresses(q->node, family, true, &answer), simple, &answer);
     if (!err)
         add_answer(q, &answer);
     dns_answer_release(&answer);
@@ -122,12 +126,17 @@ static int ask(struct question *q, int family)
 /* AI_V4MAPPED: the addresses of IPv4, where there are none of IPv6; with AI_ALL, both. */
 static int ask_mapping(struct question *q)
 {
-    int err;
+    int err, err_in;
 
     if (q->hints->ai_flags & AI_ALL)
         return ask(q, AF_UNSPEC);
     err = ask(q, AF_INET6);
-    return err == EAI_NONAME || err == EAI_NODATA ? ask(q, AF_INET) : err;
+    if (err != EAI_NONAME && err != EAI_NODATA && err != EAI_AGAIN)
+        return err;
+    err_in = ask(q, AF_INET);
+    if (err_in == EAI_NODATA || err_in == EAI_AGAIN) /* each family is known to have none, if not why */
+        return err == EAI_NONAME || err == err_in ? err : EAI_NODATA;
+    return err_in;
 }
 
 static int make_pattern(struct question *q)

@@ -94,12 +94,12 @@ static int fill(struct place *place, int family, const struct dns_answer *answer
 }
 
 /* What the reentrant forms return where there is no answer; the values are glibc's. */
-static int fail(const struct place *place, int h_error)
+static int fail(const struct place *place, int h_error, const struct dns_answer *answer)
 {
     *place->h_error = h_error;
     if (h_error == NETDB_INTERNAL)
         return errno;
-    return h_error == NO_RECOVERY ? EAGAIN : 0;
+    return h_error == NO_RECOVERY || (h_error == TRY_AGAIN && answer->unanswered) ? EAGAIN : 0;
 }
 
 /* ---- asking ---- */
@@ -111,7 +111,7 @@ static int ask_name(struct place *place, const char *name, int family)
 
     dns_answer_init(&answer);
     h_error = dns_find_addresses(name, family, false, &answer);
-    err = h_error ? fail(place, h_error) : fill(place, family, &answer);
+    err = h_error ? fail(place, h_error, &answer) : fill(place, family, &answer);
     dns_answer_release(&answer);
     return err;
 }
@@ -123,7 +123,7 @@ static int ask_address(struct place *place, const void *address, int family)
 
     dns_answer_init(&answer);
     h_error = dns_find_name(address, family, &answer);
-    err = h_error ? fail(place, h_error) : fill(place, family, &answer);
+    err = h_error ? fail(place, h_error, &answer) : fill(place, answer.addresses->family, &answer);
     dns_answer_release(&answer);
     return err;
 }

@@ -202,7 +202,7 @@ enum resolver_way resolver_for_name(const char *name, int family)
 {
     if (is_number(name))
         return RESOLVER_LIBC;
-    if (setting == LIBC_RESOLVER_SYSTEM || !sources_are_ours())
+    if (setting == LIBC_RESOLVER_SYSTEM || !sources_are_ours() || getenv("HOSTALIASES"))
         return RESOLVER_THREAD;
     return hosts_have_name(name, family) ? RESOLVER_LIBC : RESOLVER_DNS;
 }

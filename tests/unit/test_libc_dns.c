@@ -31,6 +31,12 @@ static const struct dns_record records[] = {
     {"www.corp.test", ns_t_a, "192.0.2.10"},
     {"api.v2.corp.test", ns_t_a, "192.0.2.11"},
     {"api.v2", ns_t_a, "192.0.2.12"},
+    {"has.fails.corp.test", ns_t_a, "192.0.2.13"},
+    {"has.refuses.corp.test", ns_t_a, "192.0.2.14"},
+    {"second.more.test", ns_t_a, "192.0.2.15"},
+    {"addressless.corp.test", ns_t_ptr, "unrelated.test"},
+    {"addressless2.more.test", ns_t_ptr, "unrelated.test"},
+    {"nick.corp.test", ns_t_cname, "a.test"},
     {"slow.test", ns_t_a, "192.0.2.20"},
     {"tcp.test", ns_t_a, "192.0.2.30"},
     {"1.2.0.192.in-addr.arpa", ns_t_ptr, "a.test"},
@@ -42,9 +48,11 @@ static const struct dns_record records[] = {
 };
 
 static const struct dns_special specials[] = {
-    {"fail.test", DNS_FAILS}, {"refused.test", DNS_REFUSES}, {"silent.test", DNS_SILENT},
-    {"slow.test", DNS_SLOW},  {"tcp.test", DNS_ONLY_TCP},    {"9.2.0.192.in-addr.arpa", DNS_FAILS},
-    {NULL, DNS_ANSWERS},
+    {"fail.test", DNS_FAILS},       {"refused.test", DNS_REFUSES},        {"silent.test", DNS_SILENT},
+    {"slow.test", DNS_SLOW},        {"tcp.test", DNS_ONLY_TCP},           {"9.2.0.192.in-addr.arpa", DNS_FAILS},
+    {"has.fails", DNS_FAILS},       {"has.refuses", DNS_REFUSES},         {"second.corp.test", DNS_FAILS},
+    {"fails.corp.test", DNS_FAILS}, {"fails.more.test", DNS_FAILS},       {"top-fails", DNS_FAILS},
+    {"top-refuses", DNS_REFUSES},   {"fails-later.more.test", DNS_FAILS}, {NULL, DNS_ANSWERS},
 };
 
 static struct dns_server server = {.records = records, .specials = specials};
@@ -53,7 +61,7 @@ static bool isolated;
 /* ---- namespaces ---- */
 
 static const char *const files[][2] = {
-    {"/etc/resolv.conf", "nameserver 127.0.0.1\nsearch corp.test\noptions timeout:1 attempts:1\n"},
+    {"/etc/resolv.conf", "nameserver 127.0.0.1\nsearch corp.test more.test\noptions timeout:1 attempts:1\n"},
     {"/etc/nsswitch.conf", "hosts: files dns\nservices: files\n"},
     {"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n192.0.2.100 Host.test alias1 alias2 # comment\n"
                    "2001:db8::100 six-only.test\n192.0.2.101 host.test\n192.0.2.200 four-only.test\n"},
@@ -337,6 +345,28 @@ static void hosts_by_name(struct scene *s)
 }
 COMPARE(hosts_by_name, 0)
 
+/* ---- what a search comes to, when servers fail or know a name without an address ---- */
+
+static void searches(struct scene *s)
+{
+    static const char *const names[] = {
+        "has.fails",    "has.refuses",   "second",      "addressless", "addressless2", "nick",         "fails",
+        "fails-later",  "top-fails",     "top-refuses", "fail.test",   "fail.test.",   "refused.test", "refused.test.",
+        "nowhere.test", "nowhere.test.", "alias.test",  "alias.test.", "empty.test",   "empty.test.",  "gone.test",
+        "gone.test.",   "-a.test",       "a-.test",     "_a.test",     "a/b.test",     "*.test",       "\351.test",
+        "a..test",      ".test",         "..",          ".",           "1:2",
+    };
+    static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        for (int j = 0; j < 3; j++)
+            ask(&s->report, names[i], "80", families[j], SOCK_STREAM, 0);
+        by_name(&s->report, names[i], AF_INET, 2048);
+        by_name(&s->report, names[i], AF_INET6, 2048);
+    }
+}
+COMPARE(searches, 0)
+
 static void by_address(struct report *r, const char *text)
 {
     struct hostent host, *result = &host;
@@ -611,23 +641,15 @@ int main(void)
         cmocka_unit_test(test_cancelled), cmocka_unit_test(test_system),  cmocka_unit_test(test_hosts),
     };
     const struct CMUnitTest compared[] = {
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_services),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_search),
-        cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_without_dns),
-        cmocka_unit_test(test_hosts_by_name),
-        cmocka_unit_test(test_hosts_by_address),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_changing),
-        cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_parks),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_addresses),   cmocka_unit_test(test_services),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_search),      cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_without_dns), cmocka_unit_test(test_hosts_by_name),
+        cmocka_unit_test(test_searches),    cmocka_unit_test(test_hosts_by_address),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_changing),
+        cmocka_unit_test(test_sources),     cmocka_unit_test(test_parks),
+        cmocka_unit_test(test_answers),     cmocka_unit_test(test_many),
+        cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_system),
         cmocka_unit_test(test_hosts),
     };
 
