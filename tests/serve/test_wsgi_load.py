@@ -86,6 +86,18 @@ def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
     assert re.search(expected, done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("version, refused", [("3.14.0 (main)", True), ("3.14.0rc1", True), ("3.14.1", False), ("3.11.2", False)])
+def test_cpython_3_14_0_is_refused(run_server, tmp_path, version, refused):
+    """It checks the address of the stack. Here another CPython says that it is that one."""
+    (tmp_path / "version.c").write_text(f'const char *Py_GetVersion(void) {{ return "{version}"; }}')
+    library = tmp_path / "version.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "version.c"], check=True)
+    env = {"LD_PRELOAD": library, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    done = run_server(ini="[wsgi /]\napp = app:missing", files={"app.py": APP}, env=env)
+    assert done.returncode == (3 if refused else 4), done
+    assert ("CPython 3.14.0 checks the address of the stack" in done.stderr) == refused
+
+
 def test_gevent_without_monkey_patching_is_no_error(daemon):
     files = {"green.py": "import gevent.monkey\nfrom app import application", "gevent/__init__.py": "",
              "gevent/monkey.py": "saved = {}"}

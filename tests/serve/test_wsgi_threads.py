@@ -154,6 +154,44 @@ def deep(n):
     time.sleep(PAUSE)
     return n if down(500) == local.depth else None
 
+def nested(n):
+    '''As deep as C code goes before CPython stops it, in its own words: the stack must hold that.'''
+    def deeper():
+        return sorted([2, 1], key=lambda _: deeper())
+    try:
+        deeper()
+    except RecursionError:
+        time.sleep(0.01)
+        return n
+
+ends = {}
+
+def pair(n):
+    if n not in ends:
+        ends[n] = os.pipe()
+    return ends[n]
+
+def two_readers(n):
+    '''Of three requests two read from one pipe, and the third writes for both.'''
+    r, w = pair(n // 3)
+    if n % 3 == 2:
+        time.sleep(0.1)
+        return os.write(w, b'11')
+    return os.read(r, 1).decode()
+
+def closed(n):
+    '''Of two requests one reads from a pipe, and the other one closes it.'''
+    r, w = pair(n // 2)
+    if n % 2:
+        time.sleep(0.1)
+        os.close(r)
+        pair(-1)  # its number is used again at once
+        return 'closed'
+    try:
+        return os.read(r, 1)
+    except OSError as error:
+        return error.strerror
+
 def collect(n):
     gc.collect()
     return len(gc.get_objects())
@@ -230,10 +268,21 @@ def test_generators_side_by_side(server):
 
 
 @pytest.mark.parametrize("name", ["recursive_lock", "callback", "callback_with_gil", "callback_after_park",
-                                  "ensure_with_gil"])
+                                  "ensure_with_gil", "nested"])
 def test_threads_to_cpython(server, name):
     answers, _ = gather(server, "/" + name, 20)
     assert answers == [str(n) for n in range(20)]
+
+
+def test_two_requests_read_one_pipe(server):
+    answers, _ = gather(server, "/two_readers", 12)
+    assert answers == ["1", "1", "2"] * 4
+
+
+def test_a_descriptor_is_closed_while_another_request_reads_it(server):
+    """To a thread blocked in read() that would not even be told."""
+    answers, _ = gather(server, "/closed", 12)
+    assert answers == ["Bad file descriptor", "closed"] * 6
 
 
 def test_a_client_that_waits_does_not_hold_others(server):
