@@ -1,5 +1,6 @@
 """What the daemon serves: a page for each client library, that waits in it, and the ticker that sees whether others do."""
 import contextlib
+import ctypes
 import json
 import os
 import ssl
@@ -67,12 +68,14 @@ def page_sleep():
     return "waited"
 
 
+CLOCK_NANOSLEEP = {"x86_64": 230, "aarch64": 115}  # the numbers of a system call
+
+
 def page_block():
-    """What must not be: nothing else runs meanwhile."""
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        pass
-    return "waited"
+    """What must not be: a wait that nobody can park, since it does not go through libc's function."""
+    length = (ctypes.c_long * 2)(0, int(WAIT * 1e9))
+    result = ctypes.CDLL(None).syscall(CLOCK_NANOSLEEP[os.uname().machine], 1, 0, length, None)
+    return "waited" if result == 0 else "not waited"
 
 
 # ---- the ticker ----

@@ -11,22 +11,21 @@ WAIT = 0.3  # seconds, as in app.py
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_calls_that_wait(world, client):
-    """20 end in under two waits, and the ticker misses no beat. A busy machine may need a second try for the first; were one
-    of these libraries to block, no number of tries would do."""
+    """20 end in under two waits, and the ticker misses no beat. They come 5 ms apart, as each computes for some milliseconds
+    too. A busy machine may need a second try; were a library to block, no number of tries would do."""
     paths = [f"/{client}"] * 20
     world.get_all(paths)  # imports, and connections that are kept
     for attempt in range(3):
         with ticking(world) as ticker:
-            answers, seconds = world.get_all(paths)
+            answers, seconds = world.get_all(paths, apart=0.005)
         print(f"{seconds:.3f} s, worst beat {ticker.worst:.3f} s late, the machine's {ticker.machine:.3f} s")
         assert [answer.strip() for answer in answers] == ["waited"] * 20
-        assert world.sanitized or ticker.missed == [], vars(ticker)
-        if seconds < 2 * WAIT:
+        if seconds < 2 * WAIT and not ticker.missed:
             break
-    assert world.sanitized or seconds < 2 * WAIT
+    assert world.sanitized or (seconds < 2 * WAIT and not ticker.missed), vars(ticker)
 
 
 def test_the_ticker_sees_who_blocks(world):
     with ticking(world) as ticker:
-        world.get("/block")
+        assert world.get("/block")[2] == b"waited"
     assert ticker.missed, (ticker.worst, ticker.machine)
