@@ -11,15 +11,15 @@ WAIT = 0.3  # seconds, as in app.py
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_calls_that_wait(world, client):
-    """20 end in under two waits, and the ticker misses no beat. They come 5 ms apart, as each computes for some milliseconds
-    too. A busy machine may need a second try; were a library to block, no number of tries would do."""
-    paths = [f"/{client}"] * 20
+    """10 end in under two waits, and the ticker misses no beat. They come 5 ms apart, as each computes for some milliseconds
+    too. A busy machine may need further tries; were a library to block, no number of tries would do."""
+    paths = [f"/{client}"] * 10
     world.get_all(paths)  # imports, and connections that are kept
-    for attempt in range(3):
+    for attempt in range(5):
         with ticking(world) as ticker:
             answers, seconds = world.get_all(paths, apart=0.005)
         print(f"{seconds:.3f} s, worst beat {ticker.worst:.3f} s late, the machine's {ticker.machine:.3f} s")
-        assert [answer.strip() for answer in answers] == ["waited"] * 20
+        assert [answer.strip() for answer in answers] == ["waited"] * 10
         if seconds < 2 * WAIT and not ticker.missed:
             break
     assert world.sanitized or (seconds < 2 * WAIT and not ticker.missed), vars(ticker)
