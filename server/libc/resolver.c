@@ -4,7 +4,8 @@
  * libc itself answers whatever needs no network: numbers, and what /etc/hosts has. It does so better than any
  * imitation, with its rules for aliases, families and order. So hosts is only searched here to see whether libc will
  * find the name there. Both files are read again when they have changed. If nsswitch.conf names other sources than
- * these two, "files dns", libc is asked on a thread, as with the setting `resolver = system`.
+ * these two, "files dns", or the environment names a file of aliases, libc is asked on a thread, as with the setting
+ * `resolver = system`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
