@@ -8,6 +8,7 @@
 #include "libc/order.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct place {
     size_t index; /* where it was */
     struct in6_addr to, from;
     bool reachable; /* and so from is known */
+    int shared;     /* bits at the front of both that speak for the nearness of the two */
 };
 
 static struct in6_addr as_in6(int family, const void *bytes)
@@ -109,6 +111,31 @@ static int common_bits(const struct in6_addr *a, const struct in6_addr *b)
     return i == 16 ? 128 : 8 * i + __builtin_clz((unsigned)(a->s6_addr[i] ^ b->s6_addr[i])) - 24;
 }
 
+/* Whether one of our interfaces is in a network with both addresses, which are of IPv4. */
+static bool are_of_one_network(const struct place *p, const struct ifaddrs *list)
+{
+    const struct sockaddr_in *at, *mask;
+    uint32_t to, from;
+
+    memcpy(&to, p->to.s6_addr + 12, 4);
+    memcpy(&from, p->from.s6_addr + 12, 4);
+    for (; list; list = list->ifa_next) {
+        at = (const struct sockaddr_in *)list->ifa_addr;
+        mask = (const struct sockaddr_in *)list->ifa_netmask;
+        if (at && mask && at->sin_family == AF_INET && at->sin_addr.s_addr == from)
+            return ((to ^ from) & mask->sin_addr.s_addr) == 0;
+    }
+    return false;
+}
+
+/* Between networks, what two IPv4 addresses share has no meaning. */
+static int shared_bits(const struct place *p, const struct ifaddrs *list)
+{
+    if (!p->reachable || (p->address->family == AF_INET && !are_of_one_network(p, list)))
+        return 0;
+    return common_bits(&p->to, &p->from);
+}
+
 /* ---- the rules, by their numbers ---- */
 
 static int agrees(const struct place *p)
@@ -135,24 +162,28 @@ static int compare(const void *left, const void *right)
         result = policy_of(&b->to)->precedence - policy_of(&a->to)->precedence; /* 6 */
     if (!result)
         result = scope_of(&a->to) - scope_of(&b->to); /* 8 */
-    if (!result && both && a->address->family == AF_INET6 && b->address->family == AF_INET6)
-        result = common_bits(&b->to, &b->from) - common_bits(&a->to, &a->from); /* 9 */
-    return result ? result : (a->index > b->index) - (a->index < b->index);     /* 10 */
+    if (!result && a->address->family == b->address->family)
+        result = b->shared - a->shared;                                     /* 9 */
+    return result ? result : (a->index > b->index) - (a->index < b->index); /* 10 */
 }
 
 void order_addresses(struct dns_answer *answer)
 {
+    struct ifaddrs *list = NULL;
     struct place *places;
     size_t count = 0;
 
     if (answer->address_count < 2)
         return;
+    getifaddrs(&list); /* without it, nothing is near */
     places = arena_alloc(&answer->arena, answer->address_count * sizeof(*places));
     for (struct dns_address *address = answer->addresses; address; address = address->next, count++) {
         places[count] = (struct place){.address = address, .index = count};
         places[count].to = as_in6(address->family, address->bytes);
         places[count].reachable = find_source(address, &places[count].from);
+        places[count].shared = shared_bits(&places[count], list);
     }
+    freeifaddrs(list);
     qsort(places, count, sizeof(*places), compare);
     answer->last_address = &answer->addresses;
     for (size_t i = 0; i < count; i++) {

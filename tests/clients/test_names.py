@@ -16,10 +16,14 @@ FILES = {
              "2001:db8::100 hosts-six.test\n192.0.2.101 hosts-both.test\n2001:db8::101 hosts-both.test\n",
     "nsswitch.conf": "hosts: files dns\nservices: files\nprotocols: files\n",
     "resolv.conf": "nameserver 127.0.0.1\nsearch corp.test deep.corp.test\noptions timeout:1 attempts:1\n",
-    "many": "192.0.2.50 many.test\n192.0.2.51 many.test\n192.0.2.52 many.test\n",
+    "many": "192.0.2.50 many.test\n192.0.2.51 many.test\n192.0.2.52 many.test\n"
+            "192.0.2.60 ranks.test\n127.0.0.60 ranks.test\n2001:db8:1::60 ranks.test\n2001:db8:1:2::60 ranks.test\n"
+            "fd00::60 ranks.test\n2002:c000:0204::60 ranks.test\nfec0::60 ranks.test\n2001::60 ranks.test\n::60 ranks.test\n"
+            "192.0.2.61 near.test\n198.51.100.61 near.test\n198.51.100.128 near.test\n",
     "dnsmasq.conf": """
 no-resolv
 no-hosts
+no-round-robin
 bind-interfaces
 listen-address=127.0.0.1
 addn-hosts={folder}/many
@@ -40,6 +44,8 @@ cname=double.test,alias.test
 NETWORKS = {  # arguments of ip
     "loopback only": "link set lo up",
     "with addresses": "link set lo up\naddr add 198.51.100.1/24 dev lo\naddr add 2001:db8:1::1/64 dev lo\n",
+    "with routes": "link set lo up\naddr add 198.51.100.1/24 dev lo\naddr add 2001:db8:1::1/64 dev lo\naddr add fd00::1/64 dev lo\n"
+                   "route add default dev lo\n-6 route add default dev lo\n",
     "without IPv6": "link set lo up\naddr add 198.51.100.1/24 dev lo\n",
 }
 UNSHARE = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
