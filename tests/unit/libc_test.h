@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,9 +32,10 @@
 #include "libc/libc.h"
 #include "wait/wait.h"
 
-#define LATER_MS 15
-#define HELPERS  8
-#define BEATS    3 /* that the ticker must have made while a scene waited for a helper */
+#define LATER_MS   15
+#define HELPERS    8
+#define BEATS      3 /* that the ticker must have made while a scene waited for a helper */
+#define STALLED_MS 2000
 
 /* ---- reports ---- */
 
@@ -63,24 +65,45 @@ __attribute__((format(printf, 2, 3))) static inline void report(struct report *r
 
 /* ---- helpers ---- */
 
+struct scene;
+
 struct helper {
     pthread_t thread;
     void (*fn)(long arg);
     long arg;
     int delay;
+    struct scene *scene;
 };
 
 struct scene {
     struct report report;
+    atomic_int *beats; /* of the ticker beside it, or NULL */
+    atomic_int stalls; /* helpers that the ticker did not outlive */
     struct helper helpers[HELPERS];
     int helper_count;
 };
 
+/* Whether the ticker goes on. On a busy machine it may take its time; under a call that blocks it makes no beat. */
+static inline bool ticker_runs(struct scene *scene)
+{
+    int before = atomic_load(scene->beats);
+
+    for (int i = 0; i < STALLED_MS; i++) {
+        if (atomic_load(scene->beats) >= before + BEATS)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
 static inline void *helper_main(void *arg)
 {
     struct helper *helper = arg;
+    struct scene *scene = helper->scene;
 
     usleep((useconds_t)helper->delay * 1000);
+    if (scene->beats && !ticker_runs(scene))
+        atomic_fetch_add(&scene->stalls, 1);
     helper->fn(helper->arg);
     return NULL;
 }
@@ -90,7 +113,7 @@ static inline void after(struct scene *scene, int milliseconds, void (*fn)(long)
 {
     struct helper *helper = &scene->helpers[scene->helper_count++];
 
-    *helper = (struct helper){.fn = fn, .arg = arg, .delay = milliseconds};
+    *helper = (struct helper){.fn = fn, .arg = arg, .delay = milliseconds, .scene = scene};
     assert_int_equal(pthread_create(&helper->thread, NULL, helper_main, helper), 0);
 }
 
@@ -110,8 +133,8 @@ static inline void wait_for_helpers(struct scene *scene)
 struct run {
     struct scene scene;
     void (*fn)(struct scene *);
-    bool over;
-    int beats;
+    atomic_bool over;
+    atomic_int beats;
 };
 
 static inline void *run_scene(void *arg)
@@ -157,7 +180,9 @@ static inline void compare(void (*fn)(struct scene *), int beats)
 
     assert_int_equal(pthread_create(&thread, NULL, run_scene, &plain), 0);
     pthread_join(thread, NULL);
+    run.scene.beats = &run.beats;
     RUN(&run, run_on_coroutine, tick);
+    assert_int_equal(run.scene.stalls, 0);
     if (strcmp(plain.scene.report.text, run.scene.report.text) != 0)
         printf("in a thread:\n%son a coroutine:\n%s", plain.scene.report.text, run.scene.report.text);
     assert_string_equal(plain.scene.report.text, run.scene.report.text);

@@ -3,6 +3,7 @@
  */
 #include "core_test.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -106,6 +107,26 @@ static void touches_the_middle(void *arg)
     self = coro_self();
 }
 
+/* Whether the kernel has been told so of the mapping that begins at low. Where huge pages are not the rule, no other
+ * sign would show. */
+static bool refuses_huge_pages(const void *low)
+{
+    FILE *in = fopen("/proc/self/smaps", "r");
+    bool here = false, refuses = false;
+    uintptr_t begin, end;
+    char line[512];
+
+    assert_non_null(in);
+    while (fgets(line, sizeof(line), in)) {
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
+            here = begin == (uintptr_t)low;
+        else if (here && !strncmp(line, "VmFlags:", 8))
+            refuses = strstr(line, " nh") != NULL;
+    }
+    fclose(in);
+    return refuses;
+}
+
 static void test_no_huge_page_is_taken(void **state)
 {
     coro_exit();
@@ -113,6 +134,8 @@ static void test_no_huge_page_is_taken(void **state)
     coro_start(touches_the_middle, NULL);
     sched_run();
     assert_true(resident_bytes(self) <= 4 * stack_page_size());
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
+        assert_true(refuses_huge_pages(self->stack));
     coro_exit();
     coro_init(STACK_SIZE);
 }
