@@ -203,6 +203,14 @@ static struct conf_entry *find_process(const struct fill *f, const struct sl_opt
     return best;
 }
 
+struct conf_entry *conf_find_entry(struct conf *c, struct conf_section *const *chain, size_t count,
+                                   const struct sl_option *o)
+{
+    struct fill f = {c, chain, count, NULL};
+
+    return o->flags & SL_PROCESS ? find_process(&f, o) : find_in_chain(&f, o->name);
+}
+
 static struct conf_entry *preset_entry(const struct fill *f, const struct sl_option *o)
 {
     struct conf_entry *e = arena_alloc(&f->conf->arena, sizeof(*e));
@@ -238,7 +246,7 @@ static const char *const *make_list(const struct fill *f, const struct sl_option
 
 static void fill_option(const struct fill *f, const struct sl_option *o)
 {
-    struct conf_entry *e = o->flags & SL_PROCESS ? find_process(f, o) : find_in_chain(f, o->name);
+    struct conf_entry *e = conf_find_entry(f->conf, f->chain, f->count, o);
     void *field = f->base + o->offset;
     bool missing;
 

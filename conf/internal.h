@@ -79,7 +79,18 @@ struct conf_nearest {
 /* Look at one more known name. */
 void conf_nearest_try(struct conf_nearest *n, const char *name);
 
+/* ---- dump.c ---- */
+
+/* Each option of the table as the chain of sections has it. */
+void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
+                       FILE *out);
+
 /* ---- fill.c ---- */
+
+/* The first entry that counts for an option, along a chain of sections as in conf_fill_options; NULL: the preset does.
+ */
+struct conf_entry *conf_find_entry(struct conf *c, struct conf_section *const *chain, size_t count,
+                                   const struct sl_option *o);
 
 /* Note each key of s that none of the tables has, bad values, and keys given twice that are no lists. tables is ended
  * by NULL, s may be NULL. */

@@ -18,7 +18,7 @@ struct raw {
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
-static const struct sl_option log_options[] = {
+const struct sl_option logging_options[] = {
     {.name = "level",
      .kind = SL_CHOICE,
      .offset = offsetof(struct raw, s.level),
@@ -62,8 +62,8 @@ void logging_fill(struct log_settings *s, struct conf *c)
     struct raw raw = {0};
     const char *why;
 
-    conf_check_section(c, log, (const struct sl_option *const[]){log_options, NULL});
-    conf_fill_options(c, &log, 1, log_options, &raw);
+    conf_check_section(c, log, (const struct sl_option *const[]){logging_options, NULL});
+    conf_fill_options(c, &log, 1, logging_options, &raw);
     raw.s.error_log = target(c, log, "error-log", raw.error_log);
     if (strcmp(raw.access_log, "off"))
         raw.s.access_log = target(c, log, "access-log", raw.access_log);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/dump.h"
 #include "conf/internal.h"
 
 #ifndef MODULE_DIR /* where make install puts the modules */
@@ -170,12 +171,17 @@ static const char *const *default_module_path(struct conf *c)
 void settings_fill(struct settings *s, struct conf *c)
 {
     struct conf_section *server = conf_section_find(c, "server"), *limits = conf_section_find(c, "limits");
+    struct process_raw process = {0};
     struct raw raw = {0};
 
-    conf_check_section(c, server, (const struct sl_option *const[]){server_options, traffic_options, NULL});
+    conf_check_section(c, server,
+                       (const struct sl_option *const[]){server_options, process_options, traffic_options, NULL});
     logging_fill(&raw.s.log, c);
     conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, traffic_options, NULL});
     conf_fill_options(c, &server, 1, server_options, &raw);
+    conf_fill_options(c, &server, 1, process_options, &process);
+    process_fill(&process, c, server);
+    raw.s.process = process.s;
     conf_fill_options(c, &limits, 1, limits_options, &raw.s.limits);
     traffic_fill(&raw.s.traffic, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
@@ -183,5 +189,24 @@ void settings_fill(struct settings *s, struct conf *c)
     check_ranges(c, server, &raw.s);
     if (!raw.s.module_path)
         raw.s.module_path = default_module_path(c);
+    if (raw.s.process.daemonize && strcmp(raw.s.log.error_log, "stderr") == 0)
+        conf_value_error(c, server, "daemonize", 0,
+                         "\"daemonize\" needs \"error-log\" in [log], a file or syslog: nobody would see the log");
     *s = raw.s;
+}
+
+static void dump_section(struct conf *c, const char *title, const struct sl_option *const *tables, FILE *out)
+{
+    struct conf_section *s = conf_section_find(c, title);
+
+    fprintf(out, "\n[%s]\n", title);
+    for (; *tables; tables++)
+        conf_dump_options(c, &s, 1, *tables, out);
+}
+
+void settings_dump(struct conf *c, FILE *out)
+{
+    dump_section(c, "server", (const struct sl_option *const[]){server_options, process_options, NULL}, out);
+    dump_section(c, "log", (const struct sl_option *const[]){logging_options, NULL}, out);
+    dump_section(c, "limits", (const struct sl_option *const[]){limits_options, NULL}, out);
 }

@@ -9,6 +9,7 @@
 #include "conf/limits.h"
 #include "conf/logging.h"
 #include "conf/traffic.h"
+#include "conf/process.h"
 
 struct conf;
 
@@ -26,6 +27,7 @@ struct settings {
     int64_t shutdown_timeout;       /* milliseconds */
     struct log_settings log;
     struct traffic_settings traffic;
+    struct process_settings process;
     struct limits limits; /* of mounts that set none; conf_fill merges them */
 };
 

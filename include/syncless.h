@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define SL_ABI 1
+#define SL_ABI 2
 
 #if defined(__GNUC__)
 #define SL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -110,6 +110,11 @@ struct sl_module {
      * plain page, or -errno. If the response has begun, anything but 0 closes the connection, so that the client
      * sees it was cut. */
     int (*handle)(void *self, struct sl_request *req);
+
+    /* Once per instance, before start, in the process that workers are forked from, if the server's `preload` is set:
+     * for what is large or slow to load and survives a fork. Returns as start does. start is called in each worker all
+     * the same. Optional. */
+    int (*preload)(void *self);
 
     /* Once per instance at the end of the worker, no request is running. Optional. */
     void (*stop)(void *self);

@@ -2,13 +2,39 @@
 #ifndef BIND_H
 #define BIND_H
 
+#include <stdbool.h>
+
 #include "conf/settings.h"
+#include "list.h"
 
-/* Bind and listen on every address of the settings, and log each. fds has room for bind_count. Returns 0, or -errno
- * after a message that names the address; then nothing stays open. */
-int bind_all(const struct settings *settings, int *fds);
+struct bound {
+    struct list link; /* in the list of all */
+    char *text;       /* the address as the ini file writes it, or of systemd */
+    struct address address;
+    int fd;
+    int users; /* configurations that serve it */
+};
 
-/* Remove the files of Unix sockets and close all. */
-void bind_release(const struct settings *settings, const int *fds);
+/* The sockets of one configuration: from here on they are open until bind_drop. */
+struct bound_list {
+    struct bound **sockets; /* owned */
+    size_t count;
+};
+
+/* Bind and listen on every address of the settings, those that are open already stay. Returns 0, or -errno after a
+ * message that names the address; then nothing has changed. */
+int bind_acquire(const struct settings *settings, struct bound_list *list);
+
+/* Let go of them: what no other configuration serves is closed, and the file of a Unix socket removed. */
+void bind_drop(struct bound_list *list);
+
+/* From now on the files of Unix sockets stay where they are: another master serves them. */
+void bind_leave_files(bool leave);
+
+/* Close all sockets but those of the list, in a process that serves these only. */
+void bind_close_others(const struct bound_list *list);
+
+/* Hand all of them to a program that is about to be executed. */
+void bind_export(void);
 
 #endif

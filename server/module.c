@@ -140,18 +140,32 @@ struct mount *modules_load(struct conf *c, const struct settings *settings)
 
 /* ---- life ---- */
 
+static int begin(const struct mount *m, int (*fn)(void *self))
+{
+    int err = fn ? fn(m->self) : 0;
+
+    if (err)
+        log_error("[%s] did not start: %s", m->title,
+                  err == -ENOEXEC ? "the application cannot be loaded" : strerror(-err));
+    return err;
+}
+
+int modules_preload(struct mount *mounts)
+{
+    int err = 0;
+
+    for (struct mount *m = mounts; m && !err; m = m->next)
+        err = begin(m, m->module->preload);
+    return err;
+}
+
 int modules_start(struct mount *mounts)
 {
-    for (struct mount *m = mounts; m; m = m->next) {
-        int err = m->module->start ? m->module->start(m->self) : 0;
+    int err = 0;
 
-        if (err) {
-            log_error("[%s] did not start: %s", m->title,
-                      err == -ENOEXEC ? "the application cannot be loaded" : strerror(-err));
-            return err;
-        }
-    }
-    return 0;
+    for (struct mount *m = mounts; m && !err; m = m->next)
+        err = begin(m, m->module->start);
+    return err;
 }
 
 void modules_stop(struct mount *mounts)

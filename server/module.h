@@ -27,6 +27,9 @@ struct mount {
  * the shared objects stay loaded. */
 struct mount *modules_load(struct conf *c, const struct settings *settings);
 
+/* Call preload of each instance that has it, until one fails: 0 or what that returned. */
+int modules_preload(struct mount *mounts);
+
 /* Call start of each instance, until one fails: 0 or what that returned. */
 int modules_start(struct mount *mounts);
 

@@ -161,10 +161,13 @@ void sink_close(struct sink *s)
     free(s);
 }
 
-int sink_reopen(const struct sink *s)
+int sink_open_file(const char *target)
 {
-    errno = 0;
-    return *s->target == '/' ? open_file(s->target) : -1;
+    int fd = *target == '/' ? open_file(target) : -1;
+
+    if (*target == '/' && fd < 0)
+        log_error("cannot open %s anew: %m", target);
+    return fd;
 }
 
 void sink_renew(struct sink *s, int fd)

@@ -24,9 +24,9 @@ void sink_flush(struct sink *s);
 /* The same, waiting at most so many milliseconds; at the end of a process. */
 void sink_drain(struct sink *s, int milliseconds);
 
-/* The file that its path names now, opened anew, to be given to sink_renew here and in the workers; -1 with errno if it
- * cannot be opened; -1 with errno 0 if it is no file. */
-int sink_reopen(const struct sink *s);
+/* The file of a target, opened anew, to be given to sink_renew here or in another process; -1 if it cannot be opened,
+ * which the log then says, or is no file. */
+int sink_open_file(const char *target);
 
 /* Write to fd from now on, which is consumed. Descriptor numbers stay. */
 void sink_renew(struct sink *s, int fd);

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "access/access.h"
@@ -21,17 +20,24 @@
 #include "http/connection.h"
 #include "libc/libc.h"
 #include "log.h"
+#include "process/channel.h"
+#include "process/privilege.h"
+#include "recycle.h"
 #include "route.h"
 #include "wait/wait.h"
 
 #define CANCEL_FOR                                                                                                     \
-    INT64_C(1000000000)   /* nanoseconds that cancelled coroutines have to end; the master waits twice as long */
-#define FLUSH_EVERY  1000 /* milliseconds */
+    INT64_C(1000000000)   /* nanoseconds that cancelled coroutines have; the master waits twice as long                \
+                           */
 #define CANCEL_EVERY 50   /* milliseconds */
+#define FLUSH_EVERY  1000 /* milliseconds */
+#define IDLE_GRACE   2000 /* milliseconds for the last request of an idle connection */
 
 static struct {
     const struct settings *settings;
     struct listener **listeners;
+    size_t listener_count;
+    struct wait_source channel;
     bool stopping;
 } worker;
 
@@ -44,13 +50,13 @@ static void on_timeout(void)
     wait_stop();
 }
 
-static void stop_gracefully(void)
+static void stop_gracefully(int64_t idle_grace)
 {
     worker.stopping = true;
-    for (size_t i = 0; i < worker.settings->bind_count; i++)
+    for (size_t i = 0; i < worker.listener_count; i++)
         listener_close(worker.listeners[i]);
     wait_after(worker.settings->shutdown_timeout, on_timeout);
-    http_drain();
+    http_drain(idle_grace);
 }
 
 static void on_signal(int signum)
@@ -58,70 +64,7 @@ static void on_signal(int signum)
     if (signum == SIGINT || worker.stopping)
         wait_stop();
     else
-        stop_gracefully();
-}
-
-/* ---- starting ---- */
-
-static void open_listeners(const int *fds)
-{
-    size_t count = worker.settings->bind_count;
-
-    worker.listeners = xcalloc(count, sizeof(*worker.listeners));
-    for (size_t i = 0; i < count; i++)
-        worker.listeners[i] = listener_open(fds[i]);
-}
-
-static void flush_logs(void)
-{
-    sink_flush(log_sink());
-    if (access_sink())
-        access_flush();
-}
-
-static void start_logs(int number)
-{
-    wait_every(FLUSH_EVERY, flush_logs); /* what a full pipe did not take */
-    if (!access_sink())
-        return;
-    format_set_worker(number);
-    coro_clock();
-    wait_each_turn(access_flush);
-}
-
-static void start_http(const struct traffic_settings *t)
-{
-    http_init(&(struct http_config){
-        .handle = route_handle,
-        .ended = access_sink() ? access_log : NULL,
-        .max_concurrency = (size_t)t->max_concurrency,
-        .queue_timeout = t->queue_timeout,
-        .max_connections = (size_t)t->max_connections,
-        .max_request_line = (size_t)t->max_request_line,
-        .max_header_size = (size_t)t->max_header_size,
-        .max_headers = (size_t)t->max_headers,
-        .header_timeout = t->header_timeout,
-        .keepalive_timeout = t->keepalive_timeout,
-        .body_timeout = t->body_timeout,
-        .write_timeout = t->write_timeout,
-    });
-}
-
-static int start(struct mount *mounts, int number)
-{
-    const struct settings *settings = worker.settings;
-
-    log_init((enum log_level)settings->log.level, number);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* no worker outlives its master */
-    signal(SIGPIPE, SIG_IGN);
-    fault_init();
-    coro_init((size_t)settings->stack_size);
-    wait_init((unsigned)settings->threads);
-    libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
-    start_http(&settings->traffic);
-    route_init(mounts);
-    start_logs(number);
-    return modules_start(mounts);
+        stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : 0);
 }
 
 static void cancel_all(void)
@@ -169,34 +112,198 @@ static void log_counters(void)
              stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
 }
 
-static void finish(struct mount *mounts)
+static void flush_logs(void)
 {
-    log_counters();
-    end_coroutines();
-    if (coro_count() > 0) { /* coroutines of modules still hold what stop would take apart */
-        log_warn("stopped, %zu coroutines were still running", coro_count());
-        _exit(EXIT_STOPPED);
-    }
-    modules_stop(mounts);
-    log_info("stopped");
+    sink_flush(log_sink());
+    if (access_sink())
+        access_flush();
 }
 
-int worker_run(const struct settings *settings, struct mount *mounts, const int *fds, int number, int ready_fd)
+static void finish(struct mount *mounts)
+{
+    size_t left;
+
+    log_counters();
+    end_coroutines();
+    left = coro_count();
+    if (left == 0)
+        modules_stop(mounts);
+    flush_logs();
+    if (left > 0) { /* coroutines of modules still hold what stop would take apart */
+        log_warn("stopped, %zu coroutines were still running", left);
+        log_drain();
+        _exit(EXIT_STOPPED);
+    }
+    log_info("stopped");
+    log_drain();
+}
+
+/* ---- the master's words ---- */
+
+static void tell_master(enum channel_kind kind)
+{
+    int err = channel_send(worker.channel.fd, &(struct channel_message){kind, 0, -1});
+
+    if (err)
+        log_warn("cannot send a message to the master: %s", strerror(-err));
+}
+
+static void on_master_gone(void)
+{
+    wait_source_close(&worker.channel);
+    if (worker.stopping)
+        return;
+    log_warn("the master is gone: stopping");
+    stop_gracefully(0);
+}
+
+/* The master has opened the log files anew: we might not be allowed to. */
+static void renew(struct sink *sink, int fd)
+{
+    if (sink)
+        sink_renew(sink, fd);
+    else
+        close(fd);
+}
+
+static void on_message(struct wait_source *source, short events)
+{
+    for (;;) {
+        struct channel_message message = channel_receive(source->fd);
+
+        switch (message.kind) {
+        case CHANNEL_PING:
+            tell_master(CHANNEL_PING);
+            break;
+        case CHANNEL_ERROR_LOG:
+            renew(log_sink(), message.fd);
+            sink_take_stderr(log_sink());
+            break;
+        case CHANNEL_ACCESS_LOG:
+            renew(access_sink(), message.fd);
+            break;
+        case CHANNEL_END:
+            on_master_gone();
+            return;
+        default:
+            return;
+        }
+    }
+}
+
+static void ask_for_replacement(void)
+{
+    tell_master(CHANNEL_REPLACE);
+}
+
+/* ---- starting ---- */
+
+static void ignore(int signum)
+{
+}
+
+/* Signals for the master that hit every process, as killall and terminals send them. A handler and not SIG_IGN, for
+ * that programs which the application starts would inherit. */
+static void set_signals(void)
+{
+    static const int masters[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU};
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
+    sigset_t none;
+
+    for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
+        sigaction(masters[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int worker_prepare(const struct settings *settings, const struct bound_list *sockets)
+{
+    set_signals();
+    bind_close_others(sockets);
+    return privilege_drop(&settings->process);
+}
+
+static void open_listeners(const struct bound_list *sockets)
+{
+    worker.listener_count = sockets->count;
+    worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
+    for (size_t i = 0; i < sockets->count; i++)
+        worker.listeners[i] = listener_open(sockets->sockets[i]->fd);
+}
+
+static void open_channel(int fd)
+{
+    worker.channel = (struct wait_source){.ready = on_message, .fd = fd};
+    if (wait_source_open(&worker.channel) < 0)
+        log_die("cannot watch the channel to the master: %m");
+}
+
+static void start_logs(int number)
+{
+    wait_every(FLUSH_EVERY, flush_logs); /* what a full pipe did not take */
+    if (!access_sink())
+        return;
+    format_set_worker(number);
+    coro_clock();
+    wait_each_turn(access_flush);
+}
+
+static void start_http(const struct traffic_settings *t)
+{
+    http_init(&(struct http_config){
+        .handle = route_handle,
+        .ended = access_sink() ? access_log : NULL,
+        .max_concurrency = (size_t)t->max_concurrency,
+        .queue_timeout = t->queue_timeout,
+        .max_connections = (size_t)t->max_connections,
+        .max_request_line = (size_t)t->max_request_line,
+        .max_header_size = (size_t)t->max_header_size,
+        .max_headers = (size_t)t->max_headers,
+        .header_timeout = t->header_timeout,
+        .keepalive_timeout = t->keepalive_timeout,
+        .body_timeout = t->body_timeout,
+        .write_timeout = t->write_timeout,
+    });
+}
+
+static int start(const struct worker_job *job)
+{
+    const struct settings *settings = job->settings;
+    int err = job->prepared ? 0 : worker_prepare(settings, job->sockets);
+
+    if (err)
+        return err;
+    log_init((enum log_level)settings->log.level, job->number);
+    fault_init();
+    coro_init((size_t)settings->stack_size);
+    wait_init((unsigned)settings->threads);
+    libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
+    start_http(&settings->traffic);
+    route_init(job->mounts);
+    start_logs(job->number);
+    return modules_start(job->mounts);
+}
+
+int worker_run(const struct worker_job *job)
 {
     int err;
 
-    worker.settings = settings;
-    err = start(mounts, number);
-    if (err)
+    worker.settings = job->settings;
+    err = start(job);
+    if (err) {
+        log_drain();
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
+    }
     wait_signal(SIGTERM, on_signal);
     wait_signal(SIGQUIT, on_signal);
     wait_signal(SIGINT, on_signal);
-    open_listeners(fds);
-    log_info("worker %d is ready", number);
-    if (write(ready_fd, "", 1) < 0)
-        log_warn("cannot tell the master that the worker is ready: %m");
+    open_channel(job->channel);
+    open_listeners(job->sockets);
+    recycle_start(&job->settings->process, ask_for_replacement);
+    log_info("worker %d is ready", job->number);
+    tell_master(CHANNEL_READY);
     wait_run();
-    finish(mounts);
+    finish(job->mounts);
     return EXIT_STOPPED;
 }

@@ -19,22 +19,31 @@ static struct {
 
 static void forget(void)
 {
-    sink_forget(access_state.sink);
+    if (access_state.sink)
+        sink_forget(access_state.sink);
 }
 
 int access_open(const char *target, const struct format *format)
 {
+    static bool registered;
     struct sink *sink = sink_open(target);
 
     if (!sink)
         return -errno;
-    if (access_state.sink)
-        sink_close(access_state.sink);
-    else
+    if (!registered)
         pthread_atfork(NULL, NULL, forget);
+    registered = true;
+    access_close();
     access_state.sink = sink;
     access_state.format = format;
     return 0;
+}
+
+void access_close(void)
+{
+    if (access_state.sink)
+        sink_close(access_state.sink);
+    access_state.sink = NULL;
 }
 
 struct sink *access_sink(void)

@@ -8,6 +8,9 @@
 /* Open the log: target as of sink_open. 0 or -errno. The format is borrowed. */
 int access_open(const char *target, const struct format *format);
 
+/* From now on there is none. */
+void access_close(void);
+
 /* Its sink, or NULL if there is no access log. */
 struct sink *access_sink(void);
 

@@ -28,9 +28,14 @@ struct conn {
 
 /* ---- connection.c ---- */
 
-/* Of all connections: what http_init was given, and whether http_drain was called. */
+/* Of all connections: what http_init was given; whether http_drain was called, so that each request is the last of its
+ * connection; whether idle ones are closed too by now. */
 const struct http_config *http_config(void);
 bool http_is_draining(void);
+bool http_is_closing(void);
+
+/* A request begins: for http_served. */
+void http_count_request(void);
 
 /* How a session ends: wait for the next request without a coroutine; close when the client has had time to read our
  * answer, which a reset could destroy; close. */

@@ -26,7 +26,9 @@ static struct {
     struct http_config config;
     struct list conns;
     size_t count;
+    size_t served;
     bool draining;
+    bool closing;                                /* idle connections too */
     struct wait_timeouts fresh, idle, lingering; /* before the first request; between two; at the end */
 } http;
 
@@ -38,6 +40,16 @@ const struct http_config *http_config(void)
 bool http_is_draining(void)
 {
     return http.draining;
+}
+
+bool http_is_closing(void)
+{
+    return http.closing;
+}
+
+void http_count_request(void)
+{
+    http.served++;
 }
 
 /* ---- coroutines ---- */
@@ -238,22 +250,40 @@ void http_init(const struct http_config *config)
     cancel_init();
 }
 
-void http_drain(void)
+static void close_idle(void)
 {
     struct list *node, *next;
 
-    http.draining = true;
+    http.closing = true;
     for (node = http.conns.next; node != &http.conns; node = next) {
         struct conn *conn = list_entry(node, struct conn, all);
 
         next = node->next;
         if (conn->state == CONN_IDLE)
             conn_close(conn);
-        else if (conn->req)
+    }
+}
+
+void http_drain(int64_t idle_grace)
+{
+    http.draining = true;
+    for (struct list *node = http.conns.next; node != &http.conns; node = node->next) {
+        struct conn *conn = list_entry(node, struct conn, all);
+
+        if (conn->req)
             conn->req->keep_alive = false; /* and if its head is not sent yet, that says so */
     }
+    if (idle_grace > 0)
+        wait_after(idle_grace, close_idle);
+    else
+        close_idle();
     if (http.count == 0)
         wait_stop();
+}
+
+size_t http_served(void)
+{
+    return http.served;
 }
 
 void http_cut(void)

@@ -37,9 +37,13 @@ bool http_make_room(void);
 /* Take over an accepted, non-blocking socket. */
 void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer);
 
-/* No connection shall serve another request: close the idle ones now, the others after their response. The loop is no
- * longer held by listeners, so wait_run returns when the last is gone. */
-void http_drain(void);
+/* No connection shall serve another request: close the idle ones after so many milliseconds, in which they may have a
+ * last request on its way, the others after their response. The loop is no longer held by listeners, so wait_run
+ * returns when the last is gone. */
+void http_drain(int64_t idle_grace);
+
+/* Requests served since the start. */
+size_t http_served(void);
 
 /* Nothing more is sent or received: for requests that are about to be cancelled, whose answers would be half of one. */
 void http_cut(void);

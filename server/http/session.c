@@ -145,6 +145,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
     req->keep_alive &= !http_is_draining();
+    http_count_request();
     s->conn->req = req;
     coro_self()->what = status ? "a malformed request" : head;
     if (status)
@@ -353,7 +354,7 @@ void session_serve(struct conn *conn)
     bool open, linger;
 
     session_begin(&s, conn);
-    open = serve_all(&s) && !http_is_draining();
+    open = serve_all(&s) && !http_is_closing();
     if (!open)
         output_flush(&s.out);
     if (s.out.error == -ETIMEDOUT)

@@ -44,6 +44,11 @@ uv_loop_t *loop_uv(void)
     return &loop.uv;
 }
 
+const char *wait_version(void)
+{
+    return uv_version_string();
+}
+
 int64_t wait_now(void)
 {
     struct timespec now;

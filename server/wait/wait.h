@@ -40,6 +40,9 @@ bool wait_is_owner(void);
 /* Keep wait_run going although no coroutine is running: +1 and -1 must balance. */
 void wait_hold(int change);
 
+/* The version of libuv. */
+const char *wait_version(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, now. Any thread. */
 int64_t wait_now(void);
 

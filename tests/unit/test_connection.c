@@ -401,7 +401,7 @@ static void test_drain(void **state)
     client_send(0, GET("/park"));
     client_send(1, "GET /half");
     turn_loop();
-    http_drain();
+    http_drain(0);
     turn_loop();
     assert_int_equal(client_take(2), 0); /* was idle */
     assert_int_equal(http_connections(), 2);

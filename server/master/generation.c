@@ -1,0 +1,70 @@
+/*
+ * generation.c: a configuration that was read, with all that was made from it.
+ *
+ * At a reload the old one stays in use, for its workers still run and the new one may be bad. Shared objects of modules
+ * stay loaded for the life of the master; new ones come with a new binary (SIGUSR2).
+ */
+#include "master/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/access.h"
+#include "conf/dump.h"
+#include "exit_code.h"
+#include "log.h"
+#include "master/nursery.h"
+
+struct generation *generation_load(const struct command *cmd)
+{
+    struct generation *g = xcalloc(1, sizeof(*g));
+
+    g->users = 1;
+    g->conf = conf_new();
+    command_configure(cmd, g->conf);
+    settings_fill(&g->settings, g->conf);
+    g->mounts = modules_load(g->conf, &g->settings);
+    if (!conf_modules(g->conf, NULL))
+        conf_error(g->conf, (struct conf_place){0},
+                   "there is nothing to serve: add a section such as [static /] or [wsgi /]");
+    return g;
+}
+
+int generation_open_logs(const struct generation *g)
+{
+    const struct log_settings *log = &g->settings.log;
+    int err = log_open(log->error_log);
+
+    log_init((enum log_level)log->level, 0);
+    if (err)
+        log_error("cannot write the error log %s: %s", log->error_log, strerror(-err));
+    else if (!log->access_log)
+        access_close();
+    else if ((err = access_open(log->access_log, log->format)))
+        log_error("cannot write the access log %s: %s", log->access_log, strerror(-err));
+    return err;
+}
+
+int generation_dump(const struct generation *g, FILE *out)
+{
+    settings_dump(g->conf, out);
+    for (const struct mount *m = g->mounts; m; m = m->next)
+        conf_dump_mount(g->conf, m->title, m->module->options, out);
+    return fflush(out) ? EXIT_RUNTIME : EXIT_STOPPED;
+}
+
+void generation_hold(struct generation *g)
+{
+    g->users++;
+}
+
+void generation_drop(struct generation *g)
+{
+    if (--g->users > 0)
+        return;
+    if (g->nursery)
+        nursery_close(g->nursery);
+    bind_drop(&g->sockets);
+    conf_free(g->conf);
+    free(g);
+}

@@ -1,0 +1,37 @@
+/* generation.h: a configuration that was read, with all that was made from it. */
+#ifndef MASTER_GENERATION_H
+#define MASTER_GENERATION_H
+
+#include "bind.h"
+#include "cmdline.h"
+#include "conf/conf.h"
+#include "conf/settings.h"
+#include "module.h"
+
+struct nursery;
+
+struct generation {
+    struct conf *conf; /* owns what the others point at */
+    struct settings settings;
+    struct mount *mounts;
+    struct bound_list sockets;
+    struct nursery *nursery; /* owned; NULL without preload */
+    int users;               /* workers that run it, and the crew */
+    bool proven;             /* a worker of it has served */
+};
+
+/* Read the configuration that the command line names and load its modules. Mistakes are in conf->errors; with any of
+ * them the rest may only be freed. One user, the caller. */
+struct generation *generation_load(const struct command *cmd);
+
+/* Open its logs and have this process write there. 0, or -errno after a message. */
+int generation_open_logs(const struct generation *g);
+
+/* Write the configuration with all defaults. Returns the exit code for that. */
+int generation_dump(const struct generation *g, FILE *out);
+
+/* One user more; one less: the last one frees it. */
+void generation_hold(struct generation *g);
+void generation_drop(struct generation *g);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * channel.c: messages between the master and the processes it starts, over a pair of Unix sockets that keep messages
+ * apart.
+ *
+ * A socket and not a pipe, because descriptors travel over it: a worker that has given up its privileges, or sits in a
+ * chroot, could not open a log file anew. Its end also tells a worker that its master is gone, which a parent-death
+ * signal would not after a change of user.
+ */
+#include "process/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+union control {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+};
+
+int channel_open(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? -errno : 0;
+}
+
+int channel_send(int end, const struct channel_message *message)
+{
+    struct iovec body = {(void *)message, sizeof(*message)};
+    struct msghdr msg = {.msg_iov = &body, .msg_iovlen = 1};
+    union control control = {0};
+
+    if (message->fd >= 0) {
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof(control);
+        control.header = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.header), &message->fd, sizeof(int));
+    }
+    return sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+struct channel_message channel_receive(int end)
+{
+    struct channel_message message = {.kind = CHANNEL_NONE};
+    struct iovec body = {&message, sizeof(message)};
+    union control control = {0};
+    struct msghdr msg = {.msg_iov = &body, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(end, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+    message.fd = -1;
+    if (header && header->cmsg_type == SCM_RIGHTS)
+        memcpy(&message.fd, CMSG_DATA(header), sizeof(int));
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        message.kind = CHANNEL_END;
+    return message;
+}
+
+struct channel_message channel_await(int end, int milliseconds)
+{
+    struct pollfd in = {.fd = end, .events = POLLIN};
+
+    poll(&in, 1, milliseconds);
+    return channel_receive(end);
+}

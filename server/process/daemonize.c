@@ -1,0 +1,67 @@
+/*
+ * daemonize.c: go to the background.
+ *
+ * The process that was called stays until the server serves, so that a script which starts it sees whether it did, and
+ * the messages of a start that fails reach the terminal.
+ */
+#include "process/daemonize.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static int done_pipe = -1; /* to the process that waits */
+
+static int exit_code_of(pid_t child)
+{
+    int status;
+
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return 1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+void daemonize(void)
+{
+    int pipe_fds[2];
+    pid_t child;
+    char byte;
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0 || (child = fork()) < 0)
+        log_die("cannot go to the background: %m");
+    if (child == 0) {
+        close(pipe_fds[0]);
+        done_pipe = pipe_fds[1];
+        setsid();
+        return;
+    }
+    close(pipe_fds[1]);
+    _exit(read(pipe_fds[0], &byte, 1) == 1 ? 0 : exit_code_of(child));
+}
+
+/* Standard error stays if it is the log. */
+static void leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+        if (fd != STDERR_FILENO || isatty(fd))
+            dup2(null, fd);
+    close(null);
+}
+
+void daemonize_done(void)
+{
+    if (done_pipe < 0)
+        return;
+    leave_terminal();
+    if (write(done_pipe, "", 1) < 0)
+        log_warn("cannot tell the process that started the server that it runs: %m");
+    close(done_pipe);
+    done_pipe = -1;
+}

@@ -1,0 +1,10 @@
+/* privilege.h: what a worker gives up before it runs code of an application. */
+#ifndef PROCESS_PRIVILEGE_H
+#define PROCESS_PRIVILEGE_H
+
+#include "conf/process.h"
+
+/* Set umask, root directory, groups and user of this process, for good. 0, or -errno after a message. */
+int privilege_drop(const struct process_settings *s);
+
+#endif
