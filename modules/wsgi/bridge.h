@@ -69,6 +69,12 @@ int interp_acquire(const struct wsgi *w);
 void interp_leave(void);
 void interp_enter(void);
 
+/* The process forks workers from now on (preload): Python is told before and after each fork. 0 or -errno. */
+int interp_nursery(void);
+
+/* This process is such a worker: from here on forks are the application's own again. */
+void interp_adopt(void);
+
 /* Undo one interp_acquire, with the GIL held: the last one finalizes, otherwise the GIL is given back. */
 void interp_release(void);
 
@@ -147,6 +153,9 @@ int interrupt_conclude(const struct sl_request *req);
 
 /* Once, before anything is forked. 0 or -errno. */
 int child_init(void);
+
+/* This process is a worker all the same: it was forked before there were requests. */
+void child_adopt(void);
 
 /* In a process that the application forked: end it, by the exception that is set if there is one. Else nothing. Called
  * wherever an application comes back. */

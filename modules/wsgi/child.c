@@ -24,6 +24,11 @@ int child_init(void)
     return -pthread_atfork(NULL, NULL, note_fork);
 }
 
+void child_adopt(void)
+{
+    forked = false;
+}
+
 /* The exit code for a SystemExit, which is cleared. */
 static int exit_code(void)
 {

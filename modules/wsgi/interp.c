@@ -14,12 +14,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static PyThreadState *main_state;
 static int users;
+static bool nursery; /* this process forks workers */
 
 /* A NAME=VALUE list goes to the environment of the process. */
 static int set_environment(const char *const *env)
@@ -250,6 +252,45 @@ void interp_leave(void)
 void interp_enter(void)
 {
     compat_attach(main_state);
+}
+
+static void before_fork(void)
+{
+    if (!nursery)
+        return;
+    interp_enter();
+    PyOS_BeforeFork();
+}
+
+static void after_fork_in_parent(void)
+{
+    if (!nursery)
+        return;
+    PyOS_AfterFork_Parent();
+    interp_leave();
+}
+
+static void after_fork_in_child(void)
+{
+    if (!nursery)
+        return;
+    PyOS_AfterFork_Child();
+    interp_leave();
+}
+
+int interp_nursery(void)
+{
+    static bool registered;
+    int rc = registered ? 0 : pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+
+    registered = nursery = rc == 0;
+    return -rc;
+}
+
+void interp_adopt(void)
+{
+    nursery = false;
+    child_adopt();
 }
 
 void interp_release(void)

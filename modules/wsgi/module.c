@@ -53,9 +53,8 @@ static int load(struct wsgi *w)
     return -ENOEXEC;
 }
 
-static int wsgi_start(void *self)
+static int acquire(struct wsgi *w)
 {
-    struct wsgi *w = self;
     int rc = interp_acquire(w);
 
     if (rc < 0)
@@ -66,6 +65,23 @@ static int wsgi_start(void *self)
     else
         interp_leave();
     return rc;
+}
+
+static int wsgi_preload(void *self)
+{
+    int rc = acquire(self);
+
+    return rc < 0 ? rc : interp_nursery();
+}
+
+static int wsgi_start(void *self)
+{
+    struct wsgi *w = self;
+
+    if (!w->callable)
+        return acquire(w);
+    interp_adopt();
+    return 0;
 }
 
 static int wsgi_handle(void *self, struct sl_request *req)
@@ -96,6 +112,7 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .name = "wsgi",
     .size = sizeof(struct wsgi),
     .options = options,
+    .preload = wsgi_preload,
     .start = wsgi_start,
     .handle = wsgi_handle,
     .stop = wsgi_stop,

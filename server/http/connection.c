@@ -279,6 +279,8 @@ void http_drain(int64_t idle_grace)
         close_idle();
     if (http.count == 0)
         wait_stop();
+    else
+        wait_hold(+1); /* conn_close ends the loop with the last of them, be it idle or not */
 }
 
 size_t http_served(void)

@@ -221,14 +221,14 @@ void crew_init(void (*clean)(void))
 void crew_adopt(struct generation *g)
 {
     if (crew.before)
-        generation_drop(crew.before);
+        generation_retire(crew.before);
     crew.before = crew.generation;
     crew.generation = g;
     crew.nursery_due = 0;
     set_wanted((size_t)g->settings.workers);
     if (!crew.before || serving() > 0)
         return;
-    generation_drop(crew.before); /* nothing to go back to */
+    generation_retire(crew.before); /* nothing to go back to */
     crew.before = NULL;
 }
 
@@ -252,7 +252,7 @@ static void give_up_generation(void)
             end_worker(w, SIGKILL);
         }
     set_wanted((size_t)crew.generation->settings.workers);
-    generation_drop(bad);
+    generation_retire(bad);
 }
 
 static void fail(int code)
@@ -277,7 +277,7 @@ static void on_proven(struct generation *g)
     g->proven = true;
     if (g != crew.generation || !crew.before)
         return;
-    generation_drop(crew.before);
+    generation_retire(crew.before);
     crew.before = NULL;
 }
 
@@ -600,6 +600,12 @@ bool crew_ping(void)
     return answered;
 }
 
+static void forget_nursery(const struct generation *g)
+{
+    if (g && g->nursery)
+        close(g->nursery->channel);
+}
+
 void crew_forget(void)
 {
     struct worker *w;
@@ -607,6 +613,6 @@ void crew_forget(void)
     for_each_worker (w)
         if (w->channel >= 0)
             close(w->channel);
-    if (crew.generation->nursery)
-        close(crew.generation->nursery->channel);
+    forget_nursery(crew.generation);
+    forget_nursery(crew.before);
 }

@@ -58,12 +58,18 @@ void generation_hold(struct generation *g)
     g->users++;
 }
 
+void generation_retire(struct generation *g)
+{
+    if (g->nursery)
+        nursery_close(g->nursery);
+    g->nursery = NULL;
+    generation_drop(g);
+}
+
 void generation_drop(struct generation *g)
 {
     if (--g->users > 0)
         return;
-    if (g->nursery)
-        nursery_close(g->nursery);
     bind_drop(&g->sockets);
     conf_free(g->conf);
     free(g);

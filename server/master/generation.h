@@ -30,6 +30,9 @@ int generation_open_logs(const struct generation *g);
 /* Write the configuration with all defaults. Returns the exit code for that. */
 int generation_dump(const struct generation *g, FILE *out);
 
+/* No worker of it is to be started any more: one user less, and what starts workers is ended. */
+void generation_retire(struct generation *g);
+
 /* One user more; one less: the last one frees it. */
 void generation_hold(struct generation *g);
 void generation_drop(struct generation *g);

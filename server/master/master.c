@@ -364,7 +364,7 @@ int master_run(const struct command *cmd, struct generation *g)
     last = crew_generation();
     end();
 out:
-    generation_drop(last);
+    generation_retire(last);
     free(master.pidfile);
     free(master.polls);
     return code;

@@ -1,7 +1,7 @@
 /*
  * loop.c: the loop: run coroutines, poll, dispatch.
  *
- * libuv gives timers, signals, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
+ * libuv gives timers, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
  * are in an epoll set of our own (fd.c says why), and libuv's backend descriptor is one member of that set: this is the
  * embedding that uv_backend_fd() documents. So a turn that only moves bytes costs one epoll_wait, and libuv is entered
  * when one of its descriptors is ready, or a timer is due.
@@ -109,29 +109,12 @@ void wait_forget(void)
     coro_forget();
 }
 
-/* ---- signals and ticks, for the life of the loop ---- */
+/* ---- ticks, for the life of the loop ---- */
 
 struct tick {
     uv_timer_t timer;
     void (*fn)(void);
 };
-
-static void on_signal(uv_signal_t *handle, int signum)
-{
-    ((void (*)(int))handle->data)(signum);
-}
-
-void wait_signal(int signum, void (*fn)(int signum))
-{
-    uv_signal_t *handle = xmalloc(sizeof(*handle));
-    int err;
-
-    uv_signal_init(loop_uv(), handle);
-    handle->data = (void *)fn;
-    err = uv_signal_start(handle, on_signal, signum);
-    if (err)
-        log_die("cannot watch signal %d: %s", signum, uv_strerror(err));
-}
 
 static void on_tick(uv_timer_t *timer)
 {
@@ -198,7 +181,7 @@ static void drop_posts(void)
 
 static void on_close(uv_handle_t *handle)
 {
-    if (handle->type == UV_TIMER || handle->type == UV_SIGNAL)
+    if (handle->type == UV_TIMER)
         free(handle); /* each began with its handle */
 }
 
@@ -214,6 +197,7 @@ void wait_exit(void)
 
     assert(coro_count() == 0);
     timer_exit();
+    signal_exit();
     uv_walk(&loop.uv, close_handle, NULL);
     uv_run(&loop.uv, UV_RUN_DEFAULT);
     err = uv_loop_close(&loop.uv);

@@ -23,6 +23,7 @@ void work_init(unsigned threads);
 
 void timer_exit(void);
 void timeout_init(void);
+void signal_exit(void);
 void addr_init(void);
 void interrupt_init(void);
 void interrupt_forget(void);

@@ -59,11 +59,13 @@ void wait_post(void (*fn)(void *arg), void *arg);
 /* Call fn at the end of each turn, before the loop sleeps; one function, for the life of the loop. */
 void wait_each_turn(void (*fn)(void));
 
-/* A signal handler run on the loop's stack, for the life of the loop. */
-void wait_signal(int signum, void (*fn)(int signum));
-
 /* In a forked child, which has none of the parent's coroutines: nothing here reaches the parent's loop from then on. */
 void wait_forget(void);
+
+/* ---- signal.c ---- */
+
+/* A signal handler run on the loop's stack, for the life of the loop. signum < 64. */
+void wait_signal(int signum, void (*fn)(int signum));
 
 /* ---- timer.c ---- */
 

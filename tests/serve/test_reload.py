@@ -1,0 +1,384 @@
+"""Reload, upgrade, drain, recycling: what changes while the server serves, and that no request notices."""
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, SERVER, is_worker
+from load import Load
+
+APP = "def app(e, s):\n    s('200 OK', [('Content-Length', '2')])\n    return [b'%s']\n"
+INI = "[server]\nworkers = 2\n{}\n[wsgi /]\napp = app:app\n"
+
+
+@pytest.fixture
+def start(daemon):
+    def run(extra="", body="v1", files={}, **options):
+        return daemon(INI.format(extra), {"app.py": APP % body, **files}, **options)
+    return run
+
+
+def rewrite(server, extra="", ini=INI):
+    """Change the file. The address of the start stays, which the harness gave on the command line."""
+    (server.dir / "server.ini").write_text(ini.format(extra))
+
+
+def generations(server):
+    return len(re.findall(r"#0 all workers are ready", server.log))
+
+
+def reload(server, signum=signal.SIGHUP):
+    before = generations(server)
+    os.kill(server.pid, signum)
+    server.wait_until(lambda: generations(server) > before)
+
+
+def ready(server, count=1):
+    server.wait_log("#0 all workers are ready", count=count)
+    return server
+
+
+def body(server):
+    return server.get("/")[2]
+
+
+# ---- HUP ----
+
+
+def test_reload_takes_new_code_and_new_settings(start):
+    server = ready(start())
+    before = server.worker_pids()
+    (server.dir / "app.py").write_text(APP % "v2")
+    rewrite(server, "max-concurrency = 77")
+    reload(server)
+    server.wait_until(lambda: not set(before) & set(server.worker_pids()))
+    assert body(server) == b"v2"
+    assert len(server.worker_pids()) == 2
+
+
+def test_reload_changes_the_number_of_workers(start):
+    server = ready(start())
+    for count in (4, 1, 3):
+        (server.dir / "server.ini").write_text(INI.replace("workers = 2", f"workers = {count}").format(""))
+        reload(server)
+        server.wait_until(lambda: len(server.worker_pids()) == count)
+
+
+def test_running_request_survives_a_reload(start):
+    slow = "import time\ndef app(e, s):\n    time.sleep(0.2)\n    s('200 OK', [('Content-Length', '4')])\n    return [b'slow']\n"
+    server = ready(start(files={"app.py": slow}))
+    with Load(server, threads=3) as load:
+        reload(server)
+        load.wait(3)
+    assert load.errors == [] and load.bodies == {b"slow"}
+
+
+def test_bad_configuration_keeps_the_old_one(start):
+    server = ready(start())
+    before = server.worker_pids()
+    rewrite(server, "wrokers = 3")
+    reload(server)
+    server.wait_log(r'server\.ini:3: unknown key "wrokers" in \[server\]; did you mean "workers"\?')
+    server.wait_log("the reload is given up")
+    assert server.worker_pids() == before and body(server) == b"v1"
+    os.kill(before[0], signal.SIGKILL)  # and it is still good for a new worker
+    server.wait_until(lambda: len(set(server.worker_pids()) - set(before)) == 1)
+
+
+def test_application_that_cannot_load_keeps_the_old_workers(start):
+    server = ready(start())
+    before = server.worker_pids()
+    (server.dir / "app.py").write_text("import nothing_of_that_name\n")
+    reload(server)
+    server.wait_log("No module named 'nothing_of_that_name'")
+    server.wait_log("the new configuration is given up")
+    assert len(re.findall("No module named", server.log)) == 1, "only the first worker was tried"
+    assert server.worker_pids() == before and body(server) == b"v1"
+    (server.dir / "app.py").write_text(APP % "v3")
+    reload(server)
+    server.wait_until(lambda: body(server) == b"v3")
+
+
+def test_address_that_is_in_use_keeps_the_old_ones(start):
+    other, server = start(), ready(start(extra="bind = 127.0.0.1:0"))
+    rewrite(server, f"bind = 127.0.0.1:{other.port}")
+    reload(server)
+    server.wait_log(f"cannot listen on 127.0.0.1:{other.port}: Address already in use")
+    assert body(server) == b"v1" and body(other) == b"v1"
+
+
+def test_addresses_come_and_go(start):
+    server = ready(start(extra="bind = 127.0.0.1:0\nbind = unix:%(here)/a.sock"))
+    port = server.port
+    rewrite(server, "bind = 127.0.0.1:0\nbind = unix:%(here)/b.sock")
+    reload(server)
+    assert body(server) == b"v1" and server.port == port, "the address that stayed is the same socket"
+    assert (server.dir / "b.sock").is_socket()
+    server.wait_until(lambda: not (server.dir / "a.sock").exists())
+
+
+@pytest.mark.limit(120)
+def test_fifty_reloads_under_load(daemon):
+    server = ready(daemon("[server]\nworkers = 2\n[hello /]\n"))
+    with Load(server) as load:
+        for _ in range(50):
+            reload(server)
+            load.wait(2)
+    assert load.errors == [] and load.answers > 100
+    server.wait_until(lambda: len(server.worker_pids()) == 2)
+
+
+def test_a_burst_of_hups_is_one_reload_or_two(start):
+    server = ready(start())
+    with Load(server, threads=2) as load:
+        for _ in range(20):
+            os.kill(server.pid, signal.SIGHUP)
+        reload(server)
+        load.wait(10)
+    assert load.errors == []
+
+
+# ---- USR2 ----
+
+
+def master_pid(server):
+    return int((server.dir / "pid").read_text())
+
+
+@pytest.fixture
+def upgradable(start):
+    """A server with a pidfile; new masters that a test leaves behind are ended."""
+    server = ready(start(extra="pidfile = pid"))
+    yield server
+    if (server.dir / "pid").exists() and master_pid(server) != server.pid:
+        end_master(server, master_pid(server))
+
+
+def end_master(server, pid, signum=signal.SIGTERM):
+    os.kill(pid, signum)
+    server.wait_until(lambda: not is_worker(pid))
+
+
+@pytest.mark.limit(120)
+def test_ten_upgrades_under_load(upgradable):
+    server = upgradable
+    with Load(server) as load:
+        for _ in range(10):
+            old = master_pid(server)
+            seen = generations(server)
+            os.kill(old, signal.SIGUSR2)
+            server.wait_until(lambda: generations(server) > seen)
+            assert master_pid(server) != old and int((server.dir / "pid.oldbin").read_text()) == old
+            os.kill(old, signal.SIGQUIT)
+            if old == server.pid:
+                server.process.wait(PATIENCE)
+            else:
+                server.wait_until(lambda: not is_worker(old))
+            assert not (server.dir / "pid.oldbin").exists()
+            load.wait(5)
+    assert load.errors == [] and load.answers > 100
+
+
+def test_upgrade_that_fails_changes_nothing(upgradable):
+    server = upgradable
+    rewrite(server, "nonsense")
+    os.kill(server.pid, signal.SIGUSR2)
+    server.wait_log(r"the new binary ended \(exit code 78\): this one goes on")
+    assert body(server) == b"v1"
+    server.wait_until(lambda: master_pid(server) == server.pid)
+
+
+def test_upgrade_taken_back(upgradable):
+    """The new master is told to stop: the old one still has the sockets and the pidfile."""
+    server = upgradable
+    os.kill(server.pid, signal.SIGUSR2)
+    server.wait_until(lambda: generations(server) > 1)
+    new = master_pid(server)
+    assert new != server.pid
+    end_master(server, new)
+    server.wait_until(lambda: master_pid(server) == server.pid)
+    assert body(server) == b"v1"
+
+
+def test_upgrade_keeps_the_unix_socket(daemon):
+    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\npidfile = pid\n[wsgi /]\napp = app:app\n", {"app.py": APP % "v1"}))
+    os.kill(server.pid, signal.SIGUSR2)
+    ready(server, 2)
+    new = master_pid(server)
+    os.kill(server.pid, signal.SIGQUIT)
+    server.process.wait(PATIENCE)
+    try:
+        assert body(server) == b"v1"
+    finally:
+        end_master(server, new)
+    assert not (server.dir / "a.sock").exists() and not (server.dir / "pid").exists()
+
+
+# ---- -s ----
+
+
+def test_signals_by_pidfile(upgradable, run_server):
+    server = upgradable
+
+    def tell(what):
+        done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", what], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    tell("reopen")
+    server.wait_log("log files are opened anew")
+    tell("reload")
+    ready(server, 2)
+    tell("stop")
+    assert server.wait_exit() == 0
+    done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", "stop"], capture_output=True, text=True)
+    assert done.returncode == 1 and "no server was found" in done.stderr
+    done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", "dance"], capture_output=True, text=True)
+    assert done.returncode == 2
+
+
+# ---- WINCH, TTIN, TTOU ----
+
+
+def test_winch_drains_and_hup_brings_workers_back(start):
+    server = ready(start())
+    os.kill(server.pid, signal.SIGWINCH)
+    server.wait_until(lambda: server.worker_pids() == [])
+    assert server.process.poll() is None
+    os.kill(server.pid, signal.SIGHUP)
+    assert body(server) == b"v1", "what connected meanwhile is served"
+
+
+def test_ttin_and_ttou(start):
+    server = ready(start())
+    for signum, count in ((signal.SIGTTIN, 3), (signal.SIGTTIN, 4), (signal.SIGTTOU, 3), (signal.SIGTTOU, 2),
+                          (signal.SIGTTOU, 1), (signal.SIGTTOU, 1)):
+        os.kill(server.pid, signum)
+        server.wait_until(lambda: len(server.worker_pids()) == count)
+    assert body(server) == b"v1"
+
+
+def test_signals_of_the_master_do_not_end_workers(start):
+    """killall sends them to every process."""
+    server = ready(start())
+    workers = server.worker_pids()
+    for pid in workers:
+        for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU):
+            os.kill(pid, signum)
+    assert body(server) == b"v1" and server.worker_pids() == workers
+
+
+# ---- recycling ----
+
+RECYCLING = {
+    "max-requests": "max-requests = 200\nmax-requests-jitter = 50",
+    "max-lifetime": "max-lifetime = 1s",
+    "max-rss": "max-rss = 1m",
+}
+
+
+@pytest.mark.parametrize("why", RECYCLING)
+def test_workers_are_recycled_under_load(start, why):
+    server = ready(start(extra=RECYCLING[why]))
+    before = server.worker_pids()
+    with Load(server) as load:
+        server.wait_until(lambda: not set(before) & set(server.worker_pids()))
+        load.wait(10)
+    assert load.errors == []
+    server.wait_log(rf"#\d {why} is reached")
+
+
+# ---- kill -9 ----
+
+
+@pytest.mark.limit(90)
+def test_killed_workers_lose_their_own_requests_only(start):
+    """Each kill -9 loses at most what ran on that worker: here one request for each connection of the load."""
+    server = ready(start())
+    chance = random.Random(5)
+    kills = 0
+    with Load(server, threads=4) as load:
+        for _ in range(6):
+            workers = server.worker_pids()
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            kills += 1
+            load.wait(50)
+            server.wait_until(lambda: len(server.worker_pids()) == 2)
+    assert len(load.errors) <= 4 * kills, load.errors
+    assert all("reset" in error.lower() or "closed" in error or "Broken" in error for error in load.errors), load.errors
+    assert len(re.findall("was killed by signal 9", server.log)) == kills
+
+
+# ---- preload ----
+
+PRELOADED = """
+import os, threading
+loader = os.getpid()
+local = threading.local()
+def app(e, s):
+    lock = threading.Lock()
+    with lock:
+        text = b'%d %d %d' % (loader, os.getpid(), os.getppid())
+    s('200 OK', [('Content-Length', str(len(text)))])
+    return [text]
+"""
+
+
+def test_preload(start):
+    server = ready(start(extra="preload = yes", files={"app.py": PRELOADED}))
+    facts = [tuple(map(int, body(server).split())) for _ in range(50)]
+    loader = facts[0][0]
+    assert {fact[0] for fact in facts} == {loader} and all(fact[1] != loader for fact in facts)
+    assert {fact[2] for fact in facts} == {server.pid}, "workers are the master's own children"
+    with Load(server) as load:
+        reload(server)
+        os.kill(int(body(server).split()[1]), signal.SIGKILL)
+        load.wait(20)
+    assert int(body(server).split()[0]) != loader
+    assert len(load.errors) <= 4
+    server.wait_until(lambda: not pathlib.Path(f"/proc/{loader}").exists())
+
+
+def test_preload_of_a_broken_application(run_server):
+    done = run_server([], "[server]\npreload = yes\n[wsgi /]\napp = app:app\n", {"app.py": "import nothing_such\n"})
+    assert done.returncode == 4 and done.stderr.count("No module named 'nothing_such'") == 1
+
+
+def test_preload_of_a_broken_application_at_a_reload(start):
+    server = ready(start(extra="preload = yes"))
+    (server.dir / "app.py").write_text("import nothing_such\n")
+    reload(server)
+    server.wait_log("the new configuration is given up")
+    assert body(server) == b"v1"
+
+
+# ---- reload-on-change ----
+
+
+def test_reload_on_change(start):
+    server = ready(start(extra="reload-on-change = ."))
+    (server.dir / "app.py").write_text(APP % "v2")
+    ready(server, 2)
+    server.wait_until(lambda: body(server) == b"v2")
+    (server.dir / ".swp").write_text("no change")
+    temporary = server.dir / "app.py~"
+    temporary.write_text(APP % "v3")
+    assert generations(server) == 2
+    temporary.rename(server.dir / "app.py")
+    ready(server, 3)
+    server.wait_until(lambda: body(server) == b"v3")
+
+
+# ---- starts that fail ----
+
+
+def test_worker_that_cannot_boot_any_more_ends_the_server(start):
+    """After a good start: the application breaks, and then every worker dies."""
+    server = ready(start())
+    (server.dir / "app.py").write_text("import nothing_such\n")
+    for pid in server.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+    assert server.wait_exit(30) == 4
+    assert "giving up" in server.log
