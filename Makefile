@@ -61,6 +61,8 @@ $(BUILD)/%.o: %.c
 # Where an installed program looks for its modules.
 $(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
+$(BUILD)/server/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
+
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -c -o $@ $<
