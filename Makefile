@@ -1,6 +1,7 @@
 # make            build/syncless-server, build/syncless-python and build/modules/*.so
 # make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test       install what the tests need, build, run every test
+# make test-python   all of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak       everything at once for SOAK=300 seconds
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request
@@ -106,6 +107,10 @@ test: test-deps
 	@$(MAKE) --no-print-directory all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
+test-python: test-deps
+	@$(MAKE) --no-print-directory all
+	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
+
 # Everything at once for SOAK seconds: does anything grow?
 soak: export SOAK ?= 300
 soak: test-deps
@@ -151,4 +156,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test soak asan valgrind lint install clean deps test-deps valgrind-deps lint-deps benchmark-deps
+.PHONY: all units run test test-python soak asan valgrind lint install clean deps test-deps valgrind-deps lint-deps benchmark-deps

@@ -1,17 +1,38 @@
-"""`python -m test` with the tests in a second thread: a spawned coroutine under syncless-python, an OS thread elsewhere."""
+"""`python -m test` with the tests in a second thread: a spawned coroutine under syncless-python, an OS thread elsewhere.
+
+Up to CPython 3.12 the coroutine is given a threading.Thread, so that the tests find themselves in a proper thread; in
+later ones it is what a bare _thread.start_new_thread would be, in both.
+"""
+import _thread
 import sys
 import threading
 
 from test.libregrtest import main
 
+try:
+    from _syncless import spawn
+except ImportError:
+    def spawn(function, *args):
+        _thread.start_new_thread(function, args)
+
 
 def start(function):
-    try:
-        import _syncless
-    except ImportError:
-        threading.Thread(target=function).start()
-    else:
-        _syncless.spawn(function)
+    original = getattr(threading, "_start_new_thread", None)
+    if not original:
+        spawn(function)
+        return
+    threading._start_new_thread = lambda run, args: spawn(run, *args)
+    threading.Thread(target=function).start()
+    threading._start_new_thread = original
+
+
+def wait():
+    """Until the tests are over; the signals that they send to this process interrupt the main thread."""
+    while not over.is_set():
+        try:
+            over.wait()
+        except KeyboardInterrupt:
+            pass
 
 
 def run():
@@ -21,13 +42,12 @@ def run():
     except SystemExit as end:
         code = end.code
     finally:
-        over.release()
+        over.set()
 
 
 if __name__ == "__main__":
     code = 1
-    over = threading.Lock()
-    over.acquire()
+    over = threading.Event()
     start(run)
-    over.acquire()
+    wait()
     sys.exit(code)

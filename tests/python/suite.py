@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Run CPython's own tests under syncless-python: `tests/python/run [--mode main|spawned] [MODULE[:PATTERN] ...]`.
+"""Run CPython's own tests under syncless-python: `tests/python/suite.py [--mode main|spawned] [MODULE[:PATTERN] ...]`.
 
 Each module runs as `syncless-python -m test` in a process of its own, first on the main coroutine and then, as
 spawned.py, in a spawned one. What does not pass is run again under the plain command of the same CPython, in spawned
@@ -27,11 +27,10 @@ MODULES = """test_queue test_thread test_threading test_threading_local test_soc
     test_os test_posix test_io test_time test_contextvars test_context test_sys_settrace test_gc test_faulthandler
     test_sqlite3 test_ctypes""".split()
 USES = {"test_socketserver": ["-u", "network"]}  # of which it uses the loopback only
-TEST_SECONDS = 150    # one test
 MODULE_SECONDS = 1200
-HANG_SECONDS = 60     # a test that hung here, under plain python
+QUIET_SECONDS = 90    # without a word, while each test is named as it starts: it hangs
 HANGS = 3             # such tests in a module
-START = re.compile(r"^(\w+) \((?:test\.)?([\w.]+)\)", re.M)
+START = re.compile(r"^(?:[\d.]+s )?(\w+) \((?:test\.)?([\w.]+)\)", re.M)
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \((?:test\.)?([\w.]+)\)", re.M)
 UNEXPECTED = re.compile(r"^UNEXPECTED SUCCESS: (\w+) \((?:test\.)?([\w.]+)\)", re.M)
 
@@ -70,10 +69,10 @@ class Outcome:
         return self.failed | self.skipped
 
 
-def run(python, mode, module, log, patterns=(), ignored=(), seconds=MODULE_SECONDS):
+def run(python, mode, module, log, patterns=(), ignored=(), quiet=QUIET_SECONDS):
     """One `-m test` process, bounded in time."""
     command = [python, *(["-m", "test"] if mode == "main" else [HERE / "spawned.py"])]
-    command += ["-v", "--timeout", str(TEST_SECONDS), *USES.get(module, [])]
+    command += ["-v", *USES.get(module, [])]
     for pattern in patterns:
         command += ["-m", pattern]
     for pattern in ignored:
@@ -84,12 +83,29 @@ def run(python, mode, module, log, patterns=(), ignored=(), seconds=MODULE_SECON
         process = subprocess.Popen([*command, module], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                    start_new_session=True, env=env)
         try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            code = None
+            code = await_end(process, log, quiet)
         finally:
             end_group(process)
     return Outcome(log.read_text(errors="replace"), code, time.monotonic() - start)
+
+
+def await_end(process, log, quiet):
+    """The exit code; None of a process that hangs, which has then written its stacks (libregrtest does at SIGUSR1)."""
+    end, size = time.monotonic() + MODULE_SECONDS, -1
+    while time.monotonic() < end and (grown := log.stat().st_size) != size:
+        size = grown
+        until = time.monotonic() + quiet
+        while time.monotonic() < until and log.stat().st_size == size:
+            try:
+                return process.wait(1)
+            except subprocess.TimeoutExpired:
+                pass
+    process.send_signal(signal.SIGUSR1)
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        pass
+    return None
 
 
 def end_group(process):
@@ -117,7 +133,7 @@ def read_exceptions():
 
 
 class Check:
-    """A module in one mode: run it, and compare what is not plainly good."""
+    """A module in one mode: run it, and compare what is not plainly good. `bad` is the list of what is worse here."""
 
     def __init__(self, module, mode, plain, exceptions):
         self.module, _, self.pattern = module.partition(":")
@@ -127,7 +143,8 @@ class Check:
 
     def log(self, kind):
         LOGS.mkdir(parents=True, exist_ok=True)
-        return LOGS / f"{self.module}.{self.mode}.{kind}.log"
+        name = re.sub(r"\W+", "_", self.module + self.pattern)
+        return LOGS / f"{name}.{self.mode}.{kind}.log"
 
     def excepted(self, name):
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.exceptions)
@@ -149,7 +166,7 @@ class Check:
         return self
 
     def hangs_there(self, name):
-        return run(self.plain, self.mode, self.module, self.log("plain"), [self.as_pattern(name)], seconds=HANG_SECONDS).cut
+        return run(self.plain, self.mode, self.module, self.log("plain"), [self.as_pattern(name)], quiet=30).cut
 
     def check_absent(self, patterns):
         there = run(self.plain, self.mode, self.module, self.log("plain"), patterns)
@@ -181,14 +198,12 @@ class Check:
             return parts[-2]
         return "*." + ".".join(parts[-2:]) if parts[-1] not in ("setUpModule", "tearDownModule") else "*"
 
-    def report(self, number, total):
+    def summary(self):
         excepted = sum(map(self.excepted, self.first.notable()))
-        words = [f"[{number}/{total}] {self.mode:7} {self.module}: {self.first.seconds:.0f} s, {self.first.count} tests",
+        words = [f"{self.mode:7} {self.module}: {self.first.seconds:.0f} s, {self.first.count} tests",
                  f"{len(self.first.skipped)} skipped" if self.first.skipped else "",
                  f"{excepted} excepted" if excepted else "", *self.notes, f"{len(self.bad)} BAD" if self.bad else "ok"]
-        print(", ".join(filter(None, words)), flush=True)
-        for line in self.bad:
-            print("    " + line, flush=True)
+        return "\n    ".join([", ".join(filter(None, words)), *self.bad])
 
 
 def main():
@@ -204,7 +219,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
         for number, done in enumerate(concurrent.futures.as_completed(pool.submit(check.run) for check in checks), 1):
             check = done.result()
-            check.report(number, len(checks))
+            print(f"[{number}/{len(checks)}] {check.summary()}", flush=True)
             bad += len(check.bad)
             count += check.first.count
     print(f"{count} tests in {len(checks)} modules, {bad} bad")

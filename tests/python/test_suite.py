@@ -1,0 +1,37 @@
+"""The part of CPython's own tests that is quick, under syncless-python; suite.py runs all of it (make test-python)."""
+import concurrent.futures
+
+import pytest
+
+import suite
+from conftest import SANITIZED
+
+QUICK = {
+    "main": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context test_time
+        test_httplib test_httpservers test_urllib2_localnet test_socketserver test_smtplib test_poplib test_os test_posix
+        test_sys_settrace test_gc test_ctypes test_signal:*StressTest* test_signal:*Wakeup* test_signal:*Pending* test_subprocess:*POSIX*""",
+    "spawned": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context
+        test_httplib test_socketserver test_poplib test_ftplib test_io""",
+}
+if SANITIZED:
+    QUICK = {"main": "test_thread test_threading_local test_select test_context", "spawned": "test_thread test_select"}
+CASES = [(mode, module) for mode, modules in QUICK.items() for module in modules.split()]
+AT_A_TIME = 2
+
+
+@pytest.fixture(scope="module")
+def checks():
+    """All of them under way, to be awaited one by one."""
+    plain, exceptions = suite.plain_python(), suite.read_exceptions()
+    pool = concurrent.futures.ThreadPoolExecutor(AT_A_TIME)
+    yield {(mode, module): pool.submit(suite.Check(module, mode, plain, exceptions).run) for mode, module in CASES}
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("mode, module", CASES)
+def test_cpython(checks, mode, module):
+    check = checks[mode, module].result()
+    print(check.summary())
+    if not check.first.count:
+        pytest.skip(f"this CPython comes without {module}")
+    assert not check.bad, check.summary()
