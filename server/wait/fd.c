@@ -260,6 +260,8 @@ bool fd_poll(int timeout)
     bool uv_ready = false;
 
     loop_update_time();
+    if (count < 0 && errno != EINTR)
+        log_die("the event loop cannot go on: %m; did something close descriptors that it had not opened?");
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == set.uv)
             uv_ready = true;

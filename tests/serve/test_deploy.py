@@ -83,6 +83,12 @@ def test_installed_server_finds_its_modules(installed, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_installed_python_finds_its_module_and_library(installed):
+    code = "import sys, _syncless, email; print(sys.executable, sys.prefix in email.__file__)"
+    done = subprocess.run([installed / "bin/syncless-python", "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == f"{installed}/bin/syncless-python True\n", done.stderr
+
+
 def test_module_built_against_the_installed_header(installed, tmp_path):
     env = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
 
