@@ -12,6 +12,7 @@ import fnmatch
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ MODULES = """test_queue test_thread test_threading test_threading_local test_soc
 USES = {"test_socketserver": ["-u", "network"]}  # of which it uses the loopback only
 MODULE_SECONDS = 1200
 QUIET_SECONDS = 90    # without a word, while each test is named as it starts: it hangs
+MEMORY = 4 << 30      # of one process: some tests that hang also grow
 HANGS = 3             # such tests in a module
 START = re.compile(r"^(?:[\d.]+s )?(\w+) \((?:test\.)?([\w.]+)\)", re.M)
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \((?:test\.)?([\w.]+)\)", re.M)
@@ -82,6 +84,7 @@ def run(python, mode, module, log, patterns=(), ignored=(), quiet=QUIET_SECONDS)
     with open(log, "wb") as out:
         process = subprocess.Popen([*command, module], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                    start_new_session=True, env=env)
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         try:
             code = await_end(process, log, quiet)
         finally:
