@@ -104,15 +104,26 @@ static struct thread *thread_get(void)
     return t;
 }
 
-int tstate_enter(struct exchange *x)
+/* Take the GIL with the state of this coroutine, made if there is none. NULL without memory, and then without the GIL.
+ */
+static struct thread *thread_attach(void)
 {
     struct thread *t = thread_get();
 
     if (t && !t->state)
         t->state = PyThreadState_New(PyInterpreterState_Main());
     if (!t || !t->state)
-        return -ENOMEM;
+        return NULL;
     compat_attach(t->state);
+    return t;
+}
+
+int tstate_enter(struct exchange *x)
+{
+    struct thread *t = thread_attach();
+
+    if (!t)
+        return -ENOMEM;
     t->x = x;
     x->interrupt = &t->interrupt;
     x->req->local = x;
@@ -135,13 +146,14 @@ int tstate_enter_fresh(void)
 
     if (t && t->state)
         thread_delete_state(t);
-    return tstate_enter(NULL);
+    return thread_attach() ? 0 : -ENOMEM;
 }
 
 void tstate_leave_fresh(void)
 {
     struct thread *t = sl_local_get(key);
 
+    interrupt_settle(&t->interrupt);
     PyThreadState_Clear(t->state);
     PyThreadState_DeleteCurrent();
     t->state = NULL;

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, PYTHON
+from harness import PATIENCE, PYTHON
 
 
 @pytest.fixture(scope="module")
