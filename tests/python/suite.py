@@ -62,6 +62,8 @@ class Outcome:
                 last = test_id(*start.groups())
             if last and re.search(r"\.\.\. skipped ['\"]", line):
                 yield last
+            if re.search(r"\.\.\. (skipped|ok|FAIL|ERROR)", line):
+                last = None
 
     def last_started(self):
         started = [test_id(*m.groups()) for m in START.finditer(self.output)]
