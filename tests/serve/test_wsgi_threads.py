@@ -249,6 +249,12 @@ def test_20_requests_that_wait(server, name):
     assert server.sanitized or seconds < 2
 
 
+def test_a_context_ends_with_its_request(server):
+    """The second twenty run in the threads of the first."""
+    for _ in range(2):
+        assert gather(server, "/context_var", 20)[0] == [str(n) for n in range(20)]
+
+
 def test_100_requests_that_sleep(server):
     answers, seconds = gather(server, "/sleep", 100)
     assert answers == [str(n) for n in range(100)]
