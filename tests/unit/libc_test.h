@@ -73,6 +73,7 @@ struct helper {
     long arg;
     int delay;
     struct scene *scene;
+    int beats; /* that there were when it was made */
 };
 
 struct scene {
@@ -83,13 +84,12 @@ struct scene {
     int helper_count;
 };
 
-/* Whether the ticker goes on. On a busy machine it may take its time; under a call that blocks it makes no beat. */
-static inline bool ticker_runs(struct scene *scene)
+/* Whether the ticker goes on since the helper was made. On a busy machine it may take its time; under a call that
+ * blocks it makes no beat. */
+static inline bool ticker_runs(const struct helper *helper)
 {
-    int before = atomic_load(scene->beats);
-
     for (int i = 0; i < STALLED_MS; i++) {
-        if (atomic_load(scene->beats) >= before + BEATS)
+        if (atomic_load(helper->scene->beats) >= helper->beats + BEATS)
             return true;
         usleep(1000);
     }
@@ -102,7 +102,7 @@ static inline void *helper_main(void *arg)
     struct scene *scene = helper->scene;
 
     usleep((useconds_t)helper->delay * 1000);
-    if (scene->beats && !ticker_runs(scene))
+    if (scene->beats && !ticker_runs(helper))
         atomic_fetch_add(&scene->stalls, 1);
     helper->fn(helper->arg);
     return NULL;
@@ -114,6 +114,7 @@ static inline void after(struct scene *scene, int milliseconds, void (*fn)(long)
     struct helper *helper = &scene->helpers[scene->helper_count++];
 
     *helper = (struct helper){.fn = fn, .arg = arg, .delay = milliseconds, .scene = scene};
+    helper->beats = scene->beats ? atomic_load(scene->beats) : 0;
     assert_int_equal(pthread_create(&helper->thread, NULL, helper_main, helper), 0);
 }
 
