@@ -213,6 +213,11 @@ struct sl_local {
     void (*park)(void *value);
     void (*resume)(void *value);
     void (*release)(void *value);
+
+    /* Write to fd, as lines of text, what this coroutine is doing: for the log, when it holds the OS thread for too
+     * long. Called in a signal handler upon its code, so everything may be half changed: only what is async-signal-safe
+     * may be called, and a fault ends no more than this look. */
+    void (*where)(void *value, int fd);
 };
 
 /* Make a key for such values; hooks must stay. Returns the key, or -ENOSPC (there are

@@ -157,11 +157,11 @@ int sl_offload(int (*fn)(void *arg), void *arg)
 
 /* ---- for language runtimes ---- */
 
-_Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same three functions");
+_Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same functions");
 
 int sl_local_create(const struct sl_local *hooks)
 {
-    return coro_local_create(&(struct coro_local){hooks->park, hooks->resume, hooks->release});
+    return coro_local_create(&(struct coro_local){hooks->park, hooks->resume, hooks->release, hooks->where});
 }
 
 void *sl_local_get(int key)

@@ -76,7 +76,7 @@ bool log_enabled(enum log_level level)
     return level <= log_state.level;
 }
 
-static size_t put_head(char *out, size_t size, enum log_level level)
+size_t log_head(char *out, enum log_level level)
 {
     struct timespec now;
     struct tm tm;
@@ -84,7 +84,7 @@ static size_t put_head(char *out, size_t size, enum log_level level)
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    n = snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ [%s] %d#%d ", tm.tm_year + 1900, tm.tm_mon + 1,
+    n = snprintf(out, LOG_HEAD, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ [%s] %d#%d ", tm.tm_year + 1900, tm.tm_mon + 1,
                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, levels[level].name, (int)getpid(),
                  log_state.worker);
     return (size_t)n;
@@ -115,11 +115,11 @@ static size_t put_escaped(char *out, const char *text, size_t size)
 static void write_line(enum log_level level, const char *text, size_t size)
 {
     char space[2048], *line = space;
-    size_t need = 80 + 4 * size, n;
+    size_t need = LOG_HEAD + 4 * size, n;
 
     if (need > sizeof(space) && !(line = malloc(need)))
         return;
-    n = put_head(line, 80, level);
+    n = log_head(line, level);
     n += put_escaped(line + n, text, size);
     line[n++] = '\n';
     sink_put(log_sink(), levels[level].severity, line, n, true);

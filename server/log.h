@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -20,6 +21,10 @@ void log_drain(void);
 void log_init(enum log_level level, int worker);
 
 bool log_enabled(enum log_level level);
+
+/* Put the head of a line into out, which has LOG_HEAD bytes: its size. */
+#define LOG_HEAD 80
+size_t log_head(char *out, enum log_level level);
 
 /* One line, written at once and without waiting; any thread. Control bytes are escaped as \xHH; a line break inside
  * text begins a continuation line, indented, so that no text can forge a line. */

@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "coro/fault.h"
 #include "exit_code.h"
+#include "hog.h"
 #include "http/connection.h"
 #include "libc/libc.h"
 #include "log.h"
@@ -300,6 +301,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_signal);
     open_channel(job->channel);
     open_listeners(job->sockets);
+    hog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);

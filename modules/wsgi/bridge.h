@@ -125,6 +125,14 @@ int command_run(int argc, char **argv);
 /* Make the module _syncless. */
 PyObject *spawn_module(void);
 
+/* ---- where.c ---- */
+
+/* Once, with the GIL held. -1 with an exception. */
+int where_init(void);
+
+/* In a signal handler: write the Python stack of the thread that runs, whose state that is, to fd. May fault. */
+void where_write(PyThreadState *state, int fd);
+
 /* ---- exchange.c ---- */
 
 /* Serve a request, with the GIL held. What sl_module.handle returns. */

@@ -183,8 +183,8 @@ static int prepare(void)
         sl_log(NULL, SL_ERROR, "wsgi: the worker has no room for one more module with hooks: %s", strerror(-rc));
         return rc;
     }
-    if (report_init() < 0 || start_response_init() < 0 || file_wrapper_init() < 0 || input_init() < 0 ||
-        errors_init() < 0 || interrupt_init() < 0 || buffer_stdout_by_line() < 0) {
+    if (report_init() < 0 || where_init() < 0 || start_response_init() < 0 || file_wrapper_init() < 0 ||
+        input_init() < 0 || errors_init() < 0 || interrupt_init() < 0 || buffer_stdout_by_line() < 0) {
         report_raised(NULL, "wsgi: Python cannot be set up");
         return -EINVAL;
     }

@@ -75,7 +75,17 @@ static void thread_release(void *value)
     free(t);
 }
 
-static const struct sl_local hooks = {.park = thread_park, .resume = thread_resume, .release = thread_release};
+/* In a signal handler. Where the state is not the one in use, the coroutine is just coming or going. */
+static void thread_where(void *value, int fd)
+{
+    const struct thread *t = value;
+
+    if (t->x && t->state == PyGILState_GetThisThreadState())
+        where_write(t->state, fd);
+}
+
+static const struct sl_local hooks = {
+    .park = thread_park, .resume = thread_resume, .release = thread_release, .where = thread_where};
 
 int tstate_init(void)
 {

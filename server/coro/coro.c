@@ -344,6 +344,13 @@ int64_t coro_busy(void)
     return sched.clocked ? coro_current->busy + now() - coro_current->since : 0;
 }
 
+void coro_where(const struct coro *co, int fd)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].where)
+            sched.locals[i].where(co->local[i], fd);
+}
+
 int coro_local_create(const struct coro_local *hooks)
 {
     if (sched.local_count == CORO_LOCALS)

@@ -111,8 +111,12 @@ struct coro_local {
     void (*park)(void *value);
     void (*resume)(void *value);
     void (*release)(void *value);
+    void (*where)(void *value, int fd);
 };
 int coro_local_create(const struct coro_local *hooks);
+
+/* In a signal handler: have the hooks write to fd what the coroutine is doing. */
+void coro_where(const struct coro *co, int fd);
 
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. */
 void coro_forget(void);

@@ -7,6 +7,7 @@
  */
 #include "coro/fault.h"
 
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #define SIGNAL_STACK (64 * 1024)
 
 static void *signal_stack;
+static sigjmp_buf rescue; /* where a fault leads while guarded is set */
+static volatile sig_atomic_t guarded;
 
 static void say(const char *text)
 {
@@ -49,6 +52,8 @@ static void on_fault(int signum, siginfo_t *info, void *context)
 {
     const struct coro *co = coro_current;
 
+    if (guarded)
+        siglongjmp(rescue, 1);
     coro_forget();
     say("[error] ");
     say_number((uint64_t)getpid());
@@ -66,6 +71,18 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     say("\n");
     signal(signum, SIG_DFL);
     raise(signum);
+}
+
+bool fault_try(void (*fn)(void *arg), void *arg)
+{
+    bool good = sigsetjmp(rescue, 1) == 0;
+
+    if (good) {
+        guarded = 1;
+        fn(arg);
+    }
+    guarded = 0;
+    return good;
 }
 
 void fault_init(void)

@@ -52,6 +52,8 @@ static struct {
     int chunk_count;
 } set = {.epoll = -1};
 
+static atomic_uint turns; /* odd while the loop sleeps */
+
 void fd_init(int uv_fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = uv_fd};
@@ -253,12 +255,26 @@ static void dispatch(int fd, short events)
         wake_all(watch, err);
 }
 
+/* Only this thread writes, so nothing atomic is needed but that others see whole values. */
+static void count_turn(void)
+{
+    atomic_store_explicit(&turns, atomic_load_explicit(&turns, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+unsigned wait_turn(void)
+{
+    return atomic_load_explicit(&turns, memory_order_relaxed);
+}
+
 bool fd_poll(int timeout)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
-    int count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
     bool uv_ready = false;
+    int count;
 
+    count_turn();
+    count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
+    count_turn();
     loop_update_time();
     if (count < 0 && errno != EINTR)
         log_die("the event loop cannot go on: %m; did something close descriptors that it had not opened?");

@@ -40,6 +40,9 @@ bool wait_is_owner(void);
 /* Keep wait_run going although no coroutine is running: +1 and -1 must balance. */
 void wait_hold(int change);
 
+/* Counts the turns of the loop: odd while it sleeps. Any thread. */
+unsigned wait_turn(void);
+
 /* The version of libuv. */
 const char *wait_version(void);
 

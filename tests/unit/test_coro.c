@@ -225,7 +225,7 @@ static void on_release(void *value)
 /* There are so many keys in a process, and no more; later tests use the first two. */
 static void test_keys(void **state)
 {
-    static const struct coro_local all = {on_park, on_resume, on_release}, none = {0};
+    static const struct coro_local all = {.park = on_park, .resume = on_resume, .release = on_release}, none = {0};
 
     while (key_count < CORO_LOCALS) {
         keys[key_count] = coro_local_create(key_count < 2 ? &all : &none);

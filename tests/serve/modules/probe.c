@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "syncless.h"
@@ -71,6 +72,20 @@ static int probe_count(struct probe *probe, struct sl_request *req)
     while ((n = sl_body(req, buf, sizeof(buf))) > 0)
         total += n;
     return n < 0 ? (int)n : reply_text(req, sl_printf(req, "%lld\n", total));
+}
+
+/* Hold the loop for so many milliseconds. */
+static int probe_spin(struct probe *probe, struct sl_request *req)
+{
+    struct timespec now, end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += number(req) / 1000;
+    end.tv_nsec += number(req) % 1000 * 1000000;
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - end.tv_sec) * INT64_C(1000000000) + now.tv_nsec - end.tv_nsec < 0);
+    return reply_text(req, "spun\n");
 }
 
 /* As many bytes as asked for, with their Content-Length. */
@@ -184,7 +199,7 @@ static const struct {
     {"/", probe_text},         {"/facts", probe_facts},     {"/echo", probe_echo},       {"/count", probe_count},
     {"/source", probe_source}, {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
     {"/nap", probe_nap},       {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
-    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/recurse", probe_recurse},
+    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/recurse", probe_recurse}, {"/spin", probe_spin},
 };
 
 static int probe_handle(void *self, struct sl_request *req)

@@ -1,0 +1,139 @@
+"""The watchdog of the loop: who holds it, and where, without ever harming the one that is looked at."""
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from conftest import SANITIZED
+
+APP = """
+import re, time, zlib
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+def outer(seconds):
+    spin(seconds)
+
+def churn(depth):
+    'All that makes and ends frames.'
+    try:
+        if depth:
+            return sum(churn(n) for n in (depth - 1, depth - 2) if n >= 0) + eval('(lambda n: n)(1)')
+        raise KeyError(depth)
+    except KeyError:
+        exec('def f(): return [i for i in range(3)]', names := {})
+        return len(names['f']())
+    finally:
+        sorted([3, 1, 2], key=lambda n: -n)
+
+def app(environ, start_response):
+    path, query = environ['PATH_INFO'], environ['QUERY_STRING']
+    if path == '/spin':
+        outer(float(query))
+    if path == '/c':
+        re.match('(a+)+$', 'a' * int(query) + 'b')
+    if path == '/nogil':
+        zlib.compress(bytes(int(query)), 9)
+    if path == '/sleep':
+        time.sleep(float(query))
+    if path == '/churn':
+        end = time.monotonic() + float(query)
+        while time.monotonic() < end:
+            churn(9)
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+"""
+
+
+@pytest.fixture
+def start(daemon):
+    def run(limit="300ms"):
+        server = daemon(f"[server]\nhog-limit = {limit}\n[wsgi /]\napp = hog:app\n", {"hog.py": APP})
+        server.wait_log("all workers are ready")
+        return server
+    return run
+
+
+def told(server):
+    return re.findall(r"\[warn\] \d+#1 the loop is held for (\d+\.\d) s: (.*)", server.log)
+
+
+def test_python_that_holds_the_loop(start):
+    server = start()
+    assert server.get("/spin?1.9")[2] == b"ok"
+    reports = told(server)
+    assert [request for _, request in reports] == ["GET /spin?1.9"] * 2, "at most once a second"
+    assert 0.3 <= float(reports[0][0]) < 0.9
+    stack = [r'  Stack \(most recent call first\):', r'    File ".*hog\.py", line [56] in spin',
+             r'    File ".*hog\.py", line 10 in outer', r'    File ".*hog\.py", line 27 in app']
+    server.wait_log(r"GET /spin\?1\.9\n" + "\n".join(stack))
+
+
+def test_c_code_that_keeps_the_gil(start):
+    server = start()
+    server.get("/c?25")
+    server.wait_log(r'GET /c\?25\n(  .*\n)+?    File ".*hog\.py", line 29 in app')
+
+
+def test_c_code_that_has_given_up_the_gil(start):
+    server = start("100ms")
+    server.get("/nogil?200000000")
+    server.wait_log(r'GET /nogil\?200000000\n(  .*\n)*?    File ".*hog\.py", line 31 in app')
+
+
+def test_waiting_is_no_crime(start):
+    server = start()
+    threads = [threading.Thread(target=server.get, args=("/sleep?1",)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told(server) == []
+
+
+def test_zero_switches_it_off(start):
+    server = start("0")
+    server.get("/spin?0.5")
+    assert told(server) == []
+    worker, = server.worker_pids()
+    assert len(os.listdir(f"/proc/{worker}/task")) == 1
+
+
+def test_c_handler_that_holds_the_loop(daemon, c_modules):
+    server = daemon(f"[server]\nhog-limit = 200ms\nmodule-path = {c_modules}\n[probe /]\n")
+    server.get("/spin?700")
+    server.wait_log(r"\[warn\] \d+#1 the loop is held for 0\.\d s: GET /spin\?700$")
+
+
+def test_module_that_does_not_start_in_time_is_no_hog(daemon):
+    slow = "import time\ntime.sleep(0.5)\ndef app(e, s):\n    s('200 OK', [])\n    return []\n"
+    server = daemon("[server]\nhog-limit = 100ms\n[wsgi /]\napp = slow:app\n", {"slow.py": slow})
+    server.wait_log("all workers are ready")
+    assert told(server) == []
+
+
+@pytest.mark.limit(60)
+def test_ten_thousand_looks_harm_nobody(start):
+    """Asked by signal at any moment of code that makes and ends frames all the time."""
+    server = start("0")
+    worker, = server.worker_pids()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.get("/churn?4")))
+    thread.start()
+    asked = 0
+    while thread.is_alive():
+        os.kill(worker, signal.SIGRTMIN + 1)
+        asked += 1
+        time.sleep(0.0002)
+    thread.join()
+    assert answers and answers[0][2] == b"ok" and server.worker_pids() == [worker]
+    assert asked > (100 if SANITIZED else 2000)
+    told, failed = (len(re.findall(text, server.log)) for text in (r"asked where.*\n  Stack.*\n    File", "cannot be told"))
+    assert told > 20 and failed < told, (told, failed)
+    assert server.get("/")[2] == b"ok"
