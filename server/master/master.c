@@ -353,6 +353,7 @@ int master_run(const struct command *cmd, struct generation *g)
     master.ping_due = notify_watchdog() ? wait_now() : WAIT_FOREVER;
     if (generation_open_logs(g) < 0)
         goto out;
+    daemonize_leave_stderr();
     open_signals(); /* before we say that we listen: who reads that may send one */
     if (begin(g) < 0)
         goto out;

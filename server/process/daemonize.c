@@ -9,12 +9,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
 
 static int done_pipe = -1; /* to the process that waits */
+
+static void to_null(int fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null >= 0)
+        dup2(null, fd);
+    close(null);
+}
 
 static int exit_code_of(pid_t child)
 {
@@ -38,28 +48,26 @@ void daemonize(void)
         close(pipe_fds[0]);
         done_pipe = pipe_fds[1];
         setsid();
+        to_null(STDIN_FILENO);
+        to_null(STDOUT_FILENO);
         return;
     }
     close(pipe_fds[1]);
     _exit(read(pipe_fds[0], &byte, 1) == 1 ? 0 : exit_code_of(child));
 }
 
-/* Standard error stays if it is the log. */
-static void leave_terminal(void)
+void daemonize_leave_stderr(void)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    struct stat st;
 
-    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-        if (fd != STDERR_FILENO || isatty(fd))
-            dup2(null, fd);
-    close(null);
+    if (done_pipe >= 0 && fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode)) /* else it is the log */
+        to_null(STDERR_FILENO);
 }
 
 void daemonize_done(void)
 {
     if (done_pipe < 0)
         return;
-    leave_terminal();
     if (write(done_pipe, "", 1) < 0)
         log_warn("cannot tell the process that started the server that it runs: %m");
     close(done_pipe);

@@ -6,7 +6,11 @@
  * child calls daemonize_done, or with the child's if that ends before. Ends the process if there can be no child. */
 void daemonize(void);
 
-/* The server serves: let go of the terminal. Nothing happens without daemonize, and from the second time on. */
+/* The logs are open: let go of the terminal, to which a start that fails before could complain. Before workers are
+ * forked, or they would hold it. */
+void daemonize_leave_stderr(void);
+
+/* The server serves: the process that was called may end. Nothing happens without daemonize, and from the second time on. */
 void daemonize_done(void);
 
 #endif
