@@ -3,6 +3,7 @@
 # make test       install what the tests need, build, run every test
 # make test-python   all of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak       everything at once for SOAK=300 seconds
+# make fuzz       a minute of libFuzzer over what clients send and over ini files
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request
 # make lint       format and include order
@@ -131,10 +132,25 @@ valgrind: valgrind-deps
 	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
 	tests/run tests/serve/leaks.py
 
+# A minute of libFuzzer in all. What it finds stays in $(BUILD)-fuzz/NAME; what it learns does not get into tests/fuzz.
+FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz: fuzz-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(FUZZ_SAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
+
+fuzz-run: $(BUILD)/fuzz_http $(BUILD)/fuzz_conf
+	set -e; for name in http conf; do \
+	    rm -rf $(BUILD)/$$name; cp -r tests/fuzz/$$name $(BUILD)/$$name; \
+	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),30) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
+	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
+	done
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
+
 include benchmark/rules.mk
 
-deps test-deps valgrind-deps lint-deps benchmark-deps:
-	@tests/deps.sh $(or $(filter test valgrind lint benchmark,$(@:%-deps=%)),build)
+deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps:
+	@tests/deps.sh $(or $(filter test valgrind fuzz lint benchmark,$(@:%-deps=%)),build)
 
 lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
@@ -153,7 +169,8 @@ install:
 	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test test-python soak asan valgrind lint install clean deps test-deps valgrind-deps lint-deps benchmark-deps
+.PHONY: all units run test test-python soak asan valgrind fuzz fuzz-run lint install clean
+.PHONY: deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps

@@ -215,6 +215,10 @@ static void read_file(struct conf *c, const char *path, const struct reader *par
 {
     struct reader r = {.conf = c, .parent = parent};
 
+    if (parent && stat(path, &r.stat) == 0 && !S_ISREG(r.stat.st_mode)) { /* to read a pipe or a device may never end */
+        conf_error(c, place, "cannot include %s: it is no regular file", path);
+        return;
+    }
     r.in = fopen(path, "re");
     if (!r.in || fstat(fileno(r.in), &r.stat) < 0)
         conf_error(c, place, "cannot read %s: %s", path, strerror(errno));

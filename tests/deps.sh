@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/deps.sh build|test|valgrind|lint|benchmark: install with apt what is missing for that on Debian, and say so; quick if
+# tests/deps.sh build|test|valgrind|fuzz|lint|benchmark: install with apt what is missing for that on Debian, and say so; quick if
 # nothing is.
 set -eu
 
@@ -22,8 +22,9 @@ build) packages=$build ;;
 test) packages="$build $tools $load $frameworks $clients $servers" ;;
 valgrind) packages="$build python3-pytest valgrind" ;;
 benchmark) packages="$build $load $peers $frameworks $clients $servers" ;;
+fuzz) packages="$build clang libclang-rt-14-dev" ;;
 lint) packages="clang-format python3-minimal git" ;;
-*) echo "usage: $0 build|test|valgrind|lint|benchmark" >&2; exit 2 ;;
+*) echo "usage: $0 build|test|valgrind|fuzz|lint|benchmark" >&2; exit 2 ;;
 esac
 
 missing=

@@ -104,9 +104,12 @@ static int send_all(struct output *out, struct iovec *pieces, int count, int fla
 /* Send what was gathered, with the lock held. */
 static int flush(struct output *out, int flags)
 {
-    struct iovec piece = {out->block + out->start, out->end - out->start};
+    struct iovec piece;
     int err = out->error;
 
+    if (!out->block)
+        return err;
+    piece = (struct iovec){out->block + out->start, out->end - out->start};
     if (!err && piece.iov_len)
         err = send_all(out, &piece, 1, flags);
     drop(out);
@@ -140,9 +143,11 @@ void output_try_flush(struct output *out)
 /* What was gathered, and the pieces behind it, in one go. */
 static int send_behind(struct output *out, const struct iovec *pieces, int count)
 {
-    struct iovec all[PIECES + 1] = {{out->block + out->start, out->end - out->start}};
+    struct iovec all[PIECES + 1] = {{0}};
     int skip = out->start == out->end, err;
 
+    if (!skip)
+        all[0] = (struct iovec){out->block + out->start, out->end - out->start};
     memcpy(all + 1, pieces, (size_t)count * sizeof(*pieces));
     err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip, 0);
     drop(out);

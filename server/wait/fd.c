@@ -275,9 +275,9 @@ bool fd_poll(int timeout)
     count_turn();
     count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
     count_turn();
-    loop_update_time();
     if (count < 0 && errno != EINTR)
         log_die("the event loop cannot go on: %m; did something close descriptors that it had not opened?");
+    loop_update_time();
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == set.uv)
             uv_ready = true;

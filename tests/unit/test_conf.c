@@ -343,7 +343,7 @@ static void test_include_errors(void **state)
                "main.ini:2: cannot read conf.d/none.ini: No such file or directory\n"
                "main.ini:3: \"include\" needs a file, or a pattern such as conf.d/*.ini\n"
                "main.ini:4: cannot include none.d/*.ini: No such file or directory\n"
-               "conf.d: cannot read on: Is a directory\n"
+               "main.ini:5: cannot include conf.d: it is no regular file\n"
                "main.ini:7: \"include\" needs the environment variable T_UNSET, which is not set; set it, or write "
                "${T_UNSET:-default}\n");
     check_file("none.ini", "", "cannot read none.ini: No such file or directory\n");
