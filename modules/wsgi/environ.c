@@ -46,11 +46,12 @@ static const char *const names[VARIABLES] = {
 };
 
 struct environ {
-    PyObject *dict;             /* the template */
-    PyObject *key[VARIABLES];   /* owned */
-    PyObject *value[VARIABLES]; /* borrowed from dict */
-    PyObject *input_key;        /* owned */
-    unsigned peer_port;         /* the number in REMOTE_PORT */
+    PyObject *dict;              /* the template */
+    PyObject *key[VARIABLES];    /* owned */
+    const char *text[VARIABLES]; /* of the values, borrowed from dict */
+    PyObject *input_key;         /* owned */
+    unsigned server_port;        /* the numbers in SERVER_PORT and REMOTE_PORT */
+    unsigned peer_port;
 };
 
 /* Put a new reference into the template. */
@@ -79,7 +80,7 @@ static int set_value(struct environ *e, enum variable v, PyObject *value)
 {
     if (PyDict_SetItem(e->dict, e->key[v], value) < 0)
         return -1;
-    e->value[v] = value;
+    e->text[v] = (const char *)PyUnicode_1BYTE_DATA(value);
     return 0;
 }
 
@@ -121,35 +122,53 @@ void environ_free(struct environ *e)
     free(e);
 }
 
-/* Make the template say text. Returns 1 if it had to be changed. */
-static int update(struct environ *e, enum variable v, const char *text, size_t size)
+/* Make the template say text. */
+static int change(struct environ *e, enum variable v, const char *text, size_t size)
 {
-    PyObject *old = e->value[v], *value;
-    int rc;
+    PyObject *value = latin1(text, size);
+    int rc = value ? set_value(e, v, value) : -1;
 
-    if ((size_t)PyUnicode_GET_LENGTH(old) == size && memcmp(PyUnicode_1BYTE_DATA(old), text, size) == 0)
+    Py_XDECREF(value);
+    return rc;
+}
+
+static int update(struct environ *e, enum variable v, const char *text)
+{
+    return strcmp(e->text[v], text) == 0 ? 0 : change(e, v, text, strlen(text));
+}
+
+/* The same for the beginning of a text. */
+static int update_part(struct environ *e, enum variable v, const char *text, size_t size)
+{
+    if (strncmp(e->text[v], text, size) == 0 && e->text[v][size] == '\0')
         return 0;
-    value = latin1(text, size);
-    if (!value)
-        return -1;
-    rc = set_value(e, v, value);
-    Py_DECREF(value);
-    return rc < 0 ? -1 : 1;
+    return change(e, v, text, size);
 }
 
-static int update_port(struct environ *e, enum variable v, unsigned port)
+/* The same for a number, which *known says is there. 0 is no port, and an empty text. */
+static int update_port(struct environ *e, enum variable v, unsigned *known, unsigned port)
 {
-    char digits[20], *end = digits + sizeof digits, *at = decimal(end, port);
+    char digits[20], *end = digits + sizeof digits, *at = port ? decimal(end, port) : end;
 
-    return update(e, v, at, (size_t)(end - at));
+    if (port == *known)
+        return 0;
+    if (change(e, v, at, (size_t)(end - at)) < 0)
+        return -1;
+    *known = port;
+    return 0;
 }
 
+/* Two variables say the same, and are one object. */
 static int update_target(struct environ *e, const struct sl_request *req)
 {
-    int rc = update(e, REQUEST_URI, req->target, strlen(req->target));
+    PyObject *value;
+    int rc;
 
-    if (rc > 0)
-        rc = set_value(e, RAW_URI, e->value[REQUEST_URI]);
+    if (strcmp(e->text[REQUEST_URI], req->target) == 0)
+        return 0;
+    value = latin1(req->target, strlen(req->target));
+    rc = value && set_value(e, REQUEST_URI, value) == 0 ? set_value(e, RAW_URI, value) : -1;
+    Py_XDECREF(value);
     return rc;
 }
 
@@ -162,42 +181,39 @@ static size_t host_size(const char *host)
 }
 
 /* A Unix socket has neither name nor port; those that the client used stand in, as the two may not be empty. */
-static int update_server(struct environ *e, const struct sl_request *req)
+static int update_unix_server(struct environ *e, const struct sl_request *req)
 {
-    const char *name = req->server;
-    size_t size = strlen(name);
-    unsigned port = req->server_port;
+    const char *name = *req->host ? req->host : "localhost";
+    size_t size = host_size(name);
+    unsigned port = name[size] == ':' ? (unsigned)strtoul(name + size + 1, NULL, 10) & 0xffff : 0;
 
-    if (port == 0) {
-        name = *req->host ? req->host : "localhost";
-        size = host_size(name);
-        port = name[size] == ':' ? (unsigned)strtoul(name + size + 1, NULL, 10) & 0xffff : 0;
-    }
     if (port == 0)
         port = strcmp(req->scheme, "https") == 0 ? 443 : 80;
-    return update(e, SERVER_NAME, name, size) < 0 ? -1 : update_port(e, SERVER_PORT, port);
+    return update_part(e, SERVER_NAME, name, size) < 0 ? -1 : update_port(e, SERVER_PORT, &e->server_port, port);
+}
+
+static int update_server(struct environ *e, const struct sl_request *req)
+{
+    if (req->server_port == 0)
+        return update_unix_server(e, req);
+    if (update(e, SERVER_NAME, req->server) < 0)
+        return -1;
+    return update_port(e, SERVER_PORT, &e->server_port, req->server_port);
 }
 
 static int update_peer(struct environ *e, const struct sl_request *req)
 {
-    if (update(e, REMOTE_ADDR, req->peer, strlen(req->peer)) < 0)
+    if (update(e, REMOTE_ADDR, req->peer) < 0)
         return -1;
-    if (req->peer_port == e->peer_port)
-        return 0;
-    e->peer_port = req->peer_port;
-    return req->peer_port ? update_port(e, REMOTE_PORT, req->peer_port) : update(e, REMOTE_PORT, "", 0);
+    return update_port(e, REMOTE_PORT, &e->peer_port, req->peer_port);
 }
 
 static int update_all(struct environ *e, const struct sl_request *req)
 {
-    const char *protocol = req->http_minor ? "HTTP/1.1" : "HTTP/1.0";
-
-    if (update(e, REQUEST_METHOD, req->method, strlen(req->method)) < 0 ||
-        update(e, SCRIPT_NAME, req->mount, strlen(req->mount)) < 0 ||
-        update(e, PATH_INFO, req->path, strlen(req->path)) < 0 ||
-        update(e, QUERY_STRING, req->query, strlen(req->query)) < 0 ||
-        update(e, SERVER_PROTOCOL, protocol, strlen(protocol)) < 0 ||
-        update(e, URL_SCHEME, req->scheme, strlen(req->scheme)) < 0)
+    if (update(e, REQUEST_METHOD, req->method) < 0 || update(e, SCRIPT_NAME, req->mount) < 0 ||
+        update(e, PATH_INFO, req->path) < 0 || update(e, QUERY_STRING, req->query) < 0 ||
+        update(e, SERVER_PROTOCOL, req->http_minor ? "HTTP/1.1" : "HTTP/1.0") < 0 ||
+        update(e, URL_SCHEME, req->scheme) < 0)
         return -1;
     return update_target(e, req) < 0 || update_server(e, req) < 0 || update_peer(e, req) < 0 ? -1 : 0;
 }

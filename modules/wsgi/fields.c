@@ -29,10 +29,15 @@ static struct slot slots[SLOTS];
 /* A place that depends on both ends of the name and on its size; names that share it push each other out. */
 static struct slot *slot_of(const char *name, size_t size)
 {
-    uint32_t head = 0, tail = 0;
+    uint32_t head = 0, tail;
 
-    memcpy(&head, name, size < sizeof head ? size : sizeof head);
-    memcpy(&tail, size < sizeof tail ? name : name + size - sizeof tail, size < sizeof tail ? size : sizeof tail);
+    if (size >= sizeof head) {
+        memcpy(&head, name, sizeof head);
+        memcpy(&tail, name + size - sizeof tail, sizeof tail);
+    } else {
+        memcpy(&head, name, size);
+        tail = head;
+    }
     return &slots[((head ^ (tail * 0x9e3779b1u) ^ (uint32_t)size) * 0x85ebca6bu) >> 24];
 }
 
@@ -110,12 +115,12 @@ static int join(PyObject *environ, PyObject *key, PyObject *first, PyObject *val
 
 static int set(PyObject *environ, PyObject *key, PyObject *value)
 {
-    Py_ssize_t count = PyDict_Size(environ);
+    Py_ssize_t count = PyDict_GET_SIZE(environ);
     PyObject *there = PyDict_SetDefault(environ, key, value);
 
     if (!there)
         return -1;
-    return PyDict_Size(environ) > count ? 0 : join(environ, key, there, value);
+    return PyDict_GET_SIZE(environ) > count ? 0 : join(environ, key, there, value);
 }
 
 static int add_long(PyObject *environ, const struct sl_field *f)
