@@ -138,6 +138,9 @@ void where_write(PyThreadState *state, int fd);
 /* Serve a request, with the GIL held. What sl_module.handle returns. */
 int exchange_run(const struct wsgi *w, struct exchange *x);
 
+/* Free what is kept for the next request. */
+void exchange_clear(void);
+
 /* ---- interrupt.c ---- */
 
 /* Make the exception types. -1 with an exception. In the main thread. */
@@ -204,6 +207,9 @@ static inline char *decimal(char *end, uint64_t n)
 /* Make x->start_response and x->write. They forget x by start_response_end. */
 int start_response_new(struct exchange *x);
 void start_response_end(struct exchange *x);
+
+/* Free what is kept for the next request. */
+void start_response_clear(void);
 
 /* Hand what an application gives to start_response to the server, in place of what it gave before: -1 with an exception
  * that says what is wrong. */

@@ -89,19 +89,43 @@ static void end(struct exchange *x)
     errors_end(x);
 }
 
+/* A context in which nothing was ever set is as good as a new one. */
+static PyObject *spare_context;
+
+static PyObject *context_new(void)
+{
+    PyObject *context = spare_context;
+
+    spare_context = NULL;
+    return context ? context : PyContext_New();
+}
+
+static void context_end(const struct exchange *x, PyObject *context)
+{
+    if (PyContext_Exit(context) < 0)
+        report_raised(x->req, "the application left its contextvars.Context");
+    else if (!spare_context && Py_REFCNT(context) == 1 && PyObject_Size(context) == 0)
+        spare_context = Py_NewRef(context);
+    Py_DECREF(context);
+}
+
 int exchange_run(const struct wsgi *w, struct exchange *x)
 {
-    PyObject *context = PyContext_New();
+    PyObject *context = context_new();
     int rc = 500;
 
     if (context && PyContext_Enter(context) == 0) {
         rc = serve(w, x);
-        if (PyContext_Exit(context) < 0)
-            report_raised(x->req, "the application left its contextvars.Context");
+        context_end(x, context);
     } else {
         report_raised(x->req, "no context");
+        Py_XDECREF(context);
     }
-    Py_XDECREF(context);
     end(x);
     return rc;
+}
+
+void exchange_clear(void)
+{
+    Py_CLEAR(spare_context);
 }

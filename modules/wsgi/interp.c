@@ -300,6 +300,8 @@ void interp_release(void)
         return;
     }
     fields_clear();
+    start_response_clear();
+    exchange_clear();
     tstate_clear();
     if (Py_FinalizeEx() < 0)
         sl_log(NULL, SL_WARN, "wsgi: Python could not write out all of its standard output");

@@ -1,7 +1,8 @@
 /*
  * start_response.c: the callable given to an application, and the write() that it returns.
  *
- * Both are bare objects with a vectorcall, made for each request. They may outlive it, then they only say so.
+ * Both are bare objects with a vectorcall, one of each for a request. They may outlive it, then they only say so; those
+ * that nobody kept serve the next request.
  */
 #include "bridge.h"
 
@@ -120,10 +121,16 @@ static PyTypeObject write_type = {
     .tp_call = PyVectorcall_Call,
 };
 
-static PyObject *callable_new(PyTypeObject *type, vectorcallfunc call, struct exchange *x)
-{
-    struct callable *c = PyObject_New(struct callable, type);
+/* One of each kind that no application kept, for the next request. */
+static PyObject *spare_start_response, *spare_write;
 
+static PyObject *callable_new(PyObject **spare, PyTypeObject *type, vectorcallfunc call, struct exchange *x)
+{
+    struct callable *c = (struct callable *)*spare;
+
+    *spare = NULL;
+    if (!c)
+        c = PyObject_New(struct callable, type);
     if (!c)
         return NULL;
     c->call = call;
@@ -133,22 +140,32 @@ static PyObject *callable_new(PyTypeObject *type, vectorcallfunc call, struct ex
 
 int start_response_new(struct exchange *x)
 {
-    x->start_response = callable_new(&start_response_type, start_response, x);
-    x->write = callable_new(&write_type, write_body, x);
+    x->start_response = callable_new(&spare_start_response, &start_response_type, start_response, x);
+    x->write = callable_new(&spare_write, &write_type, write_body, x);
     return x->start_response && x->write ? 0 : -1;
 }
 
-static void callable_end(PyObject *self)
+static void callable_end(PyObject *self, PyObject **spare)
 {
-    if (self)
-        ((struct callable *)self)->x = NULL;
-    Py_XDECREF(self);
+    if (!self)
+        return;
+    ((struct callable *)self)->x = NULL;
+    if (Py_REFCNT(self) == 1 && !*spare)
+        *spare = self;
+    else
+        Py_DECREF(self);
 }
 
 void start_response_end(struct exchange *x)
 {
-    callable_end(x->start_response);
-    callable_end(x->write);
+    callable_end(x->start_response, &spare_start_response);
+    callable_end(x->write, &spare_write);
+}
+
+void start_response_clear(void)
+{
+    Py_CLEAR(spare_start_response);
+    Py_CLEAR(spare_write);
 }
 
 int start_response_init(void)
