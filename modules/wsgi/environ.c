@@ -148,10 +148,11 @@ static int update_part(struct environ *e, enum variable v, const char *text, siz
 /* The same for a number, which *known says is there. 0 is no port, and an empty text. */
 static int update_port(struct environ *e, enum variable v, unsigned *known, unsigned port)
 {
-    char digits[20], *end = digits + sizeof digits, *at = port ? decimal(end, port) : end;
+    char digits[20], *end = digits + sizeof digits, *at;
 
     if (port == *known)
         return 0;
+    at = port ? decimal(end, port) : end;
     if (change(e, v, at, (size_t)(end - at)) < 0)
         return -1;
     *known = port;

@@ -138,14 +138,16 @@ static int set_header(struct exchange *x, PyObject *header)
 {
     const char *wrong = NULL;
     struct text name, value;
+    bool is_length;
 
     if (header_of(header, &name, &value) < 0)
         return -1;
-    if (is_content_length(name) && x->length >= 0)
+    is_length = is_content_length(name);
+    if (is_length && x->length >= 0)
         wrong = "header %R is there for the second time";
     else if (is_forbidden(name) || sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
         wrong = why_refused(name, value);
-    else if (is_content_length(name))
+    else if (is_length)
         x->length = parse_length(value);
     if (wrong)
         PyErr_Format(PyExc_ValueError, wrong, header);
