@@ -244,7 +244,7 @@ def idle(running, seconds, connections):
     return result
 
 
-def call_in_loop(app, env):
+def call_in_loop(python, app, env):
     """CPU microseconds of a WSGI application without any server."""
-    done = subprocess.run([PYTHON, "loop.py", app, "20000"], cwd=APPS, env=env, check=True, capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
+    done = subprocess.run([python, "loop.py", app, "20000"], cwd=APPS, env=env, check=True, capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
     return float(done.stdout)

@@ -1,10 +1,14 @@
 # make benchmark, make callgrind, and the programs that both need.
 
-BENCHMARK = $(BUILD)/benchmark/floor $(BUILD)/benchmark/plain.so $(BUILD)/benchmark/mark.so
+BENCHMARK = $(addprefix $(BUILD)/benchmark/,floor python plain.so mark.so)
 
 $(BUILD)/benchmark/floor: benchmark/floor.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LDFLAGS) -o $@ $<
+
+$(BUILD)/benchmark/python: benchmark/python.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) $(MOD_C_wsgi) $(LDFLAGS) -o $@ $< $(MOD_L_wsgi)
 
 $(BUILD)/benchmark/%.so: benchmark/apps/%.c include/syncless.h
 	@mkdir -p $(@D)

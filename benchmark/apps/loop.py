@@ -9,9 +9,13 @@ import wsgiref.util
 module, name = sys.argv[1].split(":")
 count = int(sys.argv[2])
 application = getattr(importlib.import_module(module), name)
-template = {"REQUEST_METHOD": "GET", "PATH_INFO": "/hello", "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": "127.0.0.1", "wsgi.errors": sys.stderr, "wsgi.input": io.BytesIO()}
-wsgiref.util.setup_testing_defaults(template)
+# What wrk asks, as syncless-server puts it.
+template = {
+    "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/hello", "QUERY_STRING": "", "REQUEST_URI": "/hello", "RAW_URI": "/hello",
+    "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "40000",
+    "SERVER_SOFTWARE": "loop", "GATEWAY_INTERFACE": "CGI/1.1", "HTTP_HOST": "127.0.0.1:8080", "wsgi.url_scheme": "http",
+    "wsgi.version": (1, 0), "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr, "wsgi.file_wrapper": wsgiref.util.FileWrapper,
+    "wsgi.input_terminated": True, "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False}
 
 
 def start_response(status, headers, exc_info=None):
