@@ -16,6 +16,7 @@
 
 #include "arena.h"
 #include "http/fair.h"
+#include "libc/real.h"
 
 #define COPY_UP_TO 4096 /* larger pieces are sent from where they are */
 #define PIECES     4
@@ -80,10 +81,11 @@ static void advance(struct iovec **pieces, int *count, size_t n)
     }
 }
 
-/* Send a list of pieces to the last byte. The list is used up. flags: 0, or MSG_MORE if more follows at once. */
-static int send_all(struct output *out, struct iovec *pieces, int count, int flags)
+/* Send a list of pieces to the last byte. The list is used up. */
+static int send_all(struct output *out, struct iovec *pieces, int count)
 {
-    flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
         ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, flags)
@@ -102,7 +104,7 @@ static int send_all(struct output *out, struct iovec *pieces, int count, int fla
 }
 
 /* Send what was gathered, with the lock held. */
-static int flush(struct output *out, int flags)
+static int flush(struct output *out)
 {
     struct iovec piece;
     int err = out->error;
@@ -111,7 +113,7 @@ static int flush(struct output *out, int flags)
         return err;
     piece = (struct iovec){out->block + out->start, out->end - out->start};
     if (!err && piece.iov_len)
-        err = send_all(out, &piece, 1, flags);
+        err = send_all(out, &piece, 1);
     drop(out);
     return err;
 }
@@ -121,7 +123,7 @@ int output_flush(struct output *out)
     int err;
 
     lock(out);
-    err = flush(out, 0);
+    err = flush(out);
     unlock(out);
     return err;
 }
@@ -149,7 +151,7 @@ static int send_behind(struct output *out, const struct iovec *pieces, int count
     if (!skip)
         all[0] = (struct iovec){out->block + out->start, out->end - out->start};
     memcpy(all + 1, pieces, (size_t)count * sizeof(*pieces));
-    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip, 0);
+    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip);
     drop(out);
     return err;
 }
@@ -192,7 +194,7 @@ char *output_reserve(struct output *out, size_t size)
 
     lock(out);
     if (size > ARENA_BLOCK - out->end)
-        err = flush(out, 0);
+        err = flush(out);
     if (!err && !out->block)
         out->block = arena_block_get();
     unlock(out);
@@ -204,13 +206,14 @@ void output_commit(struct output *out, size_t used)
     out->end += used;
 }
 
-/* One piece of a file. Returns the bytes sent, or -errno. */
+/* One piece of a file. Returns the bytes sent, or -errno. The socket is ours and has O_NONBLOCK, about which the
+ * sendfile of libc/ would ask the kernel each time. */
 static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size)
 {
     ssize_t n;
 
     for (;;) {
-        n = sendfile(out->source->fd, fd, offset, size < FAIR_BYTES ? size : FAIR_BYTES);
+        n = real()->sendfile(out->source->fd, fd, offset, size < FAIR_BYTES ? size : FAIR_BYTES);
         if (n > 0)
             return n;
         if (n == 0)
@@ -229,7 +232,7 @@ int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
     int err;
 
     lock(out);
-    err = flush(out, size > 0 ? MSG_MORE : 0);
+    err = flush(out); /* without MSG_MORE: pages behind a corked head cost the kernel half as much again */
     while (!err && size > 0) {
         ssize_t n = send_piece(out, fd, &offset, size);
 

@@ -13,7 +13,7 @@ static void forget(int fd)
 {
     int saved = errno;
 
-    if (park_possible())
+    if (wait_fd_known(fd) && park_possible())
         wait_fd_close(fd);
     errno = saved;
 }

@@ -289,6 +289,11 @@ bool fd_poll(int timeout)
 
 /* ---- closing ---- */
 
+bool wait_fd_known(int fd)
+{
+    return is_known(fd) && (watch_of(fd)->waiters || watch_of(fd)->source || watch_of(fd)->registered);
+}
+
 void wait_fd_close(int fd)
 {
     struct watch *watch;

@@ -141,6 +141,9 @@ int wait_fd(int fd, short events, int64_t deadline);
 /* poll(2) on a coroutine: fills in revents and returns the count, 0 at the deadline, or a negative errno. */
 int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline);
 
+/* Whether wait_fd_close would do anything: somebody waits for fd, or has waited. Reads only. */
+bool wait_fd_known(int fd);
+
 /* fd is about to be closed: its waiters wake with -EBADF, and nothing of it is remembered. */
 void wait_fd_close(int fd);
 
