@@ -42,8 +42,9 @@ struct interrupt {
  * it are told when it ends, since the application may keep them. */
 struct exchange {
     struct sl_request *req;
-    void *coroutine; /* sl_self(): only there may the body be read or written */
-    bool started;    /* start_response has been called, and the server has status and headers */
+    void *coroutine;            /* sl_self(): only there may the body be read or written */
+    bool started;               /* start_response has been called, and the server has status and headers */
+    PyObject *status, *headers; /* given in another thread: owned, and handed to the server when the body begins */
     PyObject *start_response;
     PyObject *write;
     PyObject *input; /* owned; NULL if the request has no body */

@@ -86,6 +86,8 @@ static void end(struct exchange *x)
         input_end(x->input);
     Py_XDECREF(x->input);
     start_response_end(x);
+    Py_XDECREF(x->status);
+    Py_XDECREF(x->headers);
     errors_end(x);
 }
 

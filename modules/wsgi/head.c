@@ -193,6 +193,8 @@ int head_complete(struct exchange *x, int64_t length)
                         "the application did not call start_response before the first byte of its body");
         return -1;
     }
+    if (x->headers && head_set(x, x->status, x->headers) < 0)
+        return -1;
     x->head_sent = true;
     return set_length(x, length);
 }

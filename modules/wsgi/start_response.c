@@ -67,13 +67,33 @@ static int check_order(const struct exchange *x, PyObject *exc_info)
     return 0;
 }
 
+/* The server takes them in the request's own thread only; head_complete sees to those of another one. */
+static void keep(struct exchange *x, PyObject *status, PyObject *headers)
+{
+    Py_XINCREF(status);
+    Py_XSETREF(x->status, status);
+    Py_XINCREF(headers);
+    Py_XSETREF(x->headers, headers);
+}
+
+static int set_head(struct exchange *x, PyObject *status, PyObject *headers)
+{
+    if (x->coroutine == sl_self()) {
+        keep(x, NULL, NULL);
+        return head_set(x, status, headers);
+    }
+    keep(x, status, headers);
+    x->started = true;
+    return 0;
+}
+
 static PyObject *start_response(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     struct exchange *x = ((struct callable *)self)->x;
     PyObject *exc_info;
 
     if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_order(x, exc_info) < 0 ||
-        head_set(x, args[0], args[1]) < 0)
+        set_head(x, args[0], args[1]) < 0)
         return NULL;
     return Py_NewRef(x->write);
 }

@@ -151,6 +151,17 @@ def replaced(environ, start_response):
         start_response('503 Later', [('X-Second', '2')], exc_info=sys.exc_info())
     return [b'replaced']
 
+def elsewhere(environ, start_response):
+    headers = [('X-Thread', 'other'), ('Content-Length', '4')]
+    if environ['QUERY_STRING'] == 'bad':
+        headers.append(('X-Bad', 'a\\nb'))
+    thread = threading.Thread(target=start_response, args=('201 Made', headers))
+    thread.start()
+    thread.join()
+    if environ['QUERY_STRING'] == 'replaced':
+        start_response('503 Later', HTML, (KeyError, KeyError('x'), None))
+    return [b'body']
+
 def exc_info_first(environ, start_response):
     try:
         raise KeyError('x')
@@ -392,6 +403,15 @@ def test_exc_info_replaces_the_head(server):
     head, body = head_and_body(server, "/replaced")
     assert head.startswith("HTTP/1.1 503 Later\r\n") and body == b"replaced"
     assert "X-Second: 2" in head and "X-First" not in head
+
+
+def test_start_response_in_another_thread(server):
+    head, body = head_and_body(server, "/elsewhere")
+    assert head.startswith("HTTP/1.1 201 Made\r\n") and "X-Thread: other\r\n" in head and body == b"body"
+    head, body = head_and_body(server, "/elsewhere?replaced")
+    assert head.startswith("HTTP/1.1 503 Later\r\n") and "X-Thread" not in head and body == b"body"
+    assert server.get("/elsewhere?bad")[0] == 500
+    server.wait_log("the value of header .*X-Bad.* has a control character")
 
 
 def test_exc_info_in_the_first_call(server):
