@@ -2,6 +2,9 @@
 import os
 import pathlib
 import subprocess
+import textwrap
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
@@ -15,3 +18,19 @@ def run_python(*arguments, python=PYTHON, **options):
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return subprocess.run([python, *arguments], env={**env, **options.pop("env", {})}, text=True, timeout=PATIENCE,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.fixture
+def python():
+    return run_python
+
+
+@pytest.fixture
+def script():
+    """Run a script that must end well without a word on stderr; returns what it printed."""
+    def run(source, *arguments, **options):
+        done = run_python("-c", textwrap.dedent(source), *arguments, **options)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    return run

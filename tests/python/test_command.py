@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, PYTHON
+from harness import PATIENCE, PYTHON, python, script
 
 
 @pytest.fixture(scope="module")

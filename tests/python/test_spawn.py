@@ -1,4 +1,5 @@
 """_syncless.spawn: functions on coroutines that Python takes for threads."""
+from harness import script
 
 
 def test_side_by_side_in_one_os_thread(script):
