@@ -205,11 +205,19 @@ static void fork_in_coroutine(void *arg)
         close(s->ends[0]);
         _exit(42);
     }
-    pause_briefly();
-    assert_int_equal(write(s->ends[1], "abc", 3), 3);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 42 << 8);
     s->over = true;
+}
+
+/* What the child reads is written when the ticker has shown that it runs beside its parent's waitpid. */
+static void answer_child(void *arg)
+{
+    struct shared *s = arg;
+
+    while (s->beats < BEATS)
+        pause_briefly();
+    assert_int_equal(write(s->ends[1], "abc", 3), 3);
 }
 
 static void tick_shared(void *arg)
@@ -225,8 +233,7 @@ static void test_fork(void **state)
     struct shared s = {0};
 
     make_pipe(s.ends);
-    RUN(&s, fork_in_coroutine, tick_shared);
-    assert_true(s.beats >= BEATS);
+    RUN(&s, fork_in_coroutine, tick_shared, answer_child);
     close_both(s.ends);
 }
 

@@ -153,13 +153,20 @@ static void put_two_datagrams(long fd)
     put_abc(fd);
 }
 
+static void put_two_far_apart(long fd)
+{
+    put_abc(fd);
+    usleep(8 * LATER_MS * 1000);
+    put_abc(fd);
+}
+
 static void receive_many(struct scene *s)
 {
     int ends[2];
     char buf[3][8];
     struct iovec iov[3] = {{buf[0], 8}, {buf[1], 8}, {buf[2], 8}};
     struct mmsghdr m[3] = {0};
-    struct timespec timeout = {0, LATER_MS * 3 / 2 * 1000000};
+    struct timespec timeout = {0, 5 * LATER_MS * 1000000};
 
     for (int i = 0; i < 3; i++)
         m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
@@ -169,8 +176,9 @@ static void receive_many(struct scene *s)
     report(&s->report, "%u %u\n", m[0].msg_len, m[1].msg_len);
     later(s, put_abc, ends[1]);
     CALL(&s->report, recvmmsg(ends[0], m, 3, MSG_WAITFORONE, NULL));
-    later(s, put_two_datagrams, ends[1]); /* the second comes after the time is over, and ends the call */
+    later(s, put_two_far_apart, ends[1]); /* the second comes after the time is over, and ends the call */
     CALL(&s->report, recvmmsg(ends[0], m, 3, 0, &timeout));
+    wait_for_helpers(s);
     close_both(ends);
 }
 COMPARE(receive_many, 4 * BEATS)
@@ -212,7 +220,7 @@ static void receive_timeout(struct scene *s)
 {
     int ends[2];
     char buf[4];
-    struct timeval limit = {0, 20000};
+    struct timeval limit = {0, 4 * LATER_MS * 1000};
     int64_t start = now_ms();
 
     make_pair(SOCK_STREAM, ends);
@@ -221,7 +229,8 @@ static void receive_timeout(struct scene *s)
     CALL(&s->report, read(ends[0], buf, sizeof(buf)));
     later(s, put_abc, ends[1]);
     CALL(&s->report, recv(ends[0], buf, 4, MSG_WAITALL));
-    report(&s->report, "%d\n", now_ms() - start >= 60 && now_ms() - start < 2000);
+    report(&s->report, "%d\n", now_ms() - start >= 12 * LATER_MS && now_ms() - start < 4000);
+    wait_for_helpers(s);
     close_both(ends);
 }
 COMPARE(receive_timeout, 3 * BEATS)
