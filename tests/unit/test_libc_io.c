@@ -208,10 +208,11 @@ static void receive_all(struct scene *s)
     report(&s->report, "%s %s\n", buf, second);
     wait_for_helpers(s);
     CALL(&s->report, recv(ends[0], buf, 1, MSG_WAITALL));
-    after(s, 2 * LATER_MS, shut, ends[1]);
+    after(s, 6 * LATER_MS, shut, ends[1]);
     later(s, put_abc, ends[1]);
     CALL(&s->report, recv(ends[0], buf, 10, MSG_WAITALL));
     CALL(&s->report, recv(ends[0], buf, 10, MSG_OOB));
+    wait_for_helpers(s);
     close_both(ends);
 }
 COMPARE(receive_all, 3 * BEATS)
