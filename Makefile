@@ -42,7 +42,8 @@ SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O
 LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
-UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
+            $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
 
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
@@ -90,6 +91,16 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
+
+# The stacks once more, as on a processor for which there is no assembly.
+$(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -c -o $@ $<
+
+$(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. $(LDFLAGS) -rdynamic -o $@ \
+	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) -lcmocka
 
 # C++ code for test_cxx to load.
 $(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
