@@ -4,6 +4,7 @@
 # make test-python   all of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak       everything at once for SOAK=300 seconds
 # make fuzz       a minute of libFuzzer over what clients send and over ini files
+# make steady     100,000 broken connections, after which nothing may be left
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request
 # make lint       format and include order
@@ -129,6 +130,11 @@ soak: test-deps
 	@$(MAKE) --no-print-directory all
 	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py -rP
 
+# 100,000 broken connections, of which the tests make as many as fit into seconds.
+steady: test-deps
+	@$(MAKE) --no-print-directory all
+	STEADY_CONNECTIONS=100000 SYNCLESS_BUILD=$(BUILD) tests/run tests/serve/test_steady.py -s
+
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
 asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
@@ -183,5 +189,5 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test test-python soak asan valgrind fuzz fuzz-run lint install clean
+.PHONY: all units run test test-python steady soak asan valgrind fuzz fuzz-run lint install clean
 .PHONY: deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps

@@ -33,6 +33,7 @@
 #define CANCEL_EVERY 50   /* milliseconds */
 #define FLUSH_EVERY  1000 /* milliseconds */
 #define IDLE_GRACE   2000 /* milliseconds for the last request of an idle connection */
+#define SHORT_GRACE  100  /* the same where clients are not waited for, but one may have sent one */
 
 static struct {
     const struct settings *settings;
@@ -65,7 +66,7 @@ static void on_signal(int signum)
     if (signum == SIGINT || worker.stopping)
         wait_stop();
     else
-        stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : 0);
+        stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
 }
 
 static void cancel_all(void)
@@ -155,7 +156,7 @@ static void on_master_gone(void)
     if (worker.stopping)
         return;
     log_warn("the master is gone: stopping");
-    stop_gracefully(0);
+    stop_gracefully(SHORT_GRACE);
 }
 
 /* The master has opened the log files anew: we might not be allowed to. */

@@ -20,6 +20,7 @@
 #include "log.h"
 
 #define ACCEPT_AT_ONCE 16
+#define LAST_ROUNDS    64                 /* of accepting, before a listener is closed */
 #define PAUSE          INT64_C(100000000) /* nanoseconds */
 
 void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port)
@@ -89,29 +90,33 @@ static void on_full(struct listener *listener)
     hold_off(listener, "max-connections are open, none of them idle", "raise it, or start more workers");
 }
 
-static void on_ready(struct wait_source *source, short events)
+/* Accept a few. Returns whether there may be more. */
+static bool accept_some(struct listener *listener)
 {
-    struct listener *listener = list_entry(source, struct listener, source);
-
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof(peer);
         int fd;
 
         if (i > 0 && http_is_full())
-            return; /* whether there is one more, the next turn tells */
+            return false; /* whether there is one more, the next turn tells */
         if (!http_make_room()) {
             on_full(listener);
-            return;
+            return false;
         }
-        fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
+        fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             on_accept_error(listener, errno);
-            return;
+            return false;
         }
         conn_open(listener, fd, (struct sockaddr *)&peer);
     }
+    return true;
+}
+
+static void on_ready(struct wait_source *source, short events)
+{
+    accept_some(list_entry(source, struct listener, source));
 }
 
 struct listener *listener_open(int fd)
@@ -131,6 +136,8 @@ struct listener *listener_open(int fd)
 
 void listener_close(struct listener *listener)
 {
+    for (int i = 0; i < LAST_ROUNDS && accept_some(listener); i++)
+        ;
     wait_source_close(&listener->source);
     listener->source.fd = -1;
     wait_hold(-1);

@@ -21,7 +21,7 @@ struct listener {
 /* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop. */
 struct listener *listener_open(int fd);
 
-/* Stop accepting. The struct stays, since connections point at it. */
+/* Accept who is already in the backlog, and then no more. The struct stays, since connections point at it. */
 void listener_close(struct listener *listener);
 
 /* The text of an address and its port: "192.0.2.1", "2001:db8::1", or the path of a Unix socket. size >= 110. */

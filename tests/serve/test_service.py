@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -38,17 +39,21 @@ def ready(server):
 # ---- users ----
 
 
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may use; those of pytest are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o777)
+        yield pathlib.Path(name)
+
+
 @root_only
 @pytest.mark.parametrize("preload", ["no", "yes"])
-def test_workers_give_up_their_privileges(daemon, preload):
+def test_workers_give_up_their_privileges(daemon, open_folder, preload):
     nobody = pwd.getpwnam("nobody")
-    server = daemon(f"[server]\nuser = nobody\numask = 027\npreload = {preload}\n[wsgi /]\napp = who:app\n", {"who.py": WHO})
-    folder = server.dir
-    for path in (folder, *folder.parents):
-        if path != pathlib.Path("/") and not path.stat().st_mode & 0o001:
-            path.chmod(path.stat().st_mode | 0o011)
-    folder.chmod(0o777)
-    ready(server)
+    (open_folder / "who.py").write_text(WHO)
+    server = ready(daemon(f"[server]\nuser = nobody\numask = 027\npreload = {preload}\n"
+                          f"[wsgi /]\napp = who:app\nchdir = {open_folder}\n"))
     worker = int(re.search(r"\] (\d+)#1 worker 1 is ready", server.log)[1])
     status = status_of(worker)
     assert status["Uid"].split() == [str(nobody.pw_uid)] * 4 and status["Gid"].split() == [str(nobody.pw_gid)] * 4
@@ -56,7 +61,8 @@ def test_workers_give_up_their_privileges(daemon, preload):
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
     assert status_of(server.pid)["Uid"].split()[0] == "0", "the master keeps what it needs for a reload"
     assert server.get("/")[2].split()[0] == b"%d" % nobody.pw_uid
-    assert (folder / "made").stat().st_mode & 0o777 == 0o640 and (folder / "made").stat().st_uid == nobody.pw_uid
+    made = (open_folder / "made").stat()
+    assert made.st_mode & 0o777 == 0o640 and made.st_uid == nobody.pw_uid
 
 
 @root_only
