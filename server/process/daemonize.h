@@ -10,7 +10,8 @@ void daemonize(void);
  * forked, or they would hold it. */
 void daemonize_leave_stderr(void);
 
-/* The server serves: the process that was called may end. Nothing happens without daemonize, and from the second time on. */
+/* The server serves: the process that was called may end. Nothing happens without daemonize, and from the second time
+ * on. */
 void daemonize_done(void);
 
 #endif
