@@ -119,6 +119,8 @@ static void finish(struct session *s, int result)
     if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
         log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
     if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
+        if (result > 0)
+            req->status = result; /* for the access log */
         req->keep_alive = false;
         return;
     }

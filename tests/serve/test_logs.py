@@ -139,6 +139,28 @@ def test_client_that_left_is_499(daemon):
     server.wait_until(lambda: "499 /left" in log.read_text())
 
 
+TIMED = """
+import time
+def app(environ, start_response):
+    start_response('200 OK', [])
+    if environ['PATH_INFO'] == '/begun':
+        yield b'begun'
+    time.sleep(20)
+"""
+
+
+def test_requests_that_timed_out_or_lost_their_client_have_their_line(daemon):
+    server = daemon("[limits]\nrequest-timeout = 300ms\non-disconnect = cancel\n[log]\naccess-log = a.log\n"
+                    "log-format = %(status) %(path)\n[wsgi /]\napp = timed:app\n", {"timed.py": TIMED})
+    log = server.dir / "a.log"
+    assert server.get("/late")[0] == 504
+    server.raw(b"GET /begun HTTP/1.1\r\nHost: x\r\n\r\n")
+    with server.connect() as sock:
+        sock.sendall(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 3)
+    assert log.read_text().splitlines() == ["504 /late", "504 /begun", "499 /gone"]
+
+
 def test_off_by_default(daemon):
     server = daemon("[hello /]\n")
     server.get("/")
