@@ -11,45 +11,24 @@
  */
 #include "master/crew.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/access.h"
 #include "arena.h"
 #include "exit_code.h"
-#include "list.h"
 #include "log.h"
 #include "master/nursery.h"
+#include "master/workers.h"
 #include "process/channel.h"
 #include "wait/wait.h"
-#include "worker.h"
 
 #define SECOND      INT64_C(1000000000)
 #define FIRST_DELAY (SECOND / 10)
 #define LAST_DELAY  (10 * SECOND)
 #define YOUNG       (5 * SECOND) /* a worker that dies before this age is started again with a delay */
-#define KILL_AFTER  (2 * SECOND) /* after shutdown-timeout, workers that still live are killed */
 #define MOST_FAILED 5            /* starts in a row that fail, while nobody serves */
-
-enum worker_state { BOOTING, SERVING, LEAVING };
-
-struct worker {
-    struct list link; /* in crew.workers */
-    struct generation *generation;
-    enum worker_state state;
-    pid_t pid;
-    int number;
-    int channel;     /* -1: closed */
-    bool replace;    /* it has asked to be replaced */
-    bool answered;   /* the last ping */
-    int64_t born;    /* CLOCK_MONOTONIC nanoseconds; kill_at too */
-    int64_t kill_at; /* WAIT_FOREVER: never */
-};
 
 struct slot {
     struct worker *now, *next; /* NULL: none; next only while there is a now */
@@ -61,7 +40,6 @@ static struct {
     void (*clean)(void);
     struct generation *generation; /* what workers shall be of */
     struct generation *before;     /* to go back to, until the present one is proven; NULL: none */
-    struct list workers;
     struct slot *slots;
     size_t count; /* of slots */
     size_t wanted;
@@ -69,71 +47,13 @@ static struct {
     int64_t nursery_due;
     bool stopping, gave_up;
     int exit_code; /* of a crew that has failed; 0: it has not */
-} crew = {.workers = LIST_INIT(crew.workers)};
-
-static struct worker *worker_of(struct list *node)
-{
-    return list_entry(node, struct worker, link);
-}
-
-#define for_each_worker(w)                                                                                             \
-    for (struct list *node = crew.workers.next, *next_node = node->next;                                               \
-         node != &crew.workers && ((w = worker_of(node)) || true); node = next_node, next_node = node->next)
-
-static int serving(void)
-{
-    struct worker *w;
-    int n = 0;
-
-    for_each_worker (w)
-        n += w->state == SERVING;
-    return n;
-}
+} crew;
 
 /* ---- starting ---- */
 
-static pid_t fork_worker(struct generation *g, int number, const int ends[2])
-{
-    struct worker_job job = {&g->settings, g->mounts, &g->sockets, number, ends[1], false};
-    pid_t pid = fork();
-
-    if (pid != 0)
-        return pid < 0 ? -errno : pid;
-    close(ends[0]);
-    crew.clean();
-    exit(worker_run(&job));
-}
-
-static struct worker *start_worker(int number)
-{
-    struct generation *g = crew.generation;
-    struct worker *w;
-    int ends[2], err = channel_open(ends);
-    pid_t pid;
-
-    if (err) {
-        log_error("cannot make a channel to worker %d: %s", number, strerror(-err));
-        return NULL;
-    }
-    pid = g->nursery ? nursery_spawn(g->nursery, number, ends[1]) : fork_worker(g, number, ends);
-    close(ends[1]);
-    if (pid < 0) {
-        log_error("cannot fork worker %d: %s", number, strerror(-pid));
-        close(ends[0]);
-        return NULL;
-    }
-    w = xcalloc(1, sizeof(*w));
-    *w = (struct worker){.generation = g, .pid = pid, .number = number, .channel = ends[0], .answered = true};
-    w->born = wait_now();
-    w->kill_at = WAIT_FOREVER;
-    generation_hold(g);
-    list_push(&crew.workers, &w->link);
-    return w;
-}
-
 static void start_in(struct slot *slot)
 {
-    struct worker *w = start_worker((int)(slot - crew.slots) + 1);
+    struct worker *w = worker_start(crew.generation, (int)(slot - crew.slots) + 1, crew.clean);
 
     if (!w)
         slot->due = wait_now() + SECOND;
@@ -159,22 +79,6 @@ static bool nursery_is_ready(void)
 
 /* ---- ending ---- */
 
-static void end_worker(struct worker *w, int signum)
-{
-    w->state = LEAVING;
-    w->kill_at = wait_now() + w->generation->settings.shutdown_timeout * 1000000 + KILL_AFTER;
-    kill(w->pid, signum);
-}
-
-static void free_worker(struct worker *w)
-{
-    if (w->channel >= 0)
-        close(w->channel);
-    list_remove(&w->link);
-    generation_drop(w->generation);
-    free(w);
-}
-
 static struct slot *slot_of(const struct worker *w)
 {
     for (size_t i = 0; i < crew.count; i++)
@@ -198,7 +102,7 @@ static void vacate(const struct worker *w)
 static void retire(struct worker *w)
 {
     vacate(w);
-    end_worker(w, SIGQUIT);
+    worker_end(w, SIGQUIT);
 }
 
 /* ---- generations ---- */
@@ -226,7 +130,7 @@ void crew_adopt(struct generation *g)
     crew.generation = g;
     crew.nursery_due = 0;
     set_wanted((size_t)g->settings.workers);
-    if (!crew.before || serving() > 0)
+    if (!crew.before || workers_serving() > 0)
         return;
     generation_retire(crew.before); /* nothing to go back to */
     crew.before = NULL;
@@ -249,7 +153,7 @@ static void give_up_generation(void)
     for_each_worker (w)
         if (w->generation == bad) {
             vacate(w);
-            end_worker(w, SIGKILL);
+            worker_end(w, SIGKILL);
         }
     set_wanted((size_t)crew.generation->settings.workers);
     generation_retire(bad);
@@ -268,7 +172,7 @@ static void on_failed_start(struct generation *g, int code)
     crew.failures++;
     if (g == crew.generation && crew.before)
         give_up_generation();
-    else if (!g->proven || (serving() == 0 && crew.failures >= MOST_FAILED))
+    else if (!g->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
         fail(code);
 }
 
@@ -312,8 +216,10 @@ bool crew_gave_up(void)
 
 void crew_change(int by)
 {
-    if (crew.wanted + (size_t)by >= 1)
-        set_wanted(crew.wanted + (size_t)by);
+    int wanted = (int)crew.wanted + by;
+
+    if (wanted >= 1)
+        set_wanted((size_t)wanted);
 }
 
 void crew_drain(void)
@@ -322,19 +228,6 @@ void crew_drain(void)
 }
 
 /* ---- what happens to workers ---- */
-
-static void log_death(const struct worker *w, int status)
-{
-    if (WIFSIGNALED(status) && w->state != LEAVING)
-        log_error("worker %d (pid %d) was killed by signal %d (%s)", w->number, (int)w->pid, WTERMSIG(status),
-                  strsignal(WTERMSIG(status)));
-    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && w->kill_at <= wait_now())
-        log_warn("worker %d (pid %d) did not end in time and was killed", w->number, (int)w->pid);
-    else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        log_error("worker %d (pid %d) ended with exit code %d", w->number, (int)w->pid, WEXITSTATUS(status));
-    else if (w->state != LEAVING)
-        log_warn("worker %d (pid %d) ended by itself", w->number, (int)w->pid);
-}
 
 static void plan_restart(struct slot *slot, const struct worker *w)
 {
@@ -355,13 +248,13 @@ static void on_worker_death(struct worker *w, int status)
     struct slot *slot = slot_of(w);
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
 
-    log_death(w, status);
+    worker_log_death(w, status);
     vacate(w);
     if (!crew.stopping && slot)
         plan_restart(slot, w);
     if (!crew.stopping && w->state == BOOTING)
         on_failed_start(w->generation, code);
-    free_worker(w);
+    worker_free(w);
 }
 
 static bool on_nursery_death(pid_t pid, int status)
@@ -404,7 +297,7 @@ static void on_worker_ready(struct worker *w)
         return;
     slot->now = w;
     slot->next = NULL;
-    end_worker(replaced, SIGQUIT);
+    worker_end(replaced, SIGQUIT);
 }
 
 static void on_message(struct worker *w, const struct channel_message *message)
@@ -505,99 +398,49 @@ static void fill_slots(int64_t now)
             retire(crew.slots[i].now);
 }
 
-static void kill_overdue(int64_t now)
-{
-    struct worker *w;
-
-    for_each_worker (w)
-        if (w->kill_at <= now)
-            kill(w->pid, SIGKILL);
-}
-
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Times in the past are those of a kill: it is looked at again a second later. */
-static int64_t next_time(int64_t now)
+static int64_t next_start(int64_t now)
 {
     int64_t next = WAIT_FOREVER;
-    struct worker *w;
 
-    for_each_worker (w)
-        next = earlier(next, w->kill_at <= now ? now + SECOND : w->kill_at);
-    for (size_t i = 0; i < crew.wanted && !crew.stopping; i++)
+    for (size_t i = 0; i < crew.wanted; i++)
         if (crew.slots[i].due > now)
             next = earlier(next, crew.slots[i].due);
-    if (crew.generation->settings.process.preload && !crew.generation->nursery && !crew.stopping)
+    if (crew.generation->settings.process.preload && !crew.generation->nursery)
         next = earlier(next, crew.nursery_due);
     return next;
 }
 
 int64_t crew_attend(void)
 {
-    int64_t now = wait_now();
+    int64_t now = wait_now(), next_kill;
 
-    kill_overdue(now);
     if (!crew.stopping)
         fill_slots(now);
-    return next_time(now);
+    next_kill = workers_kill_overdue(now);
+    return crew.stopping ? next_kill : earlier(next_kill, next_start(now));
 }
 
 void crew_stop(int signum, int64_t patience)
 {
-    struct worker *w;
-
     crew.stopping = true;
-    for_each_worker (w) {
-        kill(w->pid, signum);
-        w->state = LEAVING;
-        w->kill_at = wait_now() + patience + KILL_AFTER;
-    }
+    workers_stop(signum, patience);
     if (crew.generation->nursery)
         kill(crew.generation->nursery->pid, SIGTERM);
 }
 
 bool crew_alive(void)
 {
-    return !list_empty(&crew.workers);
-}
-
-static void send_log(const struct worker *w, enum channel_kind kind, const char *target)
-{
-    int fd = target ? sink_open_file(target) : -1;
-
-    if (fd < 0)
-        return;
-    channel_send(w->channel, &(struct channel_message){kind, 0, fd});
-    close(fd);
-}
-
-void crew_reopen(void)
-{
-    struct worker *w;
-
-    for_each_worker (w)
-        if (w->channel >= 0) {
-            send_log(w, CHANNEL_ERROR_LOG, w->generation->settings.log.error_log);
-            send_log(w, CHANNEL_ACCESS_LOG, w->generation->settings.log.access_log);
-        }
+    return !list_empty(&workers);
 }
 
 bool crew_ping(void)
 {
-    bool answered = crew.wanted == 0;
-    struct worker *w;
-
-    for_each_worker (w) {
-        if (w->state != SERVING || w->channel < 0)
-            continue;
-        answered |= w->answered;
-        w->answered = false;
-        channel_send(w->channel, &(struct channel_message){CHANNEL_PING, 0, -1});
-    }
-    return answered;
+    return workers_ping() || crew.wanted == 0;
 }
 
 static void forget_nursery(const struct generation *g)

@@ -42,9 +42,6 @@ void crew_stop(int signum, int64_t patience);
 /* Whether any process of the crew is left. */
 bool crew_alive(void);
 
-/* Have the workers write to log files opened anew. */
-void crew_reopen(void);
-
 /* Ask all workers for a sign of life. Returns whether any that serves has answered the time
  * before, or none shall serve. */
 bool crew_ping(void);

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "master/crew.h"
 #include "master/successor.h"
+#include "master/workers.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
@@ -161,7 +162,7 @@ static void reopen_logs(void)
     sink_take_stderr(log_sink());
     if (access_log >= 0)
         sink_renew(access_sink(), access_log);
-    crew_reopen();
+    workers_reopen();
     log_info("log files are opened anew");
 }
 

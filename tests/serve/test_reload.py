@@ -125,11 +125,20 @@ def test_addresses_come_and_go(start):
 def test_fifty_reloads_under_load(daemon):
     server = ready(daemon("[server]\nworkers = 2\n[hello /]\n"))
     with Load(server) as load:
-        for _ in range(50):
+        reload(server)
+        before = open_descriptors(server)
+        for _ in range(49):
             reload(server)
             load.wait(2)
     assert load.errors == [] and load.answers > 100
     server.wait_until(lambda: len(server.worker_pids()) == 2)
+    assert open_descriptors(server) <= before
+
+
+def open_descriptors(server):
+    """Of the master, once only the workers that stay are left."""
+    server.wait_until(lambda: len(server.worker_pids()) == 2)
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def test_a_burst_of_hups_is_one_reload_or_two(start):

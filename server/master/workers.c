@@ -1,0 +1,175 @@
+/*
+ * workers.c: the worker processes, and what the master knows of each: from the fork to the time at which it was reaped.
+ *
+ * Which workers there shall be is the crew's subject. Here one is started, by a fork of the master or of the nursery,
+ * and once it was told to end, it is seen to that it does.
+ */
+#include "master/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "log.h"
+#include "master/nursery.h"
+#include "process/channel.h"
+#include "sink.h"
+#include "wait/wait.h"
+#include "worker.h"
+
+#define SECOND     INT64_C(1000000000)
+#define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that still live are killed */
+
+struct list workers = LIST_INIT(workers);
+
+/* ---- starting ---- */
+
+static pid_t fork_worker(struct generation *g, int number, const int ends[2], void (*clean)(void))
+{
+    struct worker_job job = {&g->settings, g->mounts, &g->sockets, number, ends[1], false};
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid < 0 ? -errno : pid;
+    close(ends[0]);
+    clean();
+    exit(worker_run(&job));
+}
+
+struct worker *worker_start(struct generation *g, int number, void (*clean)(void))
+{
+    struct worker *w;
+    int ends[2], err = channel_open(ends);
+    pid_t pid;
+
+    if (err) {
+        log_error("cannot make a channel to worker %d: %s", number, strerror(-err));
+        return NULL;
+    }
+    pid = g->nursery ? nursery_spawn(g->nursery, number, ends[1]) : fork_worker(g, number, ends, clean);
+    close(ends[1]);
+    if (pid < 0) {
+        log_error("cannot fork worker %d: %s", number, strerror(-pid));
+        close(ends[0]);
+        return NULL;
+    }
+    w = xcalloc(1, sizeof(*w));
+    *w = (struct worker){.generation = g, .pid = pid, .number = number, .channel = ends[0], .answered = true};
+    w->born = wait_now();
+    w->kill_at = WAIT_FOREVER;
+    generation_hold(g);
+    list_push(&workers, &w->link);
+    return w;
+}
+
+int workers_serving(void)
+{
+    struct worker *w;
+    int n = 0;
+
+    for_each_worker (w)
+        n += w->state == SERVING;
+    return n;
+}
+
+/* ---- ending ---- */
+
+static void end_within(struct worker *w, int signum, int64_t patience)
+{
+    w->state = LEAVING;
+    w->kill_at = wait_now() + patience + KILL_AFTER;
+    kill(w->pid, signum);
+}
+
+void worker_end(struct worker *w, int signum)
+{
+    end_within(w, signum, w->generation->settings.shutdown_timeout * 1000000);
+}
+
+void workers_stop(int signum, int64_t patience)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        end_within(w, signum, patience);
+}
+
+int64_t workers_kill_overdue(int64_t now)
+{
+    int64_t next = WAIT_FOREVER;
+    struct worker *w;
+
+    for_each_worker (w) {
+        int64_t at = w->kill_at <= now ? now + SECOND : w->kill_at; /* a kill is looked after a second later */
+
+        if (w->kill_at <= now)
+            kill(w->pid, SIGKILL);
+        if (at < next)
+            next = at;
+    }
+    return next;
+}
+
+void worker_log_death(const struct worker *w, int status)
+{
+    if (WIFSIGNALED(status) && w->state != LEAVING)
+        log_error("worker %d (pid %d) was killed by signal %d (%s)", w->number, (int)w->pid, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)));
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && w->kill_at <= wait_now())
+        log_warn("worker %d (pid %d) did not end in time and was killed", w->number, (int)w->pid);
+    else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        log_error("worker %d (pid %d) ended with exit code %d", w->number, (int)w->pid, WEXITSTATUS(status));
+    else if (w->state != LEAVING)
+        log_warn("worker %d (pid %d) ended by itself", w->number, (int)w->pid);
+}
+
+void worker_free(struct worker *w)
+{
+    if (w->channel >= 0)
+        close(w->channel);
+    list_remove(&w->link);
+    generation_drop(w->generation);
+    free(w);
+}
+
+/* ---- talking to them ---- */
+
+static void send_log(const struct worker *w, enum channel_kind kind, const char *target)
+{
+    int fd = target ? sink_open_file(target) : -1;
+
+    if (fd < 0)
+        return;
+    channel_send(w->channel, &(struct channel_message){kind, 0, fd});
+    close(fd);
+}
+
+void workers_reopen(void)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        if (w->channel >= 0) {
+            send_log(w, CHANNEL_ERROR_LOG, w->generation->settings.log.error_log);
+            send_log(w, CHANNEL_ACCESS_LOG, w->generation->settings.log.access_log);
+        }
+}
+
+bool workers_ping(void)
+{
+    bool answered = false;
+    struct worker *w;
+
+    for_each_worker (w) {
+        if (w->state != SERVING || w->channel < 0)
+            continue;
+        answered |= w->answered;
+        w->answered = false;
+        channel_send(w->channel, &(struct channel_message){CHANNEL_PING, 0, -1});
+    }
+    return answered;
+}
