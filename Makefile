@@ -21,6 +21,7 @@ CC     ?= cc
 
 libdir    = $(PREFIX)/lib/syncless
 docdir    = $(PREFIX)/share/doc/syncless
+distdir   = $(PREFIX)/share/syncless
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
 CPPFLAGS += -Iinclude -D_GNU_SOURCE
@@ -176,12 +177,14 @@ lint: lint-deps
 # settings.o and command.o know PREFIX, so they are made anew.
 install:
 	@$(MAKE) --no-print-directory -W conf/settings.c -W server/command.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir))
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir) $(distdir))
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
+	install -m 644 dist/* $(DESTDIR)$(distdir)
+	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(distdir)/*.service
 	printf '%s\n' 'Name: syncless' 'Description: Modules for syncless-server' 'Version: $(VERSION)' \
 	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
 

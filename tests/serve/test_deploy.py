@@ -89,6 +89,12 @@ def test_installed_python_finds_its_module_and_library(installed):
     assert done.stdout == f"{installed}/bin/syncless-python True\n", done.stderr
 
 
+def test_installed_unit_names_the_installed_server(installed):
+    unit = (installed / "share/syncless/syncless@.service").read_text()
+    assert f"ExecStart={installed}/sbin/syncless-server -F -c /etc/syncless/%i.ini" in unit and "@PREFIX@" not in unit
+    assert (installed / "share/syncless/syncless@.socket").exists()
+
+
 def test_module_built_against_the_installed_header(installed, tmp_path):
     env = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
 

@@ -1,0 +1,37 @@
+"""The documents name what there is: keys, variables of the access log, signals, unit files."""
+import re
+
+from conftest import ROOT
+
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+
+
+def documented(section):
+    """Keys in the tables of a section of docs/configuration.md."""
+    text = re.search(rf"^## \[{section}\]\n(.*?)(?=^## |\Z)", CONFIGURATION, re.M | re.S)[1]
+    cells = re.findall(r"^\| (`[^|]*) \|", text, re.M)
+    return {key for cell in cells for key in re.findall(r"`([a-z-]+)`", cell)}
+
+
+def test_every_key_is_documented_with_its_default(run_server):
+    dump = run_server(["-T"], "[hello /]\n").stdout
+    for section in ("server", "log", "limits"):
+        text = re.search(rf"^\[{section}\]\n(.*?)(?=^\[|\Z)", dump, re.M | re.S)[1]
+        keys = set(re.findall(r"^;? ?([a-z-]+) (?:=|is not set)", text, re.M))
+        assert keys == documented(section), section
+        for key, preset in re.findall(r"^([a-z-]+) = (.*) ; default$", text, re.M):
+            if section != "limits":
+                assert re.search(rf"^\| `{key}`.*\| `{re.escape(preset)}` \|", CONFIGURATION, re.M), (key, preset)
+
+
+def test_every_log_variable_is_documented():
+    names = set(re.findall(r'^    \{"(\w+)", \.', (ROOT / "server/access/variables.c").read_text(), re.M))
+    table = (ROOT / "docs/logs.md").read_text().split("| variable | |")[1]
+    assert len(names) > 20
+    assert names == {name for cell in re.findall(r"^\| (`[^|]*) \|", table, re.M) for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_signal_is_documented():
+    handled = set(re.findall(r"case SIG(\w+):", (ROOT / "server/master/master.c").read_text()))
+    table = (ROOT / "docs/deploy.md").read_text().split("| signal to the master |")[1].split("\n\n")[0]
+    assert handled == {name for cell in re.findall(r"^\| ([A-Z][A-Z0-9, ]*) \|", table, re.M) for name in cell.split(", ")}
