@@ -81,3 +81,14 @@ const char *address_parse(struct address *a, const char *text)
     host[size - 1] = '\0';
     return parse_in6(a, host + 1, port);
 }
+
+const char *address_option(struct address *a, const char *word)
+{
+    if (strcmp(word, "proxy-protocol") == 0)
+        a->proxied = true;
+    else if (strncmp(word, "protocol=", 9) != 0)
+        return "expected proxy-protocol or protocol=http behind the address";
+    else if (strcmp(word + 9, "http") != 0)
+        return "this version speaks no protocol but http";
+    return NULL;
+}

@@ -36,7 +36,8 @@ static const struct sl_option server_options[] = {
      .kind = SL_STRINGS,
      .offset = offsetof(struct raw, binds),
      .preset = "127.0.0.1:8080",
-     .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path; repeat for more."},
+     .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path, and perhaps proxy-protocol behind it; "
+             "repeat for more."},
     {.name = "workers",
      .kind = SL_STRING,
      .offset = offsetof(struct raw, workers),
@@ -111,11 +112,24 @@ static bool same_address(const struct address *a, const struct address *b)
     return a->size == b->size && memcmp(&a->sa, &b->sa, a->size) == 0 && !any_port;
 }
 
+/* The next word of a text; "" at its end. */
+static const char *next_word(struct conf *c, const char **rest)
+{
+    const char *at = *rest + strspn(*rest, " \t");
+    size_t size = strcspn(at, " \t");
+
+    *rest = at + size;
+    return arena_strndup(&c->arena, at, size);
+}
+
 static void parse_bind(struct conf *c, const struct conf_section *server, const char *text, struct address *list,
                        size_t n)
 {
-    const char *wrong = address_parse(&list[n], text);
+    const char *rest = text;
+    const char *word = next_word(c, &rest), *wrong = address_parse(&list[n], word);
 
+    while (!wrong && *(word = next_word(c, &rest)))
+        wrong = address_option(&list[n], word);
     if (wrong)
         conf_value_error(c, server, "bind", n, "\"bind = %s\": %s", text, wrong);
     for (size_t i = 0; i < n && !wrong; i++)
@@ -174,8 +188,9 @@ void settings_fill(struct settings *s, struct conf *c)
     struct process_raw process = {0};
     struct raw raw = {0};
 
-    conf_check_section(c, server,
-                       (const struct sl_option *const[]){server_options, process_options, traffic_options, NULL});
+    conf_check_section(
+        c, server,
+        (const struct sl_option *const[]){server_options, proxies_options, process_options, traffic_options, NULL});
     logging_fill(&raw.s.log, c);
     conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, traffic_options, NULL});
     conf_fill_options(c, &server, 1, server_options, &raw);

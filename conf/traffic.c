@@ -7,6 +7,9 @@
  */
 #include "conf/traffic.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "conf/internal.h"
 
 #define FIELD(name) .offset = offsetof(struct traffic_settings, name)
@@ -65,6 +68,35 @@ const struct sl_option traffic_options[] = {
     {.name = NULL},
 };
 
+/* Lists of words on their way to struct proxies. */
+struct proxies_raw {
+    const char *const *trusted, *const *fields;
+};
+
+const struct sl_option proxies_options[] = {
+    {.name = "trusted-proxies",
+     .kind = SL_STRINGS,
+     .offset = offsetof(struct proxies_raw, trusted),
+     .help = "Addresses and networks of proxies whose word on the client is believed; unix for those on Unix sockets."},
+    {.name = "trusted-headers",
+     .kind = SL_STRINGS,
+     .offset = offsetof(struct proxies_raw, fields),
+     .help = "Which of their header fields; all by default."},
+    {.name = NULL},
+};
+
+static const struct {
+    const char *name;
+    enum forwarded_field field;
+} forwarded_fields[] = {
+    {"forwarded", FORWARDED},
+    {"x-forwarded-for", FORWARDED_FOR},
+    {"x-forwarded-proto", FORWARDED_PROTO},
+    {"x-forwarded-host", FORWARDED_HOST},
+    {"x-forwarded-prefix", FORWARDED_PREFIX},
+    {"x-request-id", FORWARDED_ID},
+};
+
 static const struct range {
     const char *key;
     size_t offset;
@@ -77,11 +109,58 @@ static const struct range {
     {"max-headers", offsetof(struct traffic_settings, max_headers), 1, 100000},
 };
 
+static unsigned field_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof(forwarded_fields) / sizeof(*forwarded_fields); i++)
+        if (strcasecmp(forwarded_fields[i].name, name) == 0)
+            return forwarded_fields[i].field;
+    return 0;
+}
+
+static void fill_networks(struct proxies *p, struct conf *c, const struct conf_section *s, const char *const *texts)
+{
+    struct network *networks;
+    size_t count = 0;
+
+    while (texts && texts[count])
+        count++;
+    networks = arena_alloc(&c->arena, (count + 1) * sizeof(*networks));
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong = strcmp(texts[i], "unix") == 0 ? NULL : network_parse(&networks[p->count], texts[i]);
+
+        if (wrong)
+            conf_value_error(c, s, "trusted-proxies", i, "\"trusted-proxies = %s\": %s, or unix", texts[i], wrong);
+        else if (strcmp(texts[i], "unix") == 0)
+            p->local = true;
+        else
+            p->count++;
+    }
+    p->networks = networks;
+}
+
+static void fill_proxies(struct proxies *p, struct conf *c, const struct conf_section *s)
+{
+    struct proxies_raw raw = {0};
+
+    conf_fill_options(c, (struct conf_section *const[]){(struct conf_section *)s}, 1, proxies_options, &raw);
+    fill_networks(p, c, s, raw.trusted);
+    p->fields = raw.fields ? 0 : FORWARDED_ALL;
+    for (size_t i = 0; raw.fields && raw.fields[i]; i++) {
+        if (!field_of(raw.fields[i]))
+            conf_value_error(c, s, "trusted-headers", i,
+                             "\"trusted-headers = %s\": expected forwarded, x-forwarded-for, x-forwarded-proto, "
+                             "x-forwarded-host, x-forwarded-prefix or x-request-id",
+                             raw.fields[i]);
+        p->fields |= field_of(raw.fields[i]);
+    }
+}
+
 void traffic_fill(struct traffic_settings *t, struct conf *c)
 {
     struct conf_section *chain[] = {conf_section_find(c, "limits"), conf_section_find(c, "server")};
 
     conf_fill_options(c, chain, 2, traffic_options, t);
+    fill_proxies(&t->proxies, c, chain[1]);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
         const struct range *r = &ranges[i];
         int64_t value = *(const int64_t *)((const char *)t + r->offset);

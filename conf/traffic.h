@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "http/forwarded.h"
 #include "syncless.h"
 
 struct conf;
@@ -14,10 +15,11 @@ struct traffic_settings {
     int64_t queue_timeout;
     int64_t max_request_line, max_header_size, max_headers;
     int64_t header_timeout, keepalive_timeout, body_timeout, write_timeout;
+    struct proxies proxies;
 };
 
-/* The keys, which [limits] and [server] take. */
-extern const struct sl_option traffic_options[];
+/* The keys that [limits] and [server] take, and those of [server] alone. */
+extern const struct sl_option traffic_options[], proxies_options[];
 
 /* Fill t; mistakes are noted in c. */
 void traffic_fill(struct traffic_settings *t, struct conf *c);

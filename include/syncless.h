@@ -162,6 +162,9 @@ char *sl_printf(struct sl_request *req, const char *fmt, ...) SL_PRINTF(2, 3);
 /* Call fn(arg) when the request is over, last added first. */
 void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg);
 
+/* The id by which lines of this request are found in logs: the X-Request-ID of a trusted proxy, or one made here. */
+const char *sl_id(const struct sl_request *req);
+
 /* A line for the error log, marked with the request if req is not NULL. Control bytes are escaped, except that line
  * breaks inside make continuation lines (tracebacks). */
 void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);

@@ -69,20 +69,19 @@ void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg)
 
 void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...)
 {
-    struct arena scratch;
     va_list ap;
 
-    if (!log_enabled((enum log_level)level))
-        return;
     va_start(ap, fmt);
-    if (req) {
-        arena_init(&scratch);
-        log_write((enum log_level)level, "%s %s: %s", req->method, req->target, arena_vprintf(&scratch, fmt, ap));
-        arena_release(&scratch);
-    } else {
+    if (req)
+        request_vlog(request_of(req), (enum log_level)level, fmt, ap);
+    else
         log_vwrite((enum log_level)level, fmt, ap);
-    }
     va_end(ap);
+}
+
+const char *sl_id(const struct sl_request *req)
+{
+    return request_id(request_of(req));
 }
 
 ssize_t sl_body(struct sl_request *req, void *buf, size_t size)

@@ -92,6 +92,8 @@ int route_handle(struct request *req)
 
         if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host)) {
             req->facts.mount = (*m)->prefix;
+            if (req->prefix)
+                req->facts.mount = arena_printf(&req->arena, "%s%s", req->prefix, (*m)->prefix);
             req->facts.path += size;
             if (!admit(*m, req))
                 return 413;

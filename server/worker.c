@@ -231,7 +231,7 @@ static void open_listeners(const struct bound_list *sockets)
     worker.listener_count = sockets->count;
     worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
     for (size_t i = 0; i < sockets->count; i++)
-        worker.listeners[i] = listener_open(sockets->sockets[i]->fd);
+        worker.listeners[i] = listener_open(sockets->sockets[i]->fd, sockets->sockets[i]->address.proxied);
 }
 
 static void open_channel(int fd)
@@ -256,6 +256,7 @@ static void start_http(const struct traffic_settings *t)
     http_init(&(struct http_config){
         .handle = route_handle,
         .ended = access_sink() ? access_log : NULL,
+        .proxies = &t->proxies,
         .max_concurrency = (size_t)t->max_concurrency,
         .queue_timeout = t->queue_timeout,
         .max_connections = (size_t)t->max_connections,

@@ -75,7 +75,7 @@ static struct span get_agent(const struct record *r)
 
 static struct span get_request_id(const struct record *r)
 {
-    return request_field(r->req, "X-Request-ID");
+    return text(request_id(r->req));
 }
 
 /* ---- the user of Basic authentication, RFC 7617 ---- */

@@ -41,7 +41,7 @@ static void on_deadline(struct wait_timeout *timeout)
 {
     struct request *req = request_with(timeout);
 
-    log_warn("%s %s: request-timeout is over, the request is being ended", req->facts.method, req->facts.target);
+    request_log(req, LOG_LEVEL_WARN, "request-timeout is over, the request is being ended");
     cancel(req, -ETIMEDOUT);
 }
 

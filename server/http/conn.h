@@ -21,6 +21,8 @@ struct conn {
     struct request *req; /* being served; NULL between requests */
     enum conn_state state;
     int64_t arrived; /* ns when bytes woke it, if http_config.ended is set; 0: none did */
+    bool proxied;    /* it begins with a PROXY header, which has not come yet */
+    bool trusted;    /* the peer is a trusted proxy */
     uint16_t peer_port;
     size_t dropped; /* bytes, while it lingers */
     char peer[INET6_ADDRSTRLEN];
@@ -36,6 +38,9 @@ bool http_is_closing(void);
 
 /* A request begins: for http_served. */
 void http_count_request(void);
+
+/* Let a connection be from that peer. */
+void conn_set_peer(struct conn *conn, const struct sockaddr *peer);
 
 /* How a session ends: wait for the next request without a coroutine; close when the client has had time to read our
  * answer, which a reset could destroy; close. */

@@ -210,10 +210,17 @@ void conn_rest(struct conn *conn)
     wait_timeout_start(&http.idle, &conn->timeout);
 }
 
-static void set_peer(struct conn *conn, const struct sockaddr *peer)
+void conn_set_peer(struct conn *conn, const struct sockaddr *peer)
 {
-    if (peer->sa_family != AF_UNIX)
+    const struct proxies *proxies = http.config.proxies;
+    struct in6_addr address;
+
+    if (network_address(&address, peer)) {
         address_text(peer, conn->peer, sizeof(conn->peer), &conn->peer_port);
+        conn->trusted = proxies && forwarded_trusts(proxies, &address);
+    } else {
+        conn->trusted = proxies && proxies->local;
+    }
 }
 
 void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer)
@@ -221,7 +228,8 @@ void conn_open(const struct listener *listener, int fd, const struct sockaddr *p
     struct conn *conn = xcalloc(1, sizeof(*conn));
     int err;
 
-    set_peer(conn, peer);
+    conn_set_peer(conn, peer);
+    conn->proxied = listener->proxied;
     conn->listener = listener;
     conn->source = (struct wait_source){.ready = on_ready, .fd = fd};
     turn_new(&conn->turn);
@@ -248,6 +256,7 @@ void http_init(const struct http_config *config)
     turn_init(&(struct turn_config){config->max_concurrency, config->queue_timeout, start, turn_away});
     session_init();
     cancel_init();
+    request_init_ids();
 }
 
 static void close_idle(void)

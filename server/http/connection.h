@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "http/forwarded.h"
 #include "http/listener.h"
 #include "http/request.h"
 
@@ -11,6 +12,7 @@
 struct http_config {
     /* Serve one request, on its coroutine: 0, a status 300..599, or -errno, as sl_module.handle. */
     int (*handle)(struct request *req);
+    const struct proxies *proxies;            /* whom to believe what they say of the client; borrowed */
     size_t max_concurrency;                   /* requests served at once; further ones wait their turn */
     int64_t queue_timeout;                    /* for that, and are answered with 503 then */
     size_t max_connections;                   /* open at once */

@@ -119,7 +119,7 @@ static void on_ready(struct wait_source *source, short events)
     accept_some(list_entry(source, struct listener, source));
 }
 
-struct listener *listener_open(int fd)
+struct listener *listener_open(int fd, bool proxied)
 {
     struct listener *listener = xcalloc(1, sizeof(*listener));
     struct sockaddr_storage address = {0};
@@ -129,6 +129,7 @@ struct listener *listener_open(int fd)
         log_die("cannot tell the address of listening socket %d: %m", fd);
     address_text((struct sockaddr *)&address, listener->address, sizeof(listener->address), &listener->port);
     listener->source = (struct wait_source){.ready = on_ready, .fd = fd};
+    listener->proxied = proxied;
     open_source(listener);
     wait_hold(+1);
     return listener;

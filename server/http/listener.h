@@ -16,10 +16,12 @@ struct listener {
     struct list link;
     char address[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1]; /* text: IP address or socket path */
     uint16_t port;                                                    /* 0 for a Unix socket */
+    bool proxied;                                                     /* its connections begin with a PROXY header */
 };
 
-/* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop. */
-struct listener *listener_open(int fd);
+/* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop.
+ * proxied: they begin with a PROXY header. */
+struct listener *listener_open(int fd, bool proxied);
 
 /* Accept who is already in the backlog, and then no more. The struct stays, since connections point at it. */
 void listener_close(struct listener *listener);

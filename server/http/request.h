@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "log.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
@@ -18,6 +19,8 @@ enum body_kind { BODY_NONE, BODY_SIZED, BODY_CHUNKED };
 struct request {
     struct sl_request facts; /* first: what modules see */
     struct conn *conn;
+    const char *id;     /* see request_id; NULL: none yet */
+    const char *prefix; /* path of a proxy before ours, or NULL */
     struct input *in;
     struct output *out;
     struct arena arena;
@@ -66,5 +69,16 @@ static inline struct request *request_of(const struct sl_request *facts)
 {
     return (struct request *)facts;
 }
+
+/* Before the first request of a process. */
+void request_init_ids(void);
+
+/* The id that a trusted proxy gave (X-Request-ID), or one of our own, made when first asked for. */
+const char *request_id(const struct request *req);
+
+/* A line for the error log that names the request. */
+void request_log(const struct request *req, enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void request_vlog(const struct request *req, enum log_level level, const char *fmt, va_list ap);
 
 #endif

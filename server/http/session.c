@@ -15,6 +15,7 @@
 #include "http/head.h"
 #include "http/input.h"
 #include "http/output.h"
+#include "http/proxy.h"
 #include "http/response.h"
 #include "log.h"
 
@@ -117,7 +118,7 @@ static void finish(struct session *s, int result)
     struct request *req = &s->req;
 
     if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
-        log_error("%s %s: the handler failed: %s", req->facts.method, req->facts.target, strerror(-result));
+        request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
     if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
         if (result > 0)
             req->status = result; /* for the access log */
@@ -129,8 +130,8 @@ static void finish(struct session *s, int result)
     if (result == 0)
         result = response_finish(req);
     if (result == -EPROTO)
-        log_error("%s %s: the response ended after %lld of %lld bytes", req->facts.method, req->facts.target,
-                  (long long)req->sent, (long long)req->length);
+        request_log(req, LOG_LEVEL_ERROR, "the response ended after %lld of %lld bytes", (long long)req->sent,
+                    (long long)req->length);
     if (result != 0)
         req->keep_alive = false;
 }
@@ -146,6 +147,8 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     request_init(s);
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
+    if (!status && s->conn->trusted)
+        forwarded_apply(http_config()->proxies, req);
     req->keep_alive &= !http_is_draining();
     http_count_request();
     s->conn->req = req;
@@ -296,6 +299,40 @@ static ssize_t await_head(struct session *s, struct head_scan *scan)
     }
 }
 
+/* Who may send a PROXY header: a trusted proxy; where there is none, everybody who reaches the socket. */
+static bool may_proxy(const struct conn *conn)
+{
+    const struct proxies *proxies = http_config()->proxies;
+
+    return conn->trusted || !proxies || (proxies->count == 0 && !proxies->local);
+}
+
+/* Have the PROXY header that the connection begins with: 1, 0 when nothing has come yet, or -errno. */
+static int await_proxy(struct session *s)
+{
+    struct proxy_header header;
+    ssize_t size;
+    int more;
+
+    s->head_due = 0;
+    while (!(size = proxy_parse(&header, s->in.buf + s->in.start, input_unread(&s->in)))) {
+        more = more_input(s);
+        if (more <= 0)
+            return more;
+    }
+    if (size < 0 || !may_proxy(s->conn)) {
+        log_warn("closed a connection from %s: %s", s->conn->peer,
+                 size < 0 ? "it does not begin with a good PROXY header" : "trusted-proxies does not hold this proxy");
+        s->in.start = s->in.end;
+        return -EBADMSG;
+    }
+    s->in.start += (size_t)size;
+    s->conn->proxied = false;
+    if (header.peer.ss_family != AF_UNSPEC)
+        conn_set_peer(s->conn, (struct sockaddr *)&header.peer);
+    return 1;
+}
+
 /* Let the others have their turn. Returns whether it came back in time. */
 static bool pass_turn(struct session *s)
 {
@@ -309,6 +346,10 @@ static bool pass_turn(struct session *s)
 /* Serve until there is nothing to serve. Returns whether the connection stays open. */
 static bool serve_all(struct session *s)
 {
+    int more = s->conn->proxied ? await_proxy(s) : 1;
+
+    if (more <= 0)
+        return more == 0;
     for (int served = 1;; served++) {
         struct head_scan scan = {0};
         ssize_t size = await_head(s, &scan);

@@ -61,7 +61,7 @@ static const bool host_bytes[256] = {
 };
 
 /* RFC 3986 section 3.2.2, and a port. Applications make links and look for tenants by it, so nothing else comes in. */
-static bool is_host(const char *host)
+bool target_is_host(const char *host)
 {
     while (host_bytes[(unsigned char)*host])
         host++;
@@ -88,7 +88,7 @@ int target_parse(struct request *req, const char **why)
     if (strchr(target, '#'))
         return 400;
     *why = "the host has bytes that no host name has";
-    if (!is_host(req->facts.host))
+    if (!target_is_host(req->facts.host))
         return 400;
     query = strchr(target, '?');
     size = query ? (size_t)(query - target) : strlen(target);

@@ -8,4 +8,7 @@
  * request with; *why then says what is wrong. */
 int target_parse(struct request *req, const char **why);
 
+/* Whether a text may be a host: the bytes of RFC 3986 section 3.2.2, and a port. */
+bool target_is_host(const char *host);
+
 #endif

@@ -25,9 +25,10 @@ def app(environ, start_response):
 class Nginx:
     """nginx as an ordinary program, on a Unix socket in its own folder, with the README's lines of configuration."""
 
-    def __init__(self, folder, upstream):
+    def __init__(self, folder, upstream, more=""):
         site = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
         site = site.replace("unix:/run/shop.sock", f"unix:{upstream}").replace("listen 80", f"listen unix:{folder}/front.sock")
+        site = site.replace("proxy_set_header Connection", f"{more} proxy_set_header Connection")
         temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (folder / "nginx.conf").write_text(
             f"daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n"

@@ -64,7 +64,7 @@ PRESETS = {
     "combined-time": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5 "-" "me" \d+\.\d{3}',
     "%(addr)|%(method)|%(path)|%(query)|%(mount)|%(host)": r"127\.0\.0\.1\|POST\|/a\|-\|-\|shop",
     "%(size) %(server):%(server_port) 100%% %{X-Mark}o %{user-agent}i %{None}i %(wid)": r'5 127\.0\.0\.1:PORT 100% one \\x22two\\x22 me - 1',
-    "%(rsize) %(port) %(pid) %(time) %(request_id)": r"1\d\d \d+ \d+ 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z r-1",
+    "%(rsize) %(port) %(pid) %(time) %(request_id)": r"1\d\d \d+ \d+ 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]{32}",
 }
 
 

@@ -218,7 +218,7 @@ def test_a_traceback_names_the_line(server):
 def test_wsgi_errors_line_by_line(server):
     assert server.get("/errors?q")[2] == b"logged"
     server.wait_log("not ended")
-    lines = re.findall(r"\[error\] \S+ GET /errors\?q: (.*)$", server.log, re.M)
+    lines = re.findall(r"\[error\] \S+ rid=\w+ GET /errors\?q: (.*)$", server.log, re.M)
     assert lines == ["one line", "second line", "printed line", "ab", r"café \udc80", "flushed", "", "", "not ended"]
 
 

@@ -20,6 +20,12 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.backlog, 2048);
     assert_int_equal(s.stack_size, 4 << 20);
     assert_int_equal(s.traffic.max_concurrency, 10000);
+    assert_int_equal(s.traffic.header_timeout, 60000);
+    assert_int_equal(s.traffic.keepalive_timeout, 75000);
+    assert_int_equal(s.traffic.proxies.count, 0);
+    assert_false(s.traffic.proxies.local);
+    assert_int_equal(s.traffic.proxies.fields, FORWARDED_ALL);
+    assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
@@ -33,9 +39,12 @@ static void test_settings_defaults(void **state)
 
 static void test_settings(void **state)
 {
-    struct conf *c = parse("[server]\nbind = :80\nbind = unix:/run/a\nworkers = auto\nbacklog = 9\nstack-size = 1m\n"
-                           "max_concurrency = 5\nthreads = 2\nresolver = system\nmodule-path = /m\n"
-                           "shutdown-timeout = 500ms\n[log]\nlevel = debug\n[limits]\nmax-body-size = 1g\n");
+    struct conf *c = parse(
+        "[server]\nbind = :80 \tproxy-protocol  protocol=http \nbind = unix:/run/a\nworkers = auto\nbacklog = "
+        "9\nstack-size = 1m\n"
+        "max_concurrency = 5\nthreads = 2\nresolver = system\nmodule-path = /m\n"
+        "shutdown-timeout = 500ms\ntrusted-proxies = ::/0\n"
+        "trusted-proxies = unix\ntrusted-headers = X-Request-ID\n[log]\nlevel = debug\n[limits]\nmax-body-size = 1g\n");
     struct settings s;
     cpu_set_t set;
 
@@ -47,6 +56,12 @@ static void test_settings(void **state)
     assert_int_equal(s.backlog, 9);
     assert_int_equal(s.stack_size, 1 << 20);
     assert_int_equal(s.traffic.max_concurrency, 5);
+    assert_int_equal(s.traffic.proxies.count, 1);
+    assert_true(s.traffic.proxies.local);
+    assert_int_equal(s.traffic.proxies.fields, FORWARDED_ID);
+    assert_true(s.binds[0].proxied);
+    assert_string_equal(s.binds[0].text, ":80");
+    assert_false(s.binds[1].proxied);
     assert_int_equal(s.threads, 2);
     assert_int_equal(s.resolver, RESOLVER_SYSTEM);
     assert_string_equal(s.module_path[0], "/m");
@@ -78,6 +93,18 @@ static void test_settings_errors(void **state)
          "t.ini:3: \"max-request-line = 2097152\": expected 64 to 1048576\n"
          "t.ini:4: \"max-header-size = 1\": expected 256 to 1048576\n"
          "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"},
+        {"[server]\nbind = :1 proxy-protocol\nbind = :2 protocol=fastcgi\nbind = :3  what\nbind = :1 protocol=http\n",
+         "t.ini:3: \"bind = :2 protocol=fastcgi\": this version speaks no protocol but http\n"
+         "t.ini:4: \"bind = :3  what\": expected proxy-protocol or protocol=http behind the address\n"
+         "t.ini:5: \"bind = :1 protocol=http\" is given twice\n"},
+        {"[server]\ntrusted-proxies = unix\ntrusted-proxies = 10.0.0.0/33\ntrusted-headers = Forwarded\n"
+         "trusted-headers = via\n",
+         "t.ini:3: \"trusted-proxies = 10.0.0.0/33\": expected a number of bits after the slash, at most 32 for IPv4 "
+         "and "
+         "128 for IPv6, or unix\n"
+         "t.ini:5: \"trusted-headers = via\": expected forwarded, x-forwarded-for, x-forwarded-proto, "
+         "x-forwarded-host, "
+         "x-forwarded-prefix or x-request-id\n"},
         {"[log]\nlevel = verbose\n", "t.ini:2: \"level = verbose\": expected error, warn, info or debug\n"},
         {"[server]\nresolver = dns\n", "t.ini:2: \"resolver = dns\": expected c-ares or system\n"},
         {"[server]\nbind =\n", "t.ini:2: \"bind\" is empty; expected an address such as 127.0.0.1:8080\n"},
