@@ -13,6 +13,15 @@ struct call {
     PyObject *function, *args, *kwargs, *context; /* kwargs may be NULL */
 };
 
+static void call_free(struct call *call)
+{
+    Py_DECREF(call->function);
+    Py_XDECREF(call->args);
+    Py_XDECREF(call->kwargs);
+    Py_XDECREF(call->context);
+    PyMem_RawFree(call);
+}
+
 static struct call *call_new(PyObject *args, PyObject *kwargs)
 {
     struct call *call = PyMem_RawCalloc(1, sizeof *call);
@@ -25,16 +34,10 @@ static struct call *call_new(PyObject *args, PyObject *kwargs)
     call->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
     call->kwargs = Py_XNewRef(kwargs);
     call->context = PyContext_CopyCurrent();
-    return call;
-}
-
-static void call_free(struct call *call)
-{
-    Py_DECREF(call->function);
-    Py_XDECREF(call->args);
-    Py_XDECREF(call->kwargs);
-    Py_XDECREF(call->context);
-    PyMem_RawFree(call);
+    if (call->args && call->context)
+        return call;
+    call_free(call);
+    return NULL;
 }
 
 static PyObject *invoke(const struct call *call)
@@ -55,6 +58,8 @@ static void run(void *arg)
     struct call *call = arg;
     PyObject *result;
 
+    if (!Py_IsInitialized()) /* the program ends before this has begun */
+        return;
     if (tstate_enter_fresh() < 0) {
         sl_log(NULL, SL_ERROR, "a spawned coroutine does not run: no memory for its thread state");
         return;
@@ -81,12 +86,12 @@ static PyObject *spawn(PyObject *module, PyObject *args, PyObject *kwargs)
     call = call_new(args, kwargs);
     if (!call)
         return NULL;
-    rc = call->args && call->context ? sl_spawn(run, call) : 0;
-    if (rc == 0 && !PyErr_Occurred())
+    rc = sl_spawn(run, call);
+    if (rc == 0)
         return Py_NewRef(Py_None);
     if (rc == -EPERM)
         PyErr_SetString(PyExc_RuntimeError, "a forked child process has no coroutines");
-    else if (rc < 0)
+    else
         PyErr_SetString(PyExc_MemoryError, "no stack for another coroutine");
     call_free(call);
     return NULL;

@@ -85,6 +85,20 @@ def test_end_does_not_wait_for_coroutines(script):
     assert out == "end\nat exit\n"
 
 
+def test_end_before_a_coroutine_begins(script):
+    """It becomes ready while the interpreter is taken apart, where somebody waits."""
+    out = script("""
+        import os, sys, time, _syncless
+        class Slow:
+            def __del__(self, sleep=time.sleep, write=os.write):
+                sleep(0.02)
+                write(1, b"deleted\\n")
+        sys.slow = Slow()
+        _syncless.spawn(print, "never")
+        """)
+    assert out == "deleted\n"
+
+
 def test_exit_in_coroutine_ends_it_alone(python):
     done = python("-c", "import sys, time, _syncless; _syncless.spawn(sys.exit, 5); time.sleep(0.05); sys.exit(4)")
     assert (done.returncode, done.stderr) == (4, "")
