@@ -86,7 +86,8 @@ def run(python, mode, module, log, patterns=(), ignored=(), quiet=QUIET_SECONDS)
     with open(log, "wb") as out:
         process = subprocess.Popen([*command, module], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                    start_new_session=True, env=env)
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        if "ASAN_OPTIONS" not in os.environ:  # its shadow memory counts
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         try:
             code = await_end(process, log, quiet)
         finally:
