@@ -79,7 +79,7 @@ class Running:
             config = config.replace(mark, str(value))
         (self.dir / "nginx.conf").write_text(config)
         return shlex.split(self.server.command.format(port=self.port, app=self.workload.app, dir=self.dir, python=PYTHON,
-                                                      build=self.context.build))
+                                                      build=self.context.build, alone=self.context.alone.get(self.workload.name, 0)))
 
     def __enter__(self):
         with open(self.log, "wb") as log:

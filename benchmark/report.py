@@ -14,7 +14,7 @@ class Figures:
     """The measurements by workload and server."""
 
     def __init__(self, results):
-        self.loops = results["loops"]
+        self.alone = {name: statistics.median(r[name] for r in results["alone"]) for name in results["alone"][0]}
         self.rows = {}
         self.failures = []
         for row in results["measurements"]:
@@ -35,6 +35,12 @@ class Figures:
     def median(self, workload, server, field):
         values = self.rounds(workload, server, field).values()
         return statistics.median(values) if values else None
+
+    def difference(self, a, b):
+        """Median of the differences of two (workload, server, field), each within one round; None if there is none."""
+        one, other = self.rounds(*a), self.rounds(*b)
+        both = [one[number] - other[number] for number in one if number in other]
+        return statistics.median(both) if both else None
 
     def ratio(self, a, b):
         """Median of the ratios of two (workload, server, field), each within one round; None if there is none."""
@@ -74,9 +80,8 @@ def page(results):
     for workload in WORKLOADS:
         if figures.servers(workload.name):
             lines += workload_table(figures, workload)
-    if figures.loops:
-        lines += ["## Frameworks alone, called in a loop", ""]
-        lines += [f"- {name}: {statistics.median(values):.2f} us a call" for name, values in figures.loops.items()] + [""]
+    if figures.alone:
+        lines += ["## Frameworks alone, called in a loop", ""] + [f"- {name}: {value:.2f} us a call" for name, value in figures.alone.items()] + [""]
     if figures.failures:
         lines += ["## Failed", ""] + [f"- {f['workload']}, {f['server']}, round {f['round']}: {f['failed'].splitlines()[0]}" for f in figures.failures] + [""]
     return "\n".join(lines + ["## Versions", ""] + [f"- {name}: {version}" for name, version in results["versions"].items()]) + "\n"

@@ -1,7 +1,7 @@
 """The servers that are compared, one line each: add a line, and it takes part.
 
-A command is run in benchmark/apps with {port}, {app} (module:callable of the workload), {dir} (an empty folder), {build} and {python}
-filled in. Each serves in one process, without logs, on one core. What a server cannot do is not asked of it: `does` names
+A command is run in benchmark/apps with {port}, {app} (module:callable of the workload), {alone} (microseconds that a framework takes in a
+plain loop, or 0), {dir} (an empty folder), {build} and {python} filled in. Each serves in one process, without logs, on one core. What a server cannot do is not asked of it: `does` names
 workloads of workloads.py.
 """
 import collections
@@ -14,7 +14,7 @@ WAITS = {"sleep", "upstream", "query", "mixed", "hello63"}
 SERIAL = WSGI - {"pipelined"}  # answers the first of several requests in one packet, or answers them badly
 
 SERVERS = [Server(*line) for line in [
-    ("floor", {"hello", "pipelined"}, "{build}/benchmark/floor {port}"),
+    ("floor", {"hello", "pipelined", "flask", "django"}, "{build}/benchmark/floor {port} {alone}"),
     ("syncless", WSGI | WAITS | {"idle"}, "{build}/syncless-server -m {app} -b 127.0.0.1:{port} -o server.workers=1 -o server.backlog=4096"),
     ("syncless C", HELLO | {"pipelined", "idle", "static1k", "static1m"}, "{build}/syncless-server -c syncless.ini -b 127.0.0.1:{port}"),
     ("nginx", HELLO | {"pipelined", "idle", "static1k", "static1m"}, "nginx -e {dir}/nginx.log -c {dir}/nginx.conf"),
