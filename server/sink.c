@@ -356,6 +356,11 @@ void sink_drain(struct sink *s, int milliseconds)
     }
 }
 
+int sink_awaits(const struct sink *s)
+{
+    return s->start < s->end && s->kind != SINK_FILE ? s->fd : -1;
+}
+
 void sink_forget(struct sink *s)
 {
     atomic_flag_clear(&s->lock);

@@ -37,6 +37,9 @@ bool sink_is_target(const char *target);
 /* Make standard error the file of s too, so that what libraries and applications write there comes to it. */
 void sink_take_stderr(struct sink *s);
 
+/* The descriptor to await for what is pending, or -1 if nothing is, or it cannot be awaited. */
+int sink_awaits(const struct sink *s);
+
 /* In a forked child: what is pending is the parent's to write. */
 void sink_forget(struct sink *s);
 

@@ -26,12 +26,12 @@
 #include "recycle.h"
 #include "route.h"
 #include "wait/wait.h"
+#include "worklog.h"
 
 #define CANCEL_FOR                                                                                                     \
     INT64_C(1000000000)   /* nanoseconds that cancelled coroutines have; the master waits twice as long                \
                            */
 #define CANCEL_EVERY 50   /* milliseconds */
-#define FLUSH_EVERY  1000 /* milliseconds */
 #define IDLE_GRACE   2000 /* milliseconds for the last request of an idle connection */
 #define SHORT_GRACE  100  /* the same where clients are not waited for, but one may have sent one */
 
@@ -114,13 +114,6 @@ static void log_counters(void)
              stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
 }
 
-static void flush_logs(void)
-{
-    sink_flush(log_sink());
-    if (access_sink())
-        access_flush();
-}
-
 static void finish(struct mount *mounts)
 {
     size_t left;
@@ -130,14 +123,13 @@ static void finish(struct mount *mounts)
     left = coro_count();
     if (left == 0)
         modules_stop(mounts);
-    flush_logs();
     if (left > 0) { /* coroutines of modules still hold what stop would take apart */
         log_warn("stopped, %zu coroutines were still running", left);
-        log_drain();
+        worklog_end();
         _exit(EXIT_STOPPED);
     }
     log_info("stopped");
-    log_drain();
+    worklog_end();
 }
 
 /* ---- the master's words ---- */
@@ -241,16 +233,6 @@ static void open_channel(int fd)
         log_die("cannot watch the channel to the master: %m");
 }
 
-static void start_logs(int number)
-{
-    wait_every(FLUSH_EVERY, flush_logs); /* what a full pipe did not take */
-    if (!access_sink())
-        return;
-    format_set_worker(number);
-    coro_clock();
-    wait_each_turn(access_flush);
-}
-
 static void start_http(const struct traffic_settings *t)
 {
     http_init(&(struct http_config){
@@ -284,7 +266,7 @@ static int start(const struct worker_job *job)
     libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
     start_http(&settings->traffic);
     route_init(job->mounts);
-    start_logs(job->number);
+    worklog_start(job->number);
     return modules_start(job->mounts);
 }
 
@@ -295,7 +277,7 @@ int worker_run(const struct worker_job *job)
     worker.settings = job->settings;
     err = start(job);
     if (err) {
-        log_drain();
+        worklog_end();
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     }
     wait_signal(SIGTERM, on_signal);

@@ -67,8 +67,7 @@ def settled(server):
 
     def sockets():
         return sum("socket:" in os.readlink(path) for path in folder.iterdir() if path.is_symlink())
-    baseline = 3  # the listener, the channel to the master, and one in waiting
-    server.wait_until(lambda: sockets() <= baseline, 30)
+    server.wait_until(lambda: sockets() == 2, 30)  # the listener and the channel to the master
     return len(list(folder.iterdir())), server.rss()
 
 
