@@ -150,8 +150,9 @@ def test_workers_killed_behind_nginx(behind_nginx):
     server, nginx = behind_nginx
     with Load(server, path=nginx.path) as load:
         for _ in range(5):
-            os.kill(random.choice(server.worker_pids()), signal.SIGKILL)
+            victim = random.choice(server.worker_pids())
+            os.kill(victim, signal.SIGKILL)
             load.wait(100)
-            server.wait_until(lambda: len(server.worker_pids()) == 2)
+            server.wait_until(lambda: len(server.worker_pids()) == 2 and victim not in server.worker_pids())
     assert len(load.errors) <= 5 * 4 and all(b"502" in error for error in load.errors), load.errors
     assert len(re.findall("was killed by signal 9", server.log)) == 5
