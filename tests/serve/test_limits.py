@@ -1,6 +1,9 @@
 """Limits and time-outs: each with its key and its status, and nobody else suffers from who runs into them."""
+import os
 import select
+import socket
 import statistics
+import struct
 import threading
 import time
 
@@ -227,6 +230,43 @@ def test_slow_heads_and_lingering_take_no_turn(serve):
         assert exchange(sock, b"TP/1.1\r\n" + HOST + b"\r\n", until=b"probe").endswith(b"probe")
         sock.close()
     refused.close()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.mark.limit(400)
+def test_100000_broken_connections_leave_nothing(serve):
+    """Clients that leave in the middle of everything, half of them with a reset."""
+    server = serve("header-timeout = 5s", "max-connections = 1000")
+    parts = [b"", b"G", get("/")[:-3], get("/"), get("/sleep?1"), post("/count", b"x" * 1000)[:-500], get("/source?1000000"),
+             chunked("/echo", b"5\r\nhel"), b"\xff\xff", get("/") + b"GET"]
+    reset = struct.pack("ii", 1, 0)
+
+    def break_connections(count):
+        for i in range(count):
+            sock = server.connect()
+            if i % 2:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            try:
+                sock.sendall(parts[i % len(parts)])
+            except OSError:
+                pass
+            sock.close()
+
+    pid, = server.worker_pids()
+    break_connections(5000)
+    assert server.get("/")[0] == 200
+    server.wait_until(lambda: descriptors(pid) < 50, 20)
+    before = descriptors(pid), server.rss()
+    break_connections(3000 if server.sanitized else 95000)
+    assert server.get("/")[0] == 200
+    server.wait_until(lambda: descriptors(pid) <= before[0], 20)
+    after = descriptors(pid), server.rss()
+    print(f"descriptors and resident bytes before {before} and after {after}")
+    assert server.sanitized or after[1] - before[1] < 1 << 20
+    assert server.worker_pids() == [pid]
 
 
 @pytest.mark.limit(120)

@@ -3,10 +3,11 @@ import json
 import re
 import socket
 import struct
+import subprocess
 
 import pytest
 
-from conftest import exchange
+from conftest import PATIENCE, exchange, wait_until
 from test_deploy import Nginx
 from test_http import bodies, get, one, responses
 
@@ -160,3 +161,32 @@ def test_nginx_forwards(serve, tmp_path):
     finally:
         nginx.end()
     assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"], found["HTTP_HOST"]) == ("192.0.2.7", "https", "shop.example")
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "unix"])
+def test_nginx_speaks_the_proxy_protocol(serve, tmp_path, protocol):
+    """As a balancer of connections, which are kept alive through it."""
+    server = serve(f"bind = {'127.0.0.1:0' if protocol == 'tcp' else 'unix:%(here)/s'} proxy-protocol")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        front = free.getsockname()
+    upstream = f"unix:{server.path}" if server.path else f"{server.host}:{server.port}"
+    (tmp_path / "nginx.conf").write_text(
+        "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
+        f"stream {{ server {{ listen 127.0.0.1:{front[1]}; proxy_pass {upstream}; proxy_protocol on; }} }}\n")
+    nginx = subprocess.Popen(["/usr/sbin/nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: is_up(front) or nginx.poll() is not None)
+        assert nginx.poll() is None, nginx.stderr.read()
+        with socket.create_connection(front, 5) as sock:
+            data = get("/shop/a") * 3 + get("/shop/a", "Connection: close")
+            found = [json.loads(body) for body in bodies(exchange(sock, data))]
+            assert [(f["REMOTE_ADDR"], f["REMOTE_PORT"]) for f in found] == [("127.0.0.1", str(sock.getsockname()[1]))] * 4
+    finally:
+        nginx.terminate()
+        nginx.communicate(timeout=PATIENCE)
+
+
+def is_up(address):
+    with socket.socket() as sock:
+        return sock.connect_ex(address) == 0
