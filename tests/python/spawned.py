@@ -7,7 +7,7 @@ import _thread
 import sys
 import threading
 
-from test.libregrtest import main
+from test.libregrtest.main import main
 
 try:
     from _syncless import spawn

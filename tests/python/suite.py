@@ -31,7 +31,7 @@ USES = {"test_socketserver": ["-u", "network"]}  # of which it uses the loopback
 MODULE_SECONDS = 1200
 QUIET_SECONDS = 90    # without a word, while each test is named as it starts: it hangs
 MEMORY = 4 << 30      # of one process: some tests that hang also grow
-HANGS = 3             # such tests in a module
+HANGS = 6             # such tests in a module
 START = re.compile(r"^(?:[\d.]+s )?(\w+) \((?:test\.)?([\w.]+)\)", re.M)
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \((?:test\.)?([\w.]+)\)", re.M)
 UNEXPECTED = re.compile(r"^UNEXPECTED SUCCESS: (\w+) \((?:test\.)?([\w.]+)\)", re.M)
@@ -67,7 +67,7 @@ class Outcome:
 
     def last_started(self):
         started = [test_id(*m.groups()) for m in START.finditer(self.output)]
-        return started[-1] if started else "nothing"
+        return started[-1] if started else None
 
     def notable(self):
         return self.failed | self.skipped
@@ -159,20 +159,24 @@ class Check:
         patterns = [self.pattern] if self.pattern else []
         self.first = run(OURS, self.mode, self.module, self.log("ours"), patterns)
         ignored = []
-        while self.first.cut and len(ignored) < HANGS and self.hangs_there(self.first.last_started()):
+        while self.first.cut and self.first.last_started() and len(ignored) < HANGS and self.hangs_there(self.first.last_started(), patterns, ignored):
             ignored.append(self.as_pattern(self.first.last_started()))
             self.notes.append(f"without {ignored[-1]}, in which plain python hangs too")
             self.first = run(OURS, self.mode, self.module, self.log("ours"), patterns, ignored)
         if self.first.cut:
-            self.bad.append(f"{self.module}: ended in {self.first.last_started()}, exit code {self.first.code}")
+            self.bad.append(f"{self.module}: ended in {self.first.last_started()}, exit code {self.first.code}, see {self.log('ours')}")
         elif self.first.absent:
             self.check_absent(patterns)
         else:
             self.check_notable()
         return self
 
-    def hangs_there(self, name):
-        return run(self.plain, self.mode, self.module, self.log("plain"), [self.as_pattern(name)], quiet=30).cut
+    def hangs_there(self, name, patterns, ignored):
+        """Whether plain python does not get past that test either, alone or after the others."""
+        if run(self.plain, self.mode, self.module, self.log("plain"), [self.as_pattern(name)], quiet=30).cut:
+            return True
+        there = run(self.plain, self.mode, self.module, self.log("plain"), patterns, ignored, quiet=60)
+        return there.cut and there.last_started() == name
 
     def check_absent(self, patterns):
         there = run(self.plain, self.mode, self.module, self.log("plain"), patterns)
