@@ -192,6 +192,7 @@ def test_alarm_interrupts(script, call, tmp_path):
             global count
             count += 1
             if count == 2:
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 raise Alarm
         signal.signal(signal.SIGALRM, on_alarm)
         signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
@@ -199,7 +200,6 @@ def test_alarm_interrupts(script, call, tmp_path):
             {call}
             {call if call == CALLS["pause"] else ""}
         except Alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             print("ended", count)
         """, cwd=tmp_path)
     assert out == "ended 2\n"
