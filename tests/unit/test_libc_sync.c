@@ -241,9 +241,16 @@ static void timed_lock(struct scene *s)
     until = in_ms(CLOCK_MONOTONIC, 20);
     CALL(&s->report, pthread_mutex_clocklock(&held, CLOCK_MONOTONIC, &until));
     CALL(&s->report, pthread_mutex_timedlock(&held, &wrong));
-    until = in_ms(CLOCK_MONOTONIC, 1000);
+    until = in_ms(CLOCK_MONOTONIC, 5000);
     later(s, let_go, 0);
     CALL(&s->report, pthread_mutex_clocklock(&held, CLOCK_MONOTONIC, &until));
+    CALL(&s->report, pthread_mutex_unlock(&held));
+    wait_for_helpers(s);
+    after(s, 0, hold, 0);
+    sem_wait(&has_it);
+    until = in_ms(CLOCK_REALTIME, 5000);
+    later(s, let_go, 0);
+    CALL(&s->report, pthread_mutex_timedlock(&held, &until));
     CALL(&s->report, pthread_mutex_unlock(&held));
     wait_for_helpers(s);
     pthread_mutex_destroy(&held);
