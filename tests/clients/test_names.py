@@ -62,11 +62,13 @@ def answers(tmp_path):
         write_files(tmp_path, {name: text.replace("{folder}", str(tmp_path)) for name, text in FILES.items()})
         write_files(tmp_path, {"server.ini": ini, "ip": NETWORKS[network], "names_app.py": (HERE / "names_app.py").read_text()})
         command = [*UNSHARE, sys.executable, HERE / "island.py", tmp_path, *server_args(tmp_path, ini, [])]
-        server = Daemon(tmp_path, command, server_env())
         try:
-            return server.get("/", timeout=50)[2].decode().splitlines()
+            server = Daemon(tmp_path, command, server_env())
+            try:
+                return server.get("/", timeout=50)[2].decode().splitlines()
+            finally:
+                server.end()
         finally:
-            server.end()
             os.kill(int((tmp_path / "dnsmasq.pid").read_text()), signal.SIGTERM)
 
     return ask
