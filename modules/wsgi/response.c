@@ -87,10 +87,19 @@ static int send_sequence(struct exchange *x, PyObject *sequence)
     return rc;
 }
 
-/* Whether an iterable says that it has one item, so that the first one is the whole body. */
+static bool has_length(PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+
+    return (type->tp_as_sequence && type->tp_as_sequence->sq_length) ||
+           (type->tp_as_mapping && type->tp_as_mapping->mp_length);
+}
+
+/* Whether an iterable says that it has one item, so that the first one is the whole body. Most have no length, and an
+ * exception that says so would cost more than all the rest. */
 static bool is_single(PyObject *result)
 {
-    Py_ssize_t count = PyObject_Size(result);
+    Py_ssize_t count = has_length(result) ? PyObject_Size(result) : 0;
 
     if (count < 0)
         PyErr_Clear();
