@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "arena.h"
+#include "libc/real.h"
 
 #define CLOSED (POLLRDHUP | POLLHUP | POLLERR)
 
@@ -63,7 +64,7 @@ ssize_t input_recv(struct input *in, void *buf, size_t size)
 
     in->source->seen &= (short)~POLLIN;
     do
-        n = recv(in->source->fd, buf, size, MSG_DONTWAIT);
+        n = real()->recv(in->source->fd, buf, size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     in->drained = n < (ssize_t)size;
     if (n < 0 && errno == EAGAIN)

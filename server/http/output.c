@@ -88,8 +88,8 @@ static int send_all(struct output *out, struct iovec *pieces, int count)
 
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-        ssize_t n = count == 1 ? send(out->source->fd, pieces->iov_base, pieces->iov_len, flags)
-                               : sendmsg(out->source->fd, &message, flags);
+        ssize_t n = count == 1 ? real()->send(out->source->fd, pieces->iov_base, pieces->iov_len, flags)
+                               : real()->sendmsg(out->source->fd, &message, flags);
 
         if (n >= 0) {
             advance(&pieces, &count, (size_t)n);
@@ -134,7 +134,7 @@ void output_try_flush(struct output *out)
 
     if (out->sending || out->error || out->start == out->end)
         return;
-    n = send(out->source->fd, out->block + out->start, out->end - out->start, MSG_DONTWAIT | MSG_NOSIGNAL);
+    n = real()->send(out->source->fd, out->block + out->start, out->end - out->start, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0)
         return; /* the next flush sees the same error */
     out->start += (size_t)n;
