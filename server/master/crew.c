@@ -28,6 +28,7 @@
 #define FIRST_DELAY (SECOND / 10)
 #define LAST_DELAY  (10 * SECOND)
 #define YOUNG       (5 * SECOND) /* a worker that dies before this age is started again with a delay */
+#define TRY_FOR     SECOND       /* a generation has before the next one may take its place */
 #define MOST_FAILED 5            /* starts in a row that fail, while nobody serves */
 
 struct slot {
@@ -45,6 +46,7 @@ static struct {
     size_t wanted;
     int failures; /* starts in a row */
     int64_t nursery_due;
+    int64_t adopted; /* when the present generation was */
     bool stopping, gave_up;
     int exit_code; /* of a crew that has failed; 0: it has not */
 } crew;
@@ -122,25 +124,6 @@ void crew_init(void (*clean)(void))
     crew.clean = clean;
 }
 
-void crew_adopt(struct generation *g)
-{
-    if (crew.before)
-        generation_retire(crew.before);
-    crew.before = crew.generation;
-    crew.generation = g;
-    crew.nursery_due = 0;
-    set_wanted((size_t)g->settings.workers);
-    if (!crew.before || workers_serving() > 0)
-        return;
-    generation_retire(crew.before); /* nothing to go back to */
-    crew.before = NULL;
-}
-
-struct generation *crew_generation(void)
-{
-    return crew.generation;
-}
-
 /* The present generation cannot start: the one before goes on. */
 static void give_up_generation(void)
 {
@@ -157,6 +140,32 @@ static void give_up_generation(void)
         }
     set_wanted((size_t)crew.generation->settings.workers);
     generation_retire(bad);
+}
+
+void crew_adopt(struct generation *g)
+{
+    if (crew.before)
+        give_up_generation();
+    crew.gave_up = false;
+    crew.adopted = wait_now();
+    crew.before = crew.generation;
+    crew.generation = g;
+    crew.nursery_due = 0;
+    set_wanted((size_t)g->settings.workers);
+    if (!crew.before || workers_serving() > 0)
+        return;
+    generation_retire(crew.before); /* nothing to go back to */
+    crew.before = NULL;
+}
+
+int64_t crew_adopts_from(void)
+{
+    return crew.before ? crew.adopted + TRY_FOR : 0;
+}
+
+struct generation *crew_generation(void)
+{
+    return crew.generation;
 }
 
 static void fail(int code)

@@ -16,6 +16,10 @@ void crew_init(void (*clean)(void));
  * ready to take their place; if the first of these cannot start, all stays as it was. */
 void crew_adopt(struct generation *g);
 
+/* When crew_adopt may be called: now, or CLOCK_MONOTONIC nanoseconds. The first worker of the generation before it has
+ * that long to start; then it is given up for the next. */
+int64_t crew_adopts_from(void);
+
 /* What workers are of now, or will be. */
 struct generation *crew_generation(void);
 

@@ -244,14 +244,14 @@ static int attend(void)
         log_info("files have changed");
         master.reload_wanted = true;
     }
-    if (master.reload_wanted && !master.changing && !master.stopping)
+    if (master.reload_wanted && now >= crew_adopts_from() && !master.stopping)
         reload();
     ping(now);
     next = crew_attend();
     if (master.changing && !master.stopping && crew_state() == CREW_STEADY)
         on_change_done();
-    if (master.reload_wanted && !master.changing)
-        next = now;
+    if (master.reload_wanted && !master.stopping)
+        next = earlier(next, crew_adopts_from());
     sink_flush(log_sink());
     next = earlier(next, earlier(master.changed_due, master.ping_due));
     if (next == WAIT_FOREVER)

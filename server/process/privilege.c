@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,5 +46,7 @@ int privilege_drop(const struct process_settings *s)
         log_error("the worker could become root again");
         err = -EPERM;
     }
+    if (!err && s->user)
+        prctl(PR_SET_DUMPABLE, 1); /* with the user the kernel has taken core files and /proc/self from us */
     return err;
 }

@@ -103,6 +103,18 @@ def test_application_that_cannot_load_keeps_the_old_workers(start):
     server.wait_until(lambda: body(server) == b"v3")
 
 
+def test_reload_that_hangs_gives_way_to_the_next(start):
+    server = ready(start())
+    (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1000)\n")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("hanging")
+    assert body(server) == b"v1"
+    (server.dir / "app.py").write_text(APP % "v2")
+    reload(server)
+    server.wait_until(lambda: body(server) == b"v2")
+    server.wait_until(lambda: len(server.worker_pids()) == 2)
+
+
 def test_address_that_is_in_use_keeps_the_old_ones(start):
     other, server = start(), ready(start(extra="bind = 127.0.0.1:0"))
     rewrite(server, f"bind = 127.0.0.1:{other.port}")
