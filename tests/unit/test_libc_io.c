@@ -258,6 +258,65 @@ static void write_socket(struct scene *s)
 }
 COMPARE(write_socket, BEATS)
 
+/* ---- each call finds no room, and somebody reads later ---- */
+
+static ssize_t by_send(int fd)
+{
+    return send(fd, big, sizeof(big), 0);
+}
+
+static ssize_t by_sendto(int fd)
+{
+    return sendto(fd, big, sizeof(big), 0, NULL, 0);
+}
+
+static ssize_t by_sendmsg(int fd)
+{
+    return sendmsg(fd, &(struct msghdr){.msg_iov = &(struct iovec){big, sizeof(big)}, .msg_iovlen = 1}, 0);
+}
+
+static ssize_t by_sendmmsg(int fd)
+{
+    struct iovec iov = {big, sizeof(big)};
+    struct mmsghdr m[2] = {{.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}},
+                           {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}}};
+
+    return sendmmsg(fd, m, 2, 0) * 1000 + (m[0].msg_len == sizeof(big));
+}
+
+static ssize_t by_write(int fd)
+{
+    return write(fd, big, sizeof(big));
+}
+
+static ssize_t by_writev(int fd)
+{
+    return writev(fd, (struct iovec[]){{big, 300000}, {big, 400001}}, 2);
+}
+
+static ssize_t (*const ways_to_write[])(int fd) = {by_write, by_writev, by_send, by_sendto, by_sendmsg, by_sendmmsg};
+
+/* Sockets in each way, pipes in the first two. */
+static void write_in_each_way(struct scene *s)
+{
+    for (size_t i = 0; i < 2 + sizeof(ways_to_write) / sizeof(*ways_to_write); i++) {
+        bool is_pipe = i < 2;
+        int ends[2];
+
+        if (is_pipe)
+            make_pipe(ends);
+        else
+            make_pair(SOCK_STREAM, ends);
+        later(s, drain, ends[0]);
+        report(&s->report, "%zd\n", ways_to_write[is_pipe ? i : i - 2](ends[1]));
+        close(ends[1]);
+        wait_for_helpers(s);
+        report(&s->report, "%zu\n", drained);
+        close(ends[0]);
+    }
+}
+COMPARE(write_in_each_way, 8 * BEATS)
+
 static void write_pipe(struct scene *s)
 {
     int ends[2];
@@ -464,10 +523,11 @@ int main(void)
         cmocka_unit_test(test_read_vector),      cmocka_unit_test(test_read_fortified),
         cmocka_unit_test(test_receive_datagram), cmocka_unit_test(test_receive_many),
         cmocka_unit_test(test_receive_all),      cmocka_unit_test(test_receive_timeout),
-        cmocka_unit_test(test_write_socket),     cmocka_unit_test(test_write_pipe),
-        cmocka_unit_test(test_write_nowhere),    cmocka_unit_test(test_send_datagrams),
-        cmocka_unit_test(test_send_descriptor),  cmocka_unit_test(test_count_event),
-        cmocka_unit_test(test_send_file),        cmocka_unit_test(test_splice_both),
+        cmocka_unit_test(test_write_socket),     cmocka_unit_test(test_write_in_each_way),
+        cmocka_unit_test(test_write_pipe),       cmocka_unit_test(test_write_nowhere),
+        cmocka_unit_test(test_send_datagrams),   cmocka_unit_test(test_send_descriptor),
+        cmocka_unit_test(test_count_event),      cmocka_unit_test(test_send_file),
+        cmocka_unit_test(test_splice_both),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -396,6 +396,46 @@ static void write_inside(void *arg)
     assert_int_equal(pthread_rwlock_unlock(&g->rwlock), 0);
 }
 
+/* The same with times that are far off. */
+static void read_timed(void *arg)
+{
+    struct guarded *g = arg;
+    struct timespec until = in_ms(CLOCK_REALTIME, 20000);
+
+    assert_int_equal(pthread_rwlock_timedrdlock(&g->rwlock, &until), 0);
+    g->inside++;
+    usleep(5000);
+    g->inside--;
+    assert_int_equal(pthread_rwlock_unlock(&g->rwlock), 0);
+}
+
+static void write_timed(void *arg)
+{
+    struct guarded *g = arg;
+    struct timespec until = in_ms(CLOCK_REALTIME, 20000);
+
+    assert_int_equal(pthread_rwlock_timedwrlock(&g->rwlock, &until), 0);
+    assert_int_equal(g->inside, 0);
+    g->entered++;
+    usleep(5000);
+    assert_int_equal(g->inside, 0);
+    assert_int_equal(pthread_rwlock_unlock(&g->rwlock), 0);
+}
+
+/* The first writes, so that each of the others finds the lock taken: a call that blocks would never get it. */
+static void test_rwlock_taken(void **state)
+{
+    void (*const others[])(void *) = {read_inside, write_inside, read_timed, write_timed};
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        struct guarded g = {.rwlock = PTHREAD_RWLOCK_INITIALIZER};
+
+        RUN(&g, write_timed, others[i]);
+        assert_int_equal(g.entered, 1 + i % 2);
+        assert_int_equal(pthread_rwlock_destroy(&g.rwlock), 0);
+    }
+}
+
 static void test_rwlock(void **state)
 {
     struct guarded g = {.rwlock = PTHREAD_RWLOCK_INITIALIZER};
@@ -554,13 +594,13 @@ static void test_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_semaphore),   cmocka_unit_test(test_shared_semaphore),
-        cmocka_unit_test(test_ring),        cmocka_unit_test(test_contended),
-        cmocka_unit_test(test_recursive),   cmocka_unit_test(test_timed_lock),
-        cmocka_unit_test(test_condition),   cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_rwlock),      cmocka_unit_test(test_join_thread),
-        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_server_library),
-        cmocka_unit_test(test_runtime),
+        cmocka_unit_test(test_semaphore),      cmocka_unit_test(test_shared_semaphore),
+        cmocka_unit_test(test_ring),           cmocka_unit_test(test_contended),
+        cmocka_unit_test(test_recursive),      cmocka_unit_test(test_timed_lock),
+        cmocka_unit_test(test_condition),      cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_rwlock_taken),   cmocka_unit_test(test_rwlock),
+        cmocka_unit_test(test_join_thread),    cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_server_library), cmocka_unit_test(test_runtime),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);
