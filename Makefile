@@ -49,7 +49,12 @@ UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/tes
 
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
-all: $(PROGRAMS) $(MODULES_S)
+all: $(PROGRAMS) $(MODULES_S) $(BUILD)/modules/python
+
+# Beside the module wsgi lies its Python package.
+$(BUILD)/modules/python:
+	@mkdir -p $(@D)
+	ln -s $(CURDIR)/modules/wsgi $@
 
 # The executables export their libc calls, so that libraries and modules find ours before libc's: the linker does that by
 # itself for every name that libc, too, defines. These are the others.
@@ -177,10 +182,11 @@ lint: lint-deps
 # settings.o and command.o know PREFIX, so they are made anew.
 install:
 	@$(MAKE) --no-print-directory -W conf/settings.c -W server/command.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir) $(PREFIX)/lib/pkgconfig $(docdir) $(distdir))
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir))
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
+	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/python/syncless
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)

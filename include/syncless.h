@@ -203,6 +203,17 @@ int sl_end(struct sl_request *req);
  * in a forked child. */
 int sl_spawn(void (*fn)(void *arg), void *arg);
 
+/* Let all coroutines run that are ready, and the loop look for more, before this one goes on. Not on a coroutine:
+ * nothing. */
+void sl_yield(void);
+
+/* Ask DNS for the records of a name, with the search domains of resolv.conf; type as RFC 1035 numbers them: 15 MX, 16
+ * TXT,
+ * ... The reply, a whole DNS message, is cut to size; returns its full size, or -ENOENT: no such name, -ENODATA: it has
+ * none of that type, -EAGAIN: no server has an answer, -EBADMSG: no name or no answer looks like that. Only on a
+ * coroutine, else -EPERM. Addresses of hosts are better asked for by getaddrinfo. */
+ssize_t sl_resolve(const char *name, int type, void *reply, size_t size);
+
 /* Run fn(arg) on a thread of the pool while this coroutine waits, and return what it returns. For code that computes
  * for long or blocks where nothing can park it (disk, system calls made directly). Not on a coroutine: calls fn. */
 int sl_offload(int (*fn)(void *arg), void *arg);

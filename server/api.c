@@ -4,6 +4,7 @@
 #include "syncless.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "http/body.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "libc/dns.h"
 #include "libc/libc.h"
 #include "log.h"
 #include "wait/wait.h"
@@ -147,6 +149,45 @@ int sl_spawn(void (*fn)(void *arg), void *arg)
     if (!coro_self() && !wait_is_owner())
         return spawn_from_thread(fn, arg);
     return coro_start(fn, arg) ? 0 : -errno;
+}
+
+void sl_yield(void)
+{
+    if (coro_self())
+        coro_yield();
+}
+
+static int resolve_error(int code)
+{
+    switch (code) {
+    case HOST_NOT_FOUND:
+        return -ENOENT;
+    case NO_DATA:
+        return -ENODATA;
+    case NO_RECOVERY:
+        return -EBADMSG;
+    case NETDB_INTERNAL:
+        return -errno;
+    default:
+        return -EAGAIN;
+    }
+}
+
+ssize_t sl_resolve(const char *name, int type, void *reply, size_t size)
+{
+    struct dns_answer answer;
+    ssize_t result;
+    int code;
+
+    if (!coro_self())
+        return -EPERM;
+    dns_answer_init(&answer);
+    code = dns_find_records(name, type, &answer);
+    result = code ? resolve_error(code) : (ssize_t)answer.reply_size;
+    if (result > 0)
+        memcpy(reply, answer.reply, answer.reply_size < size ? answer.reply_size : size);
+    dns_answer_release(&answer);
+    return result;
 }
 
 int sl_offload(int (*fn)(void *arg), void *arg)

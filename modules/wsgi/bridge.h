@@ -13,6 +13,8 @@
 
 #include "syncless.h"
 
+extern const struct sl_module sl_module;
+
 /* An instance: one [wsgi /prefix] section. */
 struct wsgi {
     const char *app;
@@ -35,7 +37,8 @@ struct interrupt {
     void *coroutine;          /* its sl_self() */
     void (*raise)(void *arg); /* sets the exception; NULL when none is on its way */
     void *arg;
-    bool sent; /* since the last interrupt_settle */
+    bool sent;        /* since the last interrupt_settle */
+    PyObject *handle; /* owned; what Python holds of the coroutine, NULL if nobody has asked */
 };
 
 /* A request on its way through the application. It lives on the stack of exchange_run; the Python objects that point at
@@ -62,6 +65,9 @@ struct exchange {
 
 /* What must be done before the interpreter starts, by whoever starts it. 0 or -errno. */
 int interp_prepare(void);
+
+/* Have the package `syncless` found, which lies beside this module: -1 with an exception. */
+int interp_add_package(void);
 
 /* Start it at the first call, count the later ones. Leaves the GIL held on success. Not on a coroutine. 0 or -errno. */
 int interp_acquire(const struct wsgi *w);
@@ -113,6 +119,11 @@ struct exchange *tstate_exchange(void);
 /* Of this coroutine; NULL outside of one that has a thread state. */
 struct interrupt *tstate_interrupt(void);
 
+/* The _syncless.Handle of this coroutine as a new reference, None outside of one; and a list of those of all that run
+ * Python code or wait in it. */
+PyObject *tstate_handle(void);
+PyObject *tstate_handles(void);
+
 /* Free the states of all coroutines, while the main state holds the GIL, which is released in between. */
 void tstate_clear(void);
 
@@ -147,9 +158,18 @@ void exchange_clear(void);
 /* Make the exception types. -1 with an exception. In the main thread. */
 int interrupt_init(void);
 
+/* Make them known to Python. -1 with an exception. */
+int interrupt_add_types(PyObject *module);
+
 /* Have raise(arg), which sets an exception, called on that coroutine where it waits, or will wait for next. Sent again
  * while the first was not heard, ends what it waits for with ECANCELED. Needs no GIL; in the worker's OS thread. */
 void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg);
+
+/* Take back an interrupt that was sent with that function, if it was not heard. */
+void interrupt_withdraw(struct interrupt *i, void (*raise)(void *arg));
+
+/* The coroutine goes on after a wait: it shall hear what was sent meanwhile, though others may have looked. */
+void interrupt_resume(const struct interrupt *i);
 
 /* This coroutine has come to the end of what could be interrupted. With the GIL. */
 void interrupt_settle(struct interrupt *i);
@@ -160,6 +180,16 @@ void interrupt_request(void *self, struct sl_request *req, int why);
 /* If the exception that is set is one for which a request was ended: log and clear it, and return what the server shall
  * do. Else 0. */
 int interrupt_conclude(const struct sl_request *req);
+
+/* ---- handle.c ---- */
+
+int handle_init(void);
+
+/* The handle of a coroutine, as a new reference, made if there is none. */
+PyObject *handle_of(struct interrupt *i, unsigned long ident);
+
+/* The coroutine ends, or what it did for its present user. */
+void handle_end(struct interrupt *i);
 
 /* ---- child.c ---- */
 

@@ -6,7 +6,8 @@
  * locks all do. So a signal number is tripped that the system never sends, whose handler raises what was asked for, and
  * the coroutine's wait ends with EINTR. Handlers are for the main thread: the coroutine passes for that until its next
  * wait (sl_pose_as_main). PyThreadState_SetAsyncExc would not do: it does not reach into a call that waits, and cuts
- * finally blocks short.
+ * finally blocks short. Where there is a main coroutine, that may look for the signal before the right one does, and
+ * finds nothing; so the signal is tripped again when the right one goes on.
  *
  * Libraries in C go on after an EINTR, as they should. For them the second attempt is ECANCELED, which they report as
  * they report any failure of a connection.
@@ -45,8 +46,21 @@ void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg)
     sl_interrupt(i->coroutine, again ? ECANCELED : EINTR);
 }
 
+void interrupt_withdraw(struct interrupt *i, void (*raise)(void *arg))
+{
+    if (i->raise == raise)
+        forget(i);
+}
+
+void interrupt_resume(const struct interrupt *i)
+{
+    if (i->raise)
+        PyErr_SetInterruptEx(SIGNUM);
+}
+
 void interrupt_settle(struct interrupt *i)
 {
+    handle_end(i);
     if (i->raise)
         forget(i);
     if (!i->sent || pending > 0)
@@ -88,12 +102,21 @@ int interrupt_init(void)
                                           PyExc_BaseException, NULL);
     module = PyImport_ImportModule("signal");
     function = PyCFunction_New(&handler, NULL);
+    sl_pose_as_main(true); /* it may be that a coroutine imports _syncless first */
     if (timeout_type && gone_type && module && function)
         before = PyObject_CallMethod(module, "signal", "iO", SIGNUM, function);
+    sl_pose_as_main(false);
     Py_XDECREF(module);
     Py_XDECREF(function);
     Py_XDECREF(before);
     return before ? 0 : -1;
+}
+
+int interrupt_add_types(PyObject *module)
+{
+    if (PyModule_AddObjectRef(module, "RequestTimeout", timeout_type) < 0)
+        return -1;
+    return PyModule_AddObjectRef(module, "ClientGone", gone_type);
 }
 
 /* ---- requests ---- */

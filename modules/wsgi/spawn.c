@@ -7,6 +7,7 @@
  */
 #include "bridge.h"
 
+#include <arpa/nameser.h>
 #include <errno.h>
 
 struct call {
@@ -97,10 +98,48 @@ static PyObject *spawn(PyObject *module, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
+static PyObject *yield_now(PyObject *module, PyObject *unused)
+{
+    sl_yield();
+    Py_RETURN_NONE;
+}
+
+static PyObject *handle(PyObject *module, PyObject *unused)
+{
+    return tstate_handle();
+}
+
+static PyObject *handles(PyObject *module, PyObject *unused)
+{
+    return tstate_handles();
+}
+
+/* The reply of DNS, as bytes. */
+static PyObject *query(PyObject *module, PyObject *args)
+{
+    char reply[NS_MAXMSG];
+    const char *name;
+    ssize_t size;
+    int type;
+
+    if (!PyArg_ParseTuple(args, "si:query", &name, &type))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS size = sl_resolve(name, type, reply, sizeof reply);
+    Py_END_ALLOW_THREADS if (size >= 0) return PyBytes_FromStringAndSize(reply, size);
+    errno = (int)-size;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 static PyMethodDef methods[] = {
     {"spawn", (PyCFunction)(void *)spawn, METH_VARARGS | METH_KEYWORDS,
      "spawn(callable, *args, **kwargs)\n--\n\n"
      "Call it on a coroutine of its own, which starts when this one waits. May be called in any thread."},
+    {"yield_now", yield_now, METH_NOARGS,
+     "yield_now()\n--\n\nLet all coroutines run that are ready, and come back. Elsewhere it does nothing."},
+    {"query", query, METH_VARARGS,
+     "query(name, type)\n--\n\nThe message by which DNS answers. OSError if it does not."},
+    {"handle", handle, METH_NOARGS, "handle()\n--\n\nThe Handle of this coroutine; None outside of coroutines."},
+    {"handles", handles, METH_NOARGS, "handles()\n--\n\nThose of all coroutines that run Python code or wait in it."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -114,5 +153,12 @@ static struct PyModuleDef definition = {
 
 PyObject *spawn_module(void)
 {
-    return PyModule_Create(&definition);
+    PyObject *module;
+
+    if (interrupt_init() < 0 || handle_init() < 0)
+        return NULL;
+    module = PyModule_Create(&definition);
+    if (module && interrupt_add_types(module) < 0)
+        Py_CLEAR(module);
+    return module;
 }

@@ -23,6 +23,7 @@ struct thread {
     PyThreadState *state; /* owned, unless borrowed; NULL when there is none now */
     bool borrowed;        /* the interpreter's main state */
     struct exchange *x;   /* the request it serves, or NULL */
+    bool spawned;         /* it runs a function of _syncless.spawn */
     bool held;            /* it held the GIL when it parked */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
@@ -49,6 +50,7 @@ static void thread_resume(void *value)
         return;
     if (!Py_IsInitialized() && !t->borrowed)
         pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
+    interrupt_resume(&t->interrupt);
     if (t->held)
         compat_attach(t->state);
     else
@@ -156,7 +158,11 @@ int tstate_enter_fresh(void)
 
     if (t && t->state)
         thread_delete_state(t);
-    return thread_attach() ? 0 : -ENOMEM;
+    t = thread_attach();
+    if (!t)
+        return -ENOMEM;
+    t->spawned = true;
+    return 0;
 }
 
 void tstate_leave_fresh(void)
@@ -164,6 +170,7 @@ void tstate_leave_fresh(void)
     struct thread *t = sl_local_get(key);
 
     interrupt_settle(&t->interrupt);
+    t->spawned = false;
     PyThreadState_Clear(t->state);
     PyThreadState_DeleteCurrent();
     t->state = NULL;
@@ -200,6 +207,33 @@ struct interrupt *tstate_interrupt(void)
     struct thread *t = sl_local_get(key);
 
     return t ? &t->interrupt : NULL;
+}
+
+static PyObject *thread_handle(struct thread *t)
+{
+    return handle_of(&t->interrupt, t->state->thread_id);
+}
+
+PyObject *tstate_handle(void)
+{
+    struct thread *t = sl_local_get(key);
+
+    return t && t->state ? thread_handle(t) : Py_NewRef(Py_None);
+}
+
+PyObject *tstate_handles(void)
+{
+    PyObject *list = PyList_New(0), *handle;
+
+    for (struct thread *t = threads; list && t; t = t->next) {
+        if (!t->state || !(t->x || t->spawned || t->borrowed))
+            continue; /* it rests in the pool */
+        handle = thread_handle(t);
+        if (!handle || PyList_Append(list, handle) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(handle);
+    }
+    return list;
 }
 
 /* States of coroutines that are no longer there, or threads that the application never ended, would show here. */

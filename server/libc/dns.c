@@ -379,28 +379,68 @@ static enum outcome ask_addresses(void *arg, const char *name)
     return query->family == AF_INET ? a.outcome : aaaa.outcome;
 }
 
-int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer)
+/* Search with a channel that is there for this. */
+static enum outcome search_run(struct query *query, struct search *s, const char *name)
 {
-    struct query query = {.answer = answer, .family = family};
-    struct search s = {.ask = ask_addresses, .arg = &query, .last = OUTCOME_SILENT};
     struct __res_state conf = {0};
     enum outcome outcome;
     int status;
 
     if (res_ninit(&conf) < 0)
-        return NETDB_INTERNAL;
-    status = channel_open(&query.channel, &conf);
+        return OUTCOME_BROKEN;
+    status = channel_open(&query->channel, &conf);
     outcome = outcome_of(status);
     if (status == ARES_SUCCESS) {
-        outcome = search(&s, &conf, name);
-        ares_destroy(query.channel);
+        outcome = search(s, &conf, name);
+        ares_destroy(query->channel);
     }
     res_nclose(&conf);
+    return outcome;
+}
+
+int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer)
+{
+    struct query query = {.answer = answer, .family = family};
+    struct search s = {.ask = ask_addresses, .arg = &query, .last = OUTCOME_SILENT};
+    enum outcome outcome = search_run(&query, &s, name);
+
     answer->only_aliases = outcome == OUTCOME_ALIASES;
     answer->unanswered = !is_reply(s.last);
     if (sorted)
         order_addresses(answer);
     return h_errno_of(outcome);
+}
+
+/* A question whose reply is wanted as it came. */
+static void on_records(void *arg, int status, int timeouts, unsigned char *data, int size)
+{
+    struct question *question = arg;
+    struct dns_answer *answer = question->query->answer;
+
+    question->query->pending--;
+    question->outcome = outcome_of(status);
+    if (status != ARES_SUCCESS)
+        return;
+    answer->reply = memcpy(arena_alloc(&answer->arena, (size_t)size), data, (size_t)size);
+    answer->reply_size = (size_t)size;
+}
+
+static enum outcome ask_records(void *arg, const char *name)
+{
+    struct question *question = arg;
+
+    question->query->pending++;
+    ares_query(question->query->channel, name, ns_c_in, question->type, on_records, question);
+    return query_finish(question->query) ? question->outcome : OUTCOME_BROKEN;
+}
+
+int dns_find_records(const char *name, int type, struct dns_answer *answer)
+{
+    struct query query = {.answer = answer};
+    struct question question = {&query, type, OUTCOME_SILENT};
+    struct search s = {.ask = ask_records, .arg = &question, .last = OUTCOME_SILENT};
+
+    return h_errno_of(search_run(&query, &s, name));
 }
 
 /* The name under which DNS keeps the name of an address. */

@@ -28,6 +28,8 @@ struct dns_answer {
     size_t address_count, alias_count;
     bool only_aliases; /* the name is an alias of something that has no such address */
     bool unanswered;   /* to the last question no server had an answer */
+    const void *reply; /* dns_find_records: the whole message (RFC 1035) */
+    size_t reply_size;
 };
 
 /* Before a query, and after it whatever came of it. */
@@ -37,6 +39,10 @@ void dns_answer_release(struct dns_answer *answer);
 /* Addresses of a name, with the search domains of resolv.conf. family may be AF_UNSPEC. sorted: as connect is most
  * likely to succeed (RFC 6724); else as the server gave them. 0, or a value of h_errno; errno with NETDB_INTERNAL. */
 int dns_find_addresses(const char *name, int family, bool sorted, struct dns_answer *answer);
+
+/* Records of any type (ns_t_mx, ...) of a name, with the search domains of resolv.conf, as answer->reply. Returns as
+ * above. */
+int dns_find_records(const char *name, int type, struct dns_answer *answer);
 
 /* The name of an address, which is the one address of the answer, as IPv4 if it only looks like IPv6. */
 int dns_find_name(const void *address, int family, struct dns_answer *answer);

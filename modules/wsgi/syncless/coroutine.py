@@ -1,0 +1,211 @@
+"""Coroutines: spawn, current, kill, and what happens to them at the end of the program."""
+import atexit
+import itertools
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, List, Optional
+
+import _syncless
+
+from .clock import call_later
+
+REMIND = 0.1        # seconds until an exception that was not heard is sent again
+LAST_WORDS = 2.0    # seconds that all finally blocks have at the end of the program
+
+_numbers = itertools.count(1)
+_live = set()       # spawned, and not ended
+
+
+class Killed(BaseException):
+    """Raised in a coroutine that is killed, where it waits."""
+
+
+class Coroutine:
+    """A coroutine; made by spawn(), found by current() and coroutines().
+
+    name: str, for logs; may be set.
+    value: what its function returned; None before that.
+    exception: what its function raised; None if it did not. For one that was killed, what it was killed with.
+    """
+
+    __slots__ = ("name", "value", "exception", "_handle", "_ended", "_killed", "_spawned", "__weakref__")
+
+    def __init__(self, name: str, handle=None):
+        self.name = name
+        self.value: Any = None
+        self.exception: Optional[BaseException] = None
+        self._handle = handle
+        self._killed: Optional[BaseException] = None  # before it began
+        self._spawned = handle is None
+        self._ended = threading.Lock()
+        self._ended.acquire()
+
+    def __repr__(self):
+        return f"<Coroutine {self.name}{'' if self.alive else ', ended'}>"
+
+    # ---- its life ----
+
+    def _run(self, function, args, kwargs):
+        self._handle = _syncless.handle()
+        self._handle.owner = self
+        try:
+            if self._killed:
+                raise self._killed
+            self.value = function(*args, **kwargs)
+        except (Killed, SystemExit) as raised:
+            self.exception = raised
+        except BaseException as raised:
+            self.exception = raised
+            if raised is not self._killed:
+                self._log()
+        finally:
+            _live.discard(self)
+            self._ended.release()
+
+    def _log(self):
+        import logging
+        logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=self.exception)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended: it waits, runs or is about to begin."""
+        return self._ended.locked() if self._spawned else self._handle.alive
+
+    def join(self, timeout: Optional[float] = None) -> bool:
+        """Wait for its end, at most so many seconds. Returns whether it has ended.
+
+        RuntimeError if it is the one that calls, or was not made by spawn(); ValueError for a negative timeout.
+        """
+        if not self._spawned:
+            raise RuntimeError(f"only a coroutine made by spawn() can be waited for, and {self.name} was not")
+        if self._handle is not None and self._handle.alive and self._handle.ident == threading.get_ident():
+            raise RuntimeError(f"coroutine {self.name} cannot wait for its own end")
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must not be negative: {timeout}")
+        seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        if self._ended.acquire(timeout=seconds):
+            self._ended.release()
+            return True
+        return False
+
+    def get(self, timeout: Optional[float] = None) -> Any:
+        """Wait for its end, and return what its function returned or raise what it raised.
+
+        TimeoutError if it has not ended after so many seconds.
+        """
+        if not self.join(timeout):
+            raise TimeoutError(f"coroutine {self.name} has not ended within {timeout} s")
+        if self.exception is not None:
+            raise self.exception
+        return self.value
+
+    def kill(self, exception: Optional[BaseException] = None) -> None:
+        """Have an exception (default: Killed) raised in it where it waits. Returns at once; join() waits for the end.
+
+        What has not begun never does. RuntimeError if it has ended; TypeError if exception is none.
+        """
+        if exception is None:
+            exception = Killed(f"coroutine {self.name} was killed")
+        if not isinstance(exception, BaseException):
+            raise TypeError(f"expected an exception, not {exception!r}")
+        if not self.alive:
+            raise RuntimeError(f"coroutine {self.name} has ended, it cannot be killed")
+        here = _syncless.handle()
+        if here is not None and here is self._handle:
+            raise exception
+        if here is None:  # an OS thread
+            _syncless.spawn(self._send, exception)
+        else:
+            self._send(exception)
+
+    def _send(self, exception):
+        self._killed = exception
+        if self._handle is not None and self._handle.interrupt(exception):
+            call_later(REMIND, self._remind)
+
+    def _remind(self):
+        if self._handle.remind(self._killed):
+            call_later(REMIND, self._remind)
+
+    def stack(self) -> traceback.StackSummary:
+        """Where it is, outermost call first; empty if it has not begun or has ended."""
+        frame = sys._current_frames().get(self._handle.ident) if self._handle and self._handle.alive else None
+        return traceback.extract_stack(frame) if frame else traceback.StackSummary()
+
+
+def spawn(function: Callable, *args, **kwargs) -> Coroutine:
+    """Call function(*args, **kwargs) on a coroutine of its own, which begins when this one waits.
+
+    It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless") and ends nothing else.
+    TypeError if function cannot be called; MemoryError without memory for its stack; RuntimeError in a forked child.
+
+        page = spawn(fetch, "http://127.0.0.1/")
+        ...
+        print(page.get())
+    """
+    if not callable(function):
+        raise TypeError(f"spawn() needs a callable as its first argument, not {function!r}")
+    co = Coroutine(f"{getattr(function, '__qualname__', type(function).__qualname__)}-{next(_numbers)}")
+    _live.add(co)
+    try:
+        _syncless.spawn(co._run, function, args, kwargs)
+    except BaseException:
+        _live.discard(co)
+        raise
+    return co
+
+
+def _adopt(handle):
+    if handle.owner is None:
+        is_main = handle.ident == threading.main_thread().ident
+        handle.owner = Coroutine("main" if is_main else f"coroutine-{next(_numbers)}", handle)
+    return handle.owner
+
+
+def current() -> Coroutine:
+    """The coroutine that calls: spawned, a request of syncless-server, or the main one. RuntimeError in an OS thread."""
+    handle = _syncless.handle()
+    if handle is None:
+        raise RuntimeError("this is no coroutine but an OS thread (or a forked child)")
+    return _adopt(handle)
+
+
+def coroutines() -> List[Coroutine]:
+    """Every coroutine that has begun and not ended, for debugging.
+
+        for co in coroutines():
+            print(co.name, *co.stack().format())
+    """
+    return [_adopt(handle) for handle in _syncless.handles()]
+
+
+def sleep(seconds: float) -> None:
+    """Let this coroutine wait. Zero or less returns at once."""
+    if seconds > 0:
+        time.sleep(seconds)
+
+
+def yield_now() -> None:
+    """Let every coroutine run that is ready, then go on."""
+    _syncless.yield_now()
+
+
+def _end_all():
+    """The program is over: coroutines that wait get Killed, and their finally blocks a moment."""
+    if _syncless.handle() is None:
+        return
+    deadline = time.monotonic() + LAST_WORDS
+    while _live and time.monotonic() < deadline:
+        ending = list(_live)
+        for co in ending:
+            if co._killed is None:
+                co.kill(Killed("the program ends"))
+        for co in ending:
+            co.join(max(deadline - time.monotonic(), 0))
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_live.clear)

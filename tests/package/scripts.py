@@ -1,0 +1,27 @@
+"""The harness of the tests of the package syncless: scripts under syncless-python, as in tests/python."""
+import pathlib
+import sys
+import textwrap
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+from harness import PATIENCE, PYTHON, ROOT, run_python  # noqa: E402,F401
+
+HEAD = "import socket, sys, threading, time\nimport syncless\nfrom syncless import *\n"
+
+
+@pytest.fixture
+def script():
+    """Run a script, which finds all names of syncless; it must end well, and without a word on stderr unless stderr is given:
+    a list that gets it. Returns what it printed."""
+    def run(source, *arguments, stderr=None, **options):
+        done = run_python("-c", HEAD + textwrap.dedent(source), *arguments, **options)
+        assert done.returncode == 0, done.stderr
+        if stderr is None:
+            assert done.stderr == ""
+        else:
+            stderr.append(done.stderr)
+        return done.stdout
+
+    return run
