@@ -1,5 +1,5 @@
 """Queue, Channel, ThreadPool."""
-from scripts import script  # noqa: F401
+from scripts import script
 
 
 def test_queue(script):

@@ -1,5 +1,5 @@
 """spawn, Coroutine, current, coroutines, and the end of the program."""
-from scripts import script  # noqa: F401
+from scripts import script
 
 
 def test_values_and_errors(script):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import PATIENCE, PYTHON, script  # noqa: F401
+from scripts import PATIENCE, PYTHON, script
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 UNSHARE = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]

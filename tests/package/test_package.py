@@ -1,7 +1,7 @@
 """Where the package is found, its old names, and its life in the server's applications."""
 import subprocess
 
-from scripts import HEAD, PYTHON, ROOT, script  # noqa: F401
+from scripts import HEAD, PYTHON, ROOT, script
 
 
 def test_plain_python_says_what_is_needed():

@@ -1,5 +1,5 @@
 """Timeout and timeout_call."""
-from scripts import script  # noqa: F401
+from scripts import script
 
 
 def test_ends_any_wait(script):
