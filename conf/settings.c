@@ -223,7 +223,8 @@ void settings_dump(struct conf *c, FILE *out)
 {
     struct conf_section *traffic[] = {conf_section_find(c, "limits"), conf_section_find(c, "server")};
 
-    dump_section(c, "server", (const struct sl_option *const[]){server_options, process_options, NULL}, out);
+    dump_section(c, "server", (const struct sl_option *const[]){server_options, proxies_options, process_options, NULL},
+                 out);
     dump_section(c, "log", (const struct sl_option *const[]){logging_options, NULL}, out);
     dump_section(c, "limits", (const struct sl_option *const[]){limits_options, NULL}, out);
     conf_dump_options(c, traffic, 2, traffic_options, out);
