@@ -255,9 +255,9 @@ def test_100000_broken_connections_leave_nothing(serve):
                 pass
             sock.close()
 
-    pid, = server.worker_pids()
     break_connections(5000)
     assert server.get("/")[0] == 200
+    pid, = server.worker_pids()
     server.wait_until(lambda: descriptors(pid) < 50, 20)
     before = descriptors(pid), server.rss()
     break_connections(3000 if server.sanitized else 95000)
