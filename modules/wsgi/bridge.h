@@ -124,6 +124,9 @@ struct interrupt *tstate_interrupt(void);
 PyObject *tstate_handle(void);
 PyObject *tstate_handles(void);
 
+/* The request that the Python thread of that identity serves, or NULL. With the GIL, any thread. */
+struct exchange *tstate_find(unsigned long identity);
+
 /* Free the states of all coroutines, while the main state holds the GIL, which is released in between. */
 void tstate_clear(void);
 
@@ -177,6 +180,16 @@ void interrupt_settle(struct interrupt *i);
 /* As sl_module.interrupt. */
 void interrupt_request(void *self, struct sl_request *req, int why);
 
+/* CLOCK_MONOTONIC milliseconds. */
+int64_t interrupt_now(void);
+
+/* Whether a request may be interrupted now: not while it has time for its finally blocks after the last one. If so,
+ * that time begins. */
+bool interrupt_begin(struct exchange *x);
+
+/* The exception type of request-timeout, borrowed. */
+PyObject *interrupt_timeout(void);
+
 /* If the exception that is set is one for which a request was ended: log and clear it, and return what the server shall
  * do. Else 0. */
 int interrupt_conclude(const struct sl_request *req);
@@ -190,6 +203,14 @@ PyObject *handle_of(struct interrupt *i, unsigned long ident);
 
 /* The coroutine ends, or what it did for its present user. */
 void handle_end(struct interrupt *i);
+
+/* ---- overdue.c ---- */
+
+/* Be ready for requests that compute past their deadline. */
+void overdue_watch(void);
+
+/* This request, of the Python thread of that identity, holds the loop. In a signal handler on its coroutine. */
+void overdue_note(const struct exchange *x, unsigned long identity);
 
 /* ---- child.c ---- */
 

@@ -6,8 +6,8 @@
  * locks all do. So a signal number is tripped that the system never sends, whose handler raises what was asked for, and
  * the coroutine's wait ends with EINTR. Handlers are for the main thread: the coroutine passes for that until its next
  * wait (sl_pose_as_main). PyThreadState_SetAsyncExc would not do: it does not reach into a call that waits, and cuts
- * finally blocks short. Where there is a main coroutine, that may look for the signal before the right one does, and
- * finds nothing; so the signal is tripped again when the right one goes on.
+ * finally blocks short; for code that never waits see overdue.c. Where there is a main coroutine, that may look for the
+ * signal before the right one does, and finds nothing; so the signal is tripped again when the right one goes on.
  *
  * Libraries in C go on after an EINTR, as they should. For them the second attempt is ECANCELED, which they report as
  * they report any failure of a connection.
@@ -131,7 +131,7 @@ static void raise_gone(void *arg)
     PyErr_SetString(gone_type, "the client has closed the connection, the request is ended here");
 }
 
-static int64_t now(void)
+int64_t interrupt_now(void)
 {
     struct timespec ts;
 
@@ -139,14 +139,27 @@ static int64_t now(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+PyObject *interrupt_timeout(void)
+{
+    return timeout_type;
+}
+
+bool interrupt_begin(struct exchange *x)
+{
+    int64_t now = interrupt_now();
+
+    if (!x->interrupt->raise && now < x->quiet_until)
+        return false;
+    x->quiet_until = now + QUIET_FOR;
+    return true;
+}
+
 void interrupt_request(void *self, struct sl_request *req, int why)
 {
     struct exchange *x = req->local;
 
-    if (!x || (!x->interrupt->raise && now() < x->quiet_until))
-        return;
-    x->quiet_until = now() + QUIET_FOR;
-    interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone, NULL);
+    if (x && interrupt_begin(x))
+        interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone, NULL);
 }
 
 int interrupt_conclude(const struct sl_request *req)

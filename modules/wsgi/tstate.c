@@ -82,8 +82,10 @@ static void thread_where(void *value, int fd)
 {
     const struct thread *t = value;
 
-    if (t->x && t->state == PyGILState_GetThisThreadState())
-        where_write(t->state, fd);
+    if (!t->x || t->state != PyGILState_GetThisThreadState())
+        return;
+    overdue_note(t->x, t->state->thread_id);
+    where_write(t->state, fd);
 }
 
 static const struct sl_local hooks = {
@@ -139,6 +141,8 @@ int tstate_enter(struct exchange *x)
     t->x = x;
     x->interrupt = &t->interrupt;
     x->req->local = x;
+    if (x->req->deadline)
+        overdue_watch();
     return 0;
 }
 
@@ -200,6 +204,14 @@ struct exchange *tstate_exchange(void)
     struct thread *t = sl_local_get(key);
 
     return t ? t->x : NULL;
+}
+
+struct exchange *tstate_find(unsigned long identity)
+{
+    for (struct thread *t = threads; t; t = t->next)
+        if (t->state && t->state->thread_id == identity)
+            return t->x;
+    return NULL;
 }
 
 struct interrupt *tstate_interrupt(void)

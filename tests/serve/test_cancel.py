@@ -1,5 +1,6 @@
 """Requests that are ended before their handler returns: request-timeout, and on-disconnect = cancel."""
 import os
+import re
 import time
 
 import pytest
@@ -46,6 +47,11 @@ def busy_then_sleep():
         pass
     time.sleep(30)
 
+def computing():
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        sum(range(1000))
+
 def joined():
     thread = threading.Thread(target=never.wait, daemon=True)
     thread.start()
@@ -75,6 +81,7 @@ def short():
 
 WAITS = {
     'short': short,
+    'computing': computing,
     'sleep': lambda: time.sleep(30),
     'lock': lambda: lock.acquire(),
     'lock_timeout': lambda: lock.acquire(timeout=30),
@@ -188,6 +195,16 @@ def nothing_finished(request):
     for name in ("server", "cancelling"):
         if name in request.fixturenames:
             finished(request.getfixturevalue(name))
+
+
+def test_code_that_never_waits_is_ended_too(server):
+    """It holds the loop; the watchdog (hog-limit) finds it. What is in C and keeps the GIL cannot be ended."""
+    started = time.monotonic()
+    assert server.get("/computing")[0] == 504
+    assert 1 < time.monotonic() - started < 5
+    assert finished(server) == ["RequestTimeout"]
+    server.wait_log("the loop is held")
+    server.wait_until(lambda: re.search(r"in computing\n(.*\n){1,3}.*RequestTimeout", server.log))
 
 
 def test_the_others_go_on_and_the_worker_lives(server):
