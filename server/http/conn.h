@@ -30,9 +30,8 @@ struct conn {
 
 /* ---- connection.c ---- */
 
-/* Of all connections: what http_init was given; whether http_drain was called, so that each request is the last of its
- * connection; whether idle ones are closed too by now. */
-const struct http_config *http_config(void);
+/* Whether http_drain was called, so that each request is the last of its connection; whether idle ones are closed too
+ * by now. */
 bool http_is_draining(void);
 bool http_is_closing(void);
 
@@ -50,7 +49,8 @@ void conn_close(struct conn *conn);
 
 /* ---- session.c ---- */
 
-void session_init(void);
+/* config stays. */
+void session_init(const struct http_config *config);
 
 /* Serve a connection on this coroutine, as long as it has something to serve, and then do one of the three. */
 void session_serve(struct conn *conn);

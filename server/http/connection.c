@@ -32,11 +32,6 @@ static struct {
     struct wait_timeouts fresh, idle, lingering; /* before the first request; between two; at the end */
 } http;
 
-const struct http_config *http_config(void)
-{
-    return &http.config;
-}
-
 bool http_is_draining(void)
 {
     return http.draining;
@@ -254,7 +249,7 @@ void http_init(const struct http_config *config)
     wait_timeouts_init(&http.idle, config->keepalive_timeout, on_timeout);
     wait_timeouts_init(&http.lingering, LINGER_TIME, on_timeout);
     turn_init(&(struct turn_config){config->max_concurrency, config->queue_timeout, start, turn_away});
-    session_init();
+    session_init(&http.config);
     cancel_init();
     request_init_ids();
 }

@@ -34,6 +34,7 @@ struct session {
     char buffer[FIRST_BUFFER];
 };
 
+static const struct http_config *config;
 static int output_key;
 
 /* ---- one request ---- */
@@ -69,15 +70,15 @@ static void request_init(struct session *s)
             },
     };
     arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
-    if (http_config()->ended)
+    if (config->ended)
         note_begin(req, s->conn);
 }
 
 /* The end of every request, also of one that was refused; its facts are still there. */
 static void request_end(struct request *req)
 {
-    if (http_config()->ended)
-        http_config()->ended(req);
+    if (config->ended)
+        config->ended(req);
     arena_release(&req->arena);
 }
 
@@ -148,7 +149,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
     if (!status && s->conn->trusted)
-        forwarded_apply(http_config()->proxies, req);
+        forwarded_apply(config->proxies, req);
     req->keep_alive &= !http_is_draining();
     http_count_request();
     s->conn->req = req;
@@ -158,7 +159,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     else if (*req->facts.path == '*')
         answer_asterisk(req);
     else
-        finish(s, http_config()->handle(req));
+        finish(s, config->handle(req));
     if (req->keep_alive && !req->body_done)
         req->keep_alive = body_discard(req);
     s->cut |= !req->body_done;
@@ -174,7 +175,6 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
  * 414 and 431 for what is too long. */
 static int judge_half(const struct input *in, const struct head_scan *scan, size_t from, const char **why)
 {
-    const struct http_config *config = http_config();
     size_t size = input_unread(in);
 
     *why = "this is not HTTP";
@@ -190,8 +190,6 @@ static int judge_half(const struct input *in, const struct head_scan *scan, size
 /* The same of a whole one of size bytes. */
 static int judge_size(const struct head_scan *scan, size_t size, const char **why)
 {
-    const struct http_config *config = http_config();
-
     *why = "the request line is longer than max-request-line";
     if (scan->line_size > config->max_request_line)
         return 414;
@@ -226,7 +224,7 @@ static void refuse_early(struct session *s, int status, const char *why)
 /* Wait for the rest of a head, without a turn. */
 static int await_rest(struct session *s)
 {
-    int64_t patience = http_config()->header_timeout;
+    int64_t patience = config->header_timeout;
     int err;
 
     if (!s->head_due)
@@ -255,7 +253,7 @@ static int more_input(struct session *s)
         if (n > 0)
             return 1;
         if (n == -ENOBUFS) {
-            input_grow(&s->in, s->in.size < ARENA_BLOCK ? ARENA_BLOCK : http_config()->max_header_size);
+            input_grow(&s->in, s->in.size < ARENA_BLOCK ? ARENA_BLOCK : config->max_header_size);
             continue;
         }
         if (n != -EAGAIN)
@@ -302,7 +300,7 @@ static ssize_t await_head(struct session *s, struct head_scan *scan)
 /* Who may send a PROXY header: a trusted proxy; where there is none, everybody who reaches the socket. */
 static bool may_proxy(const struct conn *conn)
 {
-    const struct proxies *proxies = http_config()->proxies;
+    const struct proxies *proxies = config->proxies;
 
     return conn->trusted || !proxies || (proxies->count == 0 && !proxies->local);
 }
@@ -365,8 +363,6 @@ static bool serve_all(struct session *s)
 
 static void session_begin(struct session *s, struct conn *conn)
 {
-    const struct http_config *config = http_config();
-
     s->conn = conn;
     s->cut = false;
     output_init(&s->out, &conn->source);
@@ -417,9 +413,10 @@ static void flush_at_park(void *value)
     output_try_flush(value);
 }
 
-void session_init(void)
+void session_init(const struct http_config *c)
 {
     static const struct coro_local hooks = {.park = flush_at_park};
 
+    config = c;
     output_key = coro_local_create(&hooks);
 }
