@@ -346,47 +346,67 @@ static void lock_file(struct scene *s)
 }
 COMPARE(lock_file, BEATS)
 
-/* Have a child hold a lock of the whole file for a moment. */
-static pid_t hold_record_lock(int fd, int *ready)
+/* A child that holds a lock of the whole file until a helper lets it end. */
+struct holder {
+    pid_t pid;
+    int may_end[2];
+};
+
+static void let_end(long fd)
+{
+    assert_int_equal(write((int)fd, "x", 1), 1);
+}
+
+static void hold_record_lock(struct scene *s, struct holder *holder, int fd)
 {
     struct flock lock = {.l_type = F_WRLCK};
     int ends[2];
     char byte;
-    pid_t pid;
 
     make_pipe(ends);
-    pid = fork();
-    if (pid == 0) {
+    make_pipe(holder->may_end);
+    holder->pid = fork();
+    if (holder->pid == 0) {
         fcntl(fd, F_SETLK, &lock);
         write(ends[1], "x", 1);
-        usleep(LATER_MS * 1000);
-        _exit(0);
+        _exit(read(holder->may_end[0], &byte, 1) == 1 ? 0 : 1);
     }
-    *ready = read(ends[0], &byte, 1) == 1;
+    assert_int_equal(read(ends[0], &byte, 1), 1);
     close_both(ends);
-    return pid;
+    later(s, let_end, holder->may_end[1]);
+}
+
+static void holder_end(struct scene *s, struct holder *holder)
+{
+    waitpid(holder->pid, NULL, 0);
+    wait_for_helpers(s);
+    close_both(holder->may_end);
 }
 
 static void lock_record(struct scene *s)
 {
-    struct flock lock = {.l_type = F_WRLCK};
+    struct flock lock = {.l_type = F_WRLCK}, unlock = {.l_type = F_UNLCK};
+    struct holder holder;
     char path[64];
-    int fd = lock_path(path), ready;
-    pid_t pid = hold_record_lock(fd, &ready);
+    int fd = lock_path(path);
 
+    hold_record_lock(s, &holder, fd);
     CALL(&s->report, fcntl(fd, F_SETLK, &lock));
     CALL(&s->report, fcntl(fd, F_SETLKW, &lock));
-    waitpid(pid, NULL, 0);
-    lock.l_type = F_UNLCK;
-    CALL(&s->report, fcntl(fd, F_SETLKW, &lock));
-    pid = hold_record_lock(fd, &ready);
+    holder_end(s, &holder);
+    CALL(&s->report, fcntl(fd, F_SETLKW, &unlock));
+    hold_record_lock(s, &holder, fd);
+    CALL(&s->report, fcntl(fd, F_OFD_SETLKW, &lock));
+    holder_end(s, &holder);
+    CALL(&s->report, fcntl(fd, F_OFD_SETLKW, &unlock));
+    hold_record_lock(s, &holder, fd);
     CALL(&s->report, lockf(fd, F_LOCK, 0));
-    waitpid(pid, NULL, 0);
+    holder_end(s, &holder);
     CALL(&s->report, fcntl(fd, F_SETLKW, NULL));
     unlink(path);
     close(fd);
 }
-COMPARE(lock_record, BEATS)
+COMPARE(lock_record, 3 * BEATS)
 
 /* ---- fairness ---- */
 
