@@ -25,30 +25,36 @@
 
 enum field_kind { FIELD_PLAIN, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_HOP };
 
-/* The fields that need care, each with the size of its name: hop-by-hop ones are RFC 9110 section 7.6.1's. */
+/* For a name of as many bytes. */
+static bool is(const char *name, const char *known)
+{
+    return !strncasecmp(name, known, strlen(known));
+}
+
+/* By the size of the name, which most fields do not share with any of these. Hop-by-hop are RFC 9110 section 7.6.1's.
+ */
 static enum field_kind classify(const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        size_t size;
-        enum field_kind kind;
-    } table[] = {
-        {"te", 2, FIELD_HOP},
-        {"date", 4, FIELD_DATE},
-        {"server", 6, FIELD_SERVER},
-        {"trailer", 7, FIELD_HOP},
-        {"upgrade", 7, FIELD_HOP},
-        {"connection", 10, FIELD_HOP},
-        {"keep-alive", 10, FIELD_HOP},
-        {"content-length", 14, FIELD_LENGTH},
-        {"proxy-connection", 16, FIELD_HOP},
-        {"transfer-encoding", 17, FIELD_HOP},
-    };
-
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-        if (table[i].size == size && !strncasecmp(table[i].name, name, size))
-            return table[i].kind;
-    return FIELD_PLAIN;
+    switch (size) {
+    case 2:
+        return is(name, "te") ? FIELD_HOP : FIELD_PLAIN;
+    case 4:
+        return is(name, "date") ? FIELD_DATE : FIELD_PLAIN;
+    case 6:
+        return is(name, "server") ? FIELD_SERVER : FIELD_PLAIN;
+    case 7:
+        return is(name, "trailer") || is(name, "upgrade") ? FIELD_HOP : FIELD_PLAIN;
+    case 10:
+        return is(name, "connection") || is(name, "keep-alive") ? FIELD_HOP : FIELD_PLAIN;
+    case 14:
+        return is(name, "content-length") ? FIELD_LENGTH : FIELD_PLAIN;
+    case 16:
+        return is(name, "proxy-connection") ? FIELD_HOP : FIELD_PLAIN;
+    case 17:
+        return is(name, "transfer-encoding") ? FIELD_HOP : FIELD_PLAIN;
+    default:
+        return FIELD_PLAIN;
+    }
 }
 
 static int set_length(struct request *req, const char *value, size_t size)

@@ -291,7 +291,9 @@ bool fd_poll(int timeout)
 
 bool wait_fd_known(int fd)
 {
-    return is_known(fd) && (watch_of(fd)->waiters || watch_of(fd)->source || watch_of(fd)->registered);
+    const struct watch *watch = is_known(fd) ? watch_of(fd) : NULL;
+
+    return watch && (watch->waiters || watch->source || watch->registered);
 }
 
 void wait_fd_close(int fd)
