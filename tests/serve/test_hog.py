@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import SANITIZED
+from conftest import SANITIZED, wait_until
 
 APP = """
 import re, time, zlib
@@ -95,6 +95,14 @@ def test_waiting_is_no_crime(start):
     for thread in threads:
         thread.join()
     assert told(server) == []
+
+
+def test_the_watchdog_shares_no_descriptors(start):
+    """Where threads share their table, each system call on a descriptor costs more."""
+    worker, = start().worker_pids()
+    (thread,) = {int(name) for name in os.listdir(f"/proc/{worker}/task")} - {worker}
+    wait_until(lambda: len(os.listdir(f"/proc/{worker}/task/{thread}/fd")) <= 3)
+    assert len(os.listdir(f"/proc/{worker}/fd")) > 5
 
 
 def test_zero_switches_it_off(start):
