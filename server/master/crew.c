@@ -28,7 +28,7 @@
 #define FIRST_DELAY (SECOND / 10)
 #define LAST_DELAY  (10 * SECOND)
 #define YOUNG       (5 * SECOND) /* a worker that dies before this age is started again with a delay */
-#define TRY_FOR     SECOND       /* a generation has before the next one may take its place */
+#define TRY_FOR     (5 * SECOND) /* a generation has before the next one may take its place */
 #define MOST_FAILED 5            /* starts in a row that fail, while nobody serves */
 
 struct slot {

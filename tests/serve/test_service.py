@@ -124,6 +124,26 @@ def test_usr1_opens_logs_anew(daemon, user):
     assert old.read_text() == seen
 
 
+def test_usr1_opens_the_error_log_anew_in_every_process(daemonized, tmp_path):
+    """What the master, a worker and the application's own standard error say goes to the new file."""
+    done = daemonized("[server]\npidfile = pid\nbind = unix:%(here)/d.sock\n[log]\nerror-log = e.log\n[wsgi /]\napp = loud:app\n",
+                      {"loud.py": "import sys\ndef app(e, s):\n    print('to stderr', file=sys.stderr, flush=True)\n"
+                                  "    e['wsgi.errors'].write('to the log\\n')\n    s('200 OK', [])\n    return []\n"})
+    assert done.returncode == 0
+    log = tmp_path / "e.log"
+    log.rename(tmp_path / "e.log.1")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGUSR1)
+    wait_until(lambda: log.exists() and "log files are opened anew" in log.read_text())
+
+    def arrives():
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(tmp_path / "d.sock"))
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            sock.recv(100)
+        return "to stderr\n" in log.read_text() and "to the log\n" in log.read_text()
+    wait_until(arrives)
+
+
 def test_pidfile(daemon):
     server = ready(daemon("[server]\npidfile = run.pid\n[hello /]\n"))
     assert (server.dir / "run.pid").read_text() == f"{server.pid}\n"
