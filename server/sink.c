@@ -32,9 +32,10 @@
 #include "arena.h"
 #include "log.h"
 
-#define FLUSH_AT  32768     /* bytes that are worth a system call */
-#define BUFFER    (1 << 20) /* bytes that wait for a slow reader; only those that do take memory */
-#define SYSLOG_AT "/dev/log"
+#define FLUSH_AT   32768     /* bytes that are worth a system call */
+#define BUFFER     (1 << 20) /* bytes that wait for a slow reader; only those that do take memory */
+#define TELL_EVERY 60        /* seconds */
+#define SYSLOG_AT  "/dev/log"
 
 enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
 
@@ -48,6 +49,7 @@ struct sink {
     size_t start, end; /* of what is pending in buf */
     size_t lost;       /* lines dropped since the log told of it */
     int error;         /* errno of the last write, 0 if it went well */
+    time_t tell_again; /* not before then, that it cannot be written */
     char *buf;         /* of BUFFER bytes, owned; NULL until it is needed */
 };
 
@@ -310,6 +312,16 @@ static void append_syslog(struct sink *s, int severity, const char *lines, size_
 
 /* ---- the calls ---- */
 
+static void tell_failed(struct sink *s)
+{
+    time_t now = time(NULL);
+
+    if (!s->error || is_waiting(s->error) || now < s->tell_again)
+        return;
+    s->tell_again = now + TELL_EVERY; /* first: what is said may come by here */
+    log_error("cannot write to the log %s: %s", s->target, strerror(s->error));
+}
+
 /* Tell of lines that were dropped, once there is room again. */
 static void tell_lost(struct sink *s)
 {
@@ -318,7 +330,13 @@ static void tell_lost(struct sink *s)
     if (!lost || s->start < s->end)
         return;
     s->lost = 0;
-    log_warn("%zu lines were lost: %s did not take them (%s)", lost, s->target, strerror(s->error ? s->error : EAGAIN));
+    log_warn("%zu lines were lost: %s did not take them", lost, s->target);
+}
+
+static void tell(struct sink *s)
+{
+    tell_failed(s);
+    tell_lost(s);
 }
 
 void sink_put(struct sink *s, int severity, const char *lines, size_t size, bool now)
@@ -331,7 +349,7 @@ void sink_put(struct sink *s, int severity, const char *lines, size_t size, bool
     if (now || s->end - s->start >= FLUSH_AT)
         flush(s);
     unlock(s);
-    tell_lost(s);
+    tell(s);
 }
 
 void sink_flush(struct sink *s)
@@ -341,7 +359,7 @@ void sink_flush(struct sink *s)
     lock(s);
     flush(s);
     unlock(s);
-    tell_lost(s);
+    tell(s);
 }
 
 void sink_drain(struct sink *s, int milliseconds)

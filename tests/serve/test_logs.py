@@ -194,6 +194,14 @@ def test_log_that_cannot_be_opened(run_server):
     assert done.returncode == 1 and "cannot write the access log /nonexistent/a.log: No such file" in done.stderr
 
 
+def test_disk_that_is_full_stops_nobody_and_is_told_once(daemon):
+    server = daemon("[log]\naccess-log = /dev/full\n[hello /]\n")
+    for _ in range(100):
+        assert server.get("/")[0] == 200
+    server.wait_log(r"\[error\] \d+#1 cannot write to the log /dev/full: No space left on device")
+    assert server.log.count("/dev/full") == 1
+
+
 def test_error_log_in_a_file_takes_all_of_stderr(tmp_path):
     files = {"server.ini": "[log]\nerror-log = logs/error.log\n[wsgi /]\napp = app:app\n",
              "app.py": "import sys\nprint('from python', file=sys.stderr)\n" + APP, "logs/keep": ""}

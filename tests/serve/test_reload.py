@@ -364,6 +364,31 @@ def test_preload(start):
     server.wait_until(lambda: not pathlib.Path(f"/proc/{loader}").exists())
 
 
+def test_loader_that_dies_is_replaced(start):
+    """Workers go on; there is another loader when one is needed."""
+    server = ready(start(extra="preload = yes", files={"app.py": PRELOADED}))
+    loader = int(body(server).split()[0])
+    with Load(server) as load:
+        os.kill(loader, signal.SIGKILL)
+        server.wait_log(r"the process that loads the applications ended \(signal 9\)")
+        load.wait(20)
+    assert load.errors == []
+    for worker in worker_pids_of(server):
+        os.kill(worker, signal.SIGKILL)
+    server.wait_until(lambda: len(re.findall(r"worker \d is ready", server.log)) >= 4)
+    assert int(body(server).split()[0]) not in (loader, server.pid)
+    for signum, count in ((signal.SIGTTIN, 3), (signal.SIGWINCH, 0)):
+        os.kill(server.pid, signum)
+        server.wait_until(lambda: len(worker_pids_of(server)) == count)
+    reload(server)
+    server.wait_until(lambda: len(worker_pids_of(server)) == 2)
+
+
+def worker_pids_of(server):
+    """Children of the master that serve: not the loader."""
+    return [pid for pid in server.worker_pids() if re.search(rf"\b{pid}#\d worker \d is ready", server.log)]
+
+
 def test_preload_of_a_broken_application(run_server):
     done = run_server([], "[server]\npreload = yes\n[wsgi /]\napp = app:app\n", {"app.py": "import nothing_such\n"})
     assert done.returncode == 4 and done.stderr.count("No module named 'nothing_such'") == 1
