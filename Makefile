@@ -22,6 +22,7 @@ CC     ?= cc
 libdir    = $(PREFIX)/lib/syncless
 docdir    = $(PREFIX)/share/doc/syncless
 distdir   = $(PREFIX)/share/syncless
+mandir    = $(PREFIX)/share/man
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
 CPPFLAGS += -Iinclude -D_GNU_SOURCE
@@ -182,7 +183,7 @@ lint: lint-deps
 # settings.o and command.o know PREFIX, so they are made anew.
 install:
 	@$(MAKE) --no-print-directory -W conf/settings.c -W server/command.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir))
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
@@ -190,6 +191,7 @@ install:
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)
+	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8
 	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(distdir)/*.service
 	printf '%s\n' 'Name: syncless' 'Description: Modules for syncless-server' 'Version: $(VERSION)' \
 	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc

@@ -1,5 +1,9 @@
 """The documents name what there is: keys, variables of the access log, signals, unit files."""
 import re
+import shutil
+import subprocess
+
+import pytest
 
 from conftest import ROOT
 
@@ -35,3 +39,21 @@ def test_every_signal_is_documented():
     handled = set(re.findall(r"case SIG(\w+):", (ROOT / "server/master/master.c").read_text()))
     table = (ROOT / "docs/deploy.md").read_text().split("| signal to the master |")[1].split("\n\n")[0]
     assert handled == {name for cell in re.findall(r"^\| ([A-Z][A-Z0-9, ]*) \|", table, re.M) for name in cell.split(", ")}
+
+
+def test_every_option_is_documented(run_server):
+    usage = run_server(["-h"]).stdout
+    options = set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)", usage))
+    manual = (ROOT / "docs/syncless-server.8").read_text().replace("\\-", "-")
+    assert len(options) > 15
+    for option in options:
+        assert re.search(rf"(?<![\w-]){option}(?![\w-])", manual), option
+        assert re.search(rf"`{option}[`=, ]", CONFIGURATION) or option in ("-h", "--help"), option
+
+
+def test_manual_page_is_well_formed():
+    groff = shutil.which("groff")
+    if not groff:
+        pytest.skip("groff is not installed")
+    done = subprocess.run([groff, "-man", "-ww", "-Tutf8", ROOT / "docs/syncless-server.8"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
