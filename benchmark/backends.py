@@ -74,14 +74,15 @@ class Postgres:
                 raise measure.Failed("PostgreSQL does not start:\n" + (self.dir / "log").read_text())
             time.sleep(0.1)
 
-    def active_queries(self):
-        """The most queries of the application that were in work at once, of some looks."""
+    def active_queries(self, seconds):
+        """The most queries of the application that were in work at once, of a look every 10 ms."""
         import psycopg2
         connection = psycopg2.connect(host=str(self.dir), user="postgres", dbname="postgres")
         connection.autocommit = True
         most = 0
         with connection.cursor() as cursor:
-            for _ in range(20):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
                 cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.02)' AND pid <> pg_backend_pid()")
                 most = max(most, cursor.fetchone()[0])
                 time.sleep(0.01)

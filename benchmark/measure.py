@@ -177,8 +177,7 @@ def queries(running, seconds, connections):
     end_wrk(start_wrk(running.url, 2, connections))
     with running.measured() as result:
         process = start_wrk(running.url, seconds, connections)
-        time.sleep(seconds / 2)
-        at_once = running.context.postgres.active_queries()
+        at_once = running.context.postgres.active_queries(seconds - 0.5)
         result.update(end_wrk(process), at_once=at_once)
     return result
 

@@ -14,7 +14,7 @@ class Figures:
     """The measurements by workload and server."""
 
     def __init__(self, results):
-        self.alone = {name: statistics.median(r[name] for r in results["alone"]) for name in results["alone"][0]}
+        self.alone = {name: statistics.median(r[name] for r in results["alone"] if name in r) for r in results["alone"] for name in r}
         self.rows = {}
         self.failures = []
         for row in results["measurements"]:
@@ -57,7 +57,8 @@ def cell(figures, workload, server, field, form):
 def workload_table(figures, workload):
     servers = figures.servers(workload.name)
     columns = [c for c in COLUMNS if any(figures.median(workload.name, s, c[1]) is not None for s in servers)]
-    lines = [f"## {workload.title}", "", "| server | " + " | ".join(c[0] for c in columns) + " |", "|---|" + "---:|" * len(columns)]
+    rounds = max(len(figures.rows[workload.name, server]) for server in servers)
+    lines = [f"## {workload.title}", "", f"`{workload.name}`, rounds: {rounds}", "", "| server | " + " | ".join(c[0] for c in columns) + " |", "|---|" + "---:|" * len(columns)]
     for server in servers:
         lines.append(f"| {server} | " + " | ".join(cell(figures, workload.name, server, c[1], c[2]) for c in columns) + " |")
     return lines + [""]
@@ -75,7 +76,7 @@ def target_table(figures):
 
 def page(results):
     figures = Figures(results)
-    lines = ["# Results", "", f"Medians of {results['rounds']} rounds of {results['seconds']} s. Made by `make benchmark`.", ""]
+    lines = ["# Results", "", "Made by `make benchmark`. The figures are medians of the rounds.", ""]
     lines += target_table(figures)
     for workload in WORKLOADS:
         if figures.servers(workload.name):
