@@ -218,6 +218,30 @@ ssize_t sl_resolve(const char *name, int type, void *reply, size_t size);
  * for long or blocks where nothing can park it (disk, system calls made directly). Not on a coroutine: calls fn. */
 int sl_offload(int (*fn)(void *arg), void *arg);
 
+/* ---- serving from a program, and from handlers that open a port of their own ---- */
+
+struct sl_server;
+
+struct sl_service {
+    int fd;                         /* a non-blocking socket that listens; stays the caller's */
+    const struct sl_module *module; /* whose handle gets all requests; start and stop are not called */
+    void *self;                     /* for handle; must stay for the life of the process */
+    bool accepts;                   /* connections are accepted from fd; else they come by sl_serve_connection */
+    bool tls;                       /* what comes was encrypted on the way: the scheme is https */
+    int64_t max_body_size;          /* bytes, 0 any */
+    int64_t request_timeout;        /* 0 none */
+};
+
+/* Serve HTTP in this process, until sl_serve_end. In the OS thread of the coroutines. */
+struct sl_server *sl_serve(const struct sl_service *service);
+
+/* Serve a connection that the program has accepted, and has perhaps put itself in the middle of: a non-blocking stream
+ * socket, the server's from here on. peer: the client's address, for handlers and logs. */
+void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer);
+
+/* Accept no more. Connections are closed when they have answered what they are at. */
+void sl_serve_end(struct sl_server *server);
+
 /* ---- for language runtimes that take coroutines for threads (the wsgi module is one) ---- */
 
 /* A value in every coroutine, kept while the coroutine rests in the pool. park(value) is called just before a

@@ -16,6 +16,7 @@
 #include "libc/dns.h"
 #include "libc/libc.h"
 #include "log.h"
+#include "serve.h"
 #include "wait/wait.h"
 
 const char *sl_find(const struct sl_request *req, const char *name)
@@ -193,6 +194,23 @@ ssize_t sl_resolve(const char *name, int type, void *reply, size_t size)
 int sl_offload(int (*fn)(void *arg), void *arg)
 {
     return wait_offload(fn, arg);
+}
+
+/* ---- serving: a struct sl_server is a struct listener ---- */
+
+struct sl_server *sl_serve(const struct sl_service *service)
+{
+    return (struct sl_server *)serve_open(service);
+}
+
+void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
+{
+    conn_open((struct listener *)server, fd, peer);
+}
+
+void sl_serve_end(struct sl_server *server)
+{
+    serve_close((struct listener *)server);
 }
 
 /* ---- for language runtimes ---- */

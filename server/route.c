@@ -85,20 +85,25 @@ static int run_handler(struct mount *mount, struct request *req)
     return cancel_stop(req, mount->module->handle(mount->self, &req->facts));
 }
 
+/* Hand over a request whose path begins with the mount's prefix, which has that size. */
+static int handle_at(struct mount *mount, struct request *req, size_t size)
+{
+    req->facts.mount = mount->prefix;
+    if (req->prefix)
+        req->facts.mount = arena_printf(&req->arena, "%s%s", req->prefix, mount->prefix);
+    req->facts.path += size;
+    return admit(mount, req) ? run_handler(mount, req) : 413;
+}
+
 int route_handle(struct request *req)
 {
+    if (req->mount) /* the listener's only one */
+        return handle_at(req->mount, req, 0);
     for (struct mount **m = routes; *m; m++) {
         size_t size = strlen((*m)->prefix);
 
-        if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host)) {
-            req->facts.mount = (*m)->prefix;
-            if (req->prefix)
-                req->facts.mount = arena_printf(&req->arena, "%s%s", req->prefix, (*m)->prefix);
-            req->facts.path += size;
-            if (!admit(*m, req))
-                return 413;
-            return run_handler(*m, req);
-        }
+        if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host))
+            return handle_at(*m, req, size);
     }
     return 404;
 }

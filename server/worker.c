@@ -25,6 +25,7 @@
 #include "process/privilege.h"
 #include "recycle.h"
 #include "route.h"
+#include "serve.h"
 #include "wait/wait.h"
 #include "worklog.h"
 
@@ -233,25 +234,6 @@ static void open_channel(int fd)
         log_die("cannot watch the channel to the master: %m");
 }
 
-static void start_http(const struct traffic_settings *t)
-{
-    http_init(&(struct http_config){
-        .handle = route_handle,
-        .ended = access_sink() ? access_log : NULL,
-        .proxies = &t->proxies,
-        .max_concurrency = (size_t)t->max_concurrency,
-        .queue_timeout = t->queue_timeout,
-        .max_connections = (size_t)t->max_connections,
-        .max_request_line = (size_t)t->max_request_line,
-        .max_header_size = (size_t)t->max_header_size,
-        .max_headers = (size_t)t->max_headers,
-        .header_timeout = t->header_timeout,
-        .keepalive_timeout = t->keepalive_timeout,
-        .body_timeout = t->body_timeout,
-        .write_timeout = t->write_timeout,
-    });
-}
-
 static int start(const struct worker_job *job)
 {
     const struct settings *settings = job->settings;
@@ -264,7 +246,7 @@ static int start(const struct worker_job *job)
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
-    start_http(&settings->traffic);
+    serve_init(&settings->traffic, access_sink() ? access_log : NULL);
     route_init(job->mounts);
     worklog_start(job->number);
     return modules_start(job->mounts);

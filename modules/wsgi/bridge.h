@@ -66,8 +66,8 @@ struct exchange {
 /* What must be done before the interpreter starts, by whoever starts it. 0 or -errno. */
 int interp_prepare(void);
 
-/* Have the package `syncless` found, which lies beside this module: -1 with an exception. */
-int interp_add_package(void);
+/* Make all that requests need of the interpreter: -1 with an exception. */
+int interp_make_types(void);
 
 /* Start it at the first call, count the later ones. Leaves the GIL held on success. Not on a coroutine. 0 or -errno. */
 int interp_acquire(const struct wsgi *w);
@@ -84,6 +84,11 @@ void interp_adopt(void);
 
 /* Undo one interp_acquire, with the GIL held: the last one finalizes, otherwise the GIL is given back. */
 void interp_release(void);
+
+/* ---- package.c ---- */
+
+/* Have `import syncless` find its package, once the interpreter has started: -1 with an exception. */
+int package_init(void);
 
 /* ---- app.c ---- */
 
@@ -148,6 +153,12 @@ int where_init(void);
 /* In a signal handler: write the Python stack of the thread that runs, whose state that is, to fd. May fault. */
 void where_write(PyThreadState *state, int fd);
 
+/* ---- serve.c: functions of _syncless ---- */
+
+PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *serve_connection(PyObject *module, PyObject *args);
+PyObject *serve_end(PyObject *module, PyObject *capsule);
+
 /* ---- exchange.c ---- */
 
 /* Serve a request, with the GIL held. What sl_module.handle returns. */
@@ -189,6 +200,9 @@ bool interrupt_begin(struct exchange *x);
 
 /* The exception type of request-timeout, borrowed. */
 PyObject *interrupt_timeout(void);
+
+/* Whether the exception that is set is syncless.Killed. */
+bool interrupt_is_kill(void);
 
 /* If the exception that is set is one for which a request was ended: log and clear it, and return what the server shall
  * do. Else 0. */

@@ -41,7 +41,7 @@ int command_run(int argc, char **argv)
         sl_log(NULL, SL_ERROR, "there is no room for the main coroutine's thread state");
         return 1;
     }
-    if (interp_add_package() < 0)
+    if (package_init() < 0)
         PyErr_Print(); /* programs that do not need it run all the same */
     code = Py_RunMain();
     tstate_disown();

@@ -14,7 +14,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,8 +122,8 @@ static int initialize(const char *venv)
     return -EINVAL;
 }
 
-/* Put a directory into sys.path, unless it is there. */
-static int insert_path(const char *directory, Py_ssize_t at)
+/* Put a directory at the front of sys.path, unless it is there. */
+static int add_path(const char *directory)
 {
     PyObject *list = PySys_GetObject("path"), *entry;
     int rc;
@@ -136,27 +135,9 @@ static int insert_path(const char *directory, Py_ssize_t at)
         return -1;
     rc = PySequence_Contains(list, entry);
     if (rc == 0)
-        rc = PyList_Insert(list, at, entry);
+        rc = PyList_Insert(list, 0, entry);
     Py_DECREF(entry);
     return rc < 0 ? -1 : 0;
-}
-
-static int add_path(const char *directory)
-{
-    return insert_path(directory, 0);
-}
-
-int interp_add_package(void)
-{
-    char path[PATH_MAX + sizeof "/python"];
-    Dl_info info;
-
-    if (!dladdr(&sl_module, &info) || !realpath(info.dli_fname, path)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot tell where the module wsgi lies");
-        return -1;
-    }
-    strcpy(strrchr(path, '/'), "/python");
-    return insert_path(path, PY_SSIZE_T_MAX);
 }
 
 static int add_paths(const struct wsgi *w)
@@ -192,6 +173,16 @@ static int buffer_stdout_by_line(void)
     return result ? 0 : -1;
 }
 
+int interp_make_types(void)
+{
+    static bool made;
+
+    if (!made)
+        made = report_init() == 0 && start_response_init() == 0 && file_wrapper_init() == 0 && input_init() == 0 &&
+               errors_init() == 0 && interrupt_init() == 0;
+    return made ? 0 : -1;
+}
+
 static int prepare(void)
 {
     int rc = tstate_init();
@@ -202,9 +193,7 @@ static int prepare(void)
         sl_log(NULL, SL_ERROR, "wsgi: the worker has no room for one more module with hooks: %s", strerror(-rc));
         return rc;
     }
-    if (report_init() < 0 || where_init() < 0 || start_response_init() < 0 || file_wrapper_init() < 0 ||
-        input_init() < 0 || errors_init() < 0 || interrupt_init() < 0 || buffer_stdout_by_line() < 0 ||
-        interp_add_package() < 0) {
+    if (interp_make_types() < 0 || where_init() < 0 || buffer_stdout_by_line() < 0 || package_init() < 0) {
         report_raised(NULL, "wsgi: Python cannot be set up");
         return -EINVAL;
     }

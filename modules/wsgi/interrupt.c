@@ -22,7 +22,7 @@
 #define QUIET_FOR 5000           /* milliseconds that finally blocks have before the next interrupt */
 
 static int pending; /* interrupts that were sent and not heard */
-static PyObject *timeout_type, *gone_type;
+static PyObject *timeout_type, *gone_type, *killed_type;
 
 /* ---- one coroutine ---- */
 
@@ -100,10 +100,12 @@ int interrupt_init(void)
                                              PyExc_BaseException, NULL);
     gone_type = PyErr_NewExceptionWithDoc("syncless.ClientGone", "The client has closed the connection.",
                                           PyExc_BaseException, NULL);
+    killed_type = PyErr_NewExceptionWithDoc("syncless.Killed", "Raised in a coroutine that is killed, where it waits.",
+                                            PyExc_BaseException, NULL);
     module = PyImport_ImportModule("signal");
     function = PyCFunction_New(&handler, NULL);
     sl_pose_as_main(true); /* it may be that a coroutine imports _syncless first */
-    if (timeout_type && gone_type && module && function)
+    if (timeout_type && gone_type && killed_type && module && function)
         before = PyObject_CallMethod(module, "signal", "iO", SIGNUM, function);
     sl_pose_as_main(false);
     Py_XDECREF(module);
@@ -116,7 +118,14 @@ int interrupt_add_types(PyObject *module)
 {
     if (PyModule_AddObjectRef(module, "RequestTimeout", timeout_type) < 0)
         return -1;
+    if (PyModule_AddObjectRef(module, "Killed", killed_type) < 0)
+        return -1;
     return PyModule_AddObjectRef(module, "ClientGone", gone_type);
+}
+
+bool interrupt_is_kill(void)
+{
+    return PyErr_ExceptionMatches(killed_type);
 }
 
 /* ---- requests ---- */
@@ -167,6 +176,10 @@ int interrupt_conclude(const struct sl_request *req)
     if (PyErr_ExceptionMatches(timeout_type)) {
         report_raised(req, "the request was ended by its request-timeout");
         return 504;
+    }
+    if (interrupt_is_kill()) {
+        PyErr_Clear();
+        return 503;
     }
     if (!PyErr_ExceptionMatches(gone_type))
         return 0;

@@ -3,7 +3,7 @@
  *
  * A spawned function runs on a coroutine with a PyThreadState of its own, so all that is per thread in Python is its
  * own too, in a copy of the context of who spawned it, as asyncio does it for tasks. It ends as a thread does: what it
- * raises goes to sys.unraisablehook, SystemExit ends it without a word, and nothing else ends with it.
+ * raises goes to sys.unraisablehook, SystemExit and Killed end it without a word, and nothing else ends with it.
  */
 #include "bridge.h"
 
@@ -66,7 +66,7 @@ static void run(void *arg)
         return;
     }
     result = invoke(call);
-    if (!result && PyErr_ExceptionMatches(PyExc_SystemExit))
+    if (!result && (PyErr_ExceptionMatches(PyExc_SystemExit) || interrupt_is_kill()))
         PyErr_Clear();
     else if (!result)
         PyErr_WriteUnraisable(call->function);
@@ -138,6 +138,12 @@ static PyMethodDef methods[] = {
      "yield_now()\n--\n\nLet all coroutines run that are ready, and come back. Elsewhere it does nothing."},
     {"query", query, METH_VARARGS,
      "query(name, type)\n--\n\nThe message by which DNS answers. OSError if it does not."},
+    {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,
+     "serve(fd, app, accepts, tls, max_body_size, request_timeout)\n--\n\n"
+     "Serve a WSGI application, see sl_serve in syncless.h. Returns what the other two take."},
+    {"serve_connection", serve_connection, METH_VARARGS,
+     "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted from that client."},
+    {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
     {"handle", handle, METH_NOARGS, "handle()\n--\n\nThe Handle of this coroutine; None outside of coroutines."},
     {"handles", handles, METH_NOARGS, "handles()\n--\n\nThose of all coroutines that run Python code or wait in it."},
     {NULL, NULL, 0, NULL},

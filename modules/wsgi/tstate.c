@@ -69,7 +69,7 @@ static void thread_release(void *value)
 {
     struct thread *t = value;
 
-    if (t->state)
+    if (t->state && Py_IsInitialized())
         thread_delete_state(t);
     *t->link = t->next;
     if (t->next)

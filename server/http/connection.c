@@ -254,18 +254,34 @@ void http_init(const struct http_config *config)
     request_init_ids();
 }
 
-static void close_idle(void)
+bool http_is_ready(void)
+{
+    return http.config.handle != NULL;
+}
+
+/* listener NULL: of all. */
+static void close_idle_of(const struct listener *listener)
 {
     struct list *node, *next;
 
-    http.closing = true;
     for (node = http.conns.next; node != &http.conns; node = next) {
         struct conn *conn = list_entry(node, struct conn, all);
 
         next = node->next;
-        if (conn->state == CONN_IDLE)
+        if (conn->state == CONN_IDLE && (!listener || conn->listener == listener))
             conn_close(conn);
     }
+}
+
+void http_close_idle(const struct listener *listener)
+{
+    close_idle_of(listener);
+}
+
+static void close_idle(void)
+{
+    http.closing = true;
+    close_idle_of(NULL);
 }
 
 void http_drain(int64_t idle_grace)

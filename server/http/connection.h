@@ -29,6 +29,9 @@ struct http_config {
 /* Before the first connection. config is copied. */
 void http_init(const struct http_config *config);
 
+/* Whether that was called. */
+bool http_is_ready(void);
+
 /* Whether max_connections are open. */
 bool http_is_full(void);
 
@@ -43,6 +46,9 @@ void conn_open(const struct listener *listener, int fd, const struct sockaddr *p
  * last request on its way, the others after their response. The loop is no longer held by listeners, so wait_run
  * returns when the last is gone. */
 void http_drain(int64_t idle_grace);
+
+/* Close the connections of that listener which are between two requests. */
+void http_close_idle(const struct listener *listener);
 
 /* Requests served since the start. */
 size_t http_served(void);

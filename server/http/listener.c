@@ -119,7 +119,7 @@ static void on_ready(struct wait_source *source, short events)
     accept_some(list_entry(source, struct listener, source));
 }
 
-struct listener *listener_open(int fd, bool proxied)
+struct listener *listener_make(int fd)
 {
     struct listener *listener = xcalloc(1, sizeof(*listener));
     struct sockaddr_storage address = {0};
@@ -128,6 +128,15 @@ struct listener *listener_open(int fd, bool proxied)
     if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
         log_die("cannot tell the address of listening socket %d: %m", fd);
     address_text((struct sockaddr *)&address, listener->address, sizeof(listener->address), &listener->port);
+    listener->source.fd = -1;
+    listener->scheme = "http";
+    return listener;
+}
+
+struct listener *listener_open(int fd, bool proxied)
+{
+    struct listener *listener = listener_make(fd);
+
     listener->source = (struct wait_source){.ready = on_ready, .fd = fd};
     listener->proxied = proxied;
     open_source(listener);
@@ -137,6 +146,9 @@ struct listener *listener_open(int fd, bool proxied)
 
 void listener_close(struct listener *listener)
 {
+    listener->closed = true;
+    if (listener->source.fd < 0)
+        return;
     for (int i = 0; i < LAST_ROUNDS && accept_some(listener); i++)
         ;
     wait_source_close(&listener->source);

@@ -17,11 +17,17 @@ struct listener {
     char address[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1]; /* text: IP address or socket path */
     uint16_t port;                                                    /* 0 for a Unix socket */
     bool proxied;                                                     /* its connections begin with a PROXY header */
+    bool closed;                                                      /* no connection of it serves another request */
+    const char *scheme;                                               /* of its requests: "http" or "https" */
+    void *mount;                                                      /* whom they are for, if the routes do not say */
 };
 
 /* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop.
  * proxied: they begin with a PROXY header. */
 struct listener *listener_open(int fd, bool proxied);
+
+/* One for connections that somebody else accepts from such a socket and hands over by conn_open. */
+struct listener *listener_make(int fd);
 
 /* Accept who is already in the backlog, and then no more. The struct stays, since connections point at it. */
 void listener_close(struct listener *listener);

@@ -41,7 +41,7 @@ struct request {
     /* cancel.c: ending it early */
     struct coro *coro;                /* the handler's */
     void (*end)(struct request *req); /* NULL while no handler that could be ended runs */
-    void *mount;                      /* for end */
+    void *mount;                      /* for end; at first the listener's */
     struct wait_timeout deadline;
     int cancelled; /* 0, or why: -ETIMEDOUT, -ECONNRESET */
     bool if_gone;

@@ -58,9 +58,10 @@ static void request_init(struct session *s)
         .out = &s->out,
         .status = 200,
         .length = -1,
+        .mount = s->conn->listener->mount,
         .facts =
             {
-                .scheme = "http",
+                .scheme = s->conn->listener->scheme,
                 .method = "",
                 .target = "",
                 .peer = s->conn->peer,
@@ -150,7 +151,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     status = head_parse(req, head, size, lines, &why);
     if (!status && s->conn->trusted)
         forwarded_apply(config->proxies, req);
-    req->keep_alive &= !http_is_draining();
+    req->keep_alive &= !http_is_draining() && !req->conn->listener->closed;
     http_count_request();
     s->conn->req = req;
     coro_self()->what = status ? "a malformed request" : head;

@@ -34,6 +34,7 @@ class Clock:
         self.order = itertools.count()
         self.stopped = 0      # timers in the heap that are
         self.running = False  # the coroutine
+        self.ident = None
         self.wake = threading.Lock()
         self.wake.acquire()
 
@@ -56,12 +57,13 @@ class Clock:
 
     def run(self):
         """Ends when nothing is left to wait for; the next timer starts it again."""
+        self.ident = threading.get_ident()
         try:
             while self.heap:
                 self.wake.acquire(timeout=min(max(self.heap[0][0] - time.monotonic(), 0), LONGEST))
                 self.call_due()
         finally:
-            self.running = False
+            self.running, self.ident = False, None
 
     def call_due(self):
         now = time.monotonic()
@@ -80,6 +82,11 @@ _clock = Clock()
 def call_later(seconds, function):
     """Call function(), which must neither wait nor raise, after so many seconds. On a coroutine. Returns a Timer."""
     return _clock.start(seconds, function)
+
+
+def is_clock(ident):
+    """Whether that coroutine is the one of this file."""
+    return _clock.ident == ident
 
 
 def _forget():

@@ -9,18 +9,15 @@ import traceback
 from typing import Any, Callable, List, Optional
 
 import _syncless
+from _syncless import Killed
 
-from .clock import call_later
+from .clock import call_later, is_clock
 
 REMIND = 0.1        # seconds until an exception that was not heard is sent again
 LAST_WORDS = 2.0    # seconds that all finally blocks have at the end of the program
 
 _numbers = itertools.count(1)
 _live = set()       # spawned, and not ended
-
-
-class Killed(BaseException):
-    """Raised in a coroutine that is killed, where it waits."""
 
 
 class Coroutine:
@@ -193,18 +190,27 @@ def yield_now() -> None:
     _syncless.yield_now()
 
 
+def _to_end():
+    """All coroutines but this one and the clock."""
+    here = _syncless.handle()
+    return [_adopt(handle) for handle in _syncless.handles()
+            if handle is not here and not is_clock(handle.ident)] + [co for co in _live if co._handle is None]
+
+
 def _end_all():
     """The program is over: coroutines that wait get Killed, and their finally blocks a moment."""
     if _syncless.handle() is None:
         return
     deadline = time.monotonic() + LAST_WORDS
-    while _live and time.monotonic() < deadline:
-        ending = list(_live)
+    while (ending := _to_end()) and time.monotonic() < deadline:
         for co in ending:
             if co._killed is None:
                 co.kill(Killed("the program ends"))
         for co in ending:
-            co.join(max(deadline - time.monotonic(), 0))
+            if co._spawned:
+                co.join(max(deadline - time.monotonic(), 0))
+            else:  # a request, or one of _syncless.spawn, for whose end nothing can wait
+                time.sleep(0.001)
 
 
 atexit.register(_end_all)

@@ -1,0 +1,296 @@
+"""syncless.wsgi: servers inside of a program, and what they take for an application."""
+import re
+import signal
+import subprocess
+import textwrap
+import threading
+import urllib.request
+
+import pytest
+
+from scripts import PATIENCE, PYTHON, script
+
+START = """
+import http.client, os, urllib.error, urllib.request
+import syncless.wsgi
+def fetch(url, data=None, **options):
+    try:
+        with urllib.request.urlopen(url, data, timeout=10, **options) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/sleep":
+        time.sleep(0.2)
+    if path == "/for-ever":
+        time.sleep(60)
+    if path == "/fail":
+        1 / 0
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    names = "wsgi.url_scheme", "REMOTE_ADDR", "SERVER_PORT", "SCRIPT_NAME", "PATH_INFO"
+    return [" ".join(environ[name] for name in names).encode(), b" ", environ["wsgi.input"].read().upper()]
+"""
+
+
+@pytest.fixture
+def serving(script):
+    return lambda source, *arguments, **options: script(START + textwrap.dedent(source), *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=60)
+    return str(cert), str(key)
+
+
+def test_beside_the_program(serving):
+    """Server and clients in one OS thread, and the ticker goes on."""
+    out = serving("""
+        ticks = []
+        def tick():
+            while True:
+                sleep(0.02)
+                ticks.append(1)
+        ticker = spawn(tick)
+        with syncless.wsgi.start(app, ("127.0.0.1", 0)) as server:
+            port = server.address[1]
+            print(fetch(server.url + "a%20b", b"body") == (200, b"http 127.0.0.1 %d  /a b BODY" % port))
+            began = time.monotonic()
+            clients = [spawn(fetch, server.url + "sleep") for _ in range(50)]
+            print({co.get()[0] for co in clients}, time.monotonic() - began < 2, len(ticks) > 5)
+            kept = http.client.HTTPConnection(*server.address)
+            for _ in range(3):
+                kept.request("GET", "/")
+                print(kept.getresponse().read()[:4], end=" ")
+        try:
+            fetch(server.url)
+        except urllib.error.URLError as error:
+            print(error.reason.errno)
+        try:
+            kept.request("GET", "/")
+            print(kept.getresponse().read())
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            print("closed")
+        server.close()
+        """)
+    assert out == "True\n{200} True True\nb'http' b'http' b'http' 111\nclosed\n"
+
+
+def test_two_servers_and_addresses(serving, tmp_path):
+    out = serving("""
+        path = sys.argv[1]
+        def other(environ, start_response):
+            start_response("200 OK", [])
+            return [b"other"]
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(path)
+        stale.close()
+        own = socket.create_server(("127.0.0.1", 0))
+        with syncless.wsgi.start(app, "127.0.0.1:0") as one, syncless.wsgi.start(other, "[::1]:0") as two, \\
+                syncless.wsgi.start(other, "unix:" + path) as three, syncless.wsgi.start(other, own) as four:
+            print(fetch(one.url)[1][:4], fetch(two.url)[1], fetch(four.url)[1], two.url.startswith("http://[::1]:"))
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(three.address)
+            client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            print(client.makefile("rb").read()[-5:])
+            for bad in one.address, "nonsense", "unix:/nonexistent/socket":
+                try:
+                    syncless.wsgi.start(other, bad)
+                except (OSError, ValueError) as error:
+                    print(str(error).replace(str(one.address[1]), "PORT"))
+        print(os.path.exists(path), own.fileno() >= 0)
+        """, str(tmp_path / "socket"))
+    assert out == ("b'http' b'other' b'other' True\nb'other'\n[Errno 98] cannot listen on ('127.0.0.1', PORT): Address already in use\n"
+                   "address 'nonsense': expected HOST:PORT, :PORT or unix:PATH\n"
+                   "[Errno 2] cannot listen on unix:/nonexistent/socket: No such file or directory\nFalse True\n")
+
+
+def test_tls(serving, certificate):
+    log = []
+    out = serving("""
+        import ssl
+        cert, key = sys.argv[1:]
+        trusting = ssl.create_default_context(cafile=cert)
+        own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        own.load_cert_chain(cert, key)
+        for tls in (cert, key), {"certfile": cert, "keyfile": key}, own:
+            with syncless.wsgi.start(app, ("127.0.0.1", 0), tls=tls) as server:
+                print(fetch(server.url, context=trusting)[1].split()[:2], end=" ")
+                clients = [spawn(fetch, server.url + "sleep", b"x" * 300000, context=trusting) for _ in range(10)]
+                print({(status, len(body) > 300000) for status, body in [co.get() for co in clients]})
+                plain = socket.create_connection(server.address)
+                plain.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+                try:
+                    plain.recv(100)
+                except ConnectionResetError:
+                    pass
+                print(fetch(server.url, context=trusting)[0])
+        try:
+            syncless.wsgi.start(app, ("127.0.0.1", 0), tls="cert.pem")
+        except TypeError as error:
+            print(error)
+        """, *certificate, stderr=log)
+    assert out == "[b'https', b'127.0.0.1'] {(200, True)}\n200\n" * 3 + (
+        "tls must be an ssl.SSLContext, (certfile, keyfile) or a dict with these, not 'cert.pem'\n")
+
+
+def test_errors_and_limits(serving):
+    log = []
+    out = serving("""
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), max_body_size=10, request_timeout=0.2) as server:
+            print([fetch(server.url + path, data)[0] for path, data in (("", b"x" * 10), ("", b"x" * 11), ("fail", None),
+                                                                      ("for-ever", None), ("", None))])
+        """, stderr=log)
+    assert out == "[200, 413, 500, 504, 200]\n"
+    assert "GET /fail: the application failed\n  Traceback" in log[0] and "request-timeout" in log[0]
+
+
+def test_no_applications(script):
+    out = script("""
+        from syncless.wsgi import RunHttpServer, serve, start
+        class Nothing:
+            pass
+        for bad in None, 5, "app", Nothing, Nothing(), lambda: None, lambda a, b, c: None:
+            try:
+                RunHttpServer(bad)
+            except TypeError as error:
+                print(str(error).split(":")[0].endswith("is no application"))
+        def in_thread():
+            try:
+                start(lambda environ, start_response: [], ("127.0.0.1", 0))
+            except RuntimeError as error:
+                print(error)
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+        """)
+    assert out == "True\n" * 7 + "only a coroutine can serve; this is an OS thread (or a forked child)\n"
+
+
+def test_end_of_the_program_ends_requests(serving):
+    """Their finally blocks run, and the client hears of it."""
+    out = serving("""
+        def waiting(environ, start_response):
+            try:
+                time.sleep(60)
+            finally:
+                print("finally", flush=True)
+        server = syncless.wsgi.start(waiting, ("127.0.0.1", 0))
+        def client():
+            print(fetch(server.url)[0], flush=True)
+        thread = threading.Thread(target=client, daemon=True)
+        thread.start()
+        sleep(0.1)
+        """)
+    assert out.startswith("finally\n")
+
+
+FRAMEWORKS = {
+    "flask": "import flask; app = flask.Flask('x'); app.route('/')(lambda: 'hello')",
+    "bottle": "import bottle; app = bottle.Bottle(); app.route('/')(lambda: 'hello')",
+    "web.py": "import web\nclass Index:\n    def GET(self):\n        return 'hello'\napp = web.application(('/', 'Index'), globals())",
+    "cherrypy class": "import cherrypy\nclass app:\n    @cherrypy.expose\n    def index(self):\n        return 'hello'",
+    "cherrypy object": "class Root:\n    def index(self):\n        return 'hello'\n    index.exposed = True\napp = Root()",
+    "cherrypy tree": "import cherrypy\nclass Root:\n    @cherrypy.expose\n    def index(self):\n        return 'hello'\n"
+                     "cherrypy.tree.mount(Root(), '/')\napp = cherrypy.tree",
+    "webob": "from webob.dec import wsgify\n@wsgify\ndef app(request):\n    return 'hello'",
+    "django": "import django.conf\ndjango.conf.settings.configure(ROOT_URLCONF='__main__', ALLOWED_HOSTS=['*'])\n"
+              "from django.urls import path\nfrom django.http import HttpResponse\nurlpatterns = [path('', lambda r: HttpResponse('hello'))]\n"
+              "from django.core.wsgi import get_wsgi_application\napp = get_wsgi_application()",
+    "basehttp": "import http.server\nclass app(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n"
+                "        self.send_response(200)\n        self.end_headers()\n        self.wfile.write(b'hello')\n"
+                "    def log_message(self, *args):\n        pass",
+    "class": "class app:\n    def __init__(self, environ, start_response):\n        start_response('200 OK', [])\n"
+             "    def __iter__(self):\n        yield b'hello'",
+    "method": "class X:\n    def app(self, environ, start_response):\n        start_response('200 OK', [])\n        return [b'hello']\n"
+              "app = X().app",
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_frameworks(serving, framework):
+    out = serving(FRAMEWORKS[framework] + """
+with syncless.wsgi.start(app, ("127.0.0.1", 0)) as server:
+    print(*fetch(server.url), fetch(server.url + "absent")[0])
+""", stderr=[])
+    assert re.fullmatch(r"200 b'hello' (404|200|501)\n", out)
+
+
+def test_cherrypys_own_server(script):
+    """cheroot, unchanged: its threads are OS threads, beside our coroutines."""
+    out = script("""
+        import urllib.request
+        from cheroot import wsgi
+        def app(environ, start_response):
+            time.sleep(0.1)
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"hello"]
+        server = wsgi.Server(("127.0.0.1", 0), app, numthreads=3)
+        server.prepare()
+        running = spawn(server.serve)
+        clients = [spawn(lambda: urllib.request.urlopen(f"http://127.0.0.1:{server.bind_addr[1]}/", timeout=10).read()) for _ in range(6)]
+        print({co.get() for co in clients})
+        run_in_thread(server.stop)
+        print(running.join(5))
+        """)
+    assert out == "{b'hello'}\nTrue\n"
+
+
+def run_until_served(source, ask):
+    """Start a script that says where it serves; ask(url), then Ctrl-C. Returns what ask did, and the exit code."""
+    process = subprocess.Popen([PYTHON, "-c", source], stderr=subprocess.PIPE, text=True)
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    try:
+        url = re.match(r"serving on (http://\S+)", process.stderr.readline())[1]
+        answer = ask(url)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        return answer, process.wait(PATIENCE)
+    finally:
+        guard.cancel()
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def ask(url):
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+        return response.read()
+
+
+def test_run_http_server_and_simple():
+    source = "from syncless.wsgi import *\n"
+    assert run_until_served(source + "simple(0, lambda: 'one-liner')", ask) == (b"one-liner", -signal.SIGINT)
+    app = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'page']\n"
+    assert run_until_served(source + app + "RunHttpServer(app, ('127.0.0.1', 0))", ask) == (b"page", -signal.SIGINT)
+
+
+APP = """
+import syncless.wsgi
+
+def other(environ, start_response):
+    start_response("200 OK", [])
+    return [b"other port"]
+
+server = None
+
+def application(environ, start_response):
+    global server
+    if server is None:
+        server = syncless.wsgi.start(other, ("127.0.0.1", 0))
+    start_response("200 OK", [])
+    return [server.url.encode()]
+"""
+
+
+def test_a_second_port_of_an_application(daemon):
+    server = daemon("[wsgi /]\napp = app\n", {"app.py": APP})
+    url = server.get("/")[2].decode()
+    assert ask(url) == b"other port"
+    assert server.get("/")[2].decode() == url
+    assert server.stop() == 0
