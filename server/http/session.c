@@ -89,7 +89,12 @@ static void refuse(struct session *s, int status, const char *why)
     log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
     s->cut = true;
     s->req.keep_alive = false;
-    response_page(&s->req, status);
+    if (status == 503) {
+        response_header(&s->req, "Retry-After", 11, "1", 1);
+        response_reply(&s->req, 503, NULL, "", 0);
+    } else {
+        response_page(&s->req, status);
+    }
 }
 
 /* OPTIONS * asks about the server itself, RFC 9110 section 9.3.7. */
@@ -99,9 +104,11 @@ static void answer_asterisk(struct request *req)
     response_reply(req, 200, NULL, "", 0);
 }
 
-static bool is_client_gone(int err)
+/* Whether a handler has failed because its client left, or stood still: that is not its fault. */
+static bool is_client_gone(const struct request *req, int err)
 {
-    return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF;
+    return (err == req->out->error || err == req->body_error) &&
+           (err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF);
 }
 
 /* The page for what a handler returned. An error is the client's fault if reading the body gave it. */
@@ -119,7 +126,7 @@ static void finish(struct session *s, int result)
 {
     struct request *req = &s->req;
 
-    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(result))
+    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(req, result))
         request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
     if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
         if (result > 0)
@@ -216,8 +223,6 @@ static void refuse_early(struct session *s, int status, const char *why)
 {
     request_init(s);
     s->req.facts.http_minor = 1;
-    if (status == 503)
-        response_header(&s->req, "Retry-After", 11, "1", 1);
     refuse(s, status, why);
     request_end(&s->req);
 }

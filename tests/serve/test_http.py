@@ -554,6 +554,24 @@ MALFORMED = {
     "chunked is not last": request_with(b"Transfer-Encoding: chunked, gzip", b"0\r\n\r\n"),
     "no chunked": request_with(b"Transfer-Encoding: identity", b"0\r\n\r\n"),
     "almost chunked": request_with(b"Transfer-Encoding: xchunked", b"0\r\n\r\n"),
+    "gzip before chunked": request_with(b"Transfer-Encoding: gzip, chunked", b"0\r\n\r\n"),
+    "chunked twice": request_with(b"Transfer-Encoding: chunked, chunked", b"0\r\n\r\n"),
+    "two Transfer-Encodings": request_with(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
+    "quoted chunked": request_with(b'Transfer-Encoding: "chunked"', b"0\r\n\r\n"),
+    "chunked with a parameter": request_with(b"Transfer-Encoding: chunked;q=1", b"0\r\n\r\n"),
+    "vertical tab before chunked": request_with(b"Transfer-Encoding: \x0bchunked", b"0\r\n\r\n"),
+    "chunked in HTTP/1.0": b"POST /count HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two Hosts": request_with(b"Host: test"),
+    "two Hosts in HTTP/1.0": b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n",
+    "blank in Host": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "user in Host": b"GET / HTTP/1.1\r\nHost: u@test\r\n\r\n",
+    "slash in Host": b"GET / HTTP/1.1\r\nHost: test/a\r\n\r\n",
+    "byte above ASCII in Host": b"GET / HTTP/1.1\r\nHost: t\xc3\xa4st\r\n\r\n",
+    "user in an absolute target": b"GET http://u@test/ HTTP/1.1\r\nHost: test\r\n\r\n",
+    "fragment": b"GET /#a HTTP/1.1\r\nHost: test\r\n\r\n",
+    "control byte in the target": b"GET /\x01 HTTP/1.1\r\nHost: test\r\n\r\n",
+    "byte above ASCII in a name": request_with(b"X\xc3\xa4: a"),
     "two spaces": b"GET  / HTTP/1.1\r\nHost: test\r\n\r\n",
     "space in the target": b"GET /a b HTTP/1.1\r\nHost: test\r\n\r\n",
     "NUL in the target": b"GET /a\0b HTTP/1.1\r\nHost: test\r\n\r\n",
@@ -569,6 +587,18 @@ def test_malformed_head_gets_400_and_a_close(server, name):
     assert (status, headers["Connection"]) == (400, "close")
 
 
+@pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"])
+def test_other_versions_get_505_and_a_close(server, version):
+    status, headers, body = one(server.raw(f"GET / {version}\r\nHost: test\r\n".encode() + MALFORMED_END))
+    assert (status, headers["Connection"]) == (505, "close")
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.10", "HTTP/11", "HTTP/1", "http/1.1", "HTTPS/1.1", "HTTP/1.1 ", "HTTP/1.1\t", "HTTP/-1.1"])
+def test_malformed_versions_get_400_and_a_close(server, version):
+    status, headers, body = one(server.raw(f"GET / {version}\r\nHost: test\r\n".encode() + MALFORMED_END))
+    assert (status, headers["Connection"]) == (400, "close")
+
+
 BAD_CHUNKS = {
     "size is no number": b"xyz\r\nhello\r\n0\r\n\r\n",
     "size is empty": b"\r\nhello\r\n0\r\n\r\n",
@@ -576,6 +606,13 @@ BAD_CHUNKS = {
     "size has 0x": b"0x5\r\nhello\r\n0\r\n\r\n",
     "empty extension": b"5;\r\nhello\r\n0\r\n\r\n",
     "extension without a name": b"5;=b\r\nhello\r\n0\r\n\r\n",
+    "bad extension": b"5;a b\r\nhello\r\n0\r\n\r\n",
+    "extension with an open quote": b"5;a=\"b\r\nhello\r\n0\r\n\r\n",
+    "blank before the extension": b"5 ;a\r\nhello\r\n0\r\n\r\n",
+    "size with a comma": b"5,5\r\nhello\r\n0\r\n\r\n",
+    "size of 17 digits": b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+    "NUL in a trailer": b"5\r\nhello\r\n0\r\nX: \0\r\n\r\n",
+    "trailer without a colon": b"5\r\nhello\r\n0\r\nX\r\n\r\n",
     "size overflows": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
     "chunk is longer than its size": b"3\r\nhello\r\n0\r\n\r\n",
     "bare LF after the size": b"5\nhello\r\n0\r\n\r\n",

@@ -208,6 +208,18 @@ def test_max_concurrency_has_a_bounded_wait(serve):
     assert server.get("/")[0] == 200
 
 
+def test_slow_head_that_gets_no_turn_back(serve):
+    server = serve("max-concurrency = 1", "queue-timeout = 300ms")
+    with server.connect() as slow, server.connect() as busy:
+        slow.sendall(get("/")[:-2])
+        busy.sendall(get("/sleep?1500", "Connection: close"))
+        assert server.wait_until(lambda: one(server.raw(get("/", "Connection: close")))[0] == 503)
+        slow.sendall(b"\r\n")
+        status, headers, _ = one(end_of(slow)[0])
+        assert (status, headers["Retry-After"], headers["Connection"]) == (503, "1", "close")
+        assert one(exchange(busy, b""))[2] == b"slept\n"
+
+
 def test_who_waits_for_less_is_served(serve):
     server = serve("max-concurrency = 1", "queue-timeout = 5s")
     with server.connect() as busy:
