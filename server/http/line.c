@@ -1,10 +1,10 @@
 /*
  * line.c: the first line of a request, RFC 9112 section 3.
  *
- * It is read here and not by llhttp, whose strict build takes raw UTF-8 in a target for an error, though browsers' URLs
- * typed by hand and nginx pass it on, and tells an unknown method (501) as little from a malformed one (400) as a
- * foreign version (505). The line is three words with one space between them, so little is left to go wrong. What is
- * known as a method is llhttp's table.
+ * It is read here and not by llhttp. llhttp's strict build refuses raw UTF-8 in a target, which clients send and nginx
+ * passes on; and it has one error for a method that it does not know (501), a malformed one (400) and a version of
+ * another kind (505). The line is three words with one space between them, so little is left to go wrong. What is known
+ * as a method is llhttp's table.
  */
 #include "http/line.h"
 

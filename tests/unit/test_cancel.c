@@ -1,0 +1,130 @@
+/* test_cancel.c: ending a request before its handler returns: knocking until it does, and what its result means then.
+ */
+#include "http_test.h"
+
+#include "http/cancel.h"
+
+static struct scene scene;
+static struct wait_timeouts deadlines;
+static int knocks;
+
+static int setup(void **state)
+{
+    loop_setup(state);
+    cancel_init();
+    cancel_deadlines(&deadlines, 30);
+    return 0;
+}
+
+static void end_wait(struct request *req)
+{
+    knocks++;
+    wait_break(req->coro, -ECANCELED);
+}
+
+static void begin(bool timed, bool if_gone)
+{
+    scene_open(&scene, SOCK_STREAM);
+    scene.req.facts.method = "GET";
+    scene.req.facts.target = "/";
+    knocks = 0;
+    cancel_start(&scene.req, timed ? &deadlines : NULL, if_gone, end_wait);
+}
+
+static int sleep_ms(int ms)
+{
+    return wait_sleep(wait_deadline(ms * MS));
+}
+
+static void is_in_time(void *arg)
+{
+    begin(true, false);
+    assert_true(scene.req.facts.deadline > wait_now() / 1000000);
+    assert_int_equal(cancel_stop(&scene.req, 0), 0);
+    assert_int_equal(sleep_ms(100), 0);
+    assert_int_equal(knocks, 0);
+    scene_close(&scene);
+}
+
+static void takes_too_long(void *arg)
+{
+    begin(true, false);
+    assert_int_equal(sleep_ms(5000), -ECANCELED);
+    assert_int_equal(sleep_ms(5000), -ECANCELED); /* it tries again */
+    assert_int_equal(knocks, 2);
+    assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 504);
+    assert_int_equal(sleep_ms(200), 0);
+    assert_int_equal(knocks, 2);
+    scene_close(&scene);
+}
+
+/* What it returns counts if it has answered all the same. */
+static void answers_late(void *arg)
+{
+    begin(true, false);
+    assert_int_equal(sleep_ms(5000), -ECANCELED);
+    assert_int_equal(cancel_stop(&scene.req, 0), 504);
+    scene_close(&scene);
+    begin(true, false);
+    assert_int_equal(sleep_ms(5000), -ECANCELED);
+    scene.req.head_sent = true;
+    assert_int_equal(cancel_stop(&scene.req, 0), 0);
+    scene_close(&scene);
+}
+
+/* A knock that no wait has heard is not left to the next request on the stack. */
+static void does_not_wait(void *arg)
+{
+    begin(false, true);
+    cancel_gone(&scene.req);
+    assert_int_equal(knocks, 1);
+    assert_int_equal(cancel_stop(&scene.req, 0), 499);
+    assert_int_equal(sleep_ms(1), 0);
+    scene_close(&scene);
+}
+
+static void has_left_before(void *arg)
+{
+    scene_open(&scene, SOCK_STREAM);
+    scene.source.seen = POLLRDHUP;
+    knocks = 0;
+    cancel_start(&scene.req, NULL, true, end_wait);
+    assert_int_equal(sleep_ms(5000), -ECANCELED);
+    assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 499);
+    scene_close(&scene);
+}
+
+static void nobody_minds(void *arg)
+{
+    begin(false, false);
+    cancel_gone(&scene.req);
+    assert_int_equal(knocks, 0);
+    assert_int_equal(cancel_stop(&scene.req, -EIO), -EIO);
+    cancel_gone(&scene.req); /* after the end */
+    assert_int_equal(knocks, 0);
+    scene_close(&scene);
+}
+
+#define TEST(fn)                                                                                                       \
+    static void test_##fn(void **state)                                                                                \
+    {                                                                                                                  \
+        on_coroutine(fn, NULL);                                                                                        \
+    }
+
+TEST(is_in_time)
+TEST(takes_too_long)
+TEST(answers_late)
+TEST(does_not_wait)
+TEST(has_left_before)
+TEST(nobody_minds)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_in_time),      cmocka_unit_test(test_takes_too_long),
+        cmocka_unit_test(test_answers_late),    cmocka_unit_test(test_does_not_wait),
+        cmocka_unit_test(test_has_left_before), cmocka_unit_test(test_nobody_minds),
+    };
+
+    return cmocka_run_group_tests(tests, setup, loop_teardown);
+}
