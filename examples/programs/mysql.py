@@ -1,0 +1,27 @@
+"""A thousand queries through PyMySQL on ten coroutines, dots between. Needs python3-pymysql and a server: HOST PORT or a socket's
+path, USER, PASSWORD."""
+import sys
+
+import pymysql
+
+import syncless
+from ticker import ticking
+
+
+def query(count, place):
+    connection = pymysql.connect(**place)
+    with connection, connection.cursor() as cursor:
+        total = 0
+        for n in range(count):
+            cursor.execute("select %s + sleep(0.002)", (n,))
+            total += int(cursor.fetchone()[0])
+    return total
+
+
+if __name__ == "__main__":
+    where, user, password = (sys.argv[1:] + ["/run/mysqld/mysqld.sock", "root", ""][len(sys.argv) - 1:])[:3]
+    place = {"unix_socket": where} if where.startswith("/") else dict(zip(("host", "port"), (where.split(":")[0], int(where.split(":")[1]))))
+    with ticking():
+        workers = [syncless.spawn(query, 100, {**place, "user": user, "password": password}) for _ in range(10)]
+        sums = [worker.get() for worker in workers]
+    print(len(sums) * 100, "queries,", sum(sums) == 10 * sum(range(100)))

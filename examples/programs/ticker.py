@@ -1,0 +1,21 @@
+"""Dots on standard output while other code blocks: that they go on is the point of all these programs."""
+import contextlib
+import sys
+
+import syncless
+
+
+@contextlib.contextmanager
+def ticking(seconds=0.05):
+    def tick():
+        while True:
+            syncless.sleep(seconds)
+            sys.stdout.write(".")
+            sys.stdout.flush()
+
+    ticker = syncless.spawn(tick)
+    try:
+        yield
+    finally:
+        ticker.kill()
+        ticker.join()
