@@ -269,8 +269,8 @@ int worker_run(const struct worker_job *job)
     open_listeners(job->sockets);
     hog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
-    log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);
+    log_info("worker %d is ready", job->number);
     wait_run();
     finish(job->mounts);
     return EXIT_STOPPED;

@@ -252,47 +252,6 @@ static void plan_restart(struct slot *slot, const struct worker *w)
         slot->delay = LAST_DELAY;
 }
 
-static void on_worker_death(struct worker *w, int status)
-{
-    struct slot *slot = slot_of(w);
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
-
-    worker_log_death(w, status);
-    vacate(w);
-    if (!crew.stopping && slot)
-        plan_restart(slot, w);
-    if (!crew.stopping && w->state == BOOTING)
-        on_failed_start(w->generation, code);
-    worker_free(w);
-}
-
-static bool on_nursery_death(pid_t pid, int status)
-{
-    struct generation *g = crew.generation;
-
-    if (!g || !g->nursery || g->nursery->pid != pid)
-        return false;
-    log_error("the process that loads the applications ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
-              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    nursery_close(g->nursery);
-    g->nursery = NULL;
-    if (!crew.stopping)
-        on_failed_start(g, WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT);
-    return true;
-}
-
-bool crew_on_death(pid_t pid, int status)
-{
-    struct worker *w;
-
-    for_each_worker (w)
-        if (w->pid == pid) {
-            on_worker_death(w, status);
-            return true;
-        }
-    return on_nursery_death(pid, status);
-}
-
 static void on_worker_ready(struct worker *w)
 {
     struct slot *slot = slot_of(w);
@@ -331,6 +290,49 @@ static void on_worker_channel(struct worker *w)
         }
         on_message(w, &message);
     }
+}
+
+static void on_worker_death(struct worker *w, int status)
+{
+    struct slot *slot = slot_of(w);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
+
+    if (w->channel >= 0)
+        on_worker_channel(w); /* what it has said before: that it was ready */
+    worker_log_death(w, status);
+    vacate(w);
+    if (!crew.stopping && slot)
+        plan_restart(slot, w);
+    if (!crew.stopping && w->state == BOOTING)
+        on_failed_start(w->generation, code);
+    worker_free(w);
+}
+
+static bool on_nursery_death(pid_t pid, int status)
+{
+    struct generation *g = crew.generation;
+
+    if (!g || !g->nursery || g->nursery->pid != pid)
+        return false;
+    log_error("the process that loads the applications ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
+              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    nursery_close(g->nursery);
+    g->nursery = NULL;
+    if (!crew.stopping)
+        on_failed_start(g, WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT);
+    return true;
+}
+
+bool crew_on_death(pid_t pid, int status)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        if (w->pid == pid) {
+            on_worker_death(w, status);
+            return true;
+        }
+    return on_nursery_death(pid, status);
 }
 
 /* ---- the loop of the master ---- */

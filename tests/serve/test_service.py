@@ -54,7 +54,7 @@ def test_workers_give_up_their_privileges(daemon, open_folder, preload):
     (open_folder / "who.py").write_text(WHO)
     server = ready(daemon(f"[server]\nuser = nobody\numask = 027\npreload = {preload}\n"
                           f"[wsgi /]\napp = who:app\nchdir = {open_folder}\n"))
-    worker = int(re.search(r"\] (\d+)#1 worker 1 is ready", server.log)[1])
+    worker = int(server.wait_log(r"\] (\d+)#1 worker 1 is ready")[1])
     status = status_of(worker)
     assert status["Uid"].split() == [str(nobody.pw_uid)] * 4 and status["Gid"].split() == [str(nobody.pw_gid)] * 4
     assert set(status["Groups"].split()) <= {str(nobody.pw_gid)}
