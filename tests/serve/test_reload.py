@@ -349,8 +349,15 @@ def app(e, s):
 """
 
 
-def test_preload(start):
+def preloaded(start):
+    """A server whose workers are its own children: the processes between them and their loader have ended."""
     server = ready(start(extra="preload = yes", files={"app.py": PRELOADED}))
+    server.wait_until(lambda: len(worker_pids_of(server)) == 2)
+    return server
+
+
+def test_preload(start):
+    server = preloaded(start)
     facts = [tuple(map(int, body(server).split())) for _ in range(50)]
     loader = facts[0][0]
     assert {fact[0] for fact in facts} == {loader} and all(fact[1] != loader for fact in facts)
@@ -366,7 +373,7 @@ def test_preload(start):
 
 def test_loader_that_dies_is_replaced(start):
     """Workers go on; there is another loader when one is needed."""
-    server = ready(start(extra="preload = yes", files={"app.py": PRELOADED}))
+    server = preloaded(start)
     loader = int(body(server).split()[0])
     with Load(server) as load:
         os.kill(loader, signal.SIGKILL)
