@@ -33,7 +33,7 @@ from .threads import ThreadPool, run_in_thread
 from .timeout import Timeout, timeout_call
 
 __all__ = ["Channel", "ChannelClosed", "ClientGone", "Coroutine", "DnsError", "Killed", "NonBlockingSocket",
-           "NonBlockingSslSocket", "Queue", "Record", "RequestTimeout", "ThreadPool", "Timeout", "coroutines",
+           "NonBlockingSslSocket", "Queue", "Record", "RequestTimeout", "ThreadPool", "Timeout", "backdoor", "coroutines",
            "current", "receive_with_timeout", "resolve", "run_in_thread", "sleep", "spawn", "stdin", "stdout",
            "timeout_call", "yield_now"]
 

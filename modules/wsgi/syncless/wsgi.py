@@ -15,7 +15,6 @@ import inspect
 import logging
 import os
 import socket
-import stat
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -25,6 +24,7 @@ import _syncless
 
 from . import basehttp
 from .tls import Front, make_context
+from .unix import remove_stale
 
 __all__ = ["RunHttpServer", "Server", "adapt", "serve", "simple", "start"]
 
@@ -94,25 +94,12 @@ def _parse(address):
     return host, port
 
 
-def _remove_stale(path):
-    """The file of a Unix socket that nobody serves any more."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
-    except FileNotFoundError:
-        pass
-    except ConnectionRefusedError:
-        os.unlink(path)
-
-
 def _listen(address, backlog):
     if isinstance(address, socket.socket):
         return address
     place = _parse(address)
     if isinstance(place, str):
-        _remove_stale(place)
+        remove_stale(place)
         sock = socket.socket(socket.AF_UNIX)
     else:
         family, _, _, _, place = socket.getaddrinfo(*place, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]

@@ -1,0 +1,153 @@
+"""The prompt, on a terminal and through a backdoor, while coroutines go on."""
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+from scripts import PATIENCE, PYTHON, run_python, script
+
+
+class Terminal:
+    """A program on a pseudo terminal."""
+
+    def __init__(self, *arguments, home):
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self.fd, child = pty.openpty()
+        self.process = subprocess.Popen([PYTHON, *arguments], stdin=child, stdout=child, stderr=child, close_fds=True,
+                                        env={**env, "HOME": str(home), "TERM": "dumb", "INPUTRC": "/dev/null"})
+        os.close(child)
+        self.output = ""
+
+    def wait_for(self, pattern):
+        deadline = time.monotonic() + PATIENCE
+        while not (match := re.search(pattern, self.output)):
+            ready = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))[0]
+            assert ready, f"no {pattern!r} in:\n{self.output}"
+            self.output += os.read(self.fd, 4096).decode(errors="replace")
+        self.output = self.output[match.end():]
+        return match
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def finish(self):
+        """The exit code. Until then its output is read: a terminal is left only when all of that was."""
+        while select.select([self.fd], [], [], 0.02)[0] or self.process.poll() is None:
+            try:
+                os.read(self.fd, 4096)
+            except OSError:  # closed
+                break
+        return self.process.wait(PATIENCE)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.fd)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    running = []
+
+    def start(*arguments):
+        running.append(Terminal(*arguments, home=tmp_path))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.end()
+
+
+def test_prompt(terminal, tmp_path):
+    """Dots come while nobody types; Tab completes; history outlives the session; an error ends nothing."""
+    one = terminal("-m", "syncless.console")
+    one.wait_for(">>> ")
+    one.type("ticker(True, 0.02)\n")
+    one.wait_for(r"\.{5}")
+    one.type("ticker(False)\n")
+    one.wait_for(">>> ")
+    one.type("syncless.recei\t0, Channel(), 4711)\n")
+    one.wait_for(r"syncless\.receive_with_timeout\(0, Channel\(\), 4711\)\s+4711\s+>>> ")
+    one.type("1 / 0\n")
+    one.wait_for(r"ZeroDivisionError.*\s+>>> ")
+    one.type("spawn(lambda: 6 * 7).get()\n")
+    one.wait_for(r"42\s+>>> ")
+    one.type("\x04")
+    assert one.finish() == 0
+    assert "spawn(lambda: 6 * 7).get()" in (tmp_path / ".syncless_history").read_text()
+
+
+HOST = """
+import os, sys, time
+import syncless
+value = ["of the program"]
+door = syncless.backdoor(sys.argv[1], {"value": value})
+print("ready", oct(os.stat(sys.argv[1]).st_mode), flush=True)
+while len(value) < 3:
+    time.sleep(0.01)
+print("value", value, flush=True)
+door.close()
+print(os.path.exists(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def host(tmp_path):
+    path = str(tmp_path / "door")
+    process = subprocess.Popen([PYTHON, "-c", HOST, path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready 0o140600\n"
+    yield process, path
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_backdoor(terminal, host):
+    process, path = host
+    one, two = terminal("-m", "syncless.console", path), terminal("-m", "syncless.console", path)
+    for session in one, two:
+        session.wait_for(">>> ")
+    one.type("value.appe\t\n")
+    one.wait_for(r"value\.append\(")
+    one.wait_for(r"\.\.\. ")
+    one.type("'one')\n")
+    one.wait_for(">>> ")
+    two.type("print(value)\n")
+    two.wait_for(r"\['of the program', 'one'\]")
+    two.type("_ = spawn(print, 'from a coroutine of two')\n")
+    two.wait_for("from a coroutine of two")
+    two.type("for n in range(2):\n    n\n\n")
+    two.wait_for(r"0\s+1\s")
+    two.type("1 / 0\n")
+    two.wait_for(r"ZeroDivisionError.*\s+>>> ")
+    two.type("raise SystemExit\n")
+    assert two.finish() == 0
+    one.type("value.append('end')\n")
+    assert process.communicate(timeout=PATIENCE)[0] == "value ['of the program', 'one', 'end']\nFalse\n"
+
+
+def test_peer_of_another_user_is_refused(script, tmp_path):
+    out = script("""
+        import syncless.console
+        path = sys.argv[1]
+        door = backdoor(path)
+        syncless.console.peer_uid = lambda sock: 4711
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        print(client.recv(100))
+        try:
+            backdoor(path)
+        except OSError as error:
+            print(error.errno)
+        """, str(tmp_path / "door"))
+    assert out == ("b''\n98\n" if os.geteuid() != 4711 else out)
+
+
+def test_no_backdoor(tmp_path):
+    done = run_python("-m", "syncless.console", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"no backdoor answers at {tmp_path}/none: No such file or directory\n"
