@@ -199,6 +199,13 @@ int sl_reply(struct sl_request *req, int status, const char *type, const void *b
  * -errno when the client is gone. */
 int sl_end(struct sl_request *req);
 
+/* Answer a client that asks for it (RFC 9110 section 7.8) with 101 and the fields set so far: from here on the
+ * connection speaks another protocol, until handle returns and it is closed. sl_body then gives what the client sends,
+ * as it comes, and 0 when it sends no more; sl_write sends bytes as they are, which sl_flush hands over; body-timeout
+ * is off. One coroutine may read while another writes. protocol must stay. -EINVAL if the client does not ask for that
+ * protocol, or the request has a body; -EALREADY once the head is sent. */
+int sl_upgrade(struct sl_request *req, const char *protocol);
+
 /* Run fn(arg) on a coroutine of its own. Any thread. -ENOMEM if there can be no further stack, the log says why; -EPERM
  * in a forked child. */
 int sl_spawn(void (*fn)(void *arg), void *arg);

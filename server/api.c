@@ -122,6 +122,15 @@ int sl_end(struct sl_request *req)
     return response_finish(request_of(req));
 }
 
+int sl_upgrade(struct sl_request *req, const char *protocol)
+{
+    const char *asked = sl_find(req, "Upgrade");
+
+    if (!asked || strcasecmp(asked, protocol) != 0)
+        return -EINVAL;
+    return response_upgrade(request_of(req), protocol);
+}
+
 struct spawn {
     void (*fn)(void *arg);
     void *arg;

@@ -57,6 +57,7 @@ struct exchange {
     int64_t sent;    /* bytes of body handed to the server */
     int error;       /* the negative errno by which the connection failed, or 0 */
     struct line line;
+    PyObject *stream;            /* owned; the connection after an upgrade, or NULL */
     struct interrupt *interrupt; /* of the coroutine */
     int64_t quiet_until;         /* CLOCK_MONOTONIC milliseconds before which it is not interrupted again */
 };
@@ -158,6 +159,16 @@ void where_write(PyThreadState *state, int fd);
 PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *serve_connection(PyObject *module, PyObject *args);
 PyObject *serve_end(PyObject *module, PyObject *capsule);
+
+/* ---- upgrade.c: functions of _syncless, and the value of environ's syncless.websocket ---- */
+
+int upgrade_init(void);
+PyObject *upgrade_field(PyObject *module, PyObject *name);
+PyObject *upgrade_run(PyObject *module, PyObject *args);
+PyObject *upgrade_function(void);
+
+/* The request is over. */
+void upgrade_end(struct exchange *x);
 
 /* ---- exchange.c ---- */
 

@@ -4,7 +4,7 @@
  * Each instance keeps a template with all the variables that every request has. A request is compared with it, what
  * differs is changed in the template, and the copy of that is the environ: copying a dict costs little more than a
  * memcpy, and much of one request (method, addresses, often the path) was so in the one before it. The template holds
- * 22 keys, from which on CPython gives a dict room for 42, so that the header fields fit in without a resize.
+ * 23 keys, from which on CPython gives a dict room for 42, so that the header fields fit in without a resize.
  *
  * Bytes of the client become latin-1 strings, as PEP 3333 wants it.
  */
@@ -68,7 +68,8 @@ static int put_constants(struct environ *e)
     if (put(e, "SERVER_SOFTWARE", PyUnicode_InternFromString("syncless-server")) < 0 ||
         put(e, "GATEWAY_INTERFACE", PyUnicode_InternFromString("CGI/1.1")) < 0 ||
         put(e, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) < 0 || put(e, "wsgi.input", input_empty()) < 0 ||
-        put(e, "wsgi.errors", errors_new()) < 0 || put(e, "wsgi.file_wrapper", Py_NewRef(&file_wrapper_type)) < 0)
+        put(e, "wsgi.errors", errors_new()) < 0 || put(e, "wsgi.file_wrapper", Py_NewRef(&file_wrapper_type)) < 0 ||
+        put(e, "syncless.websocket", upgrade_function()) < 0)
         return -1;
     if (put(e, "wsgi.input_terminated", Py_NewRef(Py_True)) < 0 || put(e, "wsgi.multithread", Py_NewRef(Py_True)) < 0 ||
         put(e, "wsgi.multiprocess", Py_NewRef(Py_True)) < 0 || put(e, "wsgi.run_once", Py_NewRef(Py_False)) < 0)

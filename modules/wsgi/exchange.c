@@ -70,9 +70,9 @@ static int serve(const struct wsgi *w, struct exchange *x)
 
     if (!result)
         return conclude(x);
-    rc = response_send(x, result) < 0 ? conclude(x) : 0;
+    rc = !x->stream && response_send(x, result) < 0 ? conclude(x) : 0;
     close = find_close(x, result);
-    if (close && rc == 0 && response_end(x) < 0) /* the client need not wait for close() */
+    if (close && rc == 0 && !x->stream && response_end(x) < 0) /* the client need not wait for close() */
         rc = conclude(x);
     if (close)
         call_close(x, close);
@@ -88,6 +88,7 @@ static void end(struct exchange *x)
     start_response_end(x);
     Py_XDECREF(x->status);
     Py_XDECREF(x->headers);
+    upgrade_end(x);
     errors_end(x);
 }
 

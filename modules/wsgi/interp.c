@@ -179,7 +179,7 @@ int interp_make_types(void)
 
     if (!made)
         made = report_init() == 0 && start_response_init() == 0 && file_wrapper_init() == 0 && input_init() == 0 &&
-               errors_init() == 0 && interrupt_init() == 0;
+               errors_init() == 0 && upgrade_init() == 0 && interrupt_init() == 0;
     return made ? 0 : -1;
 }
 

@@ -251,7 +251,20 @@ static ssize_t read_chunked(struct request *req, void *buf, size_t size)
     return req->body_limit && req->body_taken > req->body_limit ? -EFBIG : n;
 }
 
-/* ---- both ---- */
+/* ---- after an upgrade ---- */
+
+/* What the client does not send any more is the end, however it went. */
+static ssize_t read_raw(struct request *req, void *buf, size_t size)
+{
+    ssize_t n = take(req, buf, size);
+
+    if (n != -ECONNRESET)
+        return n;
+    req->body_done = true;
+    return 0;
+}
+
+/* ---- all ---- */
 
 ssize_t body_read(struct request *req, void *buf, size_t size)
 {
@@ -261,7 +274,10 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
         return req->body_error == -ECANCELED ? -ECANCELED : -EBADMSG;
     if (req->body_done || size == 0)
         return 0;
-    n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
+    if (req->body_kind == BODY_RAW)
+        n = read_raw(req, buf, size);
+    else
+        n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
     if (n < 0)
         req->body_error = (int)n;
     return n;

@@ -14,7 +14,12 @@ struct conn;
 struct input;
 struct output;
 
-enum body_kind { BODY_NONE, BODY_SIZED, BODY_CHUNKED };
+enum body_kind {
+    BODY_NONE,
+    BODY_SIZED,
+    BODY_CHUNKED,
+    BODY_RAW, /* another protocol's bytes, to the end of the connection */
+};
 
 struct request {
     struct sl_request facts; /* first: what modules see */
@@ -48,8 +53,9 @@ struct request {
 
     /* response.c: the response */
     int status;
-    const char *reason; /* NULL: the standard phrase */
-    char *fields;       /* header lines, in the arena */
+    const char *reason;  /* NULL: the standard phrase */
+    const char *upgrade; /* 101: to that protocol */
+    char *fields;        /* header lines, in the arena */
     size_t fields_size, fields_room;
     int64_t length; /* Content-Length of the response; -1: not known */
     int64_t sent;   /* bytes of body handed over */

@@ -14,12 +14,14 @@
 #include <strings.h>
 
 #include "http/date.h"
+#include "http/input.h"
 #include "http/output.h"
 #include "http/status.h"
 #include "http/token.h"
 
-#define FIELDS_ROOM 512
-#define HEAD_ROOM   512 /* for everything in a head but the handler's fields */
+#define FIELDS_ROOM      512
+#define LONGEST_PROTOCOL 64
+#define HEAD_ROOM        512 /* for everything in a head but the handler's fields */
 
 /* ---- the handler's fields ---- */
 
@@ -162,7 +164,7 @@ static void choose_framing(struct request *req, int64_t known_length)
         req->length = known_length;
     if (req->status == 204)
         req->length = -1; /* RFC 9110 section 8.6 */
-    if (req->length >= 0 || has_no_body(req))
+    if (req->length >= 0 || has_no_body(req) || req->upgrade)
         return;
     if (req->facts.http_minor > 0)
         req->chunked = true;
@@ -204,6 +206,11 @@ static char *put_server_lines(char *at, const struct request *req)
 
 static char *put_framing(char *at, const struct request *req)
 {
+    if (req->upgrade) {
+        at = put(at, "Connection: Upgrade\r\nUpgrade: ");
+        at = put(at, req->upgrade);
+        return put(at, "\r\n");
+    }
     if (req->length >= 0) {
         at = put(at, "Content-Length: ");
         at = put_number(at, (uint64_t)req->length);
@@ -290,6 +297,26 @@ int response_write(struct request *req, const void *buf, size_t size)
         return too_much;
     err = req->chunked ? write_chunk(req, buf, size) : output_write(req->out, buf, size);
     return err ? err : too_much;
+}
+
+int response_upgrade(struct request *req, const char *protocol)
+{
+    int err;
+
+    if (req->head_sent)
+        return -EALREADY;
+    if (req->facts.http_minor == 0 || req->facts.length != 0 || strlen(protocol) > LONGEST_PROTOCOL)
+        return -EINVAL;
+    req->status = 101;
+    req->reason = "Switching Protocols";
+    req->upgrade = protocol;
+    req->length = -1;
+    req->keep_alive = false;
+    req->body_kind = BODY_RAW;
+    req->body_done = false;
+    req->in->timeout = 0;
+    err = send_head(req, -1);
+    return err ? err : output_flush(req->out);
 }
 
 int response_flush(struct request *req)

@@ -9,6 +9,7 @@ int response_header(struct request *req, const char *name, size_t name_size, con
 int response_reset(struct request *req);
 int response_write(struct request *req, const void *buf, size_t size);
 int response_sendfile(struct request *req, int fd, off_t offset, size_t size);
+int response_upgrade(struct request *req, const char *protocol);
 int response_flush(struct request *req);
 int response_reply(struct request *req, int status, const char *type, const void *body, size_t size);
 

@@ -1,0 +1,274 @@
+"""WebSockets (RFC 6455) for WSGI applications.
+
+    def application(environ, start_response):
+        if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+            ...                                             # a page
+        ws = environ["syncless.websocket"]()
+        for message in ws:                                  # str or bytes, as the client sent it
+            ws.send(message)
+        return []
+
+Each connection is a request that lasts: it has its coroutine, and others may send to it too. Compression is not offered.
+"""
+import base64
+import binascii
+import hashlib
+import struct
+import threading
+from typing import Iterator, Optional, Sequence, Union
+
+import _syncless
+
+from .timeout import Timeout
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_STATUS, NOT_UTF8, TOO_BIG = 1000, 1001, 1002, 1005, 1007, 1009
+CHUNK = 65536   # bytes
+LAST_WORD = 10  # seconds that a client has to answer a close frame
+
+
+class HandshakeError(ValueError):
+    """The request is no WebSocket handshake; answer it with 400 (or 426)."""
+
+
+class ConnectionClosed(ConnectionError):
+    """The connection is closed. code: of the close frame, 1005 if it had none, 1006 if there was none; reason: its text."""
+
+    def __init__(self, code: int, reason: str = ""):
+        super().__init__(f"the WebSocket is closed: {code} {reason}".rstrip())
+        self.code, self.reason = code, reason
+
+
+class _Violation(Exception):
+    """What the client sends is against the protocol; the code and the text to close with."""
+
+
+def _unmask(data, mask):
+    """XOR with the mask over and over, which as one large number is quick."""
+    size = len(data)
+    keys = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(keys, "big")).to_bytes(size, "big")
+
+
+def _frame(opcode, data):
+    size = len(data)
+    if size < 126:
+        head = struct.pack("!BB", 0x80 | opcode, size)
+    elif size < 65536:
+        head = struct.pack("!BBH", 0x80 | opcode, 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x80 | opcode, 127, size)
+    return head + data
+
+
+def _is_code(code):
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+class WebSocket:
+    """One connection; made by environ["syncless.websocket"]().
+
+    subprotocol: the one that was agreed on, or None. closed: whether it can be used no more.
+    """
+
+    def __init__(self, stream, subprotocol, max_size):
+        self._stream = stream
+        self._buffer = bytearray()
+        self._max_size = max_size
+        self._sending = threading.Lock()
+        self._closed: Optional[ConnectionClosed] = None  # what recv and send raise from now on
+        self._said_close = False
+        self._parts = []       # of a message in fragments
+        self._parts_opcode = 0
+        self.subprotocol = subprotocol
+
+    @property
+    def closed(self) -> bool:
+        return self._closed is not None
+
+    # ---- sending ----
+
+    def send(self, message: Union[str, bytes, bytearray, memoryview]) -> None:
+        """Send a str as text, bytes as binary. Waits for a slow client; any coroutine may call it. ConnectionClosed."""
+        if isinstance(message, str):
+            self._send(TEXT, message.encode())
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self._send(BINARY, bytes(message))
+        else:
+            raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping, of 125 bytes at most; recv() sees to the pong."""
+        if len(data) > 125:
+            raise ValueError("a ping has at most 125 bytes")
+        self._send(PING, bytes(data))
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Say that nothing more comes, and wait ten seconds for the client to say so too. Once more does nothing.
+
+        ValueError for a code that may not be sent, or a reason of more than 123 bytes.
+        """
+        text = reason.encode()
+        if not _is_code(code) or len(text) > 123:
+            raise ValueError(f"a WebSocket cannot be closed with {code} {reason!r}")
+        self._say_close(struct.pack("!H", code) + text)
+        with Timeout(LAST_WORD, False):
+            for _ in self:
+                pass
+
+    def _send(self, opcode, data):
+        with self._sending:
+            if self._closed:
+                raise self._closed
+            if self._said_close:
+                raise ConnectionClosed(NORMAL, "by this side")
+            self._put(opcode, data)
+
+    def _put(self, opcode, data):
+        try:
+            self._stream.send(_frame(opcode, data))
+        except OSError as error:
+            self._closed = ConnectionClosed(1006, str(error))
+            raise self._closed from None
+
+    def _say_close(self, payload):
+        with self._sending:
+            if not self._said_close and not self._closed:
+                self._said_close = True
+                self._put(CLOSE, payload)
+
+    # ---- receiving ----
+
+    def recv(self) -> Union[str, bytes]:
+        """The next message; pings and fragments are seen to. ConnectionClosed at the end, which the client has then been told.
+
+        One coroutine at a time may call it. A client that breaks the protocol, or sends more than max_size, is disconnected.
+        """
+        if self._closed:
+            raise self._closed
+        try:
+            while True:
+                message = self._take_frame()
+                if message is not None:
+                    return message
+        except _Violation as violation:
+            code, text = violation.args
+            self._say_close(struct.pack("!H", code) + text.encode())
+            self._closed = ConnectionClosed(code, text)
+            raise self._closed from None
+
+    def __iter__(self) -> Iterator[Union[str, bytes]]:
+        """Messages, until the connection closes."""
+        while True:
+            try:
+                yield self.recv()
+            except ConnectionClosed:
+                return
+
+    def _read(self, size):
+        while len(self._buffer) < size:
+            data = self._receive(min(max(size - len(self._buffer), CHUNK), CHUNK))
+            if not data:
+                self._closed = ConnectionClosed(1006, "the client is gone")
+                raise self._closed
+            self._buffer += data
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _receive(self, size):
+        try:
+            return self._stream.recv(size)
+        except ConnectionError:
+            return b""
+
+    def _take_frame(self):
+        """Read a frame: a whole message, or None."""
+        first, second = self._read(2)
+        opcode, size = first & 15, second & 127
+        if first & 0x70:
+            raise _Violation(PROTOCOL_ERROR, "reserved bits are set")
+        if not second & 128:
+            raise _Violation(PROTOCOL_ERROR, "a client must mask its frames")
+        if opcode >= CLOSE:
+            return self._take_control(opcode, bool(first & 128), size)
+        if size == 126:
+            size, = struct.unpack("!H", self._read(2))
+        elif size == 127:
+            size, = struct.unpack("!Q", self._read(8))
+        return self._take_data(opcode, bool(first & 128), size)
+
+    def _take_data(self, opcode, final, size):
+        if opcode > BINARY or bool(opcode == CONTINUATION) != bool(self._parts_opcode):
+            raise _Violation(PROTOCOL_ERROR, "a frame that cannot come here")
+        if sum(map(len, self._parts)) + size > self._max_size:
+            raise _Violation(TOO_BIG, f"a message has more than {self._max_size} bytes")
+        self._parts_opcode = self._parts_opcode or opcode
+        self._parts.append(_unmask(data=self._read_payload(size), mask=self._mask))
+        if not final:
+            return None
+        data, opcode = b"".join(self._parts), self._parts_opcode
+        self._parts, self._parts_opcode = [], 0
+        return self._decode(data) if opcode == TEXT else data
+
+    def _read_payload(self, size):
+        self._mask = self._read(4)
+        return self._read(size)
+
+    @staticmethod
+    def _decode(data):
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise _Violation(NOT_UTF8, "text that is not UTF-8") from None
+
+    def _take_control(self, opcode, final, size):
+        if opcode > PONG or not final or size > 125:
+            raise _Violation(PROTOCOL_ERROR, "a malformed control frame")
+        payload = self._read_payload(size)
+        data = _unmask(payload, self._mask)
+        if opcode == PING:
+            with self._sending:
+                if not self._said_close:
+                    self._put(PONG, data)
+        elif opcode == CLOSE:
+            self._take_close(data)
+
+    def _take_close(self, data):
+        if len(data) == 1:
+            raise _Violation(PROTOCOL_ERROR, "half a close code")
+        code = struct.unpack_from("!H", data)[0] if data else NO_STATUS
+        if data and not _is_code(code):
+            raise _Violation(PROTOCOL_ERROR, f"{code} is no close code")
+        reason = self._decode(data[2:])
+        self._say_close(data[:2])
+        self._closed = ConnectionClosed(code, reason)
+        raise self._closed
+
+
+def _check_key(key):
+    try:
+        return key is not None and len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20) -> WebSocket:
+    """Turn the request that this coroutine serves into a WebSocket; applications call it as environ["syncless.websocket"].
+
+    subprotocols: those that the application speaks, best first; the first that the client offers is taken. max_size: bytes of
+    the largest message; a larger one ends the connection with code 1009. HandshakeError if the request is none.
+    """
+    field = _syncless.field
+    if (field("Upgrade") or "").lower() != "websocket" or "upgrade" not in (field("Connection") or "").lower():
+        raise HandshakeError("the request asks for no WebSocket")
+    if field("Sec-WebSocket-Version") != "13" or not _check_key(field("Sec-WebSocket-Key")):
+        raise HandshakeError("the WebSocket handshake is malformed, or of another version than 13")
+    digest = hashlib.sha1(field("Sec-WebSocket-Key").encode() + GUID).digest()
+    fields = [("Sec-WebSocket-Accept", base64.b64encode(digest).decode())]
+    offered = [name.strip() for name in (field("Sec-WebSocket-Protocol") or "").split(",")]
+    chosen = next((name for name in subprotocols if name in offered), None)
+    if chosen:
+        fields.append(("Sec-WebSocket-Protocol", chosen))
+    return WebSocket(_syncless.upgrade(fields), chosen, max_size)
