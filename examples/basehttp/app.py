@@ -1,8 +1,6 @@
-"""A handler of the standard library's http.server, unchanged; adapter.py makes it a WSGI application."""
+"""A handler of the standard library's http.server, unchanged; syncless.wsgi makes it a WSGI application."""
 import http.server
 import time
-
-import adapter
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,7 +35,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The server has a log of its own."""
 
 
-app = adapter.application(Handler)
+def make_app():
+    import syncless.wsgi  # which is there in the server only
+    return syncless.wsgi.adapt(Handler)
+
 
 if __name__ == "__main__":  # and so it is served without Syncless: one request after the other
     http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()

@@ -242,3 +242,26 @@ def test_mysql(program):
         server.end()
     assert re.search("1000 queries, True\n$", output), output
     assert dots(output) >= 3
+
+
+@pytest.mark.parametrize("name, text", [("twisted_site", "Hello from Twisted, /!\n"), ("tornado_site", "Hello from Tornado!\n")])
+def test_loops(program, name, text):
+    """The dots go on, and the answers come side by side."""
+    one = program(name, 0, 5)
+    port = one.wait_for(r"port (\d+)")[1]
+    one.wait_for(r"\.\.\.")
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(fetch(f"http://127.0.0.1:{port}/"))) for _ in range(5)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert answers == [(200, text)] * 5
+    assert "served 5" in one.finish()
+
+
+def test_websocket_server(program):
+    """test_websocket.py has the browser; here the page and the refusal."""
+    url = program("websocket_server", "127.0.0.1:0").wait_for(r"serving on (http://\S+)")[1]
+    assert "new WebSocket" in fetch(url)[1]
+    assert fetch(url + "socket") == (400, "the request asks for no WebSocket\n")

@@ -47,6 +47,7 @@ def test_every_variable(server):
         "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": "Input", "wsgi.errors": "Errors",
         "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False, "wsgi.input_terminated": True,
         "wsgi.file_wrapper": "type",
+        "syncless.websocket": "builtin_function_or_method",
     }
 
 
