@@ -22,32 +22,32 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Each run of clang-format would move the line ends of this. */
 /* clang-format off */
-#define REAL_CALLS(X)                                                                                                  \
-    X(read)                                                                                                            \
-    X(readv)                                                                                                           \
-    X(write)                                                                                                           \
-    X(writev)                                                                                                          \
-    X(recv)                                                                                                            \
-    X(recvfrom)                                                                                                        \
-    X(recvmsg)                                                                                                         \
-    X(recvmmsg)                                                                                                        \
-    X(send)                                                                                                            \
-    X(sendto) X(sendmsg) X(sendmmsg) X(accept) X(accept4) X(connect) X(sendfile) X(splice) X(close) X(dup2) X(dup3)    \
-        X(flock) X(lockf) X(fcntl) X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)  \
-            X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(pause) X(sigsuspend) X(sigwait) X(sigwaitinfo)        \
-                X(sigtimedwait) X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)               \
-                    X(sigaction) X(fgets) X(pthread_exit) X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock)                          \
-                        X(pthread_mutex_clocklock) X(pthread_mutex_unlock) X(pthread_cond_wait)                        \
-                            X(pthread_cond_timedwait) X(pthread_cond_clockwait) X(pthread_cond_signal)                 \
-                                X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)            \
-                                    X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock)                        \
-                                        X(pthread_rwlock_unlock) X(pthread_self) X(pthread_kill)                       \
-                                            X(pthread_getcpuclockid) X(pthread_join) X(waitpid) X(wait) X(wait3)       \
-                                                X(wait4) X(waitid) X(system) X(popen) X(pclose) X(getaddrinfo)         \
-                                                    X(getnameinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyaddr) \
-                                                        X(gethostbyname_r) X(gethostbyname2_r) X(gethostbyaddr_r)
+#define REAL_CALLS(X)                                                                                            \
+    /* reading and writing */                                                                                    \
+    X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
+    X(sendmmsg) X(sendfile) X(splice) X(fgets)                                                                   \
+    /* sockets and files */                                                                                      \
+    X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                          \
+    /* many descriptors */                                                                                       \
+    X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)                           \
+    /* time and signals */                                                                                       \
+    X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(pause) X(sigaction) X(sigsuspend) X(sigwait)            \
+    X(sigwaitinfo) X(sigtimedwait)                                                                               \
+    /* semaphores */                                                                                             \
+    X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)                                     \
+    /* mutexes, conditions and locks */                                                                          \
+    X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)         \
+    X(pthread_mutex_unlock) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)             \
+    X(pthread_cond_signal) X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)           \
+    X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_unlock)                         \
+    /* threads */                                                                                                \
+    X(pthread_self) X(pthread_kill) X(pthread_getcpuclockid) X(pthread_join) X(pthread_exit)                     \
+    /* processes */                                                                                              \
+    X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose)                                  \
+    /* names */                                                                                                  \
+    X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyaddr) X(gethostbyname_r)         \
+    X(gethostbyname2_r) X(gethostbyaddr_r)
 /* clang-format on */
 
 struct real_calls {
