@@ -84,8 +84,7 @@ static bool start(struct turn *turn, bool now)
 void conn_close(struct conn *conn)
 {
     wait_timeout_stop(&conn->timeout);
-    wait_source_close(&conn->source);
-    close(conn->source.fd);
+    wait_source_end(&conn->source);
     list_remove(&conn->all);
     if (--http.count == 0 && http.draining)
         wait_stop();

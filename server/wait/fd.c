@@ -13,6 +13,7 @@
 #include "wait/wait.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,18 +51,30 @@ static struct {
     int uv;
     struct watch **chunks; /* of CHUNK watches each, by descriptor; they never move, waiters point into them */
     int chunk_count;
+    bool shared; /* this process has forked */
 } set = {.epoll = -1};
 
 static atomic_uint turns; /* odd while the loop sleeps */
 
+/* A child without exec has files open that we close: from then on close(2) alone does not take them out of the set. */
+static void note_fork(void)
+{
+    set.shared = true;
+}
+
 void fd_init(int uv_fd)
 {
+    static bool registered;
     struct epoll_event event = {.events = EPOLLIN, .data.fd = uv_fd};
 
     set.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (set.epoll < 0 || epoll_ctl(set.epoll, EPOLL_CTL_ADD, uv_fd, &event) < 0)
         log_die("cannot make the epoll set: %m");
     set.uv = uv_fd;
+    set.shared = false;
+    if (!registered)
+        pthread_atfork(note_fork, NULL, NULL);
+    registered = true;
 }
 
 void fd_exit(void)
@@ -337,4 +350,13 @@ void wait_source_close(struct wait_source *source)
      * not even closed here. It fails only where somebody closed the number behind our back. */
     epoll_ctl(set.epoll, EPOLL_CTL_DEL, source->fd, NULL);
     wait_fd_close(source->fd);
+}
+
+void wait_source_end(struct wait_source *source)
+{
+    if (set.shared)
+        wait_source_close(source);
+    else
+        wait_fd_close(source->fd);
+    close(source->fd);
 }

@@ -159,6 +159,9 @@ struct wait_source {
 int wait_source_open(struct wait_source *source);   /* 0 or -errno */
 void wait_source_close(struct wait_source *source); /* before close(2) */
 
+/* wait_source_close and close(2), for descriptors with FD_CLOEXEC that are nobody else's. */
+void wait_source_end(struct wait_source *source);
+
 /* The same level-triggered for reading, and such that of several processes only some wake up: listening sockets. */
 int wait_source_open_shared(struct wait_source *source);
 

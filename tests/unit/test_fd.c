@@ -4,8 +4,10 @@
 #include "core_test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static int ends[2];
 
@@ -333,6 +335,37 @@ static void test_source_close_wakes(void **state)
     assert_int_equal(in.result, -EBADF);
 }
 
+/* Nor does one that ended with its descriptor, though a child still has the file: not even where the number is that of
+ * another source by now. */
+static void test_ended_source_is_silent(void **state)
+{
+    for (int with_child = 0; with_child < 2; with_child++) {
+        pid_t child = 0;
+        int peer = ends[1], number = ends[0];
+
+        open_source();
+        if (with_child && (child = fork()) == 0) {
+            alarm(10); /* whatever becomes of the test */
+            pause();
+            _exit(0);
+        }
+        wait_source_end(&source);
+        assert_int_equal(make_pair(state), 0);
+        assert_int_equal(ends[0], number);
+        open_source();
+        send(peer, "x", 1, MSG_NOSIGNAL);
+        turn_loop();
+        assert_int_equal(calls, 0);
+        assert_int_equal(source.seen, 0);
+        wait_source_close(&source);
+        close(peer);
+        if (child > 0) {
+            kill(child, SIGKILL);
+            waitpid(child, NULL, 0);
+        }
+    }
+}
+
 /* A closed source reports nothing more, even if the file stays open: in a forked child, say. */
 static void test_closed_source_is_silent(void **state)
 {
@@ -399,6 +432,7 @@ int main(void)
         WITH_PAIR(test_source_with_a_waiter),
         WITH_PAIR(test_source_close_wakes),
         WITH_PAIR(test_closed_source_is_silent),
+        WITH_PAIR(test_ended_source_is_silent),
         WITH_PAIR(test_number_of_a_source_is_used_again),
         WITH_PAIR(test_shared_source_is_level_triggered),
     };
