@@ -45,9 +45,6 @@ SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O
 LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
-UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
-            $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
-
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
 all: $(PROGRAMS) $(MODULES_S) $(BUILD)/modules/python
@@ -94,30 +91,6 @@ $(BUILD)/modules/%.o: modules/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -fPIC -fvisibility=hidden $(MOD_C_$(notdir $(patsubst %/,%,$(dir $<)))) -c -o $@ $<
 
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
-	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
-
-$(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
-
-# The stacks once more, as on a processor for which there is no assembly.
-$(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
-	@mkdir -p $(@D)
-	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -c -o $@ $<
-
-$(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
-	@mkdir -p $(@D)
-	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. $(LDFLAGS) -rdynamic -o $@ \
-	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) -lcmocka
-
-# C++ code for test_cxx to load.
-$(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
-$(BUILD)/tests/%.so: tests/unit/%.cc
-	@mkdir -p $(@D)
-	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<
-
-units: $(UNITS)
-
 # What needs packages first starts make again: what pkg-config knows is asked when the file is read.
 run: deps
 	@$(MAKE) --no-print-directory all
@@ -127,51 +100,7 @@ test: test-deps
 	@$(MAKE) --no-print-directory all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
-test-python: test-deps
-	@$(MAKE) --no-print-directory all
-	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
-
-# Everything at once for SOAK seconds: does anything grow?
-soak: export SOAK ?= 300
-soak: test-deps
-	@$(MAKE) --no-print-directory all
-	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py -rP
-
-# 100,000 broken connections, of which the tests make as many as fit into seconds.
-steady: test-deps
-	@$(MAKE) --no-print-directory all
-	STEADY_CONNECTIONS=100000 SYNCLESS_BUILD=$(BUILD) tests/run tests/serve/test_steady.py -s
-
-ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
-asan: export UBSAN_OPTIONS = print_stacktrace=1
-asan:
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' test
-
-# No kind of request leaks. (What CPython does while it imports is not worth the check of undefined values.)
-valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no
-valgrind: export SYNCLESS_BUILD = $(BUILD)-valgrind
-valgrind: valgrind-deps
-	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
-	tests/run tests/serve/leaks.py
-
-# A minute of libFuzzer in all. What it finds stays in $(BUILD)-fuzz/NAME; what it learns does not get into tests/fuzz.
-FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-fuzz: fuzz-deps
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(FUZZ_SAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
-
-fuzz-run: $(BUILD)/fuzz_http $(BUILD)/fuzz_conf
-	set -e; for name in http conf; do \
-	    rm -rf $(BUILD)/$$name; cp -r tests/fuzz/$$name $(BUILD)/$$name; \
-	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),30) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
-	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
-	done
-
-$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
-
-include benchmark/rules.mk
+include tests/rules.mk benchmark/rules.mk
 
 deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps:
 	@tests/deps.sh $(or $(filter test valgrind fuzz lint benchmark,$(@:%-deps=%)),build)
@@ -200,5 +129,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units run test test-python steady soak asan valgrind fuzz fuzz-run lint install clean
-.PHONY: deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps
+.PHONY: all run test lint install clean deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps

@@ -1,0 +1,77 @@
+# The programs of tests/unit, and the suites that take longer than `make test` or need a build of their own.
+
+# ---- unit tests ----
+
+UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
+            $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
+
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
+
+$(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
+
+# The stacks once more, as on a processor for which there is no assembly.
+$(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -c -o $@ $<
+
+$(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. $(LDFLAGS) $(EXPORT) -o $@ \
+	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) -lcmocka
+
+# C++ code for test_cxx to load.
+$(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
+$(BUILD)/tests/%.so: tests/unit/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<
+
+units: $(UNITS)
+
+# ---- long suites ----
+
+test-python: test-deps
+	@$(MAKE) --no-print-directory all
+	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
+
+# Everything at once for SOAK seconds: does anything grow?
+soak: export SOAK ?= 300
+soak: test-deps
+	@$(MAKE) --no-print-directory all
+	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py -rP
+
+# 100,000 broken connections, of which the tests make as many as fit into seconds.
+steady: test-deps
+	@$(MAKE) --no-print-directory all
+	STEADY_CONNECTIONS=100000 SYNCLESS_BUILD=$(BUILD) tests/run tests/serve/test_steady.py -s
+
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
+asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' test
+
+# No kind of request leaks. (What CPython does while it imports is not worth the check of undefined values.)
+valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no
+valgrind: export SYNCLESS_BUILD = $(BUILD)-valgrind
+valgrind: valgrind-deps
+	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
+	tests/run tests/serve/leaks.py
+
+# A minute of libFuzzer in all. What it finds stays in $(BUILD)-fuzz/NAME; what it learns does not get into tests/fuzz.
+fuzz: fuzz-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(ASAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
+
+fuzz-run: $(BUILD)/fuzz_http $(BUILD)/fuzz_conf
+	set -e; for name in http conf; do \
+	    rm -rf $(BUILD)/$$name; cp -r tests/fuzz/$$name $(BUILD)/$$name; \
+	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),30) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
+	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
+	done
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
+
+.PHONY: units test-python soak steady asan valgrind fuzz fuzz-run
