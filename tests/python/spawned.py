@@ -21,9 +21,13 @@ def start(function):
     if not original:
         spawn(function)
         return
-    threading._start_new_thread = lambda run, args: spawn(run, *args)
+
+    def start_new_thread(run, args):
+        threading._start_new_thread = original  # threads that the tests make are OS threads
+        spawn(run, *args)
+
+    threading._start_new_thread = start_new_thread
     threading.Thread(target=function).start()
-    threading._start_new_thread = original
 
 
 def wait():
