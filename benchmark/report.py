@@ -92,6 +92,7 @@ def plot(figures, field, title, path):
     """A panel for each workload, a bar for each server."""
     import matplotlib
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text as text
     import matplotlib.pyplot as pyplot
     workloads = [w for w in WORKLOADS if figures.servers(w.name)]
     columns = min(3, len(workloads))
