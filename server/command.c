@@ -18,6 +18,7 @@
 
 #include "exit_code.h"
 #include "libc/libc.h"
+#include "log.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
 {
     command.argc = argc;
     command.argv = argv;
+    log_init(LOG_LEVEL_WARN, 0); /* a program's stderr is its own */
     if (load(argv[0]) < 0)
         return EXIT_BOOT;
     start_loop();

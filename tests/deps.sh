@@ -10,7 +10,7 @@ llhttp() {
 }
 
 build="gcc libc6-dev make pkg-config libuv1-dev libc-ares-dev libinih-dev python3-dev $(llhttp)"
-tools="g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps iproute2 libpython3.11-testsuite"
+tools="g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps iproute2 libpython3.11-testsuite chromium"
 frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob python3-cheroot python3-twisted python3-tornado python3-websockets"
 clients="python3-psycopg2 python3-mysqldb python3-pymysql python3-redis python3-requests python3-dnspython libcurl4-openssl-dev"
 servers="nginx-light libnginx-mod-stream postgresql mariadb-server-core redis-server dnsmasq-base" # the tests start their own, with files of their own

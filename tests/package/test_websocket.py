@@ -1,7 +1,6 @@
 """WebSockets: frames by hand in the manner of the Autobahn suite, python3-websockets, and Chromium."""
 import asyncio
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -237,7 +236,6 @@ def test_websockets_library(server):
     assert asyncio.run(all_talk()) == [1000] * 50
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
 def test_chromium(program_url, tmp_path):
     """The page of examples/programs/websocket_server.py, in a real browser."""
     done = subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--no-first-run",
