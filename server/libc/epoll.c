@@ -33,6 +33,8 @@ int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout, cons
 {
     int result;
 
+    if (timeout == 0)
+        park_fair();
     if (!coro_self() || timeout == 0)
         return real()->epoll_pwait(fd, events, count, timeout, mask);
     result = ask(fd, events, count, mask);
@@ -45,6 +47,8 @@ int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout, cons
 
 int epoll_wait(int fd, struct epoll_event *events, int count, int timeout)
 {
+    if (timeout == 0)
+        park_fair();
     if (!coro_self() || timeout == 0)
         return real()->epoll_wait(fd, events, count, timeout);
     return epoll_pwait(fd, events, count, timeout, NULL);

@@ -6,9 +6,10 @@
 
 #include <unistd.h>
 
-#define SECOND        INT64_C(1000000000)
-#define PAUSE_LONGEST (32 * INT64_C(1000000))
-#define PAUSE_FIRST   INT64_C(1000000)
+#define LOOKS_IN_A_ROW 64
+#define SECOND         INT64_C(1000000000)
+#define PAUSE_LONGEST  (32 * INT64_C(1000000))
+#define PAUSE_FIRST    INT64_C(1000000)
 
 static pid_t owner; /* the process whose loop runs the coroutines */
 
@@ -20,6 +21,16 @@ void park_init(void)
 bool park_possible(void)
 {
     return coro_self() && getpid() == owner;
+}
+
+void park_fair(void)
+{
+    static unsigned looks;
+
+    if (!coro_self() || ++looks < LOOKS_IN_A_ROW || !park_possible())
+        return;
+    looks = 0;
+    coro_yield();
 }
 
 bool park_valid(const struct timespec *ts)

@@ -45,6 +45,10 @@ static inline int park_end(int result, int saved)
     return result < 0 ? -1 : result;
 }
 
+/* For calls that only look, without a time-out: after so many in a row the coroutine goes to the end of the run queue,
+ * since a loop of them would never give way, and perhaps it looks for what another coroutine is to do. */
+void park_fair(void);
+
 /* Whether libc would take this time, and what it is in nanoseconds, at most INT64_MAX. */
 bool park_valid(const struct timespec *ts);
 int64_t park_nanoseconds(const struct timespec *ts);

@@ -84,6 +84,8 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     int saved = errno;
 
+    if (timeout == 0)
+        park_fair();
     if (!coro_self() || timeout == 0 || !park_possible())
         return real()->poll(fds, count, timeout);
     return park_end(wait_fds(fds, count, wait_deadline(timeout * INT64_C(1000000))), saved);
@@ -99,6 +101,8 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
 {
     int saved = errno;
 
+    if (is_no_time(timeout))
+        park_fair();
     if (!coro_self() || is_no_time(timeout) || !park_possible())
         return real()->ppoll(fds, count, timeout, mask);
     return park_end(poll_park(fds, count, park_deadline_in(timeout), mask), saved);

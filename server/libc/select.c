@@ -162,6 +162,8 @@ int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *t
     int64_t deadline = WAIT_FOREVER;
     int result;
 
+    if (timeout && is_no_time(timeout))
+        park_fair();
     if (passes(count) || (timeout && is_no_time(timeout)))
         return real()->select(count, in, out, except, timeout);
     if (timeout) {

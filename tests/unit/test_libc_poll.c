@@ -265,12 +265,75 @@ static void epoll_fds(struct scene *s)
 }
 COMPARE(epoll_fds, 6 * BEATS)
 
+/* ---- fairness ---- */
+
+static void look_with(int (*look)(int fd), bool *done)
+{
+    int ends[2];
+
+    make_pipe(ends);
+    while (!*done)
+        assert_int_equal(look(ends[0]), 0);
+    close_both(ends);
+}
+
+static int look_by_poll(int fd)
+{
+    return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0);
+}
+
+static int look_by_select(int fd)
+{
+    struct timeval none = {0};
+    fd_set set;
+
+    FD_ZERO(&set);
+    FD_SET(fd, &set);
+    return select(fd + 1, &set, NULL, NULL, &none);
+}
+
+static int look_by_epoll(int fd)
+{
+    struct epoll_event event;
+    int epoll = epoll_create1(EPOLL_CLOEXEC), count = epoll_wait(epoll, &event, 1, 0);
+
+    close(epoll);
+    return count;
+}
+
+static void only_look(void *arg)
+{
+    bool *done = arg;
+
+    look_with(look_by_poll, &done[0]);
+    look_with(look_by_select, &done[1]);
+    look_with(look_by_epoll, &done[2]);
+}
+
+static void do_it(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        coro_yield();
+        ((bool *)arg)[i] = true;
+    }
+}
+
+/* A coroutine that only looks, without ever waiting, lets the one run which does what it looks for. */
+static void test_looking_gives_way(void **state)
+{
+    bool done[3] = {false};
+
+    RUN(done, only_look, do_it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_poll_fds),      cmocka_unit_test(test_poll_fortified), cmocka_unit_test(test_poll_many),
-        cmocka_unit_test(test_ppoll_times),   cmocka_unit_test(test_masks),          cmocka_unit_test(test_select_fds),
-        cmocka_unit_test(test_select_hangup), cmocka_unit_test(test_epoll_fds),
+        cmocka_unit_test(test_looking_gives_way), cmocka_unit_test(test_poll_fds),
+        cmocka_unit_test(test_poll_fortified),    cmocka_unit_test(test_poll_many),
+        cmocka_unit_test(test_ppoll_times),       cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_select_fds),        cmocka_unit_test(test_select_hangup),
+        cmocka_unit_test(test_epoll_fds),
     };
 
     signal(SIGUSR1, handle);
