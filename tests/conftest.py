@@ -6,6 +6,7 @@ never a sleep. Nothing here waits without a bound. What a test started is ended 
 shows the daemon's log.
 """
 import concurrent.futures
+import functools
 import http.client
 import os
 import pathlib
@@ -338,6 +339,20 @@ def time_limit(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@functools.lru_cache(None)
+def embedded_has(module):
+    """Whether the embedded Python finds a module."""
+    find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    return subprocess.run([BUILD / "syncless-python", "-c", find], timeout=PATIENCE).returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def needed_modules(request):
+    for marker in request.node.iter_markers("needs"):
+        if not embedded_has(marker.args[0]):
+            pytest.skip(f"this CPython has no {marker.args[0]}")
 
 
 @pytest.hookimpl(hookwrapper=True)

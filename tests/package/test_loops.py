@@ -1,4 +1,6 @@
 """Event loops of others, unchanged, on coroutines: asyncio, Tornado, Twisted, websockets."""
+import pytest
+
 from scripts import script
 
 
@@ -32,6 +34,7 @@ def test_asyncio_on_many_coroutines(script):
     assert out == "True True\nTrue\n"
 
 
+@pytest.mark.needs("websockets")
 def test_websockets_server_and_client(script):
     out = script("""
         import asyncio, websockets
@@ -53,6 +56,7 @@ def test_websockets_server_and_client(script):
     assert out == "sselcnyS\n"
 
 
+@pytest.mark.needs("twisted")
 def test_twisted(script):
     """Both sides wait for each other, and coroutines wake the reactor."""
     out = script("""

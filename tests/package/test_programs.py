@@ -168,7 +168,8 @@ def test_clients(program, certificate):
     assert re.search(r"200 \d+ bytes\n$", program("https_client", f"https://127.0.0.1:{port}/", certificate[0]).finish())
 
 
-@pytest.mark.parametrize("name", ["http_handlers", "cherrypy_class", "webpy_application"])
+@pytest.mark.parametrize("name", ["http_handlers", pytest.param("cherrypy_class", marks=pytest.mark.needs("cherrypy")),
+                                  pytest.param("webpy_application", marks=pytest.mark.needs("web"))])
 def test_http_servers(program, name):
     one = program(name, "127.0.0.1:0")
     url = one.wait_for(r"serving on (http://\S+)")[1]
@@ -223,7 +224,7 @@ def test_wsgiapp(program):
     assert fetch(url + "hello") == (200, "Hello, World!\n")
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncore was removed")
+@pytest.mark.needs("asyncore")
 def test_asyncore(program):
     one = program("asyncore_server", 0, 3)
     port = one.wait_for(r"port (\d+)")[1]
@@ -232,6 +233,7 @@ def test_asyncore(program):
     assert "served 3" in one.finish()
 
 
+@pytest.mark.needs("pymysql")
 def test_mysql(program):
     sys.path.append(str(ROOT / "tests/clients"))
     from backends import MariaDB
@@ -244,7 +246,9 @@ def test_mysql(program):
     assert dots(output) >= 3
 
 
-@pytest.mark.parametrize("name, text", [("twisted_site", "Hello from Twisted, /!\n"), ("tornado_site", "Hello from Tornado!\n")])
+@pytest.mark.parametrize("name, text", [
+    pytest.param("twisted_site", "Hello from Twisted, /!\n", marks=pytest.mark.needs("twisted")),
+    pytest.param("tornado_site", "Hello from Tornado!\n", marks=pytest.mark.needs("tornado"))])
 def test_loops(program, name, text):
     """The dots go on, and the answers come side by side."""
     one = program(name, 0, 5)

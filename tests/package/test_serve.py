@@ -211,7 +211,13 @@ FRAMEWORKS = {
 }
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+def needs_of(framework):
+    """The marks of a framework that CPython does not bring along."""
+    module = re.match(r"\w+", framework)[0]
+    return [] if module in ("basehttp", "class", "method") else [pytest.mark.needs(module)]
+
+
+@pytest.mark.parametrize("framework", [pytest.param(name, marks=needs_of(name)) for name in FRAMEWORKS])
 def test_frameworks(serving, framework):
     out = serving(FRAMEWORKS[framework] + """
 with syncless.wsgi.start(app, ("127.0.0.1", 0)) as server:
@@ -220,6 +226,7 @@ with syncless.wsgi.start(app, ("127.0.0.1", 0)) as server:
     assert re.fullmatch(r"200 b'hello' (404|200|501)\n", out)
 
 
+@pytest.mark.needs("cheroot")
 def test_cherrypys_own_server(script):
     """cheroot, unchanged: its threads are OS threads, beside our coroutines."""
     out = script("""

@@ -283,6 +283,7 @@ def test_the_coroutine_is_as_new_afterwards(server):
 # ---- C libraries and other handlers ----
 
 
+@pytest.mark.needs("psycopg2")
 def test_libpq_waits_by_itself(daemon, tmp_path_factory):
     """It goes on after EINTR, so it gets ECANCELED then; the request ends as with any lost connection."""
     app = ("import psycopg2\ndef app(environ, start_response):\n    connection = psycopg2.connect('')\n"
