@@ -263,6 +263,11 @@ struct sl_local {
      * long. Called in a signal handler upon its code, so everything may be half changed: only what is async-signal-safe
      * may be called, and a fault ends no more than this look. */
     void (*where)(void *value, int fd);
+
+    /* The worker stops and this coroutine still runs: end what it waits for, as sl_interrupt does. Called on the loop's
+     * stack, and again every 50 ms until it has ended, for a second. Without it, or where it returns false, what the
+     * coroutine waits for fails with ECANCELED each time. */
+    bool (*end)(void *value);
 };
 
 /* Make a key for such values; hooks must stay. Returns the key, or -ENOSPC (there are

@@ -74,8 +74,12 @@ static void cancel_all(void)
 {
     struct list *all = coro_all();
 
-    for (struct list *node = all->next; node != all; node = node->next)
-        wait_cancel(list_entry(node, struct coro, all), -ECANCELED);
+    for (struct list *node = all->next; node != all; node = node->next) {
+        struct coro *co = list_entry(node, struct coro, all);
+
+        if (!coro_end(co))
+            wait_cancel(co, -ECANCELED);
+    }
 }
 
 /* End what still runs as code expects to be ended: each wait fails with ECANCELED, so that children are killed,

@@ -190,6 +190,9 @@ int interrupt_add_types(PyObject *module);
  * while the first was not heard, ends what it waits for with ECANCELED. Needs no GIL; in the worker's OS thread. */
 void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg);
 
+/* The same with syncless.Killed: the worker stops. */
+void interrupt_kill(struct interrupt *i);
+
 /* Take back an interrupt that was sent with that function, if it was not heard. */
 void interrupt_withdraw(struct interrupt *i, void (*raise)(void *arg));
 

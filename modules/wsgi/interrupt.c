@@ -128,6 +128,16 @@ bool interrupt_is_kill(void)
     return PyErr_ExceptionMatches(killed_type);
 }
 
+static void raise_killed(void *arg)
+{
+    PyErr_SetString(killed_type, "the worker stops");
+}
+
+void interrupt_kill(struct interrupt *i)
+{
+    interrupt_send(i, raise_killed, NULL);
+}
+
 /* ---- requests ---- */
 
 static void raise_timeout(void *arg)

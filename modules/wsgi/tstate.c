@@ -25,6 +25,7 @@ struct thread {
     struct exchange *x;   /* the request it serves, or NULL */
     bool spawned;         /* it runs a function of _syncless.spawn */
     bool held;            /* it held the GIL when it parked */
+    bool ended;           /* it has been told that the worker stops */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
     struct thread **link; /* what points at it there */
@@ -88,8 +89,21 @@ static void thread_where(void *value, int fd)
     where_write(t->state, fd);
 }
 
+/* The worker stops: Killed for what runs Python code, or waits in it; once, and then its finally blocks have time. */
+static bool thread_end(void *value)
+{
+    struct thread *t = value;
+
+    if (!t->x && !t->spawned)
+        return false;
+    if (!t->ended || t->interrupt.raise)
+        interrupt_kill(&t->interrupt);
+    t->ended = true;
+    return true;
+}
+
 static const struct sl_local hooks = {
-    .park = thread_park, .resume = thread_resume, .release = thread_release, .where = thread_where};
+    .park = thread_park, .resume = thread_resume, .release = thread_release, .where = thread_where, .end = thread_end};
 
 int tstate_init(void)
 {

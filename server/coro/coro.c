@@ -351,6 +351,14 @@ void coro_where(const struct coro *co, int fd)
             sched.locals[i].where(co->local[i], fd);
 }
 
+bool coro_end(const struct coro *co)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].end && sched.locals[i].end(co->local[i]))
+            return true;
+    return false;
+}
+
 int coro_local_create(const struct coro_local *hooks)
 {
     if (sched.local_count == CORO_LOCALS)

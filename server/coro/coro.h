@@ -112,11 +112,15 @@ struct coro_local {
     void (*resume)(void *value);
     void (*release)(void *value);
     void (*where)(void *value, int fd);
+    bool (*end)(void *value);
 };
 int coro_local_create(const struct coro_local *hooks);
 
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */
 void coro_where(const struct coro *co, int fd);
+
+/* A coroutine shall end with the process. Returns whether a hook sees to that. */
+bool coro_end(const struct coro *co);
 
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. */
 void coro_forget(void);

@@ -221,8 +221,8 @@ def group_exists(group):
 
 
 def test_what_cannot_be_cancelled_does_not_hold_the_stop(daemon):
-    """A request that takes each cancelled wait for a reason to wait again."""
-    stubborn = "import time\ndef app(e, s):\n    while True:\n        try:\n            time.sleep(60)\n        except OSError:\n            pass\n"
+    """A request that takes whatever ends its wait for a reason to wait again."""
+    stubborn = "import time\ndef app(e, s):\n    while True:\n        try:\n            time.sleep(60)\n        except BaseException:\n            pass\n"
     server = daemon("[server]\nshutdown-timeout = 100ms\n[wsgi /]\napp = stubborn:app\n", {"stubborn.py": stubborn})
     workers_within(server, 1)
     get_in_thread(server, "/")
@@ -320,3 +320,40 @@ def test_stack_overflow_names_the_request_and_ends_that_worker_only(start):
     after = workers_within(server, 2, others=[dead])
     assert set(before) - set(after) == {dead}
     assert server.get("/")[0] == 200
+
+
+BACKGROUND = """
+import queue, sys, threading, time, syncless
+
+def background():
+    try:
+        queue.Queue().get()
+    finally:
+        time.sleep(0.01)
+        print("background: finally", file=sys.stderr)
+
+def app(environ, start_response):
+    syncless.spawn(background)
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/lock":
+        lock = threading.Lock()
+        with lock:
+            try:
+                lock.acquire()
+            finally:
+                print("request: finally", file=sys.stderr)
+    return [b"ok"]
+"""
+
+
+def test_stop_kills_what_waits_in_python(daemon):
+    """Also for a lock, which no error ends: finally blocks run, and the worker ends as it should."""
+    server = daemon("[server]\nshutdown-timeout = 200ms\n[wsgi /]\napp = background:app", {"background.py": BACKGROUND})
+    assert server.get("/")[0] == 200
+    with server.connect() as sock:
+        sock.sendall(b"GET /lock HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_until(lambda: server.get("/")[0] == 200)
+        assert server.stop() == 0
+    assert server.log.count("background: finally") == 3
+    assert server.log.count("request: finally") == 1
+    assert "Traceback" not in server.log and "were still running" not in server.log
