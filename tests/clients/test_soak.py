@@ -33,7 +33,7 @@ class Client(threading.Thread):
         super().__init__()
         self.server, self.random, self.end = server, random.Random(seed), end
         self.connection = server.http()
-        self.served, self.errors = 0, []
+        self.served, self.errors, self.asked = 0, [], None
 
     def leave_early(self):
         with self.server.connect() as sock:
@@ -46,6 +46,7 @@ class Client(threading.Thread):
                 pass
 
     def ask(self, method, path, body=None):
+        self.asked = method, path
         self.connection.request(method, path, body)
         response = self.connection.getresponse()
         return response.status, response.read().decode().strip()
@@ -69,7 +70,7 @@ class Client(threading.Thread):
             while time.monotonic() < self.end:
                 self.step()
         except (AssertionError, OSError, http.client.HTTPException) as error:
-            self.errors.append(repr(error))
+            self.errors.append((self.asked, repr(error)))
         self.connection.close()
 
 
