@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import SANITIZED, wait_until
 
 pytest_plugins = ["world"]
 
@@ -24,6 +24,9 @@ EXPECTED = {  # path: the answer's body
     "/recursion": "RecursionError", "/close": "b''", "/lock": "had it", "/asyncio": "[0, 1, 2, 3, 4]", "/names": "True",
     "/garbage": "garbage", "/print": "printed", "/stream": "x" * 20000,
 }
+
+if SANITIZED:  # of the allocator of GCC 12's AddressSanitizer: another thread's lock stays locked in a forked child
+    del EXPECTED["/fork"]
 
 
 class Client(threading.Thread):
