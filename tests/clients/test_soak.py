@@ -24,8 +24,7 @@ EXPECTED = {  # path: the answer's body
     "/recursion": "RecursionError", "/close": "b''", "/lock": "had it", "/asyncio": "[0, 1, 2, 3, 4]", "/names": "True",
     "/garbage": "garbage", "/print": "printed", "/stream": "x" * 20000,
 }
-
-if SANITIZED:  # of the allocator of GCC 12's AddressSanitizer: another thread's lock stays locked in a forked child
+if SANITIZED:  # GCC 12's AddressSanitizer takes no care of its allocator's locks at a fork: a child may find them locked for ever
     del EXPECTED["/fork"]
 
 
