@@ -66,7 +66,10 @@ def settled(server):
     folder = pathlib.Path(f"/proc/{worker}/fd")
 
     def sockets():
-        return sum("socket:" in os.readlink(path) for path in folder.iterdir() if path.is_symlink())
+        try:
+            return sum("socket:" in os.readlink(path) for path in folder.iterdir())
+        except FileNotFoundError:  # closed since it was listed
+            return None
     server.wait_until(lambda: sockets() == 2, 30)  # the listener and the channel to the master
     return len(list(folder.iterdir())), server.rss()
 
