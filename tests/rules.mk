@@ -7,7 +7,7 @@ UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/tes
 
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fno-lto $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
@@ -18,7 +18,7 @@ $(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
 
 $(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. $(LDFLAGS) $(EXPORT) -o $@ \
+	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. -fno-lto $(LDFLAGS) $(EXPORT) -o $@ \
 	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) -lcmocka
 
 # C++ code for test_cxx to load.
