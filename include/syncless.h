@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define SL_ABI 2
+#define SL_ABI 3
 
 #if defined(__GNUC__)
 #define SL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -268,6 +268,9 @@ struct sl_local {
      * stack, and again every 50 ms until it has ended, for a second. Without it, or where it returns false, what the
      * coroutine waits for fails with ECANCELED each time. */
     bool (*end)(void *value);
+
+    /* A turn of the loop is over, which looks for events now and may sleep: called without a value, on its stack. */
+    void (*turn)(void);
 };
 
 /* Make a key for such values; hooks must stay. Returns the key, or -ENOSPC (there are

@@ -229,7 +229,7 @@ _Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same f
 int sl_local_create(const struct sl_local *hooks)
 {
     return coro_local_create(
-        &(struct coro_local){hooks->park, hooks->resume, hooks->release, hooks->where, hooks->end});
+        &(struct coro_local){hooks->park, hooks->resume, hooks->release, hooks->where, hooks->end, hooks->turn});
 }
 
 void *sl_local_get(int key)

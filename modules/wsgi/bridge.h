@@ -100,6 +100,23 @@ PyObject *app_load(const char *spec);
 /* Refuse what cannot work here (monkey patching by gevent or eventlet): -1 with an exception. */
 int app_check(void);
 
+/* ---- gil.c: the GIL, in the OS thread of the coroutines ---- */
+
+/* Take it, and give it back. */
+void gil_take(PyThreadState *state);
+void gil_give(void);
+
+/* Instead of giving it back: it stays with this state, which rests, until somebody takes it. */
+void gil_keep(PyThreadState *state);
+
+/* Give it back if it was kept. */
+void gil_return(void);
+
+/* The coroutine of this state parks inside of Python: give the GIL back if it holds it. Returns whether it did. And it
+ * goes on, with the GIL if it held it. */
+bool gil_park(PyThreadState *state);
+void gil_resume(PyThreadState *state, bool held);
+
 /* ---- tstate.c: one PyThreadState for each coroutine ---- */
 
 /* Once, with the GIL held. 0 or -errno. */

@@ -255,12 +255,12 @@ int interp_acquire(const struct wsgi *w)
 
 void interp_leave(void)
 {
-    PyEval_SaveThread();
+    gil_give();
 }
 
 void interp_enter(void)
 {
-    compat_attach(main_state);
+    gil_take(main_state);
 }
 
 static void before_fork(void)

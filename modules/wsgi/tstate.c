@@ -4,7 +4,7 @@
  * A state is made on the coroutine itself, at its first request, so that it takes the coroutine's thread identity, and
  * stays with it in the pool: making and deleting one costs more than a whole request. Only spawned functions get one
  * that is new, since they are threads to Python, whose threading.local begins empty. A coroutine takes and gives the
- * GIL as a thread does, by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
+ * GIL as a thread does (gil.c), by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
  * something else in each CPython.
  *
  * When a coroutine parks, it is mostly in a blocking call that CPython has already bracketed: its state is detached and
@@ -34,33 +34,35 @@ struct thread {
 static int key = -1;
 static struct thread *threads;
 
+/* Whether it runs Python code, or waits in it: else it rests in the pool, or serves what is none of ours. */
+static bool in_python(const struct thread *t)
+{
+    return t->state && (t->x || t->spawned || t->borrowed);
+}
+
 static void thread_park(void *value)
 {
     struct thread *t = value;
 
-    t->held = t->state && compat_holds_gil(t->state);
-    if (t->held)
-        PyEval_SaveThread();
+    if (in_python(t))
+        t->held = gil_park(t->state);
 }
 
 static void thread_resume(void *value)
 {
     struct thread *t = value;
 
-    if (!t->state)
+    if (!in_python(t))
         return;
     if (!Py_IsInitialized() && !t->borrowed)
         pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
     interrupt_resume(&t->interrupt);
-    if (t->held)
-        compat_attach(t->state);
-    else
-        compat_resume(t->state);
+    gil_resume(t->state, t->held);
 }
 
 static void thread_delete_state(struct thread *t)
 {
-    compat_attach(t->state);
+    gil_take(t->state);
     PyThreadState_Clear(t->state);
     PyThreadState_DeleteCurrent();
     t->state = NULL;
@@ -102,8 +104,12 @@ static bool thread_end(void *value)
     return true;
 }
 
-static const struct sl_local hooks = {
-    .park = thread_park, .resume = thread_resume, .release = thread_release, .where = thread_where, .end = thread_end};
+static const struct sl_local hooks = {.park = thread_park,
+                                      .resume = thread_resume,
+                                      .release = thread_release,
+                                      .where = thread_where,
+                                      .end = thread_end,
+                                      .turn = gil_return};
 
 int tstate_init(void)
 {
@@ -142,7 +148,7 @@ static struct thread *thread_attach(void)
         t->state = PyThreadState_New(PyInterpreterState_Main());
     if (!t || !t->state)
         return NULL;
-    compat_attach(t->state);
+    gil_take(t->state);
     return t;
 }
 
@@ -167,20 +173,22 @@ void tstate_leave(void)
     interrupt_settle(&t->interrupt);
     t->x->req->local = NULL;
     t->x = NULL;
-    PyEval_SaveThread();
+    gil_keep(t->state);
 }
 
 int tstate_enter_fresh(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = thread_get();
 
-    if (t && t->state)
-        thread_delete_state(t);
-    t = thread_attach();
     if (!t)
         return -ENOMEM;
-    t->spawned = true;
-    return 0;
+    t->spawned = true; /* already: what is left in a state may wait while it is cleared */
+    if (t->state)
+        thread_delete_state(t);
+    if (thread_attach())
+        return 0;
+    t->spawned = false;
+    return -ENOMEM;
 }
 
 void tstate_leave_fresh(void)
@@ -188,10 +196,10 @@ void tstate_leave_fresh(void)
     struct thread *t = sl_local_get(key);
 
     interrupt_settle(&t->interrupt);
-    t->spawned = false;
     PyThreadState_Clear(t->state);
     PyThreadState_DeleteCurrent();
     t->state = NULL;
+    t->spawned = false;
 }
 
 int tstate_adopt(void)
@@ -252,8 +260,8 @@ PyObject *tstate_handles(void)
     PyObject *list = PyList_New(0), *handle;
 
     for (struct thread *t = threads; list && t; t = t->next) {
-        if (!t->state || !(t->x || t->spawned || t->borrowed))
-            continue; /* it rests in the pool */
+        if (!in_python(t))
+            continue;
         handle = thread_handle(t);
         if (!handle || PyList_Append(list, handle) < 0)
             Py_CLEAR(list);
@@ -280,9 +288,10 @@ void tstate_clear(void)
     PyThreadState *main;
 
     log_counters();
-    main = PyEval_SaveThread();
+    main = PyThreadState_Get();
+    gil_give();
     for (struct thread *t = threads; t; t = t->next)
         if (t->state)
             thread_delete_state(t);
-    compat_attach(main);
+    gil_take(main);
 }

@@ -344,6 +344,13 @@ int64_t coro_busy(void)
     return sched.clocked ? coro_current->busy + now() - coro_current->since : 0;
 }
 
+void coro_turn(void)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (sched.locals[i].turn)
+            sched.locals[i].turn();
+}
+
 void coro_where(const struct coro *co, int fd)
 {
     for (int i = 0; i < sched.local_count; i++)

@@ -113,8 +113,12 @@ struct coro_local {
     void (*release)(void *value);
     void (*where)(void *value, int fd);
     bool (*end)(void *value);
+    void (*turn)(void);
 };
 int coro_local_create(const struct coro_local *hooks);
+
+/* A turn of the loop is over: tell the hooks. */
+void coro_turn(void);
 
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */
 void coro_where(const struct coro *co, int fd);

@@ -293,7 +293,7 @@ void body_cancel(struct request *req)
 
 bool body_discard(struct request *req)
 {
-    char scrap[4096];
+    static char scrap[4096]; /* nobody looks at it; on the stack it would lie below each handler, a page of memory */
     int64_t total = 0;
 
     if (req->body_error || (req->expects_100 && !req->body_done))

@@ -246,6 +246,7 @@ static void turn(void)
 {
     bool uv_ready;
 
+    coro_turn();
     if (loop.each_turn)
         loop.each_turn();
     uv_ready = fd_poll(timeout());
