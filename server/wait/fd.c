@@ -13,6 +13,7 @@
 #include "wait/wait.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,14 +280,31 @@ unsigned wait_turn(void)
     return atomic_load_explicit(&turns, memory_order_relaxed);
 }
 
-bool fd_poll(int timeout)
+/* For kernels before 5.11, and containers that do not let later calls through: in milliseconds, and nobody is to wake up
+ * too early. */
+static int poll_coarsely(struct epoll_event *events, int64_t nanoseconds)
+{
+    int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
+
+    return epoll_wait(set.epoll, events, EVENTS_AT_ONCE, milliseconds > INT_MAX ? -1 : (int)milliseconds);
+}
+
+static int poll_set(struct epoll_event *events, int64_t nanoseconds)
+{
+    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    int count = epoll_pwait2(set.epoll, events, EVENTS_AT_ONCE, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
+
+    return count < 0 && (errno == ENOSYS || errno == EPERM) ? poll_coarsely(events, nanoseconds) : count;
+}
+
+bool fd_poll(int64_t nanoseconds)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
     bool uv_ready = false;
     int count;
 
     count_turn();
-    count = epoll_wait(set.epoll, events, EVENTS_AT_ONCE, timeout);
+    count = poll_set(events, nanoseconds);
     count_turn();
     if (count < 0 && errno != EINTR)
         log_die("the event loop cannot go on: %m; did something close descriptors that it had not opened?");

@@ -1,10 +1,10 @@
 /*
  * loop.c: the loop: run coroutines, poll, dispatch.
  *
- * libuv gives timers, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
+ * libuv gives ticks, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
  * are in an epoll set of our own (fd.c says why), and libuv's backend descriptor is one member of that set: this is the
  * embedding that uv_backend_fd() documents. So a turn that only moves bytes costs one epoll_wait, and libuv is entered
- * when one of its descriptors is ready, or a timer is due.
+ * when one of its descriptors is ready, or a timer of its own is due. Those of coroutines are finer (timer.c).
  */
 #include "wait/wait.h"
 
@@ -227,13 +227,28 @@ void loop_update_time(void)
     uv_update_time(&loop.uv);
 }
 
-/* How long the poll may sleep. */
-static int timeout(void)
+/* Nanoseconds until libuv has something to do, or WAIT_FOREVER. */
+static int64_t uv_patience(void)
 {
+    int milliseconds;
+
+    uv_update_time(&loop.uv);
+    milliseconds = uv_backend_timeout(&loop.uv);
+    return milliseconds < 0 ? WAIT_FOREVER : (int64_t)milliseconds * 1000000;
+}
+
+/* Nanoseconds that the poll may sleep, or WAIT_FOREVER. */
+static int64_t patience(void)
+{
+    int64_t first = timer_first(), uv, left;
+
     if (sched_ready() || loop.dirty)
         return 0;
-    uv_update_time(&loop.uv);
-    return uv_backend_timeout(&loop.uv);
+    uv = uv_patience();
+    if (first == WAIT_FOREVER)
+        return uv;
+    left = first - wait_now();
+    return left < 0 ? 0 : left < uv ? left : uv;
 }
 
 void wait_each_turn(void (*fn)(void))
@@ -249,7 +264,8 @@ static void turn(void)
     coro_turn();
     if (loop.each_turn)
         loop.each_turn();
-    uv_ready = fd_poll(timeout());
+    uv_ready = fd_poll(patience());
+    timer_run();
     if (uv_ready || loop.dirty || uv_backend_timeout(&loop.uv) == 0) {
         loop.dirty = false;
         uv_run(&loop.uv, UV_RUN_NOWAIT);

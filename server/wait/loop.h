@@ -15,13 +15,17 @@ void loop_update_time(void);
 void fd_init(int uv_fd);
 void fd_exit(void);
 
-/* Wait up to timeout milliseconds (-1: for ever) and wake or call whom it concerns. Returns whether uv_fd is ready. */
-bool fd_poll(int timeout);
+/* Wait up to so many nanoseconds, or WAIT_FOREVER, and wake or call whom it concerns. Returns whether uv_fd is ready. */
+bool fd_poll(int64_t nanoseconds);
 
 /* work.c: the size of the pool, which is made when it is first needed. */
 void work_init(unsigned threads);
 
+/* timer.c: the earliest deadline of those who wait, or WAIT_FOREVER; and wake those whose deadline has passed. */
+int64_t timer_first(void);
+void timer_run(void);
 void timer_exit(void);
+
 void timeout_init(void);
 void signal_exit(void);
 void addr_init(void);

@@ -1,8 +1,10 @@
 /*
  * timer.c: parking with a deadline.
  *
- * A uv_timer_t can be freed only by a callback of the loop, so it cannot live on the waiting coroutine's stack. Timers
- * are kept in a free list instead and never closed while the loop lives: a wait takes one, starts it and puts it back.
+ * Deadlines are nanoseconds, as those of the calls that wait are, so a sleep of 200 microseconds is one: libuv's timers
+ * count milliseconds, and round up. They lie on the stacks of those who wait; here is a binary heap of pointers at
+ * them, the earliest first, which costs nothing while nobody waits. The loop sleeps until the first (timer_first), and
+ * wakes those that are due when it has looked for events (timer_run).
  */
 #include "wait/wait.h"
 
@@ -12,56 +14,114 @@
 #include "arena.h"
 #include "wait/loop.h"
 
+#define TIMER_OUT INT64_MIN /* no longer in the heap */
+
 struct timer {
-    uv_timer_t uv; /* first: loop.c frees the handle at the end */
+    int64_t due; /* CLOCK_MONOTONIC nanoseconds */
     struct coro *co;
-    struct timer *next;
+    size_t at; /* its place in the heap */
 };
 
-static struct timer *free_timers;
+static struct {
+    struct timer **timers; /* each is due no earlier than the one at (its place - 1) / 2 */
+    size_t count, room;
+} heap;
+
 static uint64_t waits;
 
-static struct timer *timer_get(void)
-{
-    struct timer *timer = free_timers;
+/* ---- the heap ---- */
 
-    if (timer) {
-        free_timers = timer->next;
-        return timer;
-    }
-    timer = xmalloc(sizeof(*timer));
-    uv_timer_init(loop_uv(), &timer->uv);
-    return timer;
+static void put(struct timer *timer, size_t at)
+{
+    heap.timers[at] = timer;
+    timer->at = at;
 }
 
-static void timer_put(struct timer *timer)
+/* Put a timer at a place, or above: those above that are due later move down. */
+static void sift_up(struct timer *timer, size_t at)
 {
-    timer->next = free_timers;
-    free_timers = timer;
+    while (at > 0 && heap.timers[(at - 1) / 2]->due > timer->due) {
+        put(heap.timers[(at - 1) / 2], at);
+        at = (at - 1) / 2;
+    }
+    put(timer, at);
+}
+
+/* Put a timer at a place, or below: those below that are due earlier move up. */
+static void sift_down(struct timer *timer, size_t at)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child + 1 < heap.count && heap.timers[child + 1]->due < heap.timers[child]->due)
+            child++;
+        if (child >= heap.count || heap.timers[child]->due >= timer->due)
+            break;
+        put(heap.timers[child], at);
+        at = child;
+    }
+    put(timer, at);
+}
+
+static void heap_add(struct timer *timer)
+{
+    if (heap.count == heap.room) {
+        heap.room = heap.room ? 2 * heap.room : 64;
+        heap.timers = xrealloc(heap.timers, heap.room * sizeof(struct timer *));
+    }
+    sift_up(timer, heap.count++);
+}
+
+static void heap_remove(const struct timer *timer)
+{
+    struct timer *last = heap.timers[--heap.count];
+
+    if (last == timer)
+        return;
+    if (last->due < timer->due)
+        sift_up(last, timer->at);
+    else
+        sift_down(last, timer->at);
+}
+
+/* ---- for the loop ---- */
+
+int64_t timer_first(void)
+{
+    return heap.count > 0 ? heap.timers[0]->due : WAIT_FOREVER;
+}
+
+void timer_run(void)
+{
+    int64_t now = heap.count > 0 ? wait_now() : 0;
+
+    while (heap.count > 0 && heap.timers[0]->due <= now) {
+        struct timer *timer = heap.timers[0];
+
+        heap_remove(timer);
+        timer->due = TIMER_OUT;
+        coro_wake(timer->co, -ETIMEDOUT);
+    }
 }
 
 void timer_exit(void)
 {
-    free_timers = NULL; /* the handles are closed, and so freed, with all others */
+    free(heap.timers);
+    heap.timers = NULL;
+    heap.room = 0;
 }
 
-static void on_timer(uv_timer_t *uv)
-{
-    coro_wake(((struct timer *)uv)->co, -ETIMEDOUT);
-}
+/* ---- parking ---- */
 
 static int park_until(int64_t deadline)
 {
-    struct timer *timer = timer_get();
-    uint64_t due = (uint64_t)(deadline > 0 ? (deadline + 999999) / 1000000 : 0);
-    uint64_t now = uv_now(timer->uv.loop);
+    struct timer timer = {.due = deadline, .co = coro_self()};
     int result;
 
-    timer->co = coro_self();
-    uv_timer_start(&timer->uv, on_timer, due > now ? due - now : 0, 0);
+    heap_add(&timer);
     result = coro_park();
-    uv_timer_stop(&timer->uv);
-    timer_put(timer);
+    if (timer.due != TIMER_OUT)
+        heap_remove(&timer);
     return result;
 }
 

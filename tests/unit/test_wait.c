@@ -46,7 +46,73 @@ static void test_sleepers_wake_in_order(void **state)
     }
 }
 
-/* What is not a whole number of milliseconds is rounded up. */
+static void naps(void *arg)
+{
+    for (int i = 0; i < 5; i++)
+        wait_sleep(wait_deadline(MS / 10));
+}
+
+/* Five sleeps of 0.1 ms are far from five milliseconds: in the best of some attempts, as the machine may be busy. */
+static void test_sleeps_are_finer_than_milliseconds(void **state)
+{
+    int64_t best = INT64_MAX;
+
+    for (int i = 0; i < 100 && best >= 3 * MS; i++) {
+        int64_t begin = wait_now(), took;
+
+        on_coroutine(naps, NULL);
+        took = wait_now() - begin;
+        best = took < best ? took : best;
+    }
+    assert_in_range(best, MS / 2, 3 * MS);
+}
+
+#define CROWD 1000
+
+static struct sleeper crowd[CROWD];
+static struct coro *crowd_coros[CROWD];
+
+static void sleeps_or_is_woken(void *arg)
+{
+    struct sleeper *s = arg;
+
+    crowd_coros[s - crowd] = coro_self();
+    assert_int_equal(wait_park(s->deadline), s->after < 0 ? -EINTR : -ETIMEDOUT);
+    s->woke = wait_now();
+    s->turn = ++turns;
+}
+
+static void wakes_some(void *arg)
+{
+    for (size_t i = 0; i < CROWD; i++)
+        if (crowd[i].after < 0)
+            assert_true(coro_wake(crowd_coros[i], -EINTR));
+}
+
+/* Deadlines in any order, a third of which go before they are due: the rest end in theirs. */
+static void test_a_crowd_of_sleepers_ends_in_order(void **state)
+{
+    int64_t last = 0;
+
+    srand(1);
+    turns = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct sleeper){.after = rand() % 3 - 1,
+                                    .deadline = wait_now() + (20000 + rand() % 50000) * INT64_C(1000)};
+        coro_start(sleeps_or_is_woken, &crowd[i]);
+    }
+    coro_start(wakes_some, NULL);
+    wait_run();
+    for (int turn = 1; turn <= CROWD; turn++)
+        for (size_t i = 0; i < CROWD; i++)
+            if (crowd[i].turn == turn && crowd[i].after >= 0) {
+                assert_true(crowd[i].woke >= crowd[i].deadline);
+                assert_true(crowd[i].deadline >= last);
+                last = crowd[i].deadline;
+            }
+}
+
+/* Not even by a part of a microsecond. */
 static void test_sleep_is_never_short(void **state)
 {
     for (int64_t ns = 1; ns < 5 * MS; ns += MS / 3) {
@@ -422,6 +488,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sleepers_wake_in_order),
+        cmocka_unit_test(test_sleeps_are_finer_than_milliseconds),
+        cmocka_unit_test(test_a_crowd_of_sleepers_ends_in_order),
         cmocka_unit_test(test_sleep_is_never_short),
         cmocka_unit_test(test_deadline_arithmetic),
         cmocka_unit_test(test_a_wake_up_ends_the_timer),
