@@ -67,6 +67,7 @@ ssize_t input_recv(struct input *in, void *buf, size_t size)
         n = real()->recv(in->source->fd, buf, size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     in->drained = n < (ssize_t)size;
+    in->ended = n == 0;
     if (n < 0 && errno == EAGAIN)
         in->source->seen &= (short)~CLOSED; /* it told of a descriptor that had this number before */
     return n < 0 ? -errno : n;

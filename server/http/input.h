@@ -18,6 +18,7 @@ struct input {
     size_t in_a_row; /* bytes of body received since the coroutine let others run */
     bool grown;      /* buf is ours */
     bool drained;    /* the last recv took all there was */
+    bool ended;      /* the client sends no more */
 };
 
 void input_init(struct input *in, struct wait_source *source, char *buf, size_t size);

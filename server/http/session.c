@@ -404,7 +404,7 @@ void session_serve(struct conn *conn)
         output_flush(&s.out);
     if (s.out.error == -ETIMEDOUT)
         forget_unsent(conn);
-    linger = !s.out.error && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
+    linger = !s.out.error && !s.in.ended && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
     session_end(&s);
     if (open)
         conn_rest(conn);

@@ -53,6 +53,7 @@ static struct {
     struct watch **chunks; /* of CHUNK watches each, by descriptor; they never move, waiters point into them */
     int chunk_count;
     bool shared; /* this process has forked */
+    bool coarse; /* the kernel has no epoll_pwait2 */
 } set = {.epoll = -1};
 
 static atomic_uint turns; /* odd while the loop sleeps */
@@ -280,8 +281,7 @@ unsigned wait_turn(void)
     return atomic_load_explicit(&turns, memory_order_relaxed);
 }
 
-/* For kernels before 5.11, and containers that do not let later calls through: in milliseconds, and nobody is to wake up
- * too early. */
+/* In milliseconds, and nobody is to wake up too early. */
 static int poll_coarsely(struct epoll_event *events, int64_t nanoseconds)
 {
     int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
@@ -289,12 +289,20 @@ static int poll_coarsely(struct epoll_event *events, int64_t nanoseconds)
     return epoll_wait(set.epoll, events, EVENTS_AT_ONCE, milliseconds > INT_MAX ? -1 : (int)milliseconds);
 }
 
-static int poll_set(struct epoll_event *events, int64_t nanoseconds)
+static int poll_finely(struct epoll_event *events, int64_t nanoseconds)
 {
     struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-    int count = epoll_pwait2(set.epoll, events, EVENTS_AT_ONCE, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
 
-    return count < 0 && (errno == ENOSYS || errno == EPERM) ? poll_coarsely(events, nanoseconds) : count;
+    return epoll_pwait2(set.epoll, events, EVENTS_AT_ONCE, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
+}
+
+static int poll_set(struct epoll_event *events, int64_t nanoseconds)
+{
+    int count = set.coarse ? -1 : poll_finely(events, nanoseconds);
+
+    if (count < 0 && (errno == ENOSYS || errno == EPERM)) /* Linux before 5.11, or a container that forbids it */
+        set.coarse = true;
+    return set.coarse ? poll_coarsely(events, nanoseconds) : count;
 }
 
 bool fd_poll(int64_t nanoseconds)

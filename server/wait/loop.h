@@ -15,7 +15,8 @@ void loop_update_time(void);
 void fd_init(int uv_fd);
 void fd_exit(void);
 
-/* Wait up to so many nanoseconds, or WAIT_FOREVER, and wake or call whom it concerns. Returns whether uv_fd is ready. */
+/* Wait up to so many nanoseconds, or WAIT_FOREVER, and wake or call whom it concerns. Returns whether uv_fd is ready.
+ */
 bool fd_poll(int64_t nanoseconds);
 
 /* work.c: the size of the pool, which is made when it is first needed. */
