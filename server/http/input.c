@@ -11,10 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "arena.h"
-#include "libc/real.h"
+#include "http/socket.h"
 
 #define CLOSED (POLLRDHUP | POLLHUP | POLLERR)
 
@@ -64,7 +63,7 @@ ssize_t input_recv(struct input *in, void *buf, size_t size)
 
     in->source->seen &= (short)~POLLIN;
     do
-        n = real()->recv(in->source->fd, buf, size, MSG_DONTWAIT);
+        n = socket_recv(in->source->fd, buf, size);
     while (n < 0 && errno == EINTR);
     in->drained = n < (ssize_t)size;
     in->ended = n == 0;

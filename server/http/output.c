@@ -11,11 +11,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "arena.h"
 #include "http/fair.h"
+#include "http/socket.h"
 #include "libc/real.h"
 
 #define COPY_UP_TO 4096 /* larger pieces are sent from where they are */
@@ -84,12 +84,10 @@ static void advance(struct iovec **pieces, int *count, size_t n)
 /* Send a list of pieces to the last byte. The list is used up. */
 static int send_all(struct output *out, struct iovec *pieces, int count)
 {
-    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-        ssize_t n = count == 1 ? real()->send(out->source->fd, pieces->iov_base, pieces->iov_len, flags)
-                               : real()->sendmsg(out->source->fd, &message, flags);
+        ssize_t n = count == 1 ? socket_send(out->source->fd, pieces->iov_base, pieces->iov_len)
+                               : real()->sendmsg(out->source->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n >= 0) {
             advance(&pieces, &count, (size_t)n);
@@ -134,7 +132,7 @@ void output_try_flush(struct output *out)
 
     if (out->sending || out->error || out->start == out->end)
         return;
-    n = real()->send(out->source->fd, out->block + out->start, out->end - out->start, MSG_DONTWAIT | MSG_NOSIGNAL);
+    n = socket_send(out->source->fd, out->block + out->start, out->end - out->start);
     if (n < 0)
         return; /* the next flush sees the same error */
     out->start += (size_t)n;
