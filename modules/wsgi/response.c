@@ -1,9 +1,9 @@
 /*
  * response.c: what an application returns, to the client.
  *
- * Lists and tuples are complete, so their size is known before the first byte and nothing needs a flush. Files go by
- * sendfile. Everything else is iterated as PEP 3333 wants it: an item is handed to the kernel before the next one is
- * asked for, since that may take any time.
+ * Lists and tuples are complete, so their size is known before the first byte and nothing needs a flush; and so is what
+ * answers iter() with an iterator of one, as Django's responses do. Files go by sendfile. Everything else is iterated
+ * as PEP 3333 wants it: an item is handed to the kernel before the next one is asked for, since that may take any time.
  *
  * The calls that may wait are made with the GIL held: they rarely wait, and if they do, the park hook of tstate.c
  * releases it. Only sendfile, which may wait for the disk without parking, gives it up first.
@@ -113,11 +113,10 @@ static int send_item(struct exchange *x, PyObject *item, bool single)
     return response_write(x, item, length) < 0 ? -1 : response_flush(x);
 }
 
-static int send_iterable(struct exchange *x, PyObject *result)
+static int send_items(struct exchange *x, PyObject *iterator, bool single)
 {
-    PyObject *iterator = PyObject_GetIter(result), *item;
-    bool single = iterator && is_single(result);
-    int rc = iterator ? 0 : -1;
+    PyObject *item;
+    int rc = 0;
 
     while (rc == 0 && !x->bodiless && (item = PyIter_Next(iterator))) {
         child_end();
@@ -125,8 +124,33 @@ static int send_iterable(struct exchange *x, PyObject *result)
         Py_DECREF(item);
     }
     child_end();
-    Py_XDECREF(iterator);
     return PyErr_Occurred() ? -1 : rc;
+}
+
+/* What is left in the iterator of a list or tuple. */
+static int send_rest(struct exchange *x, PyObject *iterator)
+{
+    PyObject *items = PySequence_Tuple(iterator);
+    int rc = items ? send_sequence(x, items) : -1;
+
+    Py_XDECREF(items);
+    return rc;
+}
+
+static int send_iterable(struct exchange *x, PyObject *result)
+{
+    PyObject *iterator = PyObject_GetIter(result);
+    int rc;
+
+    child_end();
+    if (!iterator)
+        return -1;
+    if (Py_IS_TYPE(iterator, &PyListIter_Type) || Py_IS_TYPE(iterator, &PyTupleIter_Type))
+        rc = send_rest(x, iterator);
+    else
+        rc = send_items(x, iterator, is_single(result));
+    Py_DECREF(iterator);
+    return rc;
 }
 
 static int send_region(struct exchange *x, const struct region *region)

@@ -14,7 +14,7 @@ step = queue.Queue()
 class Body:
     '''An iterable with close(), and with __len__ if it is given.'''
     def __init__(self, items, name):
-        self.items, self.name = iter(items), name
+        self.items, self.name = (item for item in items), name
     def __iter__(self):
         return self.items
     def close(self):
@@ -39,6 +39,23 @@ def nothing(environ, start_response):
 def empty_items(environ, start_response):
     start_response('200 OK', HTML)
     return iter([b'', b''])
+
+class Stored:
+    '''As the responses of Django: iterated, but all there.'''
+    def __init__(self, *items):
+        self.stored = items
+    def __iter__(self):
+        return iter(self.stored)
+
+def stored(environ, start_response):
+    start_response('200 OK', HTML)
+    return Stored(b'stored', b'', b' before')
+
+def stored_list(environ, start_response):
+    start_response('200 OK', HTML)
+    items = iter([b'skipped', b'list'])
+    next(items)
+    return items
 
 def sized(environ, start_response):
     start_response('200 OK', HTML)
@@ -296,7 +313,7 @@ def head_and_body(server, path, method="GET", until=None):
 
 @pytest.mark.parametrize("path, length, body", [
     ("/one_item", 5, b"hello"), ("/items", 11, b"hello world"), ("/nothing", 0, b""), ("/empty_items", 0, b""),
-    ("/sized", 5, b"hello"), ("/own_length", 5, b"hello"),
+    ("/stored", 13, b"stored before"), ("/stored_list", 4, b"list"), ("/sized", 5, b"hello"), ("/own_length", 5, b"hello"),
 ])
 def test_content_length(server, path, length, body):
     head, received = head_and_body(server, path)
