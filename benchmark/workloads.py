@@ -1,9 +1,12 @@
-"""What is asked of the servers, one line each. `load` is a function of measure.py, called with the running server and the options."""
+"""What is asked of the servers, one line each. `load` is a function of measure.py, called with the running server and the options.
+
+`times` is how many times the usual length a measurement takes: longer for answers that are few or come in waves, of which a short one
+would cut a large part off."""
 import collections
 
 import measure
 
-Workload = collections.namedtuple("Workload", "name title app path size load options")
+Workload = collections.namedtuple("Workload", "name title app path size load options times", defaults=[1])
 
 FILE_SIZE = 100 << 20
 
@@ -15,12 +18,12 @@ WORKLOADS = [Workload(*line) for line in [
     ("sequential", "one client, each answer leads to the next (2010)", "app:chain", "/", 44, measure.sequential, {}),
     ("echo", "POST of 64 KiB, echoed", "app:echo", "/echo", 1 << 16, measure.wrk, {"connections": 16, "method": "POST", "body": 1 << 16}),
     ("mebi", "body of 1 MiB", "app:mebi", "/mebi", 1 << 20, measure.wrk, {"connections": 16}),
-    ("file", "file of 100 MB by wsgi.file_wrapper", "app:file", "/file", FILE_SIZE, measure.wrk, {"connections": 4}),
+    ("file", "file of 100 MB by wsgi.file_wrapper", "app:file", "/file", FILE_SIZE, measure.wrk, {"connections": 4}, 3),
     ("static1k", "static file of 1 KiB", None, "/1k", 1 << 10, measure.wrk, {"connections": 64}),
     ("static1m", "static file of 1 MiB", None, "/1m", 1 << 20, measure.wrk, {"connections": 16}),
     ("flask", "Flask's hello", "flask_app:hello", "/hello", 13, measure.wrk, {"connections": 64}),
     ("django", "Django's hello", "django_app:hello", "/hello", 13, measure.wrk, {"connections": 64}),
-    ("sleep", "time.sleep(0.1), 1000 connections", "app:sleep", "/sleep", 13, measure.wrk, {"connections": 1000}),
+    ("sleep", "time.sleep(0.1), 1000 connections", "app:sleep", "/sleep", 13, measure.wrk, {"connections": 1000}, 5),
     ("upstream", "urlopen of a service that takes 50 ms, 200 connections", "app:upstream", "/upstream", 13, measure.wrk, {"connections": 200}),
     ("query", "PostgreSQL query of 20 ms, 200 connections", "app:query", "/query", 12, measure.queries, {"connections": 200}),
     ("hello63", "hello, 63 connections", "app:mixed", "/hello", 13, measure.wrk, {"connections": 63}),
