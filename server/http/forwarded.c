@@ -47,33 +47,41 @@ static struct span trim(const char *at, size_t size)
     return (struct span){at, size};
 }
 
-/* Add the elements of one field, which are separated by commas outside of quotes. */
-static void split(struct list_of *list, const struct sl_field *field)
+/* The end of the element at at: the next comma outside of quotes, or the end of the field; NULL if a quote does not
+ * end.
+ */
+static const char *element_end(const char *at, const char *end, bool quotes)
 {
-    const char *end = field->value + field->value_size;
+    for (; at < end && *at != ','; at++) {
+        if (*at != '"' || !quotes)
+            continue;
+        for (at++; at < end && *at != '"'; at++)
+            at += *at == '\\' && at + 1 < end;
+        if (at == end)
+            return NULL;
+    }
+    return at;
+}
+
+/* Add the elements of one field. A quote that does not end may have been opened by the client, and hold what the proxy
+ * has appended: the element is an empty one then, which stops the walk before it gets to the client's own words. */
+static void split(struct list_of *list, const struct sl_field *field, bool quotes)
+{
+    const char *at = field->value, *end = at + field->value_size, *stop;
     struct span found[MOST];
     size_t count = 0;
 
-    for (const char *at = field->value, *p = at;; p++) {
-        if (p < end && *p == '"') {
-            for (p++; p < end && *p != '"'; p++)
-                p += *p == '\\' && p + 1 < end;
-            if (p == end)
-                break; /* a quote that does not end: the element means nothing */
-            continue;
-        }
-        if (p < end && *p != ',')
-            continue;
-        found[count++ % MOST] = trim(at, (size_t)(p - at));
-        if (p == end)
-            break;
-        at = p + 1;
-    }
+    do {
+        stop = element_end(at, end, quotes);
+        found[count++ % MOST] = stop ? trim(at, (size_t)(stop - at)) : (struct span){"", 0};
+        at = stop ? stop + 1 : end;
+    } while (stop && stop < end);
     for (size_t i = 0; i < count && i < MOST && list->count < MOST; i++)
         list->items[list->count++] = found[(count - 1 - i) % MOST];
 }
 
-static void collect(struct list_of *list, const struct request *req, const char *name)
+/* quotes: whether elements may have some; only those of Forwarded do. */
+static void collect(struct list_of *list, const struct request *req, const char *name, bool quotes)
 {
     size_t size = strlen(name);
 
@@ -82,7 +90,7 @@ static void collect(struct list_of *list, const struct request *req, const char 
         const struct sl_field *field = &req->facts.fields[i];
 
         if (field->name_size == size && !strncasecmp(field->name, name, size))
-            split(list, field);
+            split(list, field, quotes);
     }
 }
 
@@ -144,7 +152,7 @@ static void set_prefix(struct request *req, const struct span *value)
     while (size > 0 && value->at[size - 1] == '/')
         size--;
     prefix = arena_strndup(&req->arena, value->at, size);
-    if (prefix[1] != '/' && !strpbrk(prefix, "?#\\ \t%"))
+    if (strncmp(prefix, "//", 2) && !strpbrk(prefix, "?#\\ \t%"))
         req->prefix = prefix;
 }
 
@@ -211,7 +219,7 @@ static bool apply_rfc7239(const struct proxies *proxies, struct request *req)
     struct span proto, host;
     size_t depth;
 
-    collect(&list, req, "Forwarded");
+    collect(&list, req, "Forwarded", true);
     if (list.count == 0)
         return false;
     depth = walk(proxies, req, &list, true);
@@ -229,7 +237,7 @@ static const struct span *believed(const struct proxies *proxies, struct request
 {
     if (!(proxies->fields & field))
         return NULL;
-    collect(list, req, name);
+    collect(list, req, name, false);
     return at_depth(list, depth);
 }
 

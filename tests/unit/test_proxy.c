@@ -190,6 +190,7 @@ static const struct {
     {"X-Forwarded-For: unknown\r\n", "", "http", "test", NULL, 0},
     {"X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1", "http", "test", NULL, 0},
     {"X-Forwarded-For: 192.0.2.1\r\n", "", "http", "test", NULL, FORWARDED_FOR},
+    {"X-Forwarded-For: 1.1.1.1, \"x, 192.0.2.1\r\n", "192.0.2.1", "http", "test", NULL, 0}, /* it has no quotes */
     /* the others */
     {"X-Forwarded-Proto: https\r\n", "", "https", "test", NULL, 0},
     {"X-Forwarded-Proto: HTTPS\r\n", "", "https", "test", NULL, 0},
@@ -222,6 +223,10 @@ static const struct {
     {"Forwarded: for=\"192.0.2.1, 10.0.0.2\"\r\n", "", "http", "test", NULL, 0},
     {"Forwarded: host=\"a;b=c\";proto=https\r\n", "", "https", "a;b=c", NULL, 0},
     {"Forwarded: for=\"192.0.2.1\r\n", "", "http", "test", NULL, 0},
+    /* A client opens a quote, and the proxy's element ends up in it: what stands before is the client's word. */
+    {"Forwarded: for=1.1.1.1;proto=https;host=evil, for=\"x, for=192.0.2.1;proto=http\r\n", "", "http", "test", NULL,
+     0},
+    {"Forwarded: for=1.1.1.1;proto=https, for=\"x\\, for=\"[2001:db8::1]\"\r\n", "", "http", "test", NULL, 0},
     {"Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.9\r\n", "192.0.2.1", "http", "test", NULL, 0},
     {"Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.9\r\n", "192.0.2.9", "http", "test", NULL, FORWARDED},
 };
