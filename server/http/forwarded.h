@@ -13,6 +13,9 @@ enum forwarded_field {
     FORWARDED_PREFIX = 16,
     FORWARDED_ID = 32, /* X-Request-ID */
     FORWARDED_ALL = 63,
+
+    /* What nearly every proxy sets: the others, nginx passes on as its client wrote them. */
+    FORWARDED_PRESET = FORWARDED_FOR | FORWARDED_PROTO | FORWARDED_ID,
 };
 
 /* Whom to believe, and what. Borrowed. */

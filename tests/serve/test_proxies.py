@@ -38,16 +38,18 @@ def environ(server, *fields, prefix=b""):
 
 FIELDS = ["X-Forwarded-For: 1.1.1.1, 192.0.2.1, 127.0.0.2", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example",
           "X-Forwarded-Prefix: /outer"]
+HEADERS = [f"trusted-headers = {name}" for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix")]
 
 
 def test_fields_of_a_trusted_proxy(serve):
-    found = environ(serve("trusted-proxies = 127.0.0.0/8"), *FIELDS)
+    found = environ(serve("trusted-proxies = 127.0.0.0/8", *HEADERS), *FIELDS)
     assert found == {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "", "wsgi.url_scheme": "https", "HTTP_HOST": "shop.example",
                      "SCRIPT_NAME": "/outer/shop", "PATH_INFO": "/a", "SERVER_NAME": "127.0.0.1"}
 
 
 def test_forwarded_of_a_trusted_proxy(serve):
-    found = environ(serve("trusted-proxies = 127.0.0.1"), 'Forwarded: for="[2001:db8::7]:99";proto=https;host=shop.example')
+    server = serve("trusted-proxies = 127.0.0.1", "trusted-headers = forwarded")
+    found = environ(server, 'Forwarded: for="[2001:db8::7]:99";proto=https;host=shop.example')
     assert (found["REMOTE_ADDR"], found["REMOTE_PORT"]) == ("2001:db8::7", "99")
     assert (found["wsgi.url_scheme"], found["HTTP_HOST"]) == ("https", "shop.example")
 
@@ -154,13 +156,17 @@ def test_proxy_header_that_does_not_come(serve):
 
 
 def test_nginx_forwards(serve, tmp_path):
+    """And passes other fields of its client through, which must not be believed without being asked for."""
     server = serve("bind = unix:%(here)/s", "trusted-proxies = unix")
     nginx = Nginx(tmp_path, server.path, "proxy_set_header X-Forwarded-For 192.0.2.7; proxy_set_header X-Forwarded-Proto https;")
     try:
-        found = json.loads(nginx.get("/shop/a", {"Host": "shop.example", "X-Forwarded-For": "1.1.1.1"})[2])
+        found = json.loads(nginx.get("/shop/a", {
+            "Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "Forwarded": "for=1.1.1.2;proto=http;host=evil",
+            "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"})[2])
     finally:
         nginx.end()
     assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"], found["HTTP_HOST"]) == ("192.0.2.7", "https", "shop.example")
+    assert found["SCRIPT_NAME"] == "/shop"
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "unix"])

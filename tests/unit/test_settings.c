@@ -24,7 +24,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.traffic.keepalive_timeout, 75000);
     assert_int_equal(s.traffic.proxies.count, 0);
     assert_false(s.traffic.proxies.local);
-    assert_int_equal(s.traffic.proxies.fields, FORWARDED_ALL);
+    assert_int_equal(s.traffic.proxies.fields, FORWARDED_PRESET);
     assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
