@@ -341,7 +341,7 @@ void coro_clock(void)
 
 int64_t coro_busy(void)
 {
-    return sched.clocked ? coro_current->busy + now() - coro_current->since : 0;
+    return sched.clocked && coro_current ? coro_current->busy + now() - coro_current->since : 0;
 }
 
 void coro_turn(void)

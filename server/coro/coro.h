@@ -103,7 +103,7 @@ void coro_trim(void);
 /* Measure from now on how long coroutines have the OS thread. */
 void coro_clock(void);
 
-/* Nanoseconds that this coroutine has had the OS thread since it was made; 0 without coro_clock. */
+/* Nanoseconds that this coroutine has had the OS thread since it was made; 0 without coro_clock, and on none. */
 int64_t coro_busy(void);
 
 /* Hooks of coroutine-local values, see sl_local in syncless.h. */

@@ -55,4 +55,7 @@ void session_init(const struct http_config *config);
 /* Serve a connection on this coroutine, as long as it has something to serve, and then do one of the three. */
 void session_serve(struct conn *conn);
 
+/* On the loop's stack: answer a request, of which nothing has been read, with 503. Returns whether that was sent. */
+bool session_turn_away(struct conn *conn);
+
 #endif

@@ -16,7 +16,6 @@
 #include "arena.h"
 #include "http/cancel.h"
 #include "http/conn.h"
-#include "http/date.h"
 #include "log.h"
 
 #define LINGER_TIME  2000               /* milliseconds a client may go on sending after our last answer */
@@ -136,21 +135,24 @@ static void say_turned_away(void)
              http.config.max_concurrency);
 }
 
-/* No request has been read, and there will be nobody to read it: an answer for whatever it is. */
+/* There will be nobody to read this request: an answer for whatever it is. A client that has only closed an idle
+ * connection gets none, and no line in the access log. */
 static void turn_away(struct turn *turn)
 {
-    static const char rest[] = "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    const struct date_lines *lines = date_lines();
     struct conn *conn = conn_of(turn);
-    char text[512], *end = stpcpy(text, "HTTP/1.1 503 Service Unavailable\r\n");
+    char byte;
+    ssize_t n = recv(conn->source.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 
-    end = mempcpy(end, lines->text, lines->size);
-    end = mempcpy(end, rest, sizeof(rest) - 1);
-    say_turned_away();
-    if (send(conn->source.fd, text, (size_t)(end - text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        conn_close(conn);
-    else
+    if (n < 0 && errno == EAGAIN && !http.closing) { /* it was woken for nothing */
+        conn_rest(conn);
+        return;
+    }
+    if (n > 0)
+        say_turned_away();
+    if (n > 0 && session_turn_away(conn))
         conn_linger(conn);
+    else
+        conn_close(conn);
 }
 
 bool http_is_full(void)

@@ -83,18 +83,22 @@ static void request_end(struct request *req)
     arena_release(&req->arena);
 }
 
+static void answer_busy(struct request *req)
+{
+    response_header(req, "Retry-After", 11, "1", 1);
+    response_reply(req, 503, NULL, "", 0);
+}
+
 /* Answer a message that cannot be served, and close. */
 static void refuse(struct session *s, int status, const char *why)
 {
     log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
     s->cut = true;
     s->req.keep_alive = false;
-    if (status == 503) {
-        response_header(&s->req, "Retry-After", 11, "1", 1);
-        response_reply(&s->req, 503, NULL, "", 0);
-    } else {
+    if (status == 503)
+        answer_busy(&s->req);
+    else
         response_page(&s->req, status);
-    }
 }
 
 /* OPTIONS * asks about the server itself, RFC 9110 section 9.3.7. */
@@ -412,6 +416,23 @@ void session_serve(struct conn *conn)
         conn_linger(conn);
     else
         conn_close(conn);
+}
+
+bool session_turn_away(struct conn *conn)
+{
+    struct session s = {.conn = conn};
+    bool sent;
+
+    output_init(&s.out, &conn->source);
+    input_init(&s.in, &conn->source, s.buffer, sizeof(s.buffer));
+    request_init(&s);
+    s.req.facts.http_minor = 1;
+    answer_busy(&s.req); /* which is gathered only: nothing here may wait */
+    output_try_flush(&s.out);
+    sent = s.out.start == s.out.end;
+    request_end(&s.req);
+    output_release(&s.out);
+    return sent;
 }
 
 static void flush_at_park(void *value)

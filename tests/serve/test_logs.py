@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, server_args, server_env, wait_until, write_files
+from conftest import PATIENCE, exchange, server_args, server_env, wait_until, write_files
 
 APP = """
 import time
@@ -108,6 +108,22 @@ def test_queue_time(daemon):
     log = server.dir / "a.log"
     server.wait_until(lambda: len(log.read_text().split()) == 2)
     assert max(map(int, log.read_text().split())) > 100000
+
+
+def test_requests_that_get_no_turn_have_their_line(daemon):
+    """They are answered unread, so there is little to tell. Who only closes a connection meanwhile has none."""
+    server = daemon("[server]\nmax-concurrency = 1\nqueue-timeout = 300ms\n[log]\naccess-log = a.log\n"
+                    "log-format = %(status) %(addr) %(method) %(uri) %(proto) %(size) %(rsize) %(queue_us)\n[wsgi /]\napp = app:app\n",
+                    {"app.py": APP.replace("0.2", "1.5")})
+    with server.connect() as busy, server.connect() as second, server.connect() as leaving:
+        busy.sendall(b"GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_until(lambda: os.path.exists(server.dir / "a.log"))
+        leaving.close()
+        received = exchange(second, b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 503 ")
+    server.wait_until((server.dir / "a.log").read_text)
+    *fields, queued = (server.dir / "a.log").read_text().split()
+    assert fields == ["503", "127.0.0.1", "-", "-", "-", "0", str(len(received))] and int(queued) >= 300000
 
 
 def test_no_request_forges_a_line(logged):
