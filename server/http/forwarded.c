@@ -121,23 +121,15 @@ static void set_scheme(struct request *req, const struct span *value)
         req->facts.scheme = "http";
 }
 
-/* The Host field changes with it: handlers look at either. */
 static void set_host(struct request *req, const struct span *value)
 {
-    struct sl_field *fields = (struct sl_field *)req->facts.fields;
     char *host;
 
     if (!value || value->size == 0)
         return;
     host = arena_strndup(&req->arena, value->at, value->size);
-    if (!target_is_host(host))
-        return;
-    req->facts.host = host;
-    for (size_t i = 0; i < req->facts.field_count; i++)
-        if (fields[i].name_size == 4 && !strncasecmp(fields[i].name, "host", 4)) {
-            fields[i].value = host;
-            fields[i].value_size = (uint32_t)value->size;
-        }
+    if (target_is_host(host))
+        target_set_host(req, host);
 }
 
 /* The path by which the proxy's clients reach what we serve at /; it becomes part of the mount. */

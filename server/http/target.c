@@ -39,6 +39,18 @@ static bool percent_decode(char *to, const char *from, size_t size)
     return true;
 }
 
+void target_set_host(struct request *req, const char *host)
+{
+    struct sl_field *fields = (struct sl_field *)req->facts.fields;
+
+    req->facts.host = host;
+    for (size_t i = 0; i < req->facts.field_count; i++)
+        if (fields[i].name_size == 4 && !strncasecmp(fields[i].name, "host", 4)) {
+            fields[i].value = host;
+            fields[i].value_size = (uint32_t)strlen(host);
+        }
+}
+
 /* http://host:port/path?query: set the host and return the rest, or NULL. */
 static const char *split_authority(struct request *req, const char *target)
 {
@@ -50,7 +62,7 @@ static const char *split_authority(struct request *req, const char *target)
     end = host + strcspn(host, "/?");
     if (end == host)
         return NULL;
-    req->facts.host = arena_strndup(&req->arena, host, (size_t)(end - host));
+    target_set_host(req, arena_strndup(&req->arena, host, (size_t)(end - host)));
     return end;
 }
 

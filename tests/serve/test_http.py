@@ -386,8 +386,11 @@ def test_facts_of_a_request(server):
 
 
 def test_absolute_form(server):
-    found = facts(server.raw(get("http://other.example:81/facts?q", "Connection: close")))
+    """Its host takes the place of the field (RFC 9112 section 3.2.2), by which applications go."""
+    received = server.raw(get("http://other.example:81/facts?q", "Connection: close"))
+    found = facts(received)
     assert (found["host"], found["path"], found["query"]) == ("other.example:81", "/facts", "q")
+    assert b"\nHost: other.example:81\n" in received
 
 
 def test_absolute_form_without_a_path(server):
