@@ -203,7 +203,7 @@ int sl_end(struct sl_request *req);
  * connection speaks another protocol, until handle returns and it is closed. sl_body then gives what the client sends,
  * as it comes, and 0 when it sends no more; sl_write sends bytes as they are, which sl_flush hands over; body-timeout
  * is off. One coroutine may read while another writes. protocol must stay. -EINVAL if the client does not ask for that
- * protocol, or the request has a body; -EALREADY once the head is sent. */
+ * protocol in Upgrade, and for an upgrade in Connection, or the request has a body; -EALREADY once the head is sent. */
 int sl_upgrade(struct sl_request *req, const char *protocol);
 
 /* Run fn(arg) on a coroutine of its own. Any thread. -ENOMEM if there can be no further stack, the log says why; -EPERM
@@ -214,11 +214,10 @@ int sl_spawn(void (*fn)(void *arg), void *arg);
  * nothing. */
 void sl_yield(void);
 
-/* Ask DNS for the records of a name, with the search domains of resolv.conf; type as RFC 1035 numbers them: 15 MX, 16
- * TXT,
- * ... The reply, a whole DNS message, is cut to size; returns its full size, or -ENOENT: no such name, -ENODATA: it has
- * none of that type, -EAGAIN: no server has an answer, -EBADMSG: no name or no answer looks like that. Only on a
- * coroutine, else -EPERM. Addresses of hosts are better asked for by getaddrinfo. */
+/* Ask DNS for the records of a name, with the search domains of resolv.conf; type as RFC 1035 numbers them: 15 MX,
+ * 16 TXT, ... The reply, a whole DNS message, is cut to size; returns its full size, or -ENOENT: no such name,
+ * -ENODATA: it has none of that type, -EAGAIN: no server has an answer, -EBADMSG: no name or no answer looks like that.
+ * Only on a coroutine, else -EPERM. Addresses of hosts are better asked for by getaddrinfo. */
 ssize_t sl_resolve(const char *name, int type, void *reply, size_t size);
 
 /* Run fn(arg) on a thread of the pool while this coroutine waits, and return what it returns. For code that computes

@@ -13,6 +13,7 @@
 #include "http/body.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "http/token.h"
 #include "libc/dns.h"
 #include "libc/libc.h"
 #include "log.h"
@@ -122,11 +123,20 @@ int sl_end(struct sl_request *req)
     return response_finish(request_of(req));
 }
 
+/* Whether one of the fields of that name, which are lists, has the token. */
+static bool fields_have(const struct sl_request *req, const char *name, const char *token)
+{
+    for (size_t i = 0; i < req->field_count; i++)
+        if (!strcasecmp(req->fields[i].name, name) && token_in_list(req->fields[i].value, token))
+            return true;
+    return false;
+}
+
 int sl_upgrade(struct sl_request *req, const char *protocol)
 {
-    const char *asked = sl_find(req, "Upgrade");
-
-    if (!asked || strcasecmp(asked, protocol) != 0)
+    /* Connection too: a proxy that passes Upgrade on, but does not know what it means, would take what follows for a
+     * response, and send requests. */
+    if (!fields_have(req, "Connection", "upgrade") || !fields_have(req, "Upgrade", protocol))
         return -EINVAL;
     return response_upgrade(request_of(req), protocol);
 }

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 const bool token_bytes[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
@@ -18,6 +19,17 @@ bool token_is(const char *s, size_t size)
         if (!token_is_byte(s[i]))
             return false;
     return size > 0;
+}
+
+bool token_in_list(const char *list, const char *token)
+{
+    static const char between[] = ", \t";
+    size_t size = strlen(token);
+
+    for (const char *at = list; *(at += strspn(at, between)); at += strcspn(at, between))
+        if (strcspn(at, between) == size && !strncasecmp(at, token, size))
+            return true;
+    return false;
 }
 
 /* Whether one of eight bytes is below 0x20, or is 0x7f: the borrow out of a byte shows in its highest bit. */

@@ -28,6 +28,9 @@ static inline char *token_end(const char *at)
 /* Whether size bytes are a token. */
 bool token_is(const char *s, size_t size);
 
+/* Whether a list of tokens, separated by commas, has this one, in any case. */
+bool token_in_list(const char *list, const char *token);
+
 /* Whether size bytes have no control character but tabs, so that they cannot end a line. */
 bool token_is_text(const char *s, size_t size);
 

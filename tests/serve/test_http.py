@@ -438,6 +438,25 @@ def test_hello_module(server):
     assert server.get("/hello")[0] == 200
 
 
+# ---- upgrades ----
+
+
+@pytest.mark.parametrize("fields", [("Connection: keep-alive, UPGRADE", "Upgrade: Echo"), ("Connection: x", "Connection: upgrade", "Upgrade: a/1, echo")])
+def test_upgrade(server, fields):
+    with server.connect() as sock:
+        head, _, early = exchange(sock, get("/upgrade", *fields) + b"early", until=b"early").partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ") and b"\r\nConnection: Upgrade\r\nUpgrade: echo" in head and early == b"early"
+        assert exchange(sock, b"GET / HTTP/1.1\r\n\r\n", shutdown=True) == b"GET / HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("fields", [
+    ("Upgrade: echo",), ("Connection: close", "Upgrade: echo"), ("Connection: xupgrade", "Upgrade: echo"), ("Connection: upgrade",),
+    ("Connection: upgrade", "Upgrade: echoes"), ("Connection: upgrade", "Upgrade: echo", "Content-Length: 1")])
+def test_no_upgrade(server, fields):
+    """A proxy that has not passed Connection on knows nothing of an upgrade: what followed would be requests to it."""
+    assert server.raw(get("/upgrade", *fields) + b"x", until=b"\n-22\n").startswith(b"HTTP/1.1 200 ")
+
+
 # ---- HTTP/1.0 ----
 
 

@@ -50,6 +50,23 @@ static int probe_facts(struct probe *probe, struct sl_request *req)
     return reply_text(req, text);
 }
 
+/* As /echo, in a protocol of that name; where the client does not ask for it, the error. */
+static int probe_upgrade(struct probe *probe, struct sl_request *req)
+{
+    char buf[1000];
+    ssize_t n;
+    int rc = sl_upgrade(req, "echo");
+
+    if (rc)
+        return reply_text(req, sl_printf(req, "%d\n", rc));
+    while (rc == 0 && (n = sl_body(req, buf, sizeof(buf))) > 0) {
+        rc = sl_write(req, buf, (size_t)n);
+        if (rc == 0)
+            rc = sl_flush(req);
+    }
+    return rc;
+}
+
 /* The request body comes back as it arrives. */
 static int probe_echo(struct probe *probe, struct sl_request *req)
 {
@@ -199,7 +216,8 @@ static const struct {
     {"/", probe_text},         {"/facts", probe_facts},     {"/echo", probe_echo},       {"/count", probe_count},
     {"/source", probe_source}, {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
     {"/nap", probe_nap},       {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
-    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/recurse", probe_recurse}, {"/spin", probe_spin},
+    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/upgrade", probe_upgrade}, {"/recurse", probe_recurse},
+    {"/spin", probe_spin},
 };
 
 static int probe_handle(void *self, struct sl_request *req)
