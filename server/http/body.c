@@ -294,7 +294,7 @@ void body_cancel(struct request *req)
 bool body_discard(struct request *req)
 {
     static char scrap[4096]; /* nobody looks at it; on the stack it would lie below each handler, a page of memory */
-    int64_t total = 0;
+    int64_t total = 0, until = req->in->timeout ? wait_deadline(req->in->timeout) : WAIT_FOREVER;
 
     if (req->body_error || (req->expects_100 && !req->body_done))
         return false; /* whether such a client still sends its body, nobody can tell */
@@ -304,7 +304,7 @@ bool body_discard(struct request *req)
         ssize_t n = body_read(req, scrap, sizeof(scrap));
 
         total += n;
-        if (n < 0 || total > MAX_DISCARD)
+        if (n < 0 || total > MAX_DISCARD || wait_now() > until) /* it has a turn, which nobody else gets meanwhile */
             return false;
     }
     return true;

@@ -152,6 +152,19 @@ def test_body_that_drips_is_taken(serve):
         assert end_of(sock)[1] < 5
 
 
+def test_body_that_nobody_reads_may_not_drip_for_ever(serve):
+    """Its answer is complete, so no request-timeout ends it, and it has a turn."""
+    with serve("body-timeout = 300ms").connect() as sock:
+        received = exchange(sock, post("/", b"x" * 1000)[:-1000], until=b"probe")
+        ended = False
+        for _ in range(100):
+            if select.select([sock], [], [], 0.05)[0]:
+                ended = sock.recv(1) == b""
+                break
+            sock.sendall(b"x")
+    assert one(received)[0] == 200 and ended
+
+
 def test_client_that_does_not_read(serve):
     server = serve("write-timeout = 300ms")
     with server.connect() as sock:
