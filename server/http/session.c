@@ -119,10 +119,28 @@ static bool is_client_gone(const struct request *req, int err)
 static int status_for(const struct request *req, int result)
 {
     if (result > 0)
-        return result;
+        return result >= 300 && result <= 599 ? result : 500;
     if (!req->body_error || (result != -EBADMSG && result != -EFBIG && result != -ETIMEDOUT))
         return 500;
     return req->body_error == -EFBIG ? 413 : req->body_error == -ETIMEDOUT ? 408 : 400;
+}
+
+/* The handler's result is no success: say so to the log, and to the client if it is not too late for that. Returns
+ * whether there is an answer to be completed. */
+static bool fail(struct request *req, int result)
+{
+    int status = status_for(req, result);
+
+    if (result > 0 && result != status)
+        request_log(req, LOG_LEVEL_ERROR, "the handler returned %d: only 0, 300 to 599 and -errno mean something",
+                    result);
+    else if (result < 0 && status == 500 && !is_client_gone(req, result))
+        request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
+    if (!req->head_sent)
+        return response_page(req, status) == 0;
+    if (result > 0)
+        req->status = status; /* for the access log */
+    return false;
 }
 
 /* Complete the response after the handler's result. */
@@ -130,18 +148,11 @@ static void finish(struct session *s, int result)
 {
     struct request *req = &s->req;
 
-    if (status_for(req, result) == 500 && result < 0 && !is_client_gone(req, result))
-        request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
-    if (result != 0 && req->head_sent) { /* too late for an answer: cut it */
-        if (result > 0)
-            req->status = result; /* for the access log */
+    if (result != 0 && !fail(req, result)) {
         req->keep_alive = false;
         return;
     }
-    if (result != 0)
-        result = response_page(req, status_for(req, result));
-    if (result == 0)
-        result = response_finish(req);
+    result = response_finish(req);
     if (result == -EPROTO)
         request_log(req, LOG_LEVEL_ERROR, "the response ended after %lld of %lld bytes", (long long)req->sent,
                     (long long)req->length);

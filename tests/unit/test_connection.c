@@ -98,6 +98,8 @@ static int handle(struct request *req)
     }
     if (!strcmp(path, "/status"))
         return 418;
+    if (!strcmp(path, "/no-status"))
+        return 666;
     if (!strcmp(path, "/fail"))
         return -EIO;
     return response_reply(req, 200, "text/plain", path, strlen(path));
@@ -342,11 +344,11 @@ static void test_heads_of_all_sizes(void **state)
 static void test_results_of_the_handler(void **state)
 {
     open_clients(1);
-    client_send(0, GET("/status") GET("/fail") "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n" GET("/a"));
+    client_send(0, GET("/status") GET("/fail") GET("/no-status") "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n" GET("/a"));
     turn_loop();
     assert_true(client_take(0) > 0);
     assert_int_equal(count_of("HTTP/1.1 418 "), 1);
-    assert_int_equal(count_of("HTTP/1.1 500 "), 1);
+    assert_int_equal(count_of("HTTP/1.1 500 "), 2);
     assert_int_equal(count_of("\r\nAllow: "), 1);
     assert_int_equal(count_of("\r\n\r\n/a"), 1);
     close_clients(1);
