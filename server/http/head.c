@@ -272,11 +272,19 @@ static void terminate(const struct spans *spans)
     }
 }
 
-/* Let llhttp read the fields: behind a request line of the same version, by which it knows what keep-alive means.
- * Returns NULL, or what is wrong with them. */
+/* Whether the connection persists, RFC 9112 section 9.3: close goes before all, which llhttp does not see to in
+ * HTTP/1.0. */
+static bool keeps_alive(const llhttp_t *parser, int http_minor)
+{
+    if (parser->flags & F_CONNECTION_CLOSE)
+        return false;
+    return http_minor > 0 || parser->flags & F_CONNECTION_KEEP_ALIVE;
+}
+
+/* Let llhttp read the fields, behind a request line, for it needs one. Returns NULL, or what is wrong with them. */
 static const char *parse_fields(struct spans *spans, const char *fields, const char *end)
 {
-    static const char lines[2][17] = {"GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\n"};
+    static const char line[] = "GET / HTTP/1.1\r\n";
     struct request *req = spans->req;
     const char *why;
     llhttp_t parser;
@@ -284,10 +292,10 @@ static const char *parse_fields(struct spans *spans, const char *fields, const c
 
     llhttp_init(&parser, HTTP_REQUEST, &settings);
     parser.data = spans;
-    err = llhttp_execute(&parser, lines[req->facts.http_minor], sizeof(lines[0]) - 1);
+    err = llhttp_execute(&parser, line, sizeof(line) - 1);
     if (err == HPE_OK)
         err = llhttp_execute(&parser, fields, (size_t)(end - fields));
-    req->keep_alive = llhttp_should_keep_alive(&parser);
+    req->keep_alive = keeps_alive(&parser, req->facts.http_minor);
     why = llhttp_get_error_reason(&parser);
     if (err != HPE_PAUSED || !spans->complete)
         return why && *why ? why : "the head ends too early";

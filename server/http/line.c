@@ -4,7 +4,8 @@
  * It is read here and not by llhttp. llhttp's strict build refuses raw UTF-8 in a target, which clients send and nginx
  * passes on; and it has one error for a method that it does not know (501), a malformed one (400) and a version of
  * another kind (505). The line is three words with one space between them, so little is left to go wrong. What is known
- * as a method is llhttp's table.
+ * as a method is llhttp's table, but for CONNECT: its 2xx answers have no body and end HTTP (RFC 9110 section 9.3.6),
+ * so a handler that took it for any other method would let a proxy before us lose track.
  */
 #include "http/line.h"
 
@@ -26,7 +27,7 @@ static const char *known_method(const char *name, size_t size)
 {
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
         if (methods[i].size == size && !memcmp(methods[i].name, name, size))
-            return methods[i].name;
+            return i == HTTP_CONNECT ? NULL : methods[i].name;
     return NULL;
 }
 

@@ -283,6 +283,8 @@ static void test_keep_alive(void **state)
         {"POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", true},
         {"GET / HTTP/1.0\r\n\r\n", false},
         {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
+        {"GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", false},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -350,7 +352,8 @@ static const struct {
     {"GET ?a HTTP/1.1\r\n" HOST "\r\n", 400},
     {"GET * HTTP/1.1\r\n" HOST "\r\n", 400},
     {"OPTIONS *a HTTP/1.1\r\n" HOST "\r\n", 400},
-    {"CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 501},
+    {"CONNECT / HTTP/1.1\r\n" HOST "\r\n", 501},
     {"GET /% HTTP/1.1\r\n" HOST "\r\n", 400},
     {"GET /%1 HTTP/1.1\r\n" HOST "\r\n", 400},
     {"GET /%1?23 HTTP/1.1\r\n" HOST "\r\n", 400},
