@@ -105,7 +105,7 @@ static int cgi_start(void *self)
     return 0;
 }
 
-/* Wait for a place among the children, no longer than a script may be silent. 0, or 503. */
+/* Wait for a place among the children, no longer than a script may be silent. 0, 503 or -errno. */
 static int place_take(struct cgi *cgi, const struct sl_request *req)
 {
     struct timespec until;
@@ -123,6 +123,8 @@ static int place_take(struct cgi *cgi, const struct sl_request *req)
     }
     if (sem_clockwait(&cgi->places, CLOCK_MONOTONIC, &until) == 0)
         return 0;
+    if (errno != ETIMEDOUT)
+        return -errno;
     sl_log(req, SL_WARN, "cgi: all %lld places are taken (max-children)", (long long)cgi->max_children);
     return 503;
 }
@@ -141,12 +143,21 @@ static int cgi_handle(void *self, struct sl_request *req)
 
     if (rc || !script.file)
         return rc;
+    req->local = sl_self();
     rc = place_take(cgi, req);
     if (rc)
         return rc;
     rc = run_script(cgi, req, &script);
     place_give(cgi);
     return rc;
+}
+
+/* Have the wait fail with which the script is ended. That takes its time, in which local is NULL: the knocks that still
+ * come are not to cut it short, nor to leave a zombie behind. */
+static void cgi_interrupt(void *self, struct sl_request *req, int why)
+{
+    if (req->local)
+        sl_interrupt(req->local, ECANCELED);
 }
 
 static void cgi_stop(void *self)
@@ -164,5 +175,6 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .options = options,
     .start = cgi_start,
     .handle = cgi_handle,
+    .interrupt = cgi_interrupt,
     .stop = cgi_stop,
 };

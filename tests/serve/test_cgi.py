@@ -645,6 +645,17 @@ def test_timeout_lets_a_script_say_goodbye(script):
     server.wait_log(r"/cgi/s: cleaned up$")
 
 
+def test_request_timeout_lets_a_script_say_goodbye_too(script):
+    """Although the request is told to end again and again. And nothing is left of either script."""
+    server = script("#!/bin/sh\ntrap 'sleep 0.6; echo cleaned up >&2; exit' TERM\nsleep 100 & wait\n", "request-timeout = 300ms")
+    assert server.get("/s")[0] == 504
+    server.wait_log(r"/cgi/s: cleaned up$")
+    wait_clean(server)
+    server = script("#!/bin/sh\ntrap '' TERM\nsleep 100\n", "request-timeout = 300ms")
+    assert server.get("/s")[0] == 504
+    wait_clean(server)
+
+
 def test_timeout_begins_anew_with_output_and_input(script):
     """A script that runs for longer than the timeout, but is never silent for so long."""
     server = script(TEXT + "for i in 1 2 3 4 5; do sleep 0.2; echo $i; done\n", "timeout = 600ms")
