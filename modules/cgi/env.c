@@ -73,7 +73,7 @@ static const char *server_port(struct sl_request *req)
 
     if (req->server_port)
         return sl_printf(req, "%u", req->server_port);
-    if (*port == ':' && port[1])
+    if (*port == ':' && port[1] && !port[1 + strspn(port + 1, "0123456789")])
         return port + 1;
     return strcmp(req->scheme, "https") ? "80" : "443";
 }

@@ -99,16 +99,16 @@ static int check(const struct cgi *cgi, const struct sl_request *req, const stru
 }
 
 /* Send the client to the same target with a slash at the end of its path, so that relative links of the index script
- * work. Slashes at its beginning become one: two would name another host. Returns what handle shall return. */
+ * work. The location is relative too, since the client may see the target below another path, that of a proxy; "./"
+ * keeps a colon in it from looking like the end of a scheme. Returns what handle shall return. */
 static int redirect_to_slash(struct sl_request *req)
 {
     const char *target = req->target;
-    size_t size;
+    size_t end = strcspn(target, "?"), start = end;
 
-    while (target[0] == '/' && target[1] == '/')
-        target++;
-    size = strcspn(target, "?");
-    sl_header(req, "Location", sl_printf(req, "%.*s/%s", (int)size, target, target + size));
+    while (start > 0 && target[start - 1] != '/')
+        start--;
+    sl_header(req, "Location", sl_printf(req, "./%.*s/%s", (int)(end - start), target + start, target + end));
     return sl_reply(req, 301, NULL, "", 0);
 }
 

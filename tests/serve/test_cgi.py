@@ -13,6 +13,7 @@ import select
 import socket
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -34,6 +35,7 @@ json.dump({'env': dict(os.environ), 'cwd': os.getcwd(), 'argv': sys.argv}, sys.s
     "cgi/nph-old": TEXT,
     "cgi/no-interpreter": "#!/nowhere/at/all\n",
     "cgi/no-line": "echo\n",
+    "cgi/a:b/index.cgi": TEXT,
     "cgi/index.cgi": TEXT + "echo index $SCRIPT_NAME $QUERY_STRING\n",
     "outside": TEXT + "echo outside\n",
 }
@@ -207,6 +209,9 @@ def test_unix_socket(daemon):
     env = environment(server, "/env")["env"]
     assert (env["SERVER_NAME"], env["SERVER_PORT"], env["REMOTE_ADDR"]) == ("test", "80", "")
     assert not {"SERVER_ADDR", "REMOTE_PORT"} & set(env)
+    for host, port in ("test:81", "81"), ("test:", "80"), ("test:x", "80"), ("a:b:c", "80"), ("[::1]:8", "8"):
+        env = json.loads(server.get("/env", {"Host": host})[2])["env"]
+        assert env["SERVER_PORT"] == port, host
 
 
 # ---- which script ----
@@ -251,10 +256,13 @@ def test_script_is_refused(server, path, status):
         server.wait_log(re.escape(path.removeprefix("/cgi")) + r": .*(symlink|executable|nph-|#!)")
 
 
-@pytest.mark.parametrize("target, location", [("/cgi", "/cgi/"), ("/cgi?a=b", "/cgi/?a=b")])
+@pytest.mark.parametrize("target, location", [("/cgi", "/cgi/"), ("/cgi?a=b/c", "/cgi/?a=b/c"), ("/cgi/a%3ab", "/cgi/a%3ab/"),
+                                              ("/cgi/a:b", "/cgi/a:b/")])
 def test_directory_is_redirected_to_its_slash(server, target, location):
+    """To where it is for the client, who may see it below another path: that of a proxy which hands on what is below."""
     status, headers, _ = server.get(target)
-    assert (status, headers["Location"]) == (301, location)
+    for outside in "http://proxy.example/outer", "http://proxy.example":
+        assert (status, urllib.parse.urljoin(outside + target, headers["Location"])) == (301, outside + location)
 
 
 # ---- the process ----
