@@ -3,7 +3,7 @@
 # make test       install what the tests need, build, run every test
 # make test-python   all of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak       everything at once for SOAK=300 seconds
-# make fuzz       a minute of libFuzzer over what clients send and over ini files
+# make fuzz       a minute of libFuzzer over what clients and proxies send and over ini files
 # make steady     100,000 broken connections, after which nothing may be left
 # make asan       the same tests under AddressSanitizer and UBSan
 # make valgrind   memory left behind by each kind of request

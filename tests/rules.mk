@@ -61,13 +61,14 @@ valgrind: valgrind-deps
 	tests/run tests/serve/leaks.py
 
 # A minute of libFuzzer in all. What it finds stays in $(BUILD)-fuzz/NAME; what it learns does not get into tests/fuzz.
+FUZZ = http proxy conf
 fuzz: fuzz-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(ASAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
 
-fuzz-run: $(BUILD)/fuzz_http $(BUILD)/fuzz_conf
-	set -e; for name in http conf; do \
+fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
+	set -e; for name in $(FUZZ); do \
 	    rm -rf $(BUILD)/$$name; cp -r tests/fuzz/$$name $(BUILD)/$$name; \
-	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),30) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
+	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),20) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
 	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
 	done
 

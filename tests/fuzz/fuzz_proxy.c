@@ -1,0 +1,152 @@
+/*
+ * fuzz_proxy.c: who the client is: PROXY headers, and what clients put before that which a trusted proxy appends.
+ *
+ * A PROXY header must mean the same however it is cut, and version 1, which is text, is read a second time by sscanf.
+ * To a forwarded list the proxy's word is appended as nginx does it; whatever the client wrote before, only that word
+ * may be believed.
+ */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/forwarded.h"
+#include "http/head.h"
+#include "http/proxy.h"
+#include "http/target.h"
+#include "http/token.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- PROXY ---- */
+
+/* In memory of just that size, so that the sanitizer sees every byte that is read too much. */
+static ssize_t parse(struct proxy_header *header, const uint8_t *data, size_t size)
+{
+    char *copy = malloc(size);
+    ssize_t result;
+
+    memcpy(copy, data, size);
+    result = proxy_parse(header, copy, size);
+    free(copy);
+    assert(result == -EBADMSG || (result >= 0 && (size_t)result <= size && result <= PROXY_MOST));
+    return result;
+}
+
+static void check_line(const struct proxy_header *header, const uint8_t *data, size_t size)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&header->peer;
+    char line[128] = "", source[46], found[INET6_ADDRSTRLEN];
+    struct in_addr expected;
+    unsigned port, to;
+
+    if (size < 6 || memcmp(data, "PROXY ", 6) || header->peer.ss_family != AF_INET)
+        return;
+    memcpy(line, data, size);
+    assert(sscanf(line, "PROXY TCP4 %45s %45s %u %u", source, found, &port, &to) == 4);
+    assert(inet_pton(AF_INET, source, &expected) == 1);
+    assert(expected.s_addr == v4->sin_addr.s_addr && port == ntohs(v4->sin_port) && to <= 65535);
+}
+
+static void check_proxy(const uint8_t *data, size_t size, size_t cut)
+{
+    struct proxy_header whole, part;
+    ssize_t result = parse(&whole, data, size), before = parse(&part, data, cut);
+
+    if (before > 0)
+        assert(result == before && !memcmp(&whole, &part, sizeof(whole)));
+    else
+        assert(before == 0 ? result == -EBADMSG || result == 0 || (size_t)result > cut : result == -EBADMSG);
+    if (result <= 0)
+        return;
+    assert(whole.peer.ss_family == AF_UNSPEC || whole.peer.ss_family == AF_INET || whole.peer.ss_family == AF_INET6);
+    check_line(&whole, data, (size_t)result);
+}
+
+/* ---- forwarded fields ---- */
+
+static void check_facts(const struct request *req)
+{
+    struct in6_addr address;
+    const char *host = NULL;
+    uint16_t port;
+
+    assert(!*req->facts.peer || network_parse_peer(&address, &port, req->facts.peer, strlen(req->facts.peer)));
+    assert(!strcmp(req->facts.scheme, "http") || !strcmp(req->facts.scheme, "https"));
+    assert(target_is_host(req->facts.host));
+    for (size_t i = 0; i < req->facts.field_count; i++)
+        if (!strcasecmp(req->facts.fields[i].name, "host"))
+            host = req->facts.fields[i].value;
+    assert(host && !strcmp(host, req->facts.host));
+    assert(!req->prefix || !*req->prefix || (*req->prefix == '/' && req->prefix[1] != '/'));
+    assert(!req->id || (token_is(req->id, strlen(req->id)) && strlen(req->id) <= 128));
+}
+
+/* Serve a head with those bytes between two texts, and let check look at what is believed then. */
+static void forward(const char *before, const uint8_t *data, size_t size, const char *after, unsigned fields,
+                    void (*check)(const struct request *req))
+{
+    struct network network;
+    struct proxies proxies = {&network, 1, false, fields};
+    struct request req = {.facts = {.peer = "", .scheme = "http"}};
+    struct head_scan scan = {0};
+    size_t room = strlen(before) + size + strlen(after) + 64;
+    char *head = malloc(room), *end = stpcpy(stpcpy(head, "GET / HTTP/1.1\r\nHost: test\r\n"), before);
+    const char *why;
+
+    network_parse(&network, "10.0.0.0/8");
+    end = stpcpy(mempcpy(end, data, size), after);
+    end = stpcpy(end, "\r\n\r\n");
+    arena_init(&req.arena);
+    if (head_find(head, (size_t)(end - head), &scan) == (size_t)(end - head) &&
+        head_parse(&req, head, (size_t)(end - head), scan.lines, &why) == 0) {
+        forwarded_apply(&proxies, &req);
+        check_facts(&req);
+        check(&req);
+    }
+    arena_release(&req.arena);
+    free(head);
+}
+
+static void check_nothing(const struct request *req)
+{
+}
+
+static void check_x_forwarded(const struct request *req)
+{
+    assert(!strcmp(req->facts.peer, "192.0.2.1"));
+}
+
+/* The client may open a quote which what is appended ends up in: then there is nothing to believe. */
+static void check_forwarded(const struct request *req)
+{
+    assert(!*req->facts.peer || !strcmp(req->facts.peer, "192.0.2.1"));
+    assert(!strcmp(req->facts.scheme, "http"));
+    assert(!strcmp(req->facts.host, *req->facts.peer ? "proxy" : "test"));
+}
+
+static void check_fields(const uint8_t *data, size_t size)
+{
+    forward("", data, size, "", FORWARDED_ALL, check_nothing);
+    if (memchr(data, '\r', size) || memchr(data, '\0', size))
+        return;
+    forward("X-Forwarded-For: ", data, size, ", 192.0.2.1", FORWARDED_FOR, check_x_forwarded);
+    forward("Forwarded: ", data, size, ", for=192.0.2.1;host=proxy", FORWARDED, check_forwarded);
+    forward("Forwarded: ", data, size, "\r\nForwarded: for=\"192.0.2.1:80\";host=\"proxy\"", FORWARDED,
+            check_forwarded);
+}
+
+/* ---- libFuzzer's side ---- */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return -1;
+    check_proxy(data + 1, size - 1, data[0] % size);
+    check_fields(data + 1, size - 1);
+    return 0;
+}
