@@ -131,24 +131,16 @@ static struct span get_method(const struct record *r)
     return text(r->req->facts.method);
 }
 
-/* The target's bytes before the first of `ends`, or a blank: of a head that was refused it may have no end of its own.
- */
-static struct span target_until(const struct record *r, const char *ends)
-{
-    const char *target = r->req->facts.target;
-    size_t size = target ? strcspn(target, ends) : 0;
-
-    return (struct span){size ? target : NULL, size};
-}
-
 static struct span get_uri(const struct record *r)
 {
-    return target_until(r, " \r\n");
+    return text(r->req->facts.target);
 }
 
 static struct span get_path(const struct record *r)
 {
-    return target_until(r, "? \r\n");
+    size_t size = strcspn(r->req->facts.target, "?");
+
+    return (struct span){size ? r->req->facts.target : NULL, size};
 }
 
 static struct span get_query(const struct record *r)

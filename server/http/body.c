@@ -167,14 +167,6 @@ static bool are_extensions(const char *at)
     return *at == '\r';
 }
 
-static int hex_digit(char c)
-{
-    if (token_is_digit(c))
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The size in a line of framing, or -1: 1*HEXDIG of at most 15 that count. */
 static int64_t parse_size(const char *line)
 {
@@ -182,7 +174,7 @@ static int64_t parse_size(const char *line)
     int64_t size = 0;
     int digit;
 
-    for (; (digit = hex_digit(*at)) >= 0; at++) {
+    for (; (digit = token_hex(*at)) >= 0; at++) {
         if (size >> 56)
             return -1;
         size = size << 4 | digit;

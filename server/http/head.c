@@ -197,21 +197,6 @@ static void find_framing(const struct spans *spans, struct framing *framing)
     }
 }
 
-/* 1*DIGIT of at most 18 digits, RFC 9110 section 8.6; -1 for anything else. */
-static int64_t parse_length(const struct sl_field *field)
-{
-    int64_t n = 0;
-
-    if (field->value_size == 0 || field->value_size > 18)
-        return -1;
-    for (size_t i = 0; i < field->value_size; i++) {
-        if (field->value[i] < '0' || field->value[i] > '9')
-            return -1;
-        n = n * 10 + (field->value[i] - '0');
-    }
-    return n;
-}
-
 static bool is_value(const struct sl_field *field, const char *value)
 {
     return field->value_size == strlen(value) && !strncasecmp(field->value, value, field->value_size);
@@ -227,7 +212,7 @@ static int set_body(struct request *req, const struct framing *framing, const ch
     if (framing->coding && (!is_value(framing->coding, "chunked") || req->facts.http_minor == 0))
         return 400;
     *why = "the Content-Length is no number";
-    if (framing->length && (req->body_left = parse_length(framing->length)) < 0)
+    if (framing->length && (req->body_left = token_number(framing->length->value, framing->length->value_size)) < 0)
         return 400;
     if (framing->coding)
         req->body_kind = BODY_CHUNKED;

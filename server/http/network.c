@@ -74,16 +74,19 @@ bool network_address(struct in6_addr *address, const struct sockaddr *from)
     return true;
 }
 
+bool network_parse_port(uint16_t *port, const char *text)
+{
+    if (!*text || strlen(text) > 5 || text[strspn(text, "0123456789")] || atoi(text) > 65535)
+        return false;
+    *port = (uint16_t)atoi(text);
+    return true;
+}
+
 /* Cut ":port" off. False if that is no port. */
 static bool cut_port(char *colon, uint16_t *port)
 {
-    const char *digits = colon + 1;
-
-    if (!*digits || strlen(digits) > 5 || digits[strspn(digits, "0123456789")] || atoi(digits) > 65535)
-        return false;
-    *port = (uint16_t)atoi(digits);
     *colon = '\0';
-    return true;
+    return network_parse_port(port, colon + 1);
 }
 
 bool network_parse_peer(struct in6_addr *address, uint16_t *port, const char *text, size_t size)

@@ -21,6 +21,9 @@ bool network_has(const struct network *network, const struct in6_addr *address);
 /* The IP address of a socket address; false if it has none. */
 bool network_address(struct in6_addr *address, const struct sockaddr *from);
 
+/* A port, 1 to 5 digits and nothing else. False if it is none. */
+bool network_parse_port(uint16_t *port, const char *text);
+
 /* An address as proxies write it: 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1]:80. *port is 0 without one. */
 bool network_parse_peer(struct in6_addr *address, uint16_t *port, const char *text, size_t size);
 

@@ -8,8 +8,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "http/network.h"
 
 #define V1_MOST 107 /* bytes of the longest line */
 #define V2_HEAD 16
@@ -23,23 +24,17 @@ static size_t smaller(size_t a, size_t b)
 
 /* ---- version 1 ---- */
 
-static int parse_port(const char *word)
-{
-    if (!*word || strlen(word) > 5 || word[strspn(word, "0123456789")] || atoi(word) > 65535)
-        return -1;
-    return atoi(word);
-}
-
 static bool set_peer(struct proxy_header *header, int family, const char *address, const char *port)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&header->peer;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&header->peer;
-    int number = parse_port(port);
+    uint16_t number;
 
+    if (!network_parse_port(&number, port))
+        return false;
     header->peer.ss_family = (sa_family_t)family;
-    v4->sin_port = htons((uint16_t)number); /* at the same place in both */
-    return number >= 0 &&
-           inet_pton(family, address, family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) == 1;
+    v4->sin_port = htons(number); /* at the same place in both */
+    return inet_pton(family, address, family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) == 1;
 }
 
 /* The words of a line: TCP4 source destination source-port destination-port. */

@@ -61,15 +61,10 @@ static enum field_kind classify(const char *name, size_t size)
 
 static int set_length(struct request *req, const char *value, size_t size)
 {
-    int64_t n = 0;
+    int64_t n = token_number(value, size);
 
-    if (size == 0 || size > 18)
+    if (n < 0)
         return -EINVAL;
-    for (size_t i = 0; i < size; i++) {
-        if (value[i] < '0' || value[i] > '9')
-            return -EINVAL;
-        n = n * 10 + (value[i] - '0');
-    }
     req->length = n;
     return 0;
 }

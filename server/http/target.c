@@ -10,13 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "http/token.h"
 
 /* Decode from[0..size) into to, which has room for size + 1 bytes. Returns whether it was well-formed. */
 static bool percent_decode(char *to, const char *from, size_t size)
@@ -28,9 +22,9 @@ static bool percent_decode(char *to, const char *from, size_t size)
             *to++ = *from++;
             continue;
         }
-        if (end - from < 3 || hex(from[1]) < 0 || hex(from[2]) < 0)
+        if (end - from < 3 || token_hex(from[1]) < 0 || token_hex(from[2]) < 0)
             return false;
-        *to = (char)(hex(from[1]) << 4 | hex(from[2]));
+        *to = (char)(token_hex(from[1]) << 4 | token_hex(from[2]));
         if (!*to++)
             return false;
         from += 3;
@@ -102,9 +96,9 @@ int target_parse(struct request *req, const char **why)
     *why = "the host has bytes that no host name has";
     if (!target_is_host(req->facts.host))
         return 400;
-    query = strchr(target, '?');
-    size = query ? (size_t)(query - target) : strlen(target);
-    req->facts.query = query ? query + 1 : "";
+    query = strchrnul(target, '?');
+    size = (size_t)(query - target);
+    req->facts.query = *query ? query + 1 : query;
     if (size == 0) { /* an absolute form without a path */
         req->facts.path = "/";
         return 0;

@@ -1,9 +1,8 @@
 /*
- * token.c: the characters of tokens and of field values, RFC 9110 sections 5.5 and 5.6.2.
+ * token.c: the characters of tokens, of numbers and of field values, RFC 9110 sections 5.5 and 5.6.
  */
 #include "http/token.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,6 +18,20 @@ bool token_is(const char *s, size_t size)
         if (!token_is_byte(s[i]))
             return false;
     return size > 0;
+}
+
+int64_t token_number(const char *s, size_t size)
+{
+    int64_t n = 0;
+
+    if (size == 0 || size > 18)
+        return -1;
+    for (size_t i = 0; i < size; i++) {
+        if (!token_is_digit(s[i]))
+            return -1;
+        n = n * 10 + (s[i] - '0');
+    }
+    return n;
 }
 
 bool token_in_list(const char *list, const char *token)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 extern const bool token_bytes[256];
 
@@ -17,6 +18,15 @@ static inline bool token_is_byte(char c)
     return token_bytes[(unsigned char)c];
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static inline int token_hex(char c)
+{
+    if (token_is_digit(c))
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* The first byte from `at` on that belongs to no token; a NUL does not. */
 static inline char *token_end(const char *at)
 {
@@ -27,6 +37,10 @@ static inline char *token_end(const char *at)
 
 /* Whether size bytes are a token. */
 bool token_is(const char *s, size_t size);
+
+/* The number in size bytes, 1*DIGIT of at most 18 digits (Content-Length, RFC 9110 section 8.6); -1 for anything else.
+ */
+int64_t token_number(const char *s, size_t size);
 
 /* Whether a list of tokens, separated by commas, has this one, in any case. */
 bool token_in_list(const char *list, const char *token);
