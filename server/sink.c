@@ -281,30 +281,35 @@ static void append(struct sink *s, const char *lines, size_t size)
     s->end += size;
 }
 
-/* The head that syslogd expects, RFC 3164 section 4.1 as libc's syslog(3) writes it. */
-static void append_syslog_head(struct sink *s, int severity)
+/* The head that syslogd expects, RFC 3164 section 4.1 as libc's syslog(3) writes it. Returns its size. */
+static size_t syslog_head(const struct sink *s, int severity, char *head, size_t room)
 {
     time_t now = time(NULL);
-    char head[80];
     struct tm tm;
     size_t size;
 
     localtime_r(&now, &tm);
-    size = (size_t)snprintf(head, sizeof(head), "<%d>", s->facility | severity);
-    size += strftime(head + size, sizeof(head) - size, "%h %e %T ", &tm);
-    size += (size_t)snprintf(head + size, sizeof(head) - size, "syncless[%d]: ", (int)getpid());
-    append(s, head, size);
+    size = (size_t)snprintf(head, room, "<%d>", s->facility | severity);
+    size += strftime(head + size, room - size, "%h %e %T ", &tm);
+    return size + (size_t)snprintf(head + size, room - size, "syncless[%d]: ", (int)getpid());
 }
 
-/* A message for each line. */
+/* A message for each line. There is room for its head and the line, or for neither: each message ends with a line. */
 static void append_syslog(struct sink *s, int severity, const char *lines, size_t size)
 {
+    char head[80];
+    size_t head_size = syslog_head(s, severity, head, sizeof(head));
+
     while (size > 0) {
         const char *end = memchr(lines, '\n', size);
         size_t line = end ? (size_t)(end + 1 - lines) : size;
 
-        append_syslog_head(s, severity);
-        append(s, lines, line);
+        if (head_size + line <= BUFFER - (s->end - s->start)) {
+            append(s, head, head_size);
+            append(s, lines, line);
+        } else {
+            s->lost++;
+        }
         lines += line;
         size -= line;
     }
