@@ -48,12 +48,24 @@ void address_text(const struct sockaddr *address, char *text, size_t size, uint1
     }
 }
 
+/* Its address as one writes it in bind; valid until the next call. */
+static const char *name_of(const struct listener *listener)
+{
+    static char name[sizeof(listener->address) + sizeof("[]:65535")];
+
+    if (listener->port == 0)
+        return listener->address;
+    snprintf(name, sizeof(name), strchr(listener->address, ':') ? "[%s]:%u" : "%s:%u", listener->address,
+             listener->port);
+    return name;
+}
+
 static void open_source(struct listener *listener)
 {
     int err = wait_source_open_shared(&listener->source);
 
     if (err)
-        log_die("cannot watch the socket %s:%u: %s", listener->address, listener->port, strerror(-err));
+        log_die("cannot watch the socket %s: %s", name_of(listener), strerror(-err));
 }
 
 static void pause_accepting(void *arg)
@@ -72,7 +84,7 @@ static void hold_off(struct listener *listener, const char *why, const char *adv
 
     if (wait_now() - last > INT64_C(1000000000)) {
         last = wait_now();
-        log_error("cannot accept connections on %s:%u: %s: %s", listener->address, listener->port, why, advice);
+        log_error("cannot accept connections on %s: %s: %s", name_of(listener), why, advice);
     }
     if (coro_start(pause_accepting, listener))
         wait_source_close(&listener->source);

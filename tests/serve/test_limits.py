@@ -191,15 +191,16 @@ def test_max_connections_closes_the_idlest(serve):
         sock.close()
 
 
-def test_max_connections_waits_if_all_are_busy(serve):
-    server = serve("max-connections = 2")
+@pytest.mark.parametrize("bind, name", [("127.0.0.1:0", r"127\.0\.0\.1:\d+"), ("[::1]:0", r"\[::1\]:\d+"), ("unix:%(here)/s", r"/\S+/s")])
+def test_max_connections_waits_if_all_are_busy(serve, bind, name):
+    server = serve("max-connections = 2", f"[server]\nbind = {bind}")
     busy = [server.connect() for _ in range(2)]
     for sock in busy:
         sock.sendall(get("/sleep?500", "Connection: close"))
     started = time.monotonic()
     assert server.get("/")[0] == 200
     assert time.monotonic() - started > 0.3
-    server.wait_log("max-connections are open")
+    server.wait_log(rf"cannot accept connections on {name}: max-connections are open")
     for sock in busy:
         assert one(exchange(sock, b""))[2] == b"slept\n"
         sock.close()
