@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "access/access.h"
@@ -29,12 +30,10 @@
 #include "wait/wait.h"
 #include "worklog.h"
 
-#define CANCEL_FOR                                                                                                     \
-    INT64_C(1000000000)   /* nanoseconds that cancelled coroutines have; the master waits twice as long                \
-                           */
-#define CANCEL_EVERY 50   /* milliseconds */
-#define IDLE_GRACE   2000 /* milliseconds for the last request of an idle connection */
-#define SHORT_GRACE  100  /* the same where clients are not waited for, but one may have sent one */
+#define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
+#define CANCEL_EVERY 50                  /* milliseconds */
+#define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
+#define SHORT_GRACE  100                 /* the same where clients are not waited for, but one may have sent one */
 
 static struct {
     const struct settings *settings;
@@ -62,11 +61,13 @@ static void stop_gracefully(int64_t idle_grace)
     http_drain(idle_grace);
 }
 
+/* Only INT is "now": TERM may come twice, from the master and from whoever signals every process of a group, or for the
+ * stop of a server while this worker leaves after a reload. A second TERM to the master comes here as INT. */
 static void on_signal(int signum)
 {
-    if (signum == SIGINT || worker.stopping)
+    if (signum == SIGINT)
         wait_stop();
-    else
+    else if (!worker.stopping)
         stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
 }
 

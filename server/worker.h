@@ -20,8 +20,8 @@ struct worker_job {
 int worker_prepare(const struct settings *settings, const struct bound_list *sockets);
 
 /* Serve until told to stop: SIGTERM or SIGQUIT, when the running requests have ended or shutdown-timeout is over (with
- * SIGQUIT idle connections get time for a last request); SIGINT, at once; or when the master is gone. Returns the exit
- * code of the process. */
+ * SIGQUIT idle connections get time for a last request; a second one changes nothing); SIGINT, at once; or when the
+ * master is gone. Returns the exit code of the process. */
 int worker_run(const struct worker_job *job);
 
 #endif
