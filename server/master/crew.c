@@ -124,6 +124,14 @@ void crew_init(void (*clean)(void))
     crew.clean = clean;
 }
 
+/* There is nothing to go back to any more. */
+static void forget_before(void)
+{
+    if (crew.before)
+        generation_retire(crew.before);
+    crew.before = NULL;
+}
+
 /* The present generation cannot start: the one before goes on. */
 static void give_up_generation(void)
 {
@@ -152,10 +160,8 @@ void crew_adopt(struct generation *g)
     crew.generation = g;
     crew.nursery_due = 0;
     set_wanted((size_t)g->settings.workers);
-    if (!crew.before || workers_serving() > 0)
-        return;
-    generation_retire(crew.before); /* nothing to go back to */
-    crew.before = NULL;
+    if (workers_serving() == 0)
+        forget_before();
 }
 
 int64_t crew_adopts_from(void)
@@ -178,20 +184,22 @@ static void fail(int code)
 /* A process that was to serve, or to load the applications, ended before it did: with this exit code. */
 static void on_failed_start(struct generation *g, int code)
 {
-    crew.failures++;
-    if (g == crew.generation && crew.before)
+    if (g != crew.generation || crew.wanted == 0)
+        return;
+    if (crew.before) {
         give_up_generation();
-    else if (!g->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
+        return;
+    }
+    crew.failures++;
+    if (!g->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
         fail(code);
 }
 
 static void on_proven(struct generation *g)
 {
     g->proven = true;
-    if (g != crew.generation || !crew.before)
-        return;
-    generation_retire(crew.before);
-    crew.before = NULL;
+    if (g == crew.generation)
+        forget_before();
 }
 
 enum crew_state crew_state(void)
@@ -233,6 +241,7 @@ void crew_change(int by)
 
 void crew_drain(void)
 {
+    forget_before();
     set_wanted(0);
 }
 
@@ -308,12 +317,18 @@ static void on_worker_death(struct worker *w, int status)
     worker_free(w);
 }
 
+static bool is_nursery_of(const struct generation *g, pid_t pid)
+{
+    return g && g->nursery && g->nursery->pid == pid;
+}
+
 static bool on_nursery_death(pid_t pid, int status)
 {
-    struct generation *g = crew.generation;
+    struct generation *g = is_nursery_of(crew.before, pid) ? crew.before : crew.generation;
 
-    if (!g || !g->nursery || g->nursery->pid != pid)
+    if (!is_nursery_of(g, pid))
         return false;
+    g->nursery->pid = 0;
     log_error("the process that loads the applications ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     nursery_close(g->nursery);
@@ -396,7 +411,7 @@ static bool needs_worker(const struct slot *slot, int64_t now)
 
     if (slot->next || slot->due > now)
         return false;
-    return !w || (w->state == SERVING && (w->replace || w->generation != crew.generation));
+    return !w || w->generation != crew.generation || (w->state == SERVING && w->replace);
 }
 
 static void fill_slots(int64_t now)
@@ -421,7 +436,7 @@ static int64_t next_start(int64_t now)
     for (size_t i = 0; i < crew.wanted; i++)
         if (crew.slots[i].due > now)
             next = earlier(next, crew.slots[i].due);
-    if (crew.generation->settings.process.preload && !crew.generation->nursery)
+    if (crew.nursery_due > now)
         next = earlier(next, crew.nursery_due);
     return next;
 }

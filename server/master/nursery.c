@@ -10,7 +10,9 @@
 #include "master/nursery.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,10 +22,9 @@
 #include "log.h"
 #include "master/generation.h"
 #include "process/channel.h"
-#include "wait/wait.h"
 #include "worker.h"
 
-#define SPAWN_WITHIN 10000 /* milliseconds */
+#define SPAWN_WITHIN 5000 /* milliseconds, for which the master hears nothing else */
 
 /* ---- in the nursery ---- */
 
@@ -103,23 +104,28 @@ struct nursery *nursery_open(const struct generation *g, void (*clean)(void))
     }
     close(ends[1]);
     n = xcalloc(1, sizeof(*n));
-    *n = (struct nursery){.pid = pid, .channel = ends[0], .born = wait_now()};
+    *n = (struct nursery){.pid = pid, .channel = ends[0]};
     return n;
 }
 
 pid_t nursery_spawn(struct nursery *n, int number, int channel)
 {
     int err = channel_send(n->channel, &(struct channel_message){CHANNEL_SPAWN, number, channel});
-    struct channel_message answer;
+    struct channel_message answer = {0};
 
-    if (err)
-        return err;
-    answer = channel_await(n->channel, SPAWN_WITHIN);
-    return answer.kind == CHANNEL_SPAWNED ? answer.number : -ESRCH;
+    if (!err)
+        answer = channel_await(n->channel, SPAWN_WITHIN);
+    if (answer.kind == CHANNEL_SPAWNED)
+        return answer.number;
+    n->ready = false;
+    kill(n->pid, SIGKILL); /* or its late answer would be taken for that to the next order */
+    return err ? err : -ETIMEDOUT;
 }
 
 void nursery_close(struct nursery *n)
 {
     close(n->channel); /* the end of its orders is the end of it */
+    if (n->pid && !n->ready)
+        kill(n->pid, SIGKILL); /* but it does not listen to any: it loads the applications, perhaps for ever */
     free(n);
 }

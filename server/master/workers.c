@@ -80,6 +80,8 @@ int workers_serving(void)
 
 static void end_within(struct worker *w, int signum, int64_t patience)
 {
+    if (w->state == BOOTING && signum == SIGQUIT)
+        signum = SIGTERM; /* it may not have its handlers yet, and would leave a core file */
     w->state = LEAVING;
     w->kill_at = wait_now() + patience + KILL_AFTER;
     kill(w->pid, signum);

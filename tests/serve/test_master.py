@@ -87,3 +87,106 @@ def loader_of(server):
     server.wait_until(lambda: worker_pids_of(server))
     return next(pid for pid in server.wait_until(lambda: len(server.worker_pids()) == 2 and server.worker_pids())
                 if pid not in worker_pids_of(server))
+
+
+def test_master_is_quiet_without_a_loader(start):
+    """A loader that dies while all workers serve is not missed: also not when the next one might be started."""
+    server = ready(start("preload = yes"))
+    os.kill(loader_of(server), signal.SIGKILL)
+    server.wait_log("the process that loads the applications ended")
+    begun = time.monotonic()
+    server.wait_until(lambda: time.monotonic() > begun + 1)
+    before = cpu_ticks(server.pid)
+    server.wait_until(lambda: time.monotonic() > begun + 1.5)
+    assert cpu_ticks(server.pid) - before < 10
+
+
+def test_loader_that_hangs_ends_with_its_generation(start):
+    server = ready(start("preload = yes"))
+    loader = loader_of(server)
+    (server.dir / "app.py").write_text(HANGING)
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("hanging")
+    hanging, = [pid for pid in server.worker_pids() if pid not in (loader, *worker_pids_of(server))]
+    (server.dir / "app.py").write_text(APP % "v2")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_until(lambda: server.get("/")[2] == b"v2")
+    server.wait_until(lambda: not is_worker(hanging))
+
+
+def test_loader_that_does_not_answer_is_replaced(start):
+    """What it would say too late must not be taken for the answer to another order."""
+    server = ready(start("preload = yes"))
+    os.kill(loader_of(server), signal.SIGSTOP)
+    worker, = worker_pids_of(server)
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log("cannot fork worker 1: Connection timed out")
+    server.wait_log("worker 1 is ready", count=2)
+    assert server.get("/")[0] == 200
+
+
+def test_old_loader_that_dies_during_a_reload_is_replaced_after_it(start):
+    server = ready(start("preload = yes"))
+    loader = loader_of(server)
+    (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1)\nimport nothing_such\n")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("hanging")
+    os.kill(loader, signal.SIGKILL)
+    (server.dir / "app.py").write_text(APP % "v3")
+    server.wait_log("the new configuration is given up")
+    for pid in worker_pids_of(server):
+        os.kill(pid, signal.SIGKILL)
+    server.wait_until(lambda: len(re.findall(r"worker 1 is ready", server.log)) >= 2)
+    assert server.get("/")[2] == b"v3"
+
+
+# ---- starts that hang or fail ----
+
+
+def test_first_start_that_hangs_gives_way_to_a_reload(start):
+    server = start(app=HANGING)
+    server.wait_log("hanging")
+    (server.dir / "app.py").write_text(APP % "v2")
+    os.kill(server.pid, signal.SIGHUP)
+    ready(server)
+    assert server.get("/")[2] == b"v2"
+    server.wait_until(lambda: len(server.worker_pids()) == 1)
+
+
+def test_failure_of_what_was_replaced_at_the_start_does_not_end_the_server(start):
+    server = start(app="import time\nprint('hanging', flush=True)\ntime.sleep(0.5)\nimport nothing_such\n")
+    server.wait_log("hanging")
+    (server.dir / "app.py").write_text("import time\ntime.sleep(1)\n" + APP % "v2")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("No module named")
+    ready(server)
+    assert server.get("/")[2] == b"v2"
+
+
+def test_reloads_that_fail_do_not_count_as_starts_that_fail(start):
+    """Five of them must not make the server give up at the first worker that cannot start."""
+    server = ready(start())
+    (server.dir / "app.py").write_text("import nothing_such\n")
+    for count in range(1, 6):
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_log("the new configuration is given up", count=count)
+        ready(server, count + 1)
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log("No module named", count=6)
+    (server.dir / "app.py").write_text(APP % "v2")
+    server.wait_until(lambda: "worker 1 is ready" in server.log.rsplit("was killed by", 1)[1])
+    assert server.get("/")[2] == b"v2"
+
+
+def test_drain_ends_a_reload_too(start):
+    """WINCH while the loader of a new configuration still loads."""
+    server = ready(start("preload = yes"))
+    (server.dir / "app.py").write_text(HANGING)
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("hanging")
+    os.kill(server.pid, signal.SIGWINCH)
+    server.wait_log("#1 stopped")
+    (server.dir / "app.py").write_text(APP % "v2")
+    os.kill(server.pid, signal.SIGHUP)
+    assert server.get("/")[2] == b"v2"
