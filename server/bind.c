@@ -38,7 +38,7 @@ static void set_option(int fd, int level, int option)
 
 static bool is_abandoned(const struct address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* its queue may be full */
     struct stat st;
     bool refused;
 

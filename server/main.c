@@ -33,6 +33,12 @@ static void open_standard_fds(void)
         close(fd);
 }
 
+/* A caller that ignores SIGCHLD passes that on, and then no end of a child is ever told. */
+static void hear_of_children(void)
+{
+    signal(SIGCHLD, SIG_DFL);
+}
+
 static int say(const char *text)
 {
     return puts(text) < 0 || fflush(stdout) ? EXIT_RUNTIME : EXIT_STOPPED;
@@ -85,6 +91,7 @@ int main(int argc, char **argv)
     int code;
 
     open_standard_fds();
+    hear_of_children();
     code = command_parse(&cmd, argc, argv);
     if (code >= 0)
         return code;

@@ -322,8 +322,10 @@ static void open_signals(void)
 /* Bind, and take the process's place. 0 or -errno after a message. */
 static int begin(struct generation *g)
 {
-    int err = bind_acquire(&g->settings, &g->sockets);
+    int err;
 
+    bind_leave_files(inherit_predecessor() != 0); /* it serves them, should we fail */
+    err = bind_acquire(&g->settings, &g->sockets);
     inherit_close();
     if (g->settings.process.pidfile)
         master.pidfile = xstrdup(g->settings.process.pidfile);

@@ -190,3 +190,37 @@ def test_drain_ends_a_reload_too(start):
     (server.dir / "app.py").write_text(APP % "v2")
     os.kill(server.pid, signal.SIGHUP)
     assert server.get("/")[2] == b"v2"
+
+
+def test_ignored_sigchld_of_the_caller(start, tmp_path):
+    """Children would be reaped by the kernel, and none of their ends be seen."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        server = start()
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    worker, = ready(server).worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log("was killed by signal 9")
+    server.wait_log("worker 1 is ready", count=2)
+
+
+# ---- sockets and logs of those that fail ----
+
+
+def test_new_binary_that_cannot_bind_leaves_the_unix_socket(daemon, start):
+    other = start()
+    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\n[hello /]\n"))
+    (server.dir / "server.ini").write_text(f"[server]\nbind = unix:%(here)/a.sock\nbind = 127.0.0.1:{other.port}\n[hello /]\n")
+    os.kill(server.pid, signal.SIGUSR2)
+    server.wait_log(r"the new binary ended \(exit code 1\)")
+    assert server.get("/")[0] == 200
+
+
+def test_socket_whose_server_accepts_nothing_does_not_hold_the_start(run_server, tmp_path):
+    with socket.socket(socket.AF_UNIX) as hung, socket.socket(socket.AF_UNIX) as first:
+        hung.bind(str(tmp_path / "a.sock"))
+        hung.listen(0)
+        first.connect(str(tmp_path / "a.sock"))
+        done = run_server([], "[server]\nbind = unix:%(here)/a.sock\n[hello /]\n", timeout=5)
+    assert done.returncode == 1 and "in use" in done.stderr
