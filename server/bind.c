@@ -74,18 +74,51 @@ static int open_socket(const struct address *address)
     return err;
 }
 
+/* What to do about it, or "". */
+static const char *advice(const struct address *address, int err)
+{
+    bool is_unix = address->sa.any.sa_family == AF_UNIX;
+
+    switch (err) {
+    case -EADDRINUSE:
+        return is_unix ? ": another server answers there, or it is no socket; remove it or choose another path (bind)"
+                       : ": another server runs there, or choose another address (bind)";
+    case -EACCES:
+        return is_unix ? ": the directory must be writable for the user who starts the server"
+                       : ": ports below 1024 are for root, or for who has CAP_NET_BIND_SERVICE";
+    case -EADDRNOTAVAIL:
+        return ": no interface of this machine has that address";
+    case -ENOENT:
+        return ": make the directory first";
+    default:
+        return "";
+    }
+}
+
+static int complain(const struct address *address, int err)
+{
+    log_error("cannot listen on %s: %s%s", address->text, strerror(-err), advice(address, err));
+    return err;
+}
+
 /* The owner and the mode of a Unix socket: before anybody can connect. */
 static int set_file(const struct bound *b, const struct process_settings *s)
 {
-    const char *path = b->address.sa.un.sun_path;
+    const char *path = b->address.sa.un.sun_path, *key = NULL;
+    int err;
 
     if (b->address.sa.any.sa_family != AF_UNIX)
         return 0;
     if (s->has_socket_mode && chmod(path, s->socket_mode) < 0)
-        return -errno;
-    if ((s->socket_uid != (uid_t)-1 || s->socket_gid != (gid_t)-1) && chown(path, s->socket_uid, s->socket_gid) < 0)
-        return -errno;
-    return 0;
+        key = "socket-mode";
+    else if ((s->socket_uid != (uid_t)-1 || s->socket_gid != (gid_t)-1) &&
+             chown(path, s->socket_uid, s->socket_gid) < 0)
+        key = "socket-owner";
+    if (!key)
+        return 0;
+    err = -errno;
+    log_error("cannot give %s the %s of the configuration: %s", b->text, key, strerror(-err));
+    return err;
 }
 
 static void say_listening(int fd)
@@ -152,22 +185,16 @@ static int open_bound(const struct settings *settings, const struct address *add
     if (!inherited)
         fd = open_socket(address);
     if (fd < 0)
-        return fd;
+        return complain(address, fd);
     *b = new_bound(address, address->text, fd);
     err = set_file(*b, &settings->process);
     if (!err && listen(fd, (int)settings->backlog) < 0)
-        err = -errno;
+        err = complain(address, -errno);
     if (err)
         close_bound(*b);
     else
         say_listening(fd);
     return err;
-}
-
-static void complain(const char *text, int err)
-{
-    log_error("cannot listen on %s: %s%s", text, strerror(-err),
-              err == -EADDRINUSE ? ": another server runs there, or choose another address (bind)" : "");
 }
 
 /* ---- all of a configuration ---- */
@@ -208,7 +235,6 @@ int bind_acquire(const struct settings *settings, struct bound_list *list)
         int err = b ? set_file(b, &settings->process) : open_bound(settings, address, &b);
 
         if (err) {
-            complain(address->text, err);
             bind_drop(list);
             return err;
         }

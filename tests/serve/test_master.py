@@ -224,3 +224,24 @@ def test_socket_whose_server_accepts_nothing_does_not_hold_the_start(run_server,
         first.connect(str(tmp_path / "a.sock"))
         done = run_server([], "[server]\nbind = unix:%(here)/a.sock\n[hello /]\n", timeout=5)
     assert done.returncode == 1 and "in use" in done.stderr
+
+
+ADDRESSES = {
+    "192.0.2.7:8080": "Cannot assign requested address: no interface of this machine has that address",
+    "unix:/nonexistent/a.sock": "No such file or directory: make the directory first",
+    "unix:/etc/hosts": "Address already in use: another server answers there, or it is no socket",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_to_do_about_an_address(run_server, address):
+    done = run_server([], f"[server]\nbind = {address}\n[hello /]\n")
+    assert done.returncode == 1 and f"cannot listen on {address}: {ADDRESSES[address]}" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_owner_that_cannot_be_given(tmp_path_factory):
+    command = f"{SERVER} -m a:b -b unix:/tmp/owner-{os.getpid()}.sock -o server.socket-owner=root"
+    done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1 and "the socket-owner of the configuration: Operation not permitted" in done.stderr
+    assert "cannot listen" not in done.stderr and not os.path.exists(f"/tmp/owner-{os.getpid()}.sock")
