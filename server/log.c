@@ -9,6 +9,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ static struct {
     enum log_level level;
     int worker;
     struct sink *sink; /* NULL: nothing was said yet */
-} log_state = {LOG_LEVEL_INFO, 0, NULL};
+    int stderr_before; /* standard error as it was, while a file is in its place; -1: it is where it was */
+} log_state = {LOG_LEVEL_INFO, 0, NULL, -1};
 
 static const struct {
     const char *name;
@@ -38,18 +40,48 @@ static void forget(void)
     sink_forget(log_state.sink);
 }
 
+static void give_stderr_back(void)
+{
+    if (log_state.stderr_before < 0)
+        return;
+    dup2(log_state.stderr_before, STDERR_FILENO);
+    close(log_state.stderr_before);
+    log_state.stderr_before = -1;
+}
+
+void log_take_stderr(void)
+{
+    if (!sink_is_file(log_state.sink)) {
+        give_stderr_back();
+        return;
+    }
+    if (log_state.stderr_before < 0)
+        log_state.stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    dup2(sink_fd(log_state.sink), STDERR_FILENO);
+}
+
+int log_first_stderr(void)
+{
+    return log_state.stderr_before < 0 ? STDERR_FILENO : log_state.stderr_before;
+}
+
 int log_open(const char *target)
 {
-    struct sink *sink = sink_open(target), *before = log_state.sink;
+    struct sink *sink, *before = log_state.sink;
 
+    if (!strcmp(target, "stderr"))
+        give_stderr_back(); /* first: that is what is to be opened */
+    sink = sink_open(target);
     if (!sink)
         return -errno;
     if (!before)
         pthread_atfork(NULL, NULL, forget);
     log_state.sink = sink;
-    sink_take_stderr(sink);
-    if (before)
-        sink_close(before);
+    log_take_stderr();
+    if (!before)
+        return 0;
+    sink_flush(before);
+    sink_close(before);
     return 0;
 }
 

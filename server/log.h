@@ -10,9 +10,16 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 struct sink;
 
-/* Where lines go, see sink_open; standard error before it is said. A file becomes standard error too. 0 or -errno. */
+/* Where lines go, see sink_open; standard error before it is said. 0 or -errno. */
 int log_open(const char *target);
 struct sink *log_sink(void);
+
+/* Make the log's file standard error too, so that what libraries and applications write there comes to it; with another
+ * target standard error is again what it was. log_open does that; call it after the file was opened anew. */
+void log_take_stderr(void);
+
+/* Standard error as the process was started with it. */
+int log_first_stderr(void);
 
 /* Before the end of a process: give a slow reader a moment to take what is pending. */
 void log_drain(void);

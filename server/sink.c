@@ -40,7 +40,7 @@
 enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
 
 struct sink {
-    const char *target;
+    char *target; /* owned */
     enum sink_kind kind;
     int fd;
     int facility;
@@ -137,7 +137,7 @@ struct sink *sink_open(const char *target)
 {
     struct sink *s = xcalloc(1, sizeof(*s));
 
-    s->target = target;
+    s->target = xstrdup(target);
     s->facility = facility_of(target);
     if (s->facility >= 0) {
         s->kind = SINK_SYSLOG;
@@ -151,6 +151,7 @@ struct sink *sink_open(const char *target)
     }
     if (s->fd >= 0)
         return s;
+    free(s->target);
     free(s);
     return NULL;
 }
@@ -159,6 +160,7 @@ void sink_close(struct sink *s)
 {
     if (s->fd != STDERR_FILENO)
         close(s->fd);
+    free(s->target);
     free(s->buf);
     free(s);
 }
@@ -179,10 +181,9 @@ void sink_renew(struct sink *s, int fd)
     close(fd);
 }
 
-void sink_take_stderr(struct sink *s)
+bool sink_is_file(const struct sink *s)
 {
-    if (*s->target == '/')
-        dup2(s->fd, STDERR_FILENO);
+    return *s->target == '/';
 }
 
 int sink_fd(const struct sink *s)

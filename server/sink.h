@@ -7,8 +7,7 @@
 
 struct sink;
 
-/* Open `stderr`, `syslog`, `syslog:FACILITY` or a file, made with mode 0640 and appended to. target is borrowed. NULL
- * with errno. */
+/* Open `stderr`, `syslog`, `syslog:FACILITY` or a file, made with mode 0640 and appended to. NULL with errno. */
 struct sink *sink_open(const char *target);
 
 /* What is still pending is dropped. */
@@ -34,8 +33,8 @@ void sink_renew(struct sink *s, int fd);
 /* Whether target is what sink_open knows, or a path. */
 bool sink_is_target(const char *target);
 
-/* Make standard error the file of s too, so that what libraries and applications write there comes to it. */
-void sink_take_stderr(struct sink *s);
+/* Whether its target is a file. */
+bool sink_is_file(const struct sink *s);
 
 /* The descriptor to await for what is pending, or -1 if nothing is, or it cannot be awaited. */
 int sink_awaits(const struct sink *s);

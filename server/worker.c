@@ -157,15 +157,6 @@ static void on_master_gone(void)
     stop_gracefully(SHORT_GRACE);
 }
 
-/* The master has opened the log files anew: we might not be allowed to. */
-static void renew(struct sink *sink, int fd)
-{
-    if (sink)
-        sink_renew(sink, fd);
-    else
-        close(fd);
-}
-
 static void on_message(struct wait_source *source, short events)
 {
     for (;;) {
@@ -176,11 +167,8 @@ static void on_message(struct wait_source *source, short events)
             tell_master(CHANNEL_PING);
             break;
         case CHANNEL_ERROR_LOG:
-            renew(log_sink(), message.fd);
-            sink_take_stderr(log_sink());
-            break;
         case CHANNEL_ACCESS_LOG:
-            renew(access_sink(), message.fd);
+            worklog_take(&message);
             break;
         case CHANNEL_END:
             on_master_gone();

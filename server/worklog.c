@@ -6,8 +6,11 @@
  */
 #include "worklog.h"
 
+#include <unistd.h>
+
 #include "access/access.h"
 #include "log.h"
+#include "process/channel.h"
 #include "sink.h"
 #include "wait/wait.h"
 
@@ -44,6 +47,24 @@ void worklog_flush(void)
     sink_flush(log_sink());
     if (access_sink())
         access_flush();
+}
+
+static void renew(struct sink *sink, int fd)
+{
+    if (sink)
+        sink_renew(sink, fd);
+    else
+        close(fd);
+}
+
+void worklog_take(const struct channel_message *message)
+{
+    if (message->kind == CHANNEL_ACCESS_LOG) {
+        renew(access_sink(), message->fd);
+    } else if (message->kind == CHANNEL_ERROR_LOG) {
+        renew(log_sink(), message->fd);
+        log_take_stderr();
+    }
 }
 
 void worklog_end(void)

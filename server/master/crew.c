@@ -464,6 +464,24 @@ bool crew_alive(void)
     return !list_empty(&workers);
 }
 
+static void reopen_nursery(const struct generation *g)
+{
+    if (g && g->nursery)
+        generation_reopen_logs(g, g->nursery->channel);
+}
+
+void crew_reopen_logs(void)
+{
+    workers_reopen();
+    reopen_nursery(crew.generation);
+    reopen_nursery(crew.before);
+}
+
+size_t crew_wanted(void)
+{
+    return crew.wanted;
+}
+
 bool crew_ping(void)
 {
     return workers_ping() || crew.wanted == 0;

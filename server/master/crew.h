@@ -46,6 +46,12 @@ void crew_stop(int signum, int64_t patience);
 /* Whether any process of the crew is left. */
 bool crew_alive(void);
 
+/* How many workers there shall be. */
+size_t crew_wanted(void);
+
+/* Send all of the crew their log files, opened anew. */
+void crew_reopen_logs(void);
+
 /* Ask all workers for a sign of life. Returns whether any that serves has answered the time
  * before, or none shall serve. */
 bool crew_ping(void);

@@ -8,12 +8,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "access/access.h"
 #include "conf/dump.h"
 #include "exit_code.h"
 #include "log.h"
 #include "master/nursery.h"
+#include "process/channel.h"
+#include "sink.h"
+#include "worklog.h"
 
 struct generation *generation_load(const struct command *cmd)
 {
@@ -43,6 +47,29 @@ int generation_open_logs(const struct generation *g)
     else if ((err = access_open(log->access_log, log->format)))
         log_error("cannot write the access log %s: %s", log->access_log, strerror(-err));
     return err;
+}
+
+static void reopen(enum channel_kind kind, const char *target, int channel)
+{
+    struct channel_message message = {kind, 0, target ? sink_open_file(target) : -1};
+    int err;
+
+    if (message.fd < 0)
+        return;
+    if (channel < 0) {
+        worklog_take(&message);
+        return;
+    }
+    err = channel_send(channel, &message);
+    if (err)
+        log_warn("a worker goes on with the log file before %s was opened anew: %s", target, strerror(-err));
+    close(message.fd);
+}
+
+void generation_reopen_logs(const struct generation *g, int channel)
+{
+    reopen(CHANNEL_ERROR_LOG, g->settings.log.error_log, channel);
+    reopen(CHANNEL_ACCESS_LOG, g->settings.log.access_log, channel);
 }
 
 int generation_dump(const struct generation *g, FILE *out)

@@ -27,6 +27,10 @@ struct generation *generation_load(const struct command *cmd);
 /* Open its logs and have this process write there. 0, or -errno after a message. */
 int generation_open_logs(const struct generation *g);
 
+/* Open its log files anew, and write there from now on: this process, if channel is -1, or the one behind the channel,
+ * which runs it too. What fails is logged, and the file before stays. */
+void generation_reopen_logs(const struct generation *g, int channel);
+
 /* Write the configuration with all defaults. Returns the exit code for that. */
 int generation_dump(const struct generation *g, FILE *out);
 

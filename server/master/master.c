@@ -22,18 +22,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/access.h"
 #include "arena.h"
 #include "exit_code.h"
 #include "log.h"
 #include "master/crew.h"
 #include "master/successor.h"
-#include "master/workers.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
 #include "process/watch.h"
+#include "sink.h"
 #include "wait/wait.h"
 
 #define SECOND  INT64_C(1000000000)
@@ -136,33 +135,27 @@ static void reload(void)
     master.changing = true;
 }
 
+/* Workers are forked with the logs that are open, so this comes before the next one is. */
+static void on_reload_given_up(void)
+{
+    generation_open_logs(crew_generation());
+    watch_files(crew_generation());
+    log_error("the new configuration is given up: its workers cannot start, those of the old one go on");
+}
+
 /* Something that was begun has come to its end, well or not. */
 static void on_change_done(void)
 {
-    const struct generation *g = crew_generation();
-
     master.changing = false;
-    if (crew_gave_up()) {
-        generation_open_logs(g);
-        watch_files(g);
-        log_error("the new configuration is given up: its workers cannot start, those of the old one go on");
-    }
-    notify("READY=1\nSTATUS=%lld workers serve", (long long)g->settings.workers);
+    notify("READY=1\nSTATUS=%zu workers serve", crew_wanted());
     daemonize_done();
     log_info("all workers are ready");
 }
 
 static void reopen_logs(void)
 {
-    const struct log_settings *log = &crew_generation()->settings.log;
-    int error_log = sink_open_file(log->error_log), access_log = log->access_log ? sink_open_file(log->access_log) : -1;
-
-    if (error_log >= 0)
-        sink_renew(log_sink(), error_log);
-    sink_take_stderr(log_sink());
-    if (access_log >= 0)
-        sink_renew(access_sink(), access_log);
-    workers_reopen();
+    generation_reopen_logs(crew_generation(), -1);
+    crew_reopen_logs();
     log_info("log files are opened anew");
 }
 
@@ -246,6 +239,8 @@ static int attend(void)
     }
     if (master.reload_wanted && now >= crew_adopts_from() && !master.stopping)
         reload();
+    if (crew_gave_up())
+        on_reload_given_up();
     ping(now);
     next = crew_attend();
     if (master.changing && !master.stopping && crew_state() == CREW_STEADY)

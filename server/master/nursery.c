@@ -23,6 +23,7 @@
 #include "master/generation.h"
 #include "process/channel.h"
 #include "worker.h"
+#include "worklog.h"
 
 #define SPAWN_WITHIN 5000 /* milliseconds, for which the master hears nothing else */
 
@@ -64,10 +65,12 @@ static int serve(const struct generation *g, int channel)
         order = channel_await(channel, -1);
         if (order.kind == CHANNEL_END)
             return EXIT_STOPPED;
-        if (order.kind == CHANNEL_SPAWN)
+        if (order.kind == CHANNEL_SPAWN) {
             spawn(g, channel, &order);
-        if (order.fd >= 0)
             close(order.fd);
+        } else {
+            worklog_take(&order); /* for the workers that inherit them */
+        }
     }
 }
 

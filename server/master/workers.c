@@ -17,7 +17,6 @@
 #include "log.h"
 #include "master/nursery.h"
 #include "process/channel.h"
-#include "sink.h"
 #include "wait/wait.h"
 #include "worker.h"
 
@@ -140,25 +139,13 @@ void worker_free(struct worker *w)
 
 /* ---- talking to them ---- */
 
-static void send_log(const struct worker *w, enum channel_kind kind, const char *target)
-{
-    int fd = target ? sink_open_file(target) : -1;
-
-    if (fd < 0)
-        return;
-    channel_send(w->channel, &(struct channel_message){kind, 0, fd});
-    close(fd);
-}
-
 void workers_reopen(void)
 {
     struct worker *w;
 
     for_each_worker (w)
-        if (w->channel >= 0) {
-            send_log(w, CHANNEL_ERROR_LOG, w->generation->settings.log.error_log);
-            send_log(w, CHANNEL_ACCESS_LOG, w->generation->settings.log.access_log);
-        }
+        if (w->channel >= 0)
+            generation_reopen_logs(w->generation, w->channel);
 }
 
 bool workers_ping(void)

@@ -21,8 +21,9 @@ static void to_null(int fd)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (null >= 0)
-        dup2(null, fd);
+    if (null < 0)
+        log_die("cannot let go of the terminal: /dev/null: %m");
+    dup3(null, fd, fd > STDERR_FILENO ? O_CLOEXEC : 0);
     close(null);
 }
 
@@ -58,10 +59,11 @@ void daemonize(void)
 
 void daemonize_leave_stderr(void)
 {
+    int fd = log_first_stderr();
     struct stat st;
 
-    if (done_pipe >= 0 && fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode)) /* else it is the log */
-        to_null(STDERR_FILENO);
+    if (done_pipe >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) /* a file that the caller chose may stay */
+        to_null(fd);
 }
 
 void daemonize_done(void)

@@ -140,6 +140,20 @@ def test_old_loader_that_dies_during_a_reload_is_replaced_after_it(start):
     assert server.get("/")[2] == b"v3"
 
 
+def test_workers_forked_later_write_to_the_logs_opened_anew(start):
+    server = ready(start("preload = yes", "access-log = a.log\nlog-format = %(uri)"))
+    log, old = server.dir / "a.log", server.dir / "a.log.1"
+    log.rename(old)
+    os.kill(server.pid, signal.SIGUSR1)
+    server.wait_log("log files are opened anew")
+    worker, = server.wait_until(lambda: worker_pids_of(server))
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log("worker 1 is ready", count=2)
+    server.get("/later")
+    server.wait_until(lambda: "/later\n" in log.read_text() + old.read_text())
+    assert "/later\n" in log.read_text()
+
+
 # ---- starts that hang or fail ----
 
 
@@ -245,3 +259,25 @@ def test_owner_that_cannot_be_given(tmp_path_factory):
     done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and "the socket-owner of the configuration: Operation not permitted" in done.stderr
     assert "cannot listen" not in done.stderr and not os.path.exists(f"/tmp/owner-{os.getpid()}.sock")
+
+
+def test_reload_that_fails_leaves_the_log_on_stderr(start):
+    server = ready(start())
+    (server.dir / "app.py").write_text("import nothing_such\n")
+    ini = server.dir / "server.ini"
+    ini.write_text(ini.read_text().replace("[log]", "[log]\nerror-log = new.log"))
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("the new configuration is given up")
+    assert "No module named" in (server.dir / "new.log").read_text()
+
+
+def test_log_goes_back_to_stderr_at_a_reload(start):
+    server = ready(start())
+    ini = server.dir / "server.ini"
+    before = ini.read_text()
+    ini.write_text(before.replace("[log]", "[log]\nerror-log = e.log"))
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_until(lambda: (server.dir / "e.log").exists() and "all workers are ready" in (server.dir / "e.log").read_text())
+    ini.write_text(before)
+    os.kill(server.pid, signal.SIGHUP)
+    ready(server, 2)
