@@ -80,7 +80,7 @@ static int serve(const struct command *cmd, struct generation *g)
     inherit_init();
     notify_init();
     if (g->settings.process.daemonize && !inherit_predecessor())
-        daemonize();
+        daemonize(g->settings.log.error_log);
     return master_run(cmd, g);
 }
 

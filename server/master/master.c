@@ -62,24 +62,33 @@ static void clean(void)
     close(master.signal_fd);
     if (master.watch_fd >= 0)
         close(master.watch_fd);
+    daemonize_forget();
     crew_forget();
 }
 
 /* ---- stopping ---- */
 
+/* The service stops, unless another master goes on with it. */
+static void announce_stop(void)
+{
+    if (successor_pid())
+        notify("MAINPID=%d", (int)successor_pid());
+    else
+        notify("STOPPING=1");
+}
+
 static void stop(int signum)
 {
     int64_t patience = crew_generation()->settings.shutdown_timeout * 1000000;
 
+    log_info("SIG%s: stopping%s", sigabbrev_np(signum), master.stopping || signum == SIGINT ? " at once" : "");
     if (master.stopping)
-        signum = SIGINT; /* the second time: now */
+        signum = SIGINT;
     else
-        log_info("SIG%s: stopping", sigabbrev_np(signum));
+        announce_stop();
     if (signum == SIGINT)
         patience = 0;
     master.stopping = true;
-    successor_announce();
-    notify("STOPPING=1");
     crew_stop(signum, patience);
 }
 
@@ -227,11 +236,20 @@ static void ping(int64_t now)
     master.ping_due = now + notify_watchdog() / 3;
 }
 
+/* While another master lives that has the same sockets, the files of Unix sockets are not ours to remove. */
+static void leave_files_of_others(void)
+{
+    bool predecessor_lives = inherit_predecessor() && inherit_predecessor() == getppid();
+
+    bind_leave_files(successor_pid() || predecessor_lives);
+}
+
 /* Do what is due. Returns the milliseconds until something else is. */
 static int attend(void)
 {
     int64_t now = wait_now(), next;
 
+    leave_files_of_others();
     if (now >= master.changed_due) {
         master.changed_due = WAIT_FOREVER;
         log_info("files have changed");
@@ -319,7 +337,7 @@ static int begin(struct generation *g)
 {
     int err;
 
-    bind_leave_files(inherit_predecessor() != 0); /* it serves them, should we fail */
+    leave_files_of_others(); /* should we fail */
     err = bind_acquire(&g->settings, &g->sockets);
     inherit_close();
     if (g->settings.process.pidfile)
@@ -331,7 +349,6 @@ static int begin(struct generation *g)
 
 static void end(void)
 {
-    bind_leave_files(successor_pid() || (inherit_predecessor() && inherit_predecessor() == getppid()));
     if (master.pidfile) {
         pidfile_remove(master.pidfile);
         pidfile_remove_aside(master.pidfile);

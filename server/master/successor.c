@@ -32,6 +32,14 @@ static void execute(char **argv, const sigset_t *blocked)
     _exit(127);
 }
 
+/* There is none: all is ours again. */
+static void forget(void)
+{
+    if (successor.pidfile)
+        pidfile_take_back(successor.pidfile);
+    successor.pid = 0;
+}
+
 void successor_start(char **argv, const char *pidfile, const sigset_t *blocked)
 {
     if (successor.pid) {
@@ -46,7 +54,7 @@ void successor_start(char **argv, const char *pidfile, const sigset_t *blocked)
         execute(argv, blocked);
     if (successor.pid < 0) {
         log_error("cannot fork for the new binary: %m");
-        successor_on_death(successor.pid, 0);
+        forget();
         return;
     }
     log_info("the new binary %s starts, pid %d; send QUIT to %d when it is good", argv[0], (int)successor.pid,
@@ -58,20 +66,11 @@ pid_t successor_pid(void)
     return successor.pid;
 }
 
-void successor_announce(void)
-{
-    if (successor.pid)
-        notify("MAINPID=%d", (int)successor.pid);
-}
-
 void successor_on_death(pid_t pid, int status)
 {
     if (!successor.pid || pid != successor.pid)
         return;
-    if (pid > 0)
-        log_error("the new binary ended (%s %d): this one goes on", WIFEXITED(status) ? "exit code" : "signal",
-                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    if (successor.pidfile)
-        pidfile_take_back(successor.pidfile);
-    successor.pid = 0;
+    log_error("the new binary ended (%s %d): this one goes on", WIFEXITED(status) ? "exit code" : "signal",
+              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    forget();
 }

@@ -13,9 +13,6 @@ void successor_start(char **argv, const char *pidfile, const sigset_t *blocked);
 /* Its pid, or 0. */
 pid_t successor_pid(void);
 
-/* Our own end begins: tell systemd who serves from now on. */
-void successor_announce(void);
-
 /* A child has ended: if it was the successor, we go on. */
 void successor_on_death(pid_t pid, int status);
 

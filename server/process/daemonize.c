@@ -1,13 +1,14 @@
 /*
  * daemonize.c: go to the background.
  *
- * The process that was called stays until the server serves, so that a script which starts it sees whether it did, and
- * the messages of a start that fails reach the terminal.
+ * The process that was called stays until the server serves, so that a script which starts it sees whether it did. What
+ * goes wrong before the logs are open is told on the terminal, the rest in the log, which the terminal is pointed to.
  */
 #include "process/daemonize.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,11 +38,23 @@ static int exit_code_of(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-void daemonize(void)
+/* In the process that was called: what to exit with. */
+static int await_done(int pipe_fd, pid_t child, const char *log)
+{
+    char byte;
+    int code;
+
+    if (read(pipe_fd, &byte, 1) == 1)
+        return 0;
+    code = exit_code_of(child);
+    fprintf(stderr, "syncless-server: the server did not start (exit code %d); its log is %s\n", code, log);
+    return code;
+}
+
+void daemonize(const char *log)
 {
     int pipe_fds[2];
     pid_t child;
-    char byte;
 
     if (pipe2(pipe_fds, O_CLOEXEC) < 0 || (child = fork()) < 0)
         log_die("cannot go to the background: %m");
@@ -54,7 +67,7 @@ void daemonize(void)
         return;
     }
     close(pipe_fds[1]);
-    _exit(read(pipe_fds[0], &byte, 1) == 1 ? 0 : exit_code_of(child));
+    _exit(await_done(pipe_fds[0], child, log));
 }
 
 void daemonize_leave_stderr(void)
@@ -72,6 +85,12 @@ void daemonize_done(void)
         return;
     if (write(done_pipe, "", 1) < 0)
         log_warn("cannot tell the process that started the server that it runs: %m");
-    close(done_pipe);
+    daemonize_forget();
+}
+
+void daemonize_forget(void)
+{
+    if (done_pipe >= 0)
+        close(done_pipe);
     done_pipe = -1;
 }

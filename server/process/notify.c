@@ -6,6 +6,7 @@
  */
 #include "process/notify.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "log.h"
 
 static struct {
     char *socket, *watchdog_usec; /* owned; NULL: not set */
@@ -56,24 +58,41 @@ int64_t notify_watchdog(void)
     return systemd.watchdog_usec ? 1000 * atoll(systemd.watchdog_usec) : 0;
 }
 
-void notify(const char *fmt, ...)
+/* Send it to the socket. 0 or -errno. */
+static int send_text(const char *text)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = systemd.socket ? strlen(systemd.socket) : 0;
-    char text[256];
-    va_list ap;
-    int fd;
+    size_t size = strlen(systemd.socket);
+    int fd, err = 0;
 
     if (size == 0 || size >= sizeof(address.sun_path))
-        return;
+        return -EINVAL;
     memcpy(address.sun_path, systemd.socket, size);
     if (*address.sun_path == '@') /* an abstract address */
         *address.sun_path = '\0';
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) < 0)
+        err = -errno;
+    close(fd);
+    return err;
+}
+
+void notify(const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    int err;
+
+    if (!systemd.socket)
+        return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
-           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
-    close(fd);
+    err = send_text(text);
+    if (err)
+        log_warn("cannot tell systemd %.*s, by NOTIFY_SOCKET=%s: %s", (int)strcspn(text, "\n"), text, systemd.socket,
+                 strerror(-err));
 }

@@ -7,7 +7,7 @@
 /* Take what systemd says in the environment out of it: programs that applications start are not the service. */
 void notify_init(void);
 
-/* Send lines such as "READY=1". */
+/* Send lines such as "READY=1". What does not arrive is logged. */
 void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Nanoseconds within which WATCHDOG=1 must be sent, or 0. */

@@ -1,4 +1,5 @@
 """The master when something goes wrong around it: half a reload, a loader that dies, a second signal, an odd start."""
+import grp
 import os
 import pathlib
 import re
@@ -281,3 +282,67 @@ def test_log_goes_back_to_stderr_at_a_reload(start):
     ini.write_text(before)
     os.kill(server.pid, signal.SIGHUP)
     ready(server, 2)
+
+
+# ---- daemonize ----
+
+
+def start_in_background(folder, ini, files):
+    write_files(folder, {"server.ini": ini, **files})
+    return subprocess.run(server_args(folder, ini, ["-d"]), cwd=folder, env=server_env(), capture_output=True, text=True,
+                          timeout=PATIENCE)
+
+
+def test_start_in_the_background_that_fails_names_its_log(tmp_path):
+    """And ends though a child of the application lives on."""
+    child = "import os, time\nif os.fork() == 0:\n    os.closerange(0, 3)\n    time.sleep(5)\n    os._exit(0)\nimport nothing_such\n"
+    begun = time.monotonic()
+    done = start_in_background(tmp_path, "[log]\nerror-log = e.log\n[wsgi /]\napp = app:app\n", {"app.py": child})
+    assert (done.returncode, done.stdout) == (4, "") and time.monotonic() - begun < 4
+    assert done.stderr == f"syncless-server: the server did not start (exit code 4); its log is {tmp_path}/e.log\n"
+    assert "No module named 'nothing_such'" in (tmp_path / "e.log").read_text()
+
+
+# ---- systemd ----
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """The socket of a service manager."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(PATIENCE)
+        yield sock
+
+
+def test_systemd_is_told_of_the_master_that_goes_on(start, systemd):
+    """Not that the service stops."""
+    server = ready(start("pidfile = pid", env={"NOTIFY_SOCKET": systemd.getsockname()}))
+    os.kill(server.pid, signal.SIGUSR2)
+    ready(server, 2)
+    new = int((server.dir / "pid").read_text())
+    os.kill(server.pid, signal.SIGQUIT)
+    server.process.wait(PATIENCE)
+    try:
+        seen = [systemd.recv(1000)]
+        while not seen[-1].startswith(b"MAINPID"):
+            seen.append(systemd.recv(1000))
+        assert seen[-1] == b"MAINPID=%d" % new and b"STOPPING=1" not in seen
+    finally:
+        os.kill(new, signal.SIGTERM)
+        wait_until(lambda: not is_worker(new))
+    while seen[-1] != b"STOPPING=1":
+        seen.append(systemd.recv(1000))
+        assert not seen[-1].startswith(b"MAINPID")
+
+
+def test_systemd_that_does_not_hear_is_told_of(start, tmp_path):
+    server = ready(start(env={"NOTIFY_SOCKET": f"{tmp_path}/none"}))
+    server.wait_log(rf"\[warn\] .*cannot tell systemd READY=1, by NOTIFY_SOCKET={tmp_path}/none: No such file or directory")
+
+
+def test_status_counts_the_workers_there_are(start, systemd):
+    server = ready(start(env={"NOTIFY_SOCKET": systemd.getsockname()}))
+    os.kill(server.pid, signal.SIGTTIN)
+    while b"2 workers" not in systemd.recv(1000):
+        pass
