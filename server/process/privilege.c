@@ -2,8 +2,8 @@
  * privilege.c: umask, chroot, group and user.
  *
  * Only workers change: the master keeps what it needs to bind low ports and to open logs at a reload, and runs no code
- * of applications. The order matters: chroot and the groups need root, so the user goes last, and then it is made sure
- * that there is no way back.
+ * of applications. The order matters: the groups of a user stand in files that a chroot may not have, so they come
+ * first; both need root, so the user goes last, and then it is made sure that there is no way back.
  */
 #include "process/privilege.h"
 
@@ -36,10 +36,10 @@ int privilege_drop(const struct process_settings *s)
 
     if (s->has_umask)
         umask(s->umask);
-    if (s->chroot && (chroot(s->chroot) || chdir("/")))
-        err = fail("change the root directory (chroot)");
-    if (!err && s->has_group)
+    if (s->has_group)
         err = change_groups(s);
+    if (!err && s->chroot && (chroot(s->chroot) || chdir("/")))
+        err = fail("change the root directory (chroot)");
     if (!err && s->user && setresuid(s->uid, s->uid, s->uid))
         err = fail("set the user of the worker");
     if (!err && s->user && s->uid != 0 && setuid(0) == 0) {

@@ -346,3 +346,16 @@ def test_status_counts_the_workers_there_are(start, systemd):
     os.kill(server.pid, signal.SIGTTIN)
     while b"2 workers" not in systemd.recv(1000):
         pass
+
+
+# ---- users ----
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not [group for group in grp.getgrall() if group.gr_mem], reason="no user has a second group")
+def test_groups_of_the_user_in_a_chroot(daemon, tmp_path):
+    """They are looked up outside of it."""
+    group = next(group for group in grp.getgrall() if group.gr_mem)
+    server = ready(daemon(f"[server]\nuser = {group.gr_mem[0]}\nchroot = {tmp_path}\n[hello /]\n"))
+    worker, = server.worker_pids()
+    status = pathlib.Path(f"/proc/{worker}/status").read_text()
+    assert str(group.gr_gid) in re.search(r"Groups:(.*)", status)[1].split()
