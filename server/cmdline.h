@@ -14,9 +14,8 @@ struct command {
     const char *binds[COMMAND_MOST], *assignments[COMMAND_MOST];
     int bind_count, assignment_count;
     bool check, check_app, dump;
-    int signum;       /* of -s; 0: none is to be sent */
-    int daemonize;    /* of -d and -F; -1: as the file says */
-    bool version_all; /* -V */
+    int signum;    /* of -s; 0: none is to be sent */
+    int daemonize; /* of -d and -F; -1: as the file says */
 };
 
 /* Parse the command line. Returns -1 to go on, or the exit code of the process. */
