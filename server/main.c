@@ -71,7 +71,8 @@ static int send_signal(const struct generation *g, int signum)
         pid = -errno;
     if (pid > 0)
         return EXIT_STOPPED;
-    fprintf(stderr, "syncless-server: no server was found by the pidfile %s: %s\n", path, strerror(-pid));
+    fprintf(stderr, "syncless-server: no server was found by the pidfile %s: %s\n", path,
+            pid == -EINVAL ? "it holds no pid" : strerror(-pid));
     return EXIT_RUNTIME;
 }
 

@@ -1,9 +1,9 @@
 /*
  * watch.c: files and directories whose changes are told, by inotify.
  *
- * A directory is watched with those below it. Editors write a file beside and rename it, so a single file is watched
- * through its directory too. What Python and editors leave behind as they work is no change. For development: a
- * directory made later is seen after the next reload.
+ * A directory is watched with those below it; what Python and editors leave there as they work is no change. Editors
+ * write a file beside and rename it, so a single file is watched through its directory too, of which only events with
+ * its name count. For development: a directory made later is seen after the next reload.
  */
 #include "process/watch.h"
 
@@ -20,12 +20,37 @@
 #define EVENTS   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 #define OPEN_FDS 16
 
-static int opening; /* the descriptor that nftw's callback adds to */
+/* A directory that is watched. One may stand here several times: as itself, and for files in it. */
+struct watched {
+    int wd;
+    char *name; /* owned; of the one file that counts; NULL: all do */
+};
 
-static void add(const char *path)
+static struct {
+    int fd; /* what nftw's callback adds to */
+    struct watched *list;
+    size_t count, room;
+} watch;
+
+static void add(const char *path, const char *name)
 {
-    if (inotify_add_watch(opening, path, EVENTS | IN_MASK_ADD) < 0)
+    int wd = inotify_add_watch(watch.fd, path, EVENTS | IN_MASK_ADD);
+
+    if (wd < 0) {
         log_warn("reload-on-change: cannot watch %s: %m", path);
+        return;
+    }
+    if (watch.count == watch.room) {
+        watch.room = 2 * watch.room + 8;
+        watch.list = xrealloc(watch.list, watch.room * sizeof(*watch.list));
+    }
+    watch.list[watch.count++] = (struct watched){wd, name ? xstrdup(name) : NULL};
+}
+
+static void forget(void)
+{
+    while (watch.count > 0)
+        free(watch.list[--watch.count].name);
 }
 
 static bool is_hidden(const char *name)
@@ -39,16 +64,16 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
         return FTW_CONTINUE;
     if (at->level > 0 && is_hidden(path + at->base))
         return FTW_SKIP_SUBTREE;
-    add(path);
+    add(path, NULL);
     return FTW_CONTINUE;
 }
 
-static void add_directory_of(const char *path)
+static void add_file(const char *path)
 {
     char *copy = xstrdup(path), *slash = strrchr(copy, '/');
 
     slash[slash == copy] = '\0';
-    add(copy);
+    add(copy, strrchr(path, '/') + 1);
     free(copy);
 }
 
@@ -56,10 +81,11 @@ int watch_open(const char *const *paths)
 {
     struct stat st;
 
+    forget();
     if (!paths)
         return -1;
-    opening = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (opening < 0) {
+    watch.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (watch.fd < 0) {
         log_warn("reload-on-change: cannot watch anything: %m");
         return -1;
     }
@@ -67,19 +93,34 @@ int watch_open(const char *const *paths)
         if (stat(*paths, &st) == 0 && S_ISDIR(st.st_mode))
             nftw(*paths, visit, OPEN_FDS, FTW_ACTIONRETVAL | FTW_PHYS);
         else
-            add_directory_of(*paths);
-    return opening;
+            add_file(*paths);
+    return watch.fd;
+}
+
+static bool is_left_behind(const char *name)
+{
+    size_t size = strlen(name);
+
+    if (size == 0 || is_hidden(name) || name[size - 1] == '~')
+        return true;
+    return size >= 4 && (!strcmp(name + size - 4, ".pyc") || !strcmp(name + size - 4, ".log"));
 }
 
 static bool matters(const struct inotify_event *event)
 {
-    size_t size = event->len ? strlen(event->name) : 0;
+    const char *name = event->len ? event->name : "";
 
-    if (size == 0 || is_hidden(event->name) || event->name[size - 1] == '~')
-        return false;
+    if (event->mask & IN_Q_OVERFLOW)
+        return true; /* whatever it was */
     if (event->mask & IN_CREATE && !(event->mask & IN_ISDIR))
         return false; /* it is not written yet */
-    return size < 4 || (strcmp(event->name + size - 4, ".pyc") && strcmp(event->name + size - 4, ".log"));
+    for (size_t i = 0; i < watch.count; i++) {
+        const struct watched *w = &watch.list[i];
+
+        if (w->wd == event->wd && (w->name ? !strcmp(w->name, name) : !is_left_behind(name)))
+            return true;
+    }
+    return false;
 }
 
 bool watch_read(int fd)

@@ -359,3 +359,18 @@ def test_groups_of_the_user_in_a_chroot(daemon, tmp_path):
     worker, = server.worker_pids()
     status = pathlib.Path(f"/proc/{worker}/status").read_text()
     assert str(group.gr_gid) in re.search(r"Groups:(.*)", status)[1].split()
+
+
+# ---- reload-on-change ----
+
+
+def test_a_single_file_is_watched_for_itself(start):
+    """Not for its neighbours, and also one whose name begins with a dot."""
+    server = ready(start("reload-on-change = .env"))
+    (server.dir / "neighbour.txt").write_text("x")
+    begun = time.monotonic()
+    server.wait_until(lambda: time.monotonic() > begun + 0.3)
+    assert "files have changed" not in server.log
+    (server.dir / ".env").write_text("x")
+    ready(server, 2)
+    assert server.log.count("files have changed") == 1
