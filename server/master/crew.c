@@ -1,13 +1,12 @@
 /*
  * crew.c: the workers: started, replaced and ended one by one, such that the server always serves.
  *
- * There is a slot for each worker that shall be. A slot holds the worker that serves and, while that is being replaced,
- * the next one: only when the next says that it is ready is the other told to end. Reload and recycling are the same
- * thing, a reload being the replacement of all workers that are not of the present generation. Its first one goes ahead
- * alone: if that cannot start, the generation before is put back, and nobody was disturbed.
+ * There is a slot for each worker that shall be (slots.c). A slot holds the worker that serves and, while that is being
+ * replaced, the next one: only when the next says that it is ready is the other told to end. Reload and recycling are
+ * the same thing, a reload being the replacement of all workers that are not of the present generation. Its first one
+ * goes ahead alone: if that cannot start, the generation before is put back, and nobody was disturbed.
  *
- * A worker that dies is replaced at once, if it lived for a while; one that dies young is replaced with growing delays.
- * If none serves and none can be started, the crew has failed.
+ * A worker that dies is started again; if none serves and none can be started, the crew has failed.
  */
 #include "master/crew.h"
 
@@ -16,34 +15,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arena.h"
 #include "exit_code.h"
 #include "log.h"
 #include "master/nursery.h"
+#include "master/slots.h"
 #include "master/workers.h"
 #include "process/channel.h"
 #include "wait/wait.h"
 
 #define SECOND      INT64_C(1000000000)
-#define FIRST_DELAY (SECOND / 10)
-#define LAST_DELAY  (10 * SECOND)
-#define YOUNG       (5 * SECOND) /* a worker that dies before this age is started again with a delay */
 #define TRY_FOR     (5 * SECOND) /* a generation has before the next one may take its place */
 #define MOST_FAILED 5            /* starts in a row that fail, while nobody serves */
-
-struct slot {
-    struct worker *now, *next; /* NULL: none; next only while there is a now */
-    int64_t delay;             /* before the start after the next one */
-    int64_t due;               /* when a worker may be started here */
-};
 
 static struct {
     void (*clean)(void);
     struct generation *generation; /* what workers shall be of */
     struct generation *before;     /* to go back to, until the present one is proven; NULL: none */
-    struct slot *slots;
-    size_t count; /* of slots */
-    size_t wanted;
+    struct slots slots;
     int failures; /* starts in a row */
     int64_t nursery_due;
     int64_t adopted; /* when the present generation was */
@@ -55,14 +43,12 @@ static struct {
 
 static void start_in(struct slot *slot)
 {
-    struct worker *w = worker_start(crew.generation, (int)(slot - crew.slots) + 1, crew.clean);
+    struct worker *w = worker_start(crew.generation, (int)(slot - crew.slots.list) + 1, crew.clean);
 
-    if (!w)
-        slot->due = wait_now() + SECOND;
-    else if (slot->now)
-        slot->next = w;
+    if (w)
+        slot_put(slot, w);
     else
-        slot->now = w;
+        slot->due = wait_now() + SECOND;
 }
 
 /* Have the process that loads applications, if there is to be one. Whether workers can be forked. */
@@ -81,43 +67,13 @@ static bool nursery_is_ready(void)
 
 /* ---- ending ---- */
 
-static struct slot *slot_of(const struct worker *w)
-{
-    for (size_t i = 0; i < crew.count; i++)
-        if (crew.slots[i].now == w || crew.slots[i].next == w)
-            return &crew.slots[i];
-    return NULL;
-}
-
-/* Take a worker out of its slot, if it is in one. */
-static void vacate(const struct worker *w)
-{
-    struct slot *slot = slot_of(w);
-
-    if (!slot)
-        return;
-    if (slot->now == w)
-        slot->now = slot->next;
-    slot->next = NULL;
-}
-
 static void retire(struct worker *w)
 {
-    vacate(w);
+    slots_vacate(&crew.slots, w);
     worker_end(w, SIGQUIT);
 }
 
 /* ---- generations ---- */
-
-static void set_wanted(size_t wanted)
-{
-    crew.wanted = wanted;
-    if (wanted <= crew.count)
-        return;
-    crew.slots = xrealloc(crew.slots, wanted * sizeof(*crew.slots));
-    while (crew.count < wanted)
-        crew.slots[crew.count++] = (struct slot){0};
-}
 
 void crew_init(void (*clean)(void))
 {
@@ -143,10 +99,10 @@ static void give_up_generation(void)
     crew.gave_up = true;
     for_each_worker (w)
         if (w->generation == bad) {
-            vacate(w);
+            slots_vacate(&crew.slots, w);
             worker_end(w, SIGKILL);
         }
-    set_wanted((size_t)crew.generation->settings.workers);
+    slots_want(&crew.slots, (size_t)crew.generation->settings.workers);
     generation_retire(bad);
 }
 
@@ -159,7 +115,7 @@ void crew_adopt(struct generation *g)
     crew.before = crew.generation;
     crew.generation = g;
     crew.nursery_due = 0;
-    set_wanted((size_t)g->settings.workers);
+    slots_want(&crew.slots, (size_t)g->settings.workers);
     if (workers_serving() == 0)
         forget_before();
 }
@@ -184,7 +140,7 @@ static void fail(int code)
 /* A process that was to serve, or to load the applications, ended before it did: with this exit code. */
 static void on_failed_start(struct generation *g, int code)
 {
-    if (g != crew.generation || crew.wanted == 0)
+    if (g != crew.generation || crew.slots.wanted == 0)
         return;
     if (crew.before) {
         give_up_generation();
@@ -206,16 +162,7 @@ enum crew_state crew_state(void)
 {
     if (crew.exit_code)
         return CREW_FAILED;
-    for (size_t i = 0; i < crew.count; i++) {
-        const struct slot *slot = &crew.slots[i];
-        bool right = i >= crew.wanted ? !slot->now
-                                      : slot->now && slot->now->state == SERVING && !slot->next &&
-                                            slot->now->generation == crew.generation;
-
-        if (!right)
-            return CREW_CHANGING;
-    }
-    return CREW_STEADY;
+    return slots_are_steady(&crew.slots, crew.generation) ? CREW_STEADY : CREW_CHANGING;
 }
 
 int crew_exit_code(void)
@@ -233,37 +180,23 @@ bool crew_gave_up(void)
 
 void crew_change(int by)
 {
-    int wanted = (int)crew.wanted + by;
+    int wanted = (int)crew.slots.wanted + by;
 
     if (wanted >= 1)
-        set_wanted((size_t)wanted);
+        slots_want(&crew.slots, (size_t)wanted);
 }
 
 void crew_drain(void)
 {
     forget_before();
-    set_wanted(0);
+    slots_want(&crew.slots, 0);
 }
 
 /* ---- what happens to workers ---- */
 
-static void plan_restart(struct slot *slot, const struct worker *w)
-{
-    int64_t now = wait_now();
-
-    if (now - w->born > YOUNG)
-        slot->delay = 0;
-    slot->due = now + slot->delay;
-    if (slot->delay)
-        log_info("worker %d is started again in %lld ms", w->number, (long long)(slot->delay / 1000000));
-    slot->delay = slot->delay ? 2 * slot->delay : FIRST_DELAY;
-    if (slot->delay > LAST_DELAY)
-        slot->delay = LAST_DELAY;
-}
-
 static void on_worker_ready(struct worker *w)
 {
-    struct slot *slot = slot_of(w);
+    struct slot *slot = slots_find(&crew.slots, w);
     struct worker *replaced = slot && slot->next == w ? slot->now : NULL;
 
     if (w->state == BOOTING)
@@ -303,15 +236,15 @@ static void on_worker_channel(struct worker *w)
 
 static void on_worker_death(struct worker *w, int status)
 {
-    struct slot *slot = slot_of(w);
+    struct slot *slot = slots_find(&crew.slots, w);
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
 
     if (w->channel >= 0)
         on_worker_channel(w); /* what it has said before: that it was ready */
     worker_log_death(w, status);
-    vacate(w);
+    slots_vacate(&crew.slots, w);
     if (!crew.stopping && slot)
-        plan_restart(slot, w);
+        slot_plan_restart(slot, w);
     if (!crew.stopping && w->state == BOOTING)
         on_failed_start(w->generation, code);
     worker_free(w);
@@ -405,23 +338,16 @@ static bool may_start(void)
     return nursery_is_ready();
 }
 
-static bool needs_worker(const struct slot *slot, int64_t now)
-{
-    const struct worker *w = slot->now;
-
-    if (slot->next || slot->due > now)
-        return false;
-    return !w || w->generation != crew.generation || (w->state == SERVING && w->replace);
-}
-
 static void fill_slots(int64_t now)
 {
-    for (size_t i = 0; i < crew.wanted; i++)
-        if (needs_worker(&crew.slots[i], now) && may_start())
-            start_in(&crew.slots[i]);
-    for (size_t i = crew.wanted; i < crew.count && !crew.before; i++)
-        while (crew.slots[i].now)
-            retire(crew.slots[i].now);
+    struct slots *slots = &crew.slots;
+
+    for (size_t i = 0; i < slots->wanted; i++)
+        if (slot_needs_worker(&slots->list[i], crew.generation, now) && may_start())
+            start_in(&slots->list[i]);
+    for (size_t i = slots->wanted; i < slots->count && !crew.before; i++)
+        while (slots->list[i].now)
+            retire(slots->list[i].now);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -431,14 +357,9 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_start(int64_t now)
 {
-    int64_t next = WAIT_FOREVER;
+    int64_t next = slots_next_start(&crew.slots, now);
 
-    for (size_t i = 0; i < crew.wanted; i++)
-        if (crew.slots[i].due > now)
-            next = earlier(next, crew.slots[i].due);
-    if (crew.nursery_due > now)
-        next = earlier(next, crew.nursery_due);
-    return next;
+    return crew.nursery_due > now ? earlier(next, crew.nursery_due) : next;
 }
 
 int64_t crew_attend(void)
@@ -479,12 +400,12 @@ void crew_reopen_logs(void)
 
 size_t crew_wanted(void)
 {
-    return crew.wanted;
+    return crew.slots.wanted;
 }
 
 bool crew_ping(void)
 {
-    return workers_ping() || crew.wanted == 0;
+    return workers_ping() || crew.slots.wanted == 0;
 }
 
 static void forget_nursery(const struct generation *g)

@@ -12,7 +12,7 @@
 enum worker_state { BOOTING, SERVING, LEAVING };
 
 struct worker {
-    struct list link; /* in crew.workers */
+    struct list link; /* in workers */
     struct generation *generation;
     enum worker_state state;
     pid_t pid;
