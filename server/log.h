@@ -47,6 +47,10 @@ void log_vwrite(enum log_level level, const char *fmt, va_list ap);
             log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                   \
     } while (0)
 
+/* One line where standard error was before the log's file took its place, and nowhere if none did; without waiting. For
+ * when the log itself cannot be written. */
+void log_aside(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Log what and why, and end the process with exit code 1. For failures that nothing can go on after. */
 void log_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -24,18 +24,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "arena.h"
 #include "log.h"
+#include "logtarget.h"
 
 #define FLUSH_AT   32768     /* bytes that are worth a system call */
 #define BUFFER     (1 << 20) /* bytes that wait for a slow reader; only those that do take memory */
 #define TELL_EVERY 60        /* seconds */
-#define SYSLOG_AT  "/dev/log"
 
 enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
 
@@ -66,50 +64,6 @@ static void unlock(struct sink *s)
 
 /* ---- opening ---- */
 
-static const struct {
-    const char *name;
-    int facility;
-} facilities[] = {
-    {"syslog", LOG_DAEMON},        {"syslog:daemon", LOG_DAEMON}, {"syslog:user", LOG_USER},
-    {"syslog:local0", LOG_LOCAL0}, {"syslog:local1", LOG_LOCAL1}, {"syslog:local2", LOG_LOCAL2},
-    {"syslog:local3", LOG_LOCAL3}, {"syslog:local4", LOG_LOCAL4}, {"syslog:local5", LOG_LOCAL5},
-    {"syslog:local6", LOG_LOCAL6}, {"syslog:local7", LOG_LOCAL7},
-};
-
-/* The facility of a target, or -1 if it is not syslog. */
-static int facility_of(const char *target)
-{
-    for (size_t i = 0; i < sizeof(facilities) / sizeof(*facilities); i++)
-        if (!strcmp(facilities[i].name, target))
-            return facilities[i].facility;
-    return -1;
-}
-
-bool sink_is_target(const char *target)
-{
-    return *target == '/' || !strcmp(target, "stderr") || facility_of(target) >= 0;
-}
-
-static int connect_syslog(void)
-{
-    struct sockaddr_un address = {AF_UNIX, SYSLOG_AT};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        int err = errno;
-
-        close(fd);
-        errno = err;
-        return -1;
-    }
-    return fd;
-}
-
-static int open_file(const char *path)
-{
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
-}
-
 static void classify(struct sink *s)
 {
     struct stat st = {0};
@@ -138,14 +92,14 @@ struct sink *sink_open(const char *target)
     struct sink *s = xcalloc(1, sizeof(*s));
 
     s->target = xstrdup(target);
-    s->facility = facility_of(target);
+    s->facility = logtarget_facility(target);
     if (s->facility >= 0) {
         s->kind = SINK_SYSLOG;
-        s->fd = connect_syslog();
+        s->fd = logtarget_connect_syslog();
     } else if (!strcmp(target, "stderr")) {
         open_stderr(s);
     } else {
-        s->fd = open_file(target);
+        s->fd = logtarget_open_file(target);
         if (s->fd >= 0)
             classify(s);
     }
@@ -167,10 +121,13 @@ void sink_close(struct sink *s)
 
 int sink_open_file(const char *target)
 {
-    int fd = *target == '/' ? open_file(target) : -1;
+    int fd;
 
-    if (*target == '/' && fd < 0)
-        log_error("cannot open %s anew: %m", target);
+    if (!logtarget_is_file(target))
+        return -1;
+    fd = logtarget_open_file(target);
+    if (fd < 0)
+        log_error("cannot open %s anew: %m; the log goes on in the file before", target);
     return fd;
 }
 
@@ -183,7 +140,7 @@ void sink_renew(struct sink *s, int fd)
 
 bool sink_is_file(const struct sink *s)
 {
-    return *s->target == '/';
+    return logtarget_is_file(s->target);
 }
 
 int sink_fd(const struct sink *s)
@@ -237,7 +194,7 @@ static bool reconnect(struct sink *s)
         open_stderr(s);
         return true;
     }
-    fd = s->kind == SINK_SYSLOG ? connect_syslog() : -1;
+    fd = s->kind == SINK_SYSLOG ? logtarget_connect_syslog() : -1;
     if (fd < 0)
         return false;
     dup3(fd, s->fd, O_CLOEXEC);
@@ -326,6 +283,8 @@ static void tell_failed(struct sink *s)
         return;
     s->tell_again = now + TELL_EVERY; /* first: what is said may come by here */
     log_error("cannot write to the log %s: %s", s->target, strerror(s->error));
+    if (s == log_sink())
+        log_aside("cannot write to the log %s: %s", s->target, strerror(s->error));
 }
 
 /* Tell of lines that were dropped, once there is room again. */

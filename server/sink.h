@@ -7,7 +7,7 @@
 
 struct sink;
 
-/* Open `stderr`, `syslog`, `syslog:FACILITY` or a file, made with mode 0640 and appended to. NULL with errno. */
+/* Open what a target names (logtarget.h). NULL with errno. */
 struct sink *sink_open(const char *target);
 
 /* What is still pending is dropped. */
@@ -29,9 +29,6 @@ int sink_open_file(const char *target);
 
 /* Write to fd from now on, which is consumed. Descriptor numbers stay. */
 void sink_renew(struct sink *s, int fd);
-
-/* Whether target is what sink_open knows, or a path. */
-bool sink_is_target(const char *target);
 
 /* Whether its target is a file. */
 bool sink_is_file(const struct sink *s);

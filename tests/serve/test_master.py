@@ -284,6 +284,12 @@ def test_log_goes_back_to_stderr_at_a_reload(start):
     ready(server, 2)
 
 
+def test_error_log_on_a_full_disk_is_told_where_stderr_was(run_server):
+    done = run_server([], "[log]\nerror-log = /dev/full\n[wsgi /]\napp = nothing:app\n")
+    assert done.returncode == 4
+    assert re.fullmatch(r"\S+ \[error\] \d+#0 cannot write to the log /dev/full: No space left on device\n", done.stderr)
+
+
 # ---- daemonize ----
 
 

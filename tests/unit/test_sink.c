@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "sink.h"
+#include "logtarget.h"
 
 #define LINE  100
 #define LINES 20000
@@ -129,9 +130,9 @@ static void test_targets(void **state)
     static const char *const bad[] = {"", "stdout", "syslog:", "syslog:mail", "x.log"};
 
     for (size_t i = 0; i < COUNT(good); i++)
-        assert_true(sink_is_target(good[i]));
+        assert_true(logtarget_is_known(good[i]));
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_false(sink_is_target(bad[i]));
+        assert_false(logtarget_is_known(bad[i]));
     assert_null(sink_open("/nonexistent/x.log"));
     assert_int_equal(errno, ENOENT);
 }
