@@ -238,7 +238,6 @@ int bind_acquire(const struct settings *settings, struct bound_list *list)
             bind_drop(list);
             return err;
         }
-        b->address.proxied = address->proxied;
         listen(b->fd, (int)settings->backlog); /* of one that is open: the backlog may be another one now */
         add(list, b);
     }

@@ -17,7 +17,7 @@ struct bound {
 
 /* The sockets of one configuration: from here on they are open until bind_drop. */
 struct bound_list {
-    struct bound **sockets; /* owned */
+    struct bound **sockets; /* owned; in the order of the settings' binds, or of systemd's */
     size_t count;
 };
 

@@ -23,6 +23,7 @@
 #include "libc/libc.h"
 #include "log.h"
 #include "process/channel.h"
+#include "process/inherit.h"
 #include "process/privilege.h"
 #include "recycle.h"
 #include "route.h"
@@ -212,12 +213,18 @@ int worker_prepare(const struct settings *settings, const struct bound_list *soc
     return privilege_drop(&settings->process);
 }
 
-static void open_listeners(const struct bound_list *sockets)
+/* Whether the PROXY protocol is spoken there. By our own settings: other configurations may share the socket. */
+static bool is_proxied(const struct settings *settings, size_t n)
+{
+    return !inherit_activated() && settings->binds[n].proxied;
+}
+
+static void open_listeners(const struct settings *settings, const struct bound_list *sockets)
 {
     worker.listener_count = sockets->count;
     worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
     for (size_t i = 0; i < sockets->count; i++)
-        worker.listeners[i] = listener_open(sockets->sockets[i]->fd, sockets->sockets[i]->address.proxied);
+        worker.listeners[i] = listener_open(sockets->sockets[i]->fd, is_proxied(settings, i));
 }
 
 static void open_channel(int fd)
@@ -259,7 +266,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGQUIT, on_signal);
     wait_signal(SIGINT, on_signal);
     open_channel(job->channel);
-    open_listeners(job->sockets);
+    open_listeners(job->settings, job->sockets);
     hog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
     tell_master(CHANNEL_READY);

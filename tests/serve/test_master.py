@@ -272,6 +272,20 @@ def test_reload_that_fails_leaves_the_log_on_stderr(start):
     assert "No module named" in (server.dir / "new.log").read_text()
 
 
+def test_reload_that_fails_leaves_what_listeners_expect(start):
+    server = ready(start("bind = 127.0.0.1:0"))
+    (server.dir / "app.py").write_text("import nothing_such\n")
+    ini = server.dir / "server.ini"
+    ini.write_text(ini.read_text().replace("127.0.0.1:0", "127.0.0.1:0 proxy-protocol"))
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("the new configuration is given up")
+    (server.dir / "app.py").write_text(APP % "v3")
+    worker, = server.wait_until(lambda: len(server.worker_pids()) == 1 and server.worker_pids())
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log("worker 1 is ready", count=2)
+    assert server.get("/")[2] == b"v3"
+
+
 def test_log_goes_back_to_stderr_at_a_reload(start):
     server = ready(start())
     ini = server.dir / "server.ini"
