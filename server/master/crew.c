@@ -106,10 +106,19 @@ static void give_up_generation(void)
     generation_retire(bad);
 }
 
+/* Those that were to take over are of a configuration that is out of date, and might never be ready. */
+static void retire_next(void)
+{
+    for (size_t i = 0; i < crew.slots.count; i++)
+        if (crew.slots.list[i].next)
+            retire(crew.slots.list[i].next);
+}
+
 void crew_adopt(struct generation *g)
 {
     if (crew.before)
         give_up_generation();
+    retire_next();
     crew.gave_up = false;
     crew.adopted = wait_now();
     crew.before = crew.generation;
@@ -137,17 +146,18 @@ static void fail(int code)
     crew_stop(SIGINT, 0);
 }
 
-/* A process that was to serve, or to load the applications, ended before it did: with this exit code. */
-static void on_failed_start(struct generation *g, int code)
+/* A process of the present generation that was to serve, or to load the applications, ended before it did: with this
+ * exit code. */
+static void on_failed_start(int code)
 {
-    if (g != crew.generation || crew.slots.wanted == 0)
+    if (crew.stopping || crew.slots.wanted == 0)
         return;
     if (crew.before) {
         give_up_generation();
         return;
     }
     crew.failures++;
-    if (!g->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
+    if (!crew.generation->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
         fail(code);
 }
 
@@ -203,7 +213,7 @@ static void on_worker_ready(struct worker *w)
         w->state = SERVING;
     crew.failures = 0;
     on_proven(w->generation);
-    if (!replaced)
+    if (!replaced || crew.stopping)
         return;
     slot->now = w;
     slot->next = NULL;
@@ -234,10 +244,16 @@ static void on_worker_channel(struct worker *w)
     }
 }
 
+/* Of a process that did not serve. */
+static int exit_code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
+}
+
 static void on_worker_death(struct worker *w, int status)
 {
     struct slot *slot = slots_find(&crew.slots, w);
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
+    bool failed;
 
     if (w->channel >= 0)
         on_worker_channel(w); /* what it has said before: that it was ready */
@@ -245,9 +261,10 @@ static void on_worker_death(struct worker *w, int status)
     slots_vacate(&crew.slots, w);
     if (!crew.stopping && slot)
         slot_plan_restart(slot, w);
-    if (!crew.stopping && w->state == BOOTING)
-        on_failed_start(w->generation, code);
-    worker_free(w);
+    failed = w->state == BOOTING && w->generation == crew.generation;
+    worker_free(w); /* first: its pid may be another process's by now, and others may be killed next */
+    if (failed)
+        on_failed_start(exit_code_of(status));
 }
 
 static bool is_nursery_of(const struct generation *g, pid_t pid)
@@ -266,8 +283,8 @@ static bool on_nursery_death(pid_t pid, int status)
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     nursery_close(g->nursery);
     g->nursery = NULL;
-    if (!crew.stopping)
-        on_failed_start(g, WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT);
+    if (g == crew.generation)
+        on_failed_start(exit_code_of(status));
     return true;
 }
 

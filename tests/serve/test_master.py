@@ -168,6 +168,18 @@ def test_first_start_that_hangs_gives_way_to_a_reload(start):
     server.wait_until(lambda: len(server.worker_pids()) == 1)
 
 
+def test_starts_that_hang_one_upon_the_other_give_way(start):
+    server = start(app=HANGING)
+    server.wait_log("hanging")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("hanging", count=2)
+    (server.dir / "app.py").write_text(APP % "v2")
+    os.kill(server.pid, signal.SIGHUP)
+    ready(server)
+    assert server.get("/")[2] == b"v2"
+    server.wait_until(lambda: len(server.worker_pids()) == 1)
+
+
 def test_failure_of_what_was_replaced_at_the_start_does_not_end_the_server(start):
     server = start(app="import time\nprint('hanging', flush=True)\ntime.sleep(0.5)\nimport nothing_such\n")
     server.wait_log("hanging")
