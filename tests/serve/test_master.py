@@ -219,7 +219,7 @@ def test_drain_ends_a_reload_too(start):
     assert server.get("/")[2] == b"v2"
 
 
-def test_ignored_sigchld_of_the_caller(start, tmp_path):
+def test_ignored_sigchld_of_the_caller(start):
     """Children would be reaped by the kernel, and none of their ends be seen."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
@@ -267,7 +267,7 @@ def test_what_to_do_about_an_address(run_server, address):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-def test_owner_that_cannot_be_given(tmp_path_factory):
+def test_owner_that_cannot_be_given():
     command = f"{SERVER} -m a:b -b unix:/tmp/owner-{os.getpid()}.sock -o server.socket-owner=root"
     done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and "the socket-owner of the configuration: Operation not permitted" in done.stderr
