@@ -58,11 +58,17 @@ void report_raised(const struct sl_request *req, const char *what)
     Py_DECREF(raised);
 }
 
+/* Whether it is the client's doing, so that an application which fails by it is not at fault. */
+static bool is_the_clients(int error)
+{
+    return error != -EINTR && error != -ECANCELED && error != -EIO && error != -EBADF;
+}
+
 void report_connection(struct exchange *x, int error, const char *doing)
 {
     PyObject *raised;
 
-    if (!x->error)
+    if (!x->error && is_the_clients(error))
         x->error = error;
     if (error == -EINTR && PyErr_CheckSignals() < 0) /* interrupt.c */
         return;

@@ -4,7 +4,8 @@
  * environ['syncless.websocket'] is one function for all requests: whose it is to be is known from the coroutine, as
  * with wsgi.errors, so requests that want none of it pay nothing. Called, it imports the package, which does the
  * handshake by upgrade() and speaks the protocol over the Stream that it gets: bytes in and out, on any coroutine, one
- * reading and one writing, until the request ends.
+ * reading and one writing, until the request ends. Those who are inside of a call then have what it stands on, the
+ * request, taken away: they are woken, and the request waits until they have left.
  */
 #include "bridge.h"
 
@@ -13,57 +14,84 @@
 
 #define LARGEST (64 << 10) /* bytes that one recv allocates */
 
+enum call { RECV, SEND, CALLS };
+
 struct stream {
     PyObject_HEAD struct exchange *x; /* NULL: the request is over */
+    void *inside[CALLS];              /* the coroutine that is inside of that call, its sl_self(); NULL for none */
 };
 
-static struct exchange *exchange_of(PyObject *self)
+static int refuse_over(void)
 {
-    struct exchange *x = ((struct stream *)self)->x;
+    PyErr_SetString(PyExc_ConnectionAbortedError, "the request that this connection came with is over");
+    return -1;
+}
 
-    if (!x)
-        PyErr_SetString(PyExc_ConnectionAbortedError, "the request that this connection came with is over");
-    return x;
+/* A call begins: -1 with an exception where there can be none. */
+static int enter(struct stream *s, enum call call)
+{
+    void *coroutine = sl_self();
+
+    if (!s->x)
+        return refuse_over();
+    if (!coroutine || s->inside[call]) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        coroutine ? "another coroutine is inside of the same call on this connection"
+                                  : "a WebSocket works on coroutines only; this is an OS thread (or a forked child)");
+        return -1;
+    }
+    s->inside[call] = coroutine;
+    return 0;
+}
+
+/* It ends, with that result of the server's: -1 with an exception if it has failed. */
+static int leave(struct stream *s, enum call call, ssize_t result, const char *doing)
+{
+    s->inside[call] = NULL;
+    if (!s->x) {
+        sl_interrupt(sl_self(), 0); /* what upgrade_end sent, if this was about to leave anyway */
+        return refuse_over();
+    }
+    if (result >= 0)
+        return 0;
+    report_connection(s->x, (int)result, doing);
+    return -1;
 }
 
 static PyObject *stream_recv(PyObject *self, PyObject *arg)
 {
-    struct exchange *x = exchange_of(self);
-    Py_ssize_t size = PyLong_AsSsize_t(arg);
+    struct stream *s = (struct stream *)self;
+    Py_ssize_t size = PyLong_AsSsize_t(arg), n;
     PyObject *bytes;
-    ssize_t n;
 
-    if (!x || (size == -1 && PyErr_Occurred()))
+    if (size == -1 && PyErr_Occurred())
         return NULL;
     bytes = PyBytes_FromStringAndSize(NULL, size < 1 ? 1 : size > LARGEST ? LARGEST : size);
-    if (!bytes)
+    if (!bytes || enter(s, RECV) < 0) {
+        Py_XDECREF(bytes);
         return NULL;
-    n = sl_body(x->req, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-    if (n < 0) {
-        Py_DECREF(bytes);
-        report_connection(x, (int)n, "nothing can be received");
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ConnectionError, "nothing can be received");
     }
-    _PyBytes_Resize(&bytes, n);
+    n = sl_body(s->x->req, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    if (leave(s, RECV, n, "nothing can be received") < 0)
+        Py_CLEAR(bytes);
+    else
+        _PyBytes_Resize(&bytes, n);
     return bytes;
 }
 
 static PyObject *stream_send(PyObject *self, PyObject *bytes)
 {
-    struct exchange *x = exchange_of(self);
-    char *data;
+    struct stream *s = (struct stream *)self;
     Py_ssize_t size;
+    char *data;
     int rc;
 
-    if (!x || PyBytes_AsStringAndSize(bytes, &data, &size) < 0)
+    if (PyBytes_AsStringAndSize(bytes, &data, &size) < 0 || enter(s, SEND) < 0)
         return NULL;
-    rc = sl_write(x->req, data, (size_t)size);
-    if (rc == 0)
-        rc = sl_flush(x->req);
-    if (rc == 0)
-        Py_RETURN_NONE;
-    report_connection(x, rc, "nothing can be sent");
-    return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ConnectionError, "nothing can be sent");
+    rc = sl_write(s->x->req, data, (size_t)size);
+    if (rc == 0 && s->x)
+        rc = sl_flush(s->x->req);
+    return leave(s, SEND, rc, "nothing can be sent") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef stream_methods[] = {
@@ -87,12 +115,21 @@ int upgrade_init(void)
 
 void upgrade_end(struct exchange *x)
 {
-    if (x->stream)
-        ((struct stream *)x->stream)->x = NULL;
+    struct stream *s = (struct stream *)x->stream;
+
+    if (!s)
+        return;
+    s->x = NULL;
+    while (s->inside[RECV] || s->inside[SEND]) {
+        for (enum call call = 0; call < CALLS; call++)
+            if (s->inside[call])
+                sl_interrupt(s->inside[call], ECANCELED);
+        sl_yield();
+    }
     Py_CLEAR(x->stream);
 }
 
-/* The request of this coroutine, if there is one that has not been answered. */
+/* The request of this coroutine; NULL with an exception if it serves none. */
 static struct exchange *present(void)
 {
     struct exchange *x = tstate_exchange();
@@ -129,26 +166,38 @@ static int add_fields(struct exchange *x, PyObject *fields)
     return 0;
 }
 
+static PyObject *stream_new(struct exchange *x)
+{
+    struct stream *s = PyObject_New(struct stream, &stream_type);
+
+    if (!s)
+        return NULL;
+    s->x = x;
+    s->inside[RECV] = s->inside[SEND] = NULL;
+    x->stream = (PyObject *)s;
+    return Py_NewRef(x->stream);
+}
+
 PyObject *upgrade_run(PyObject *module, PyObject *args)
 {
     struct exchange *x = present();
     PyObject *fields;
     int rc;
 
-    if (!x || !PyArg_ParseTuple(args, "O!:upgrade", &PyList_Type, &fields) || add_fields(x, fields) < 0)
+    if (!x || !PyArg_ParseTuple(args, "O!:upgrade", &PyList_Type, &fields))
+        return NULL;
+    if (x->head_sent || x->stream)
+        return PyErr_Format(PyExc_ValueError, "the response has begun: it is too late for a WebSocket");
+    if (add_fields(x, fields) < 0)
         return NULL;
     rc = sl_upgrade(x->req, "websocket");
-    if (rc == -EINVAL || rc == -EALREADY)
-        return PyErr_Format(PyExc_ValueError,
-                            rc == -EINVAL ? "the client does not ask for a WebSocket" : "the response has begun");
+    if (rc == -EINVAL)
+        return PyErr_Format(PyExc_ValueError, "the client does not ask for a WebSocket");
     if (rc < 0) {
         report_connection(x, rc, "the handshake cannot be sent");
         return NULL;
     }
-    x->stream = (PyObject *)PyObject_New(struct stream, &stream_type);
-    if (x->stream)
-        ((struct stream *)x->stream)->x = x;
-    return Py_XNewRef(x->stream);
+    return stream_new(x);
 }
 
 /* environ['syncless.websocket'](**options) */

@@ -258,6 +258,13 @@ static ssize_t read_raw(struct request *req, void *buf, size_t size)
 
 /* ---- all ---- */
 
+/* Whether what failed was only the wait, because the coroutine was interrupted, and the next call may go on. Not inside
+ * of what frames a chunked body: what was read of that is lost. */
+static bool may_go_on(const struct request *req, ssize_t error)
+{
+    return (error == -EINTR || error == -ECANCELED) && req->body_kind != BODY_CHUNKED;
+}
+
 ssize_t body_read(struct request *req, void *buf, size_t size)
 {
     ssize_t n;
@@ -270,7 +277,7 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
         n = read_raw(req, buf, size);
     else
         n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
-    if (n < 0)
+    if (n < 0 && !may_go_on(req, n))
         req->body_error = (int)n;
     return n;
 }

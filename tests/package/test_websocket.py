@@ -14,6 +14,14 @@ APP = """
 import time
 import syncless
 
+said = []
+
+def outcome(function, *args):
+    try:
+        return repr(function(*args))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     try:
@@ -39,6 +47,35 @@ def application(environ, start_response):
         return []
     if path == "/fail":
         1 / 0
+    if path == "/idle":
+        while True:
+            with syncless.Timeout(0.05, False):
+                ws.send("heard " + ws.recv())
+                return []
+            ws.send("idle")
+    if path == "/left-behind":
+        def receive():
+            try:
+                ws.recv()
+            except ConnectionError as error:
+                print("left behind:", error, flush=True)
+            time.sleep(0.01)
+            print("it goes on", flush=True)
+        syncless.spawn(receive)
+        syncless.sleep(0.01)
+        return []
+    if path == "/two-receivers":
+        receivers = [syncless.spawn(ws.recv) for _ in range(2)]
+        ws.send(" ".join(receiver.get() for receiver in receivers))
+        return []
+    if path == "/misuse":
+        syncless.run_in_thread(lambda: said.append(outcome(ws.send, "x")))
+        said.append(outcome(start_response, "200 OK", []))
+        said.append(outcome(environ["syncless.websocket"]))
+        for line in said:
+            ws.send(line)
+        said.clear()
+        return []
     if path == "/name":
         ws.send(str(ws.subprotocol))
     for message in ws:
@@ -207,6 +244,47 @@ def test_another_coroutine_sends(server):
         client.send(frame(1, b"enough"))
         assert client.recv() is None
     server.wait_log("received: enough")
+
+
+def test_a_timeout_around_recv_loses_nothing(server):
+    """Wherever in a frame it strikes: in its head, its mask, its payload, between two fragments."""
+    data = frame(1, b"a" * 200, final=False) + frame(0, b"b" * 70000)
+    with Client(server, "/idle") as client:
+        for at, end in [(0, 1), (1, 3), (3, 6), (6, 100), (100, 209), (209, 300)]:
+            client.send(data[at:end])
+            assert client.recv() == (1, b"idle")
+        client.send(data[300:])
+        while (message := client.recv()) == (1, b"idle"):
+            pass
+        assert message == (1, b"heard " + b"a" * 200 + b"b" * 70000)
+
+
+def test_who_receives_when_the_request_ends_hears_of_it(server):
+    with Client(server, "/left-behind") as client:
+        assert client.recv() is None
+    server.wait_log("left behind: .*the client is gone")
+    server.wait_log("it goes on")
+
+
+def test_two_coroutines_receive_in_turns(server):
+    with Client(server, "/two-receivers") as client:
+        client.send(frame(1, b"one"))
+        client.send(frame(1, b"two"))
+        assert client.recv() == (1, b"one two")
+
+
+def test_misuse(server):
+    with Client(server, "/misuse") as client:
+        assert client.recv()[1] == b"RuntimeError: a WebSocket works on coroutines only; this is an OS thread (or a forked child)"
+        assert client.recv()[1] == b"RuntimeError: start_response() was called after the request became a WebSocket"
+        assert client.recv()[1] == b"ValueError: the response has begun: it is too late for a WebSocket"
+
+
+def test_many_fragments_cost_no_more_than_their_bytes(server):
+    """They did, by the square of their number: 60000 took half a minute."""
+    with Client(server) as client:
+        client.send(frame(2, b"x", final=False), *[frame(0, b"x", final=False)] * 60000, frame(0, b"x"))
+        assert client.recv() == (2, b"x" * 60002)
 
 
 def test_failing_application(server):

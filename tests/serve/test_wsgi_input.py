@@ -38,6 +38,17 @@ def misuse(environ):
             results.append(type(error).__name__)
     return results + [stream.read(None), stream.read(-1), stream.read(0)]
 
+def interrupted(environ):
+    '''The client sends its body when it has heard of the time-out.'''
+    import syncless
+    with syncless.Timeout(0.01, False) as limit:
+        environ['wsgi.input'].read()
+    environ['wsgi.errors'].write(f'interrupted: {limit.expired}\\n')
+    body = environ['wsgi.input'].read()
+    if body == b'raise':
+        open('/nonexistent')
+    return body
+
 def keep(environ):
     global kept
     kept = environ['wsgi.input']
@@ -163,6 +174,25 @@ def test_after_the_request(server):
     for body, framing in ((b"abc", "sized"), (b"abc", (1,))):
         assert ask(server, "/keep", body, framing) is None
         assert ask(server, "/late", b"x", "sized") == ["wsgi.input was used after the request had ended"] * 5
+
+
+def interrupt(server, body):
+    with server.connect() as sock:
+        before = server.log.count("interrupted: True")
+        sock.sendall(b"POST /interrupted HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+        server.wait_log("interrupted: True", count=before + 1)
+        sock.sendall(body)
+        return sock.makefile("rb").read()
+
+
+def test_a_timeout_is_not_the_end_of_the_body(server):
+    assert interrupt(server, b"all of it").endswith(b"b'all of it'")
+
+
+def test_who_fails_after_a_timeout_is_at_fault(server):
+    """An OSError of the application's is not taken for one of the connection's."""
+    assert interrupt(server, b"raise").startswith(b"HTTP/1.1 500 ")
+    server.wait_log(r"the application failed\n(  .*\n)*?  FileNotFoundError")
 
 
 def test_from_another_thread(server):

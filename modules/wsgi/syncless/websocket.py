@@ -69,7 +69,7 @@ def _is_code(code):
 class WebSocket:
     """One connection; made by environ["syncless.websocket"]().
 
-    subprotocol: the one that was agreed on, or None. closed: whether it can be used no more.
+    subprotocol: the one that was agreed on, or None.
     """
 
     def __init__(self, stream, subprotocol, max_size):
@@ -77,14 +77,16 @@ class WebSocket:
         self._buffer = bytearray()
         self._max_size = max_size
         self._sending = threading.Lock()
+        self._receiving = threading.Lock()
         self._closed: Optional[ConnectionClosed] = None  # what recv and send raise from now on
         self._said_close = False
-        self._parts = []       # of a message in fragments
-        self._parts_opcode = 0
+        self._message = bytearray()  # the fragments of one that is not complete
+        self._opcode = 0             # and what it is
         self.subprotocol = subprotocol
 
     @property
     def closed(self) -> bool:
+        """Whether it can be used no more."""
         return self._closed is not None
 
     # ---- sending ----
@@ -143,8 +145,13 @@ class WebSocket:
     def recv(self) -> Union[str, bytes]:
         """The next message; pings and fragments are seen to. ConnectionClosed at the end, which the client has then been told.
 
-        One coroutine at a time may call it. A client that breaks the protocol, or sends more than max_size, is disconnected.
+        Of several coroutines that call it one waits for the other. A Timeout around it loses nothing. A client that breaks
+        the protocol, or sends more than max_size, is disconnected.
         """
+        with self._receiving:
+            return self._recv()
+
+    def _recv(self):
         if self._closed:
             raise self._closed
         try:
@@ -166,55 +173,64 @@ class WebSocket:
             except ConnectionClosed:
                 return
 
-    def _read(self, size):
+    def _fill(self, size):
+        """Have so many bytes in the buffer. They are taken out of it by whole frames: this may end by an exception."""
         while len(self._buffer) < size:
-            data = self._receive(min(max(size - len(self._buffer), CHUNK), CHUNK))
+            data = self._receive()
             if not data:
                 self._closed = ConnectionClosed(1006, "the client is gone")
                 raise self._closed
             self._buffer += data
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return data
 
-    def _receive(self, size):
+    def _receive(self):
         try:
-            return self._stream.recv(size)
-        except ConnectionError:
+            return self._stream.recv(CHUNK)
+        except (ConnectionError, TimeoutError):
             return b""
 
     def _take_frame(self):
         """Read a frame: a whole message, or None."""
-        first, second = self._read(2)
-        opcode, size = first & 15, second & 127
+        self._fill(2)
+        first, second = self._buffer[:2]
+        opcode, size, head = first & 15, second & 127, 2
         if first & 0x70:
             raise _Violation(PROTOCOL_ERROR, "reserved bits are set")
         if not second & 128:
             raise _Violation(PROTOCOL_ERROR, "a client must mask its frames")
         if opcode >= CLOSE:
-            return self._take_control(opcode, bool(first & 128), size)
-        if size == 126:
-            size, = struct.unpack("!H", self._read(2))
-        elif size == 127:
-            size, = struct.unpack("!Q", self._read(8))
-        return self._take_data(opcode, bool(first & 128), size)
+            self._check_control(opcode, bool(first & 128), size)
+            return self._take_control(opcode, self._take_payload(head, size))
+        if size >= 126:
+            form, head = ("!H", 4) if size == 126 else ("!Q", 10)
+            self._fill(head)
+            size, = struct.unpack_from(form, self._buffer, 2)
+        self._check_data(opcode, size)
+        return self._take_data(opcode, bool(first & 128), self._take_payload(head, size))
 
-    def _take_data(self, opcode, final, size):
-        if opcode > BINARY or bool(opcode == CONTINUATION) != bool(self._parts_opcode):
+    def _take_payload(self, head, size):
+        """Take a frame, with so many bytes of head and payload, out of the buffer."""
+        begin = head + 4
+        self._fill(begin + size)
+        data = _unmask(self._buffer[begin:begin + size], self._buffer[head:begin])
+        del self._buffer[:begin + size]
+        return data
+
+    def _check_data(self, opcode, size):
+        if opcode > BINARY or (opcode == CONTINUATION) != bool(self._opcode):
             raise _Violation(PROTOCOL_ERROR, "a frame that cannot come here")
-        if sum(map(len, self._parts)) + size > self._max_size:
+        if len(self._message) + size > self._max_size:
             raise _Violation(TOO_BIG, f"a message has more than {self._max_size} bytes")
-        self._parts_opcode = self._parts_opcode or opcode
-        self._parts.append(_unmask(data=self._read_payload(size), mask=self._mask))
+
+    def _take_data(self, opcode, final, data):
+        if final and not self._opcode:  # the usual one, in one piece
+            return self._decode(data) if opcode == TEXT else data
+        self._opcode = self._opcode or opcode
+        self._message += data
         if not final:
             return None
-        data, opcode = b"".join(self._parts), self._parts_opcode
-        self._parts, self._parts_opcode = [], 0
+        data, opcode = bytes(self._message), self._opcode
+        self._message, self._opcode = bytearray(), 0
         return self._decode(data) if opcode == TEXT else data
-
-    def _read_payload(self, size):
-        self._mask = self._read(4)
-        return self._read(size)
 
     @staticmethod
     def _decode(data):
@@ -223,11 +239,12 @@ class WebSocket:
         except UnicodeDecodeError:
             raise _Violation(NOT_UTF8, "text that is not UTF-8") from None
 
-    def _take_control(self, opcode, final, size):
+    @staticmethod
+    def _check_control(opcode, final, size):
         if opcode > PONG or not final or size > 125:
             raise _Violation(PROTOCOL_ERROR, "a malformed control frame")
-        payload = self._read_payload(size)
-        data = _unmask(payload, self._mask)
+
+    def _take_control(self, opcode, data):
         if opcode == PING:
             with self._sending:
                 if not self._said_close:
