@@ -125,7 +125,7 @@ int file_wrapper_region(PyObject *wrapper, struct region *region)
     fd = PyObject_AsFileDescriptor(file);
     if (fd < 0 || flush(file) < 0)
         return -1;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) /* files of /proc do not tell their size */
         return 0;
     region->fd = fd;
     region->offset = (off_t)call_number(file, "tell");

@@ -17,19 +17,28 @@ struct text {
     size_t size;
 };
 
+/* Set an exception, whose message shows the object: code that its repr runs may take it from where it is borrowed. */
+static int refuse(PyObject *object, PyObject *type, const char *format, ...)
+{
+    va_list args;
+
+    Py_INCREF(object);
+    va_start(args, format);
+    PyErr_FormatV(type, format, args);
+    va_end(args);
+    Py_DECREF(object);
+    return -1;
+}
+
 /* The bytes of a str of latin-1 characters, borrowed from it. */
 static int text_of(PyObject *object, const char *what, struct text *text)
 {
-    if (!PyUnicode_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "%s must be str, not %s: %R", what, Py_TYPE(object)->tp_name, object);
-        return -1;
-    }
+    if (!PyUnicode_Check(object))
+        return refuse(object, PyExc_TypeError, "%s must be str, not %s: %R", what, Py_TYPE(object)->tp_name, object);
     if (compat_text_ready(object) < 0)
         return -1;
-    if (PyUnicode_KIND(object) != PyUnicode_1BYTE_KIND) {
-        PyErr_Format(PyExc_ValueError, "%s has characters that are not in latin-1: %R", what, object);
-        return -1;
-    }
+    if (PyUnicode_KIND(object) != PyUnicode_1BYTE_KIND)
+        return refuse(object, PyExc_ValueError, "%s has characters that are not in latin-1: %R", what, object);
     text->at = (const char *)PyUnicode_1BYTE_DATA(object);
     text->size = (size_t)PyUnicode_GET_LENGTH(object);
     return 0;
@@ -90,6 +99,20 @@ static int parse_status(struct text t)
     return status >= 200 && status <= 599 ? status : -1;
 }
 
+/* Here and below, a loop or a look at the first character is quicker than a call of libc for so few bytes. */
+static bool has_nul(const char *at, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (at[i] == '\0')
+            return true;
+    return false;
+}
+
+static bool is_head(const char *method)
+{
+    return *method == 'H' && strcmp(method, "HEAD") == 0;
+}
+
 static int set_status(struct exchange *x, PyObject *object)
 {
     struct text t;
@@ -98,21 +121,18 @@ static int set_status(struct exchange *x, PyObject *object)
     if (text_of(object, "status", &t) < 0)
         return -1;
     status = parse_status(t);
-    x->bodiless = status == 204 || status == 304 || strcmp(x->req->method, "HEAD") == 0;
-    if (status > 0 && sl_status(x->req, status, t.at + 4) == 0)
+    x->bodiless = status == 204 || status == 304 || is_head(x->req->method);
+    if (status > 0 && !has_nul(t.at + 4, t.size - 4) && sl_status(x->req, status, t.at + 4) == 0)
         return 0;
-    PyErr_Format(PyExc_ValueError,
-                 "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", object);
-    return -1;
+    return refuse(object, PyExc_ValueError,
+                  "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", object);
 }
 
 /* The name and the value of a header tuple. */
 static int header_of(PyObject *header, struct text *name, struct text *value)
 {
-    if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2) {
-        PyErr_Format(PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
-        return -1;
-    }
+    if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)
+        return refuse(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
     if (text_of(PyTuple_GET_ITEM(header, 0), "header name", name) < 0)
         return -1;
     return text_of(PyTuple_GET_ITEM(header, 1), "header value", value);
@@ -149,9 +169,7 @@ static int set_header(struct exchange *x, PyObject *header)
         wrong = why_refused(name, value);
     else if (is_length)
         x->length = parse_length(value);
-    if (wrong)
-        PyErr_Format(PyExc_ValueError, wrong, header);
-    return wrong ? -1 : 0;
+    return wrong ? refuse(header, PyExc_ValueError, wrong, header) : 0;
 }
 
 int head_set(struct exchange *x, PyObject *status, PyObject *headers)

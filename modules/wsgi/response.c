@@ -186,7 +186,7 @@ static int send_any(struct exchange *x, PyObject *result)
         return send_sequence(x, result);
     if (Py_IS_TYPE(result, &file_wrapper_type))
         return send_file(x, result);
-    if (PyBytes_Check(result) || PyUnicode_Check(result)) {
+    if (PyBytes_Check(result) || PyUnicode_Check(result) || result == Py_None) {
         PyErr_Format(PyExc_TypeError, "the application returned %s, where an iterable of bytes is needed: [body]",
                      Py_TYPE(result)->tp_name);
         return -1;

@@ -52,8 +52,9 @@ static void reraise(PyObject *exc_info)
 /* PEP 3333: only to report an error may start_response be called again, and only before anything was sent. */
 static int check_order(const struct exchange *x, PyObject *exc_info)
 {
-    if (!x) {
-        PyErr_SetString(PyExc_RuntimeError, "start_response() was called after the request had ended");
+    if (!x || x->stream) {
+        PyErr_SetString(PyExc_RuntimeError, x ? "start_response() was called after the request became a WebSocket"
+                                              : "start_response() was called after the request had ended");
         return -1;
     }
     if (exc_info && x->head_sent) {
@@ -67,35 +68,41 @@ static int check_order(const struct exchange *x, PyObject *exc_info)
     return 0;
 }
 
-/* The server takes them in the request's own thread only; head_complete sees to those of another one. */
+/* The server takes them in the request's own thread only; head_complete sees to those of another one. What was kept
+ * before goes last: code that runs then may wait until the request is over. */
 static void keep(struct exchange *x, PyObject *status, PyObject *headers)
 {
-    Py_XINCREF(status);
-    Py_XSETREF(x->status, status);
-    Py_XINCREF(headers);
-    Py_XSETREF(x->headers, headers);
+    PyObject *old_status = x->status, *old_headers = x->headers;
+
+    x->status = Py_XNewRef(status);
+    x->headers = Py_XNewRef(headers);
+    Py_XDECREF(old_status);
+    Py_XDECREF(old_headers);
 }
 
 static int set_head(struct exchange *x, PyObject *status, PyObject *headers)
 {
     if (x->coroutine == sl_self()) {
-        keep(x, NULL, NULL);
+        if (x->headers)
+            keep(x, NULL, NULL);
         return head_set(x, status, headers);
     }
-    keep(x, status, headers);
     x->started = true;
+    keep(x, status, headers);
     return 0;
 }
 
 static PyObject *start_response(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     struct exchange *x = ((struct callable *)self)->x;
-    PyObject *exc_info;
+    PyObject *exc_info, *write;
 
-    if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_order(x, exc_info) < 0 ||
-        set_head(x, args[0], args[1]) < 0)
+    if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_order(x, exc_info) < 0)
         return NULL;
-    return Py_NewRef(x->write);
+    write = Py_NewRef(x->write);
+    if (set_head(x, args[0], args[1]) < 0)
+        Py_CLEAR(write);
+    return write;
 }
 
 static PyObject *write_body(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
@@ -106,9 +113,11 @@ static PyObject *write_body(PyObject *self, PyObject *const *args, size_t nargsf
         PyErr_SetString(PyExc_TypeError, "use write(data)");
         return NULL;
     }
-    if (!x || x->coroutine != sl_self()) {
-        PyErr_SetString(PyExc_RuntimeError, x ? "write() works only in the thread that called the application"
-                                              : "write() was called after the request had ended");
+    if (!x || x->stream || x->coroutine != sl_self()) {
+        PyErr_SetString(PyExc_RuntimeError, !x ? "write() was called after the request had ended"
+                                            : x->stream
+                                                ? "write() was called after the request became a WebSocket"
+                                                : "write() works only in the thread that called the application");
         return NULL;
     }
     if (response_write(x, args[0], -1) < 0 || response_flush(x) < 0)

@@ -38,6 +38,12 @@ def raise_it(exception):
 def recurse(n=0):
     return recurse(n + 1)
 
+class Emptying:
+    def __repr__(self):
+        EMPTIES.clear()
+        return 'emptied'
+
+EMPTIES = [('A', slice(Emptying(), Emptying(), Emptying()))]
 OK = '200 OK'
 FAULTS = {
     # before the first byte
@@ -76,6 +82,8 @@ FAULTS = {
     'status_999': lambda s: s('999 Big', HTML),
     'status_crlf': lambda s: s('200 OK\\r\\nX: y', HTML),
     'status_wide': lambda s: s('200 \\u20ac', HTML),
+    'status_nul': lambda s: s('200 OK\\0X', HTML),
+    'repr_frees': lambda s: s(OK, EMPTIES),
     'headers_tuple': lambda s: s(OK, tuple(HTML)),
     'headers_none': lambda s: s(OK, None),
     'header_list': lambda s: s(OK, [['A', 'b']]),
@@ -134,7 +142,7 @@ BEFORE = {
     "base": r"BaseException: base", "generator_exit": "GeneratorExit", "recursion": "RecursionError: ",
     "no_text": r"Bad: <(?:exception str\(\) failed|unprintable Bad object)>", "after_start": "ValueError: started",
     "in_generator": "ValueError: first item", "iter_fails": "TypeError: 'int' object is not iterable",
-    "none": "TypeError: 'NoneType' object is not iterable", "returns_bytes": r"returned bytes, where .* \[body\]",
+    "none": r"returned NoneType, where .* \[body\]", "returns_bytes": r"returned bytes, where .* \[body\]",
     "returns_str": r"returned str, where .* \[body\]", "str_item": "must consist of bytes, not str",
     "str_item_of_iter": "must consist of bytes, not str", "bytearray_item": "must consist of bytes, not bytearray",
     "write_str": "must consist of bytes, not str", "write_two": r"use write\(data\)",
@@ -146,6 +154,7 @@ BEFORE = {
     "status_short": "like '200 OK', not '200'", "status_no_space": "not '200OK'", "status_word": "not 'OK 200'",
     "status_100": "number from 200 to 599", "status_999": "number from 200 to 599", "status_crlf": "not '200 OK",
     "status_wide": "status has characters that are not in latin-1",
+    "status_nul": r"not '200 OK\\x00X'", "repr_frees": r"header value must be str, not slice: slice\(emptied",
     "headers_tuple": "headers must be a list .* not tuple",
     "headers_none": "headers must be a list .* not NoneType",
     "header_list": r"must be a tuple \(name, value\), not \['A'",

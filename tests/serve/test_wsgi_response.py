@@ -1,5 +1,6 @@
 """What the WSGI bridge makes of start_response, write() and the iterable that an application returns."""
 import gzip
+import pathlib
 import re
 
 import pytest
@@ -252,6 +253,11 @@ def file_written(environ, start_response):
     start_response('200 OK', [])
     return environ['wsgi.file_wrapper'](f)
 
+def file_proc(environ, start_response):
+    '''A regular file that says its size is 0.'''
+    start_response('200 OK', [])
+    return environ['wsgi.file_wrapper'](open('/proc/version', 'rb'))
+
 def file_gzip(environ, start_response):
     '''It has a fileno(), but the bytes of that are not its own.'''
     start_response('200 OK', [])
@@ -495,8 +501,8 @@ def test_file_by_sendfile(server, path, body):
 
 @pytest.mark.parametrize("path, body", [
     ("/file_gzip", b"unpacked"), ("/file_pipe", b"from a pipe"), ("/file_like", b"file-like " * 2000),
-    ("/file_iterated", DATA), ("/file_closed", DATA),
-])
+    ("/file_iterated", DATA), ("/file_closed", DATA), ("/file_proc", pathlib.Path("/proc/version").read_bytes()),
+], ids=lambda value: value if isinstance(value, str) else "")
 def test_file_that_must_be_read(server, path, body):
     status, headers, received = server.get(path)
     assert (status, headers["Transfer-Encoding"]) == (200, "chunked") and received == body
