@@ -168,13 +168,13 @@ PyObject *handle_of(struct interrupt *i, unsigned long ident)
 
 void handle_end(struct interrupt *i)
 {
-    struct handle *h = (struct handle *)i->handle;
+    struct handle *h;
 
-    if (!h)
-        return;
-    i->handle = NULL;
-    h->interrupt = NULL;
-    PyList_SetSlice(h->queue, 0, PyList_GET_SIZE(h->queue), NULL);
-    Py_CLEAR(h->owner);
-    Py_DECREF(h);
+    while ((h = (struct handle *)i->handle)) { /* what is freed here may ask for a handle once more */
+        i->handle = NULL;
+        h->interrupt = NULL;
+        PyList_SetSlice(h->queue, 0, PyList_GET_SIZE(h->queue), NULL);
+        Py_CLEAR(h->owner);
+        Py_DECREF(h);
+    }
 }

@@ -238,3 +238,35 @@ def test_resumed_by_others_signals(script):
         print(all(co.join(5) for co in victims), set(heard))
         """)
     assert out == "True {'signal'}\n"
+
+
+def test_current_in_the_last_moment(script):
+    """What a coroutine has left behind is freed at its end, and may ask which one that is: it has ended then, for good."""
+    out = script("""
+        kept = []
+        class Curious:
+            def __del__(self):
+                kept.append(syncless.current())
+        for _ in range(2):
+            spawn(Curious)
+            sleep(0.01)
+        print(len(kept), [co.alive for co in kept], kept[0] is kept[1])
+        try:
+            kept[0].kill()
+        except RuntimeError as error:
+            print("has ended" in str(error))
+        """)
+    assert out == "2 [False, False] False\nTrue\n"
+
+
+def test_killed_by_an_exception_that_is_false(script):
+    out = script("""
+        class Empty(Exception):
+            def __len__(self):
+                return 0
+        co = spawn(print, "it has run")
+        co.kill(Empty())
+        co.join()
+        print(type(co.exception))
+        """)
+    assert out == "<class '__main__.Empty'>\n"

@@ -198,3 +198,24 @@ def test_ten_thousand(script):
         print(all[0].get() and sum(co.get() for co in all), time.monotonic() - began < 10)
         """)
     assert out == "True\n2000 True\n"
+
+
+def test_a_class_that_needs_arguments(script):
+    """What its making raises comes out of the block, and other Timeouts go on."""
+    out = script("""
+        class Picky(Exception):
+            def __init__(self, needed):
+                pass
+        def other():
+            with Timeout(0.05, False) as limit:
+                sleep(5)
+            print("the other:", limit.expired)
+        other = spawn(other)
+        try:
+            with Timeout(0.01, Picky):
+                sleep(5)
+        except TypeError as error:
+            print("needed" in str(error))
+        other.join(3)
+        """)
+    assert out == "True\nthe other: True\n"

@@ -133,6 +133,7 @@ class Channel:
 
     @property
     def closed(self) -> bool:
+        """Whether close() was called."""
         return self._closed
 
     def send(self, value: Any, timeout: Optional[float] = None) -> None:

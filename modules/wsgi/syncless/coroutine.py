@@ -49,7 +49,7 @@ class Coroutine:
         self._handle = _syncless.handle()
         self._handle.owner = self
         try:
-            if self._killed:
+            if self._killed is not None:
                 raise self._killed
             self.value = function(*args, **kwargs)
         except (Killed, SystemExit) as raised:
@@ -112,6 +112,7 @@ class Coroutine:
             raise RuntimeError(f"coroutine {self.name} has ended, it cannot be killed")
         here = _syncless.handle()
         if here is not None and here is self._handle:
+            self._killed = exception
             raise exception
         if here is None:  # an OS thread
             _syncless.spawn(self._send, exception)

@@ -73,7 +73,7 @@ class Timeout(BaseException):
         if self._exc is None or self._exc is False:
             self._raised = self
         else:
-            self._raised = self._exc() if isinstance(self._exc, type) else self._exc
+            self._raised = _make(self._exc)
         self.expired = True
         if self._handle.interrupt(self._raised):
             self._timer = call_later(REMIND, self._remind)
@@ -114,6 +114,14 @@ class Timeout(BaseException):
                 return True
             raise self._raised from value
         return False
+
+
+def _make(exc):
+    """An exception of what was given for one; that of its class, if it cannot be made without arguments."""
+    try:
+        return exc() if isinstance(exc, type) else exc
+    except BaseException as error:  # it is the block's affair: here, in the clock, nobody would hear of it
+        return error
 
 
 def _is_exception(exc):
