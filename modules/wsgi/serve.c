@@ -32,6 +32,14 @@ static struct wsgi *instance_new(PyObject *app)
     return w;
 }
 
+static bool on_coroutine(void)
+{
+    if (sl_self())
+        return true;
+    PyErr_SetString(PyExc_RuntimeError, "only a coroutine can serve; this is an OS thread (or a forked child)");
+    return false;
+}
+
 PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fd", "app", "accepts", "tls", "max_body_size", "request_timeout", NULL};
@@ -43,11 +51,7 @@ PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOppLL:serve", names, &service.fd, &app, &accepts, &tls,
                                      &max_body_size, &request_timeout))
         return NULL;
-    if (!sl_self()) {
-        PyErr_SetString(PyExc_RuntimeError, "only a coroutine can serve; this is an OS thread (or a forked child)");
-        return NULL;
-    }
-    if (interp_make_types() < 0)
+    if (!on_coroutine() || interp_make_types() < 0)
         return NULL;
     service.self = instance_new(app);
     if (!service.self)
@@ -83,7 +87,7 @@ PyObject *serve_connection(PyObject *module, PyObject *args)
     const char *host;
     int fd, port;
 
-    if (!PyArg_ParseTuple(args, "Oisi:serve_connection", &capsule, &fd, &host, &port))
+    if (!on_coroutine() || !PyArg_ParseTuple(args, "Oisi:serve_connection", &capsule, &fd, &host, &port))
         return NULL;
     server = PyCapsule_GetPointer(capsule, CAPSULE);
     if (!server)
@@ -95,7 +99,7 @@ PyObject *serve_connection(PyObject *module, PyObject *args)
 
 PyObject *serve_end(PyObject *module, PyObject *capsule)
 {
-    struct sl_server *server = PyCapsule_GetPointer(capsule, CAPSULE);
+    struct sl_server *server = on_coroutine() ? PyCapsule_GetPointer(capsule, CAPSULE) : NULL;
 
     if (!server)
         return NULL;

@@ -124,8 +124,11 @@ static PyObject *query(PyObject *module, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "si:query", &name, &type))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS size = sl_resolve(name, type, reply, sizeof reply);
-    Py_END_ALLOW_THREADS if (size >= 0) return PyBytes_FromStringAndSize(reply, size);
+    Py_BEGIN_ALLOW_THREADS;
+    size = sl_resolve(name, type, reply, sizeof reply);
+    Py_END_ALLOW_THREADS;
+    if (size >= 0)
+        return PyBytes_FromStringAndSize(reply, size);
     errno = (int)-size;
     return PyErr_SetFromErrno(PyExc_OSError);
 }

@@ -149,6 +149,61 @@ def test_errors_and_limits(serving):
     assert "GET /fail: the application failed\n  Traceback" in log[0] and "request-timeout" in log[0]
 
 
+def test_close_in_a_thread_and_in_a_child(serving, tmp_path):
+    """A thread may close a server; a forked child that leaves its block leaves the server alone."""
+    out = serving("""
+        with syncless.wsgi.start(app, "unix:" + sys.argv[1]) as server:
+            pid = os.fork()
+            if pid == 0:
+                sys.exit(3)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.path.exists(server.address))
+            for _ in range(2):
+                client = socket.socket(socket.AF_UNIX)
+                client.settimeout(5)
+                client.connect(server.address)
+                client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+                print(client.makefile("rb").read()[:15])
+            run_in_thread(server.close)
+            print(os.path.exists(server.address))
+            server.wait()
+        """, str(tmp_path / "socket"))
+    assert out == "3 True\nb'HTTP/1.1 200 OK'\nb'HTTP/1.1 200 OK'\nFalse\n"
+
+
+def test_bad_addresses(script):
+    out = script("""
+        from syncless.wsgi import start
+        for bad in ("127.0.0.1", 99999), "127.0.0.1:-1", "no.such.host.invalid:80", ("127.0.0.1", "80"):
+            try:
+                start(lambda environ, start_response: [], bad)
+            except (OSError, ValueError, TypeError) as error:
+                print(type(error).__name__, error)
+        """).splitlines()
+    assert out[0] == "ValueError address 127.0.0.1:99999: a port is a number from 0 to 65535"
+    assert out[1] == "ValueError address '127.0.0.1:-1': expected HOST:PORT, :PORT or unix:PATH"
+    assert re.match(r"OSError \[Errno -\d\] cannot listen on no.such.host.invalid:80: ", out[2])
+    assert out[3].startswith("TypeError ")
+
+
+def test_base_http_in_odd_ways(serving):
+    """Interim responses, several lines in one write, a body by writelines; and no HTTP at all."""
+    log = []
+    out = serving("""
+        import http.server
+        class Odd(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if self.path == "/bad":
+                    self.wfile.write(b"nothing\\r\\n\\r\\n")
+                self.wfile.write(b"HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/1.1 103 Early Hints\\r\\nLink: x\\r\\n\\r\\n"
+                                 b"HTTP/1.1 202 Fine\\r\\nX-A: b\\r\\n\\r\\nbody ")
+                self.wfile.writelines([b"in ", b"parts"])
+        with syncless.wsgi.start(Odd, ("127.0.0.1", 0)) as server:
+            print(*fetch(server.url), fetch(server.url + "bad")[0])
+        """, stderr=log)
+    assert out == "202 b'body in parts' 500\n"
+    assert "does not begin as one of HTTP does: 'nothing'" in log[0]
+
+
 def test_no_applications(script):
     out = script("""
         from syncless.wsgi import RunHttpServer, serve, start

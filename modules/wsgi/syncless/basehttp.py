@@ -5,25 +5,29 @@ is written, so a handler that writes slowly streams. What concerns the connectio
 """
 import email.message
 import http
+import io
+import re
 from typing import Callable
 
 SERVERS_OWN = {"connection", "transfer-encoding", "date", "server", "keep-alive"}
 
 
-class _Response:
+class _Response(io.BufferedIOBase):
     """The handler's wfile."""
 
-    closed = False
-
     def __init__(self, start_response):
+        super().__init__()
         self.start_response = start_response
         self.head = b""
         self.write_body = None
 
+    def writable(self):
+        return True
+
     def write(self, data):
         data = bytes(data)
         size = len(data)
-        if self.write_body is None:
+        while self.write_body is None:
             self.head, end, data = (self.head + data).partition(b"\r\n\r\n")
             if not end:
                 return size
@@ -34,15 +38,14 @@ class _Response:
 
     def start(self):
         status, *lines = self.head.decode("latin-1").split("\r\n")
-        if status.split(" ", 2)[1] == "100":  # the server has said so itself
+        if not re.match(r"HTTP/\S+ \d\d\d( |$)", status):
+            raise ValueError(f"the handler's response does not begin as one of HTTP does: {status!r}")
+        if status.split(" ", 2)[1].startswith("1"):  # 100 Continue and the like are the server's
             self.head = b""
             return
         fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines]
         self.write_body = self.start_response(status.split(" ", 1)[1],
                                               [field for field in fields if field[0].lower() not in SERVERS_OWN])
-
-    def flush(self):
-        pass
 
 
 def _fields(environ, kind):

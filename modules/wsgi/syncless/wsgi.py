@@ -23,6 +23,7 @@ from typing import Any, Callable, Optional, Tuple, Union
 import _syncless
 
 from . import basehttp
+from .coroutine import spawn
 from .tls import Front, make_context
 from .unix import remove_stale
 
@@ -94,6 +95,17 @@ def _parse(address):
     return host, port
 
 
+def _resolve(host, port):
+    """The family and the address of a place to listen at."""
+    if not 0 <= port <= 65535:
+        raise ValueError(f"address {host}:{port}: a port is a number from 0 to 65535")
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return family, place
+
+
 def _listen(address, backlog):
     if isinstance(address, socket.socket):
         return address
@@ -102,7 +114,7 @@ def _listen(address, backlog):
         remove_stale(place)
         sock = socket.socket(socket.AF_UNIX)
     else:
-        family, _, _, _, place = socket.getaddrinfo(*place, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, place = _resolve(*place)
         sock = socket.socket(family)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -129,6 +141,7 @@ class Server:
         self._is_ours = self._socket is not address
         self._ended = threading.Lock()
         self._ended.acquire()
+        self._pid = os.getpid()
         if not context:
             self._socket.setblocking(False)
         self._server = _syncless.serve(self._socket.fileno(), app, accepts=context is None, tls=context is not None,
@@ -144,12 +157,20 @@ class Server:
         self._ended.release()
 
     def close(self) -> None:
-        """Accept no more; connections end when they have answered what they are at. Once more does nothing."""
+        """Accept no more; connections end when they have answered what they are at. Once more does nothing, and in a forked
+        child it leaves the parent's server alone."""
         if not self._ended.locked():
+            return
+        if self._pid != os.getpid():  # a forked child: the server is its parent's
+            if self._is_ours:
+                self._socket.close()
             return
         if self._front:
             self._front.close()
-        _syncless.serve_end(self._server)
+        if _syncless.handle() is None:  # an OS thread: have a coroutine do it
+            spawn(_syncless.serve_end, self._server).get()
+        else:
+            _syncless.serve_end(self._server)
         if self._is_ours:
             self._socket.close()
             if isinstance(self.address, str) and os.path.exists(self.address):
