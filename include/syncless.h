@@ -234,12 +234,13 @@ struct sl_service {
     void *self;                     /* for handle; must stay for the life of the process */
     bool accepts;                   /* connections are accepted from fd; else they come by sl_serve_connection */
     bool tls;                       /* what comes was encrypted on the way: the scheme is https */
-    int64_t max_body_size;          /* bytes, 0 any */
-    int64_t request_timeout;        /* 0 none */
+    const char *const *limits;      /* keys of [limits] and their values, in turns, ended by NULL; or NULL for none */
 };
 
-/* Serve HTTP in this process, until sl_serve_end. In the OS thread of the coroutines. */
-struct sl_server *sl_serve(const struct sl_service *service);
+/* Serve HTTP in this process, until sl_serve_end. In the OS thread of the coroutines. Limits that every mount has of
+ * its own hold for this server, those of connections for the process: they can be given to the first one in it, where
+ * no configuration has set them. NULL if a limit is wrong, and *why says which, to be freed. */
+struct sl_server *sl_serve(const struct sl_service *service, char **why);
 
 /* Serve a connection that the program has accepted, and has perhaps put itself in the middle of: a non-blocking stream
  * socket, the server's from here on. peer: the client's address, for handlers and logs. */

@@ -217,9 +217,9 @@ int sl_offload(int (*fn)(void *arg), void *arg)
 
 /* ---- serving: a struct sl_server is a struct listener ---- */
 
-struct sl_server *sl_serve(const struct sl_service *service)
+struct sl_server *sl_serve(const struct sl_service *service, char **why)
 {
-    return (struct sl_server *)serve_open(service);
+    return (struct sl_server *)serve_open(service, why);
 }
 
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)

@@ -3,10 +3,14 @@
  *
  * A worker sets HTTP up once, for the listeners and mounts of its configuration. A program (syncless-python, or an
  * application that opens a port of its own beside the server's) brings a socket and what shall answer there: it gets a
- * mount which that listener's requests go to without a look at the routes. Where no worker has set HTTP up, it is done
- * then, from a configuration that is empty, so that the defaults are the same and stand in one place.
+ * mount which that listener's requests go to without a look at the routes. The limits it wants are read as a section
+ * [limits] of a configuration that is empty otherwise, so that keys, values and defaults are the same and stand in one
+ * place. Where no worker has set HTTP up, it is done then, by that configuration.
  */
 #include "serve.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #include "arena.h"
 #include "conf/conf.h"
@@ -33,15 +37,60 @@ void serve_init(const struct traffic_settings *t, void (*ended)(const struct req
     });
 }
 
-static void init_by_default(void)
+/* A limit of connections, which HTTP has been set up with already, cannot be another one for this server. */
+static void refuse_late(struct conf *c, const char *key)
 {
-    struct settings *settings = xcalloc(1, sizeof(*settings)); /* for good, as the strings they are made of */
-
-    settings_fill(settings, conf_new());
-    serve_init(&settings->traffic, NULL);
+    for (const struct sl_option *option = traffic_options; option->name; option++)
+        if (strcmp(option->name, key) == 0)
+            conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
 }
 
-static struct mount *mount_new(const struct sl_service *service)
+static struct conf *read_limits(const char *const *limits)
+{
+    struct conf *c = conf_new();
+
+    for (; limits && *limits; limits += 2) {
+        conf_set_key(c, "limits", "limits", limits[0], limits[1]);
+        if (http_is_ready())
+            refuse_late(c, limits[0]);
+    }
+    return c;
+}
+
+static char *error_text(const struct conf *c)
+{
+    size_t size;
+    char *text;
+    FILE *out = open_memstream(&text, &size);
+
+    conf_report(c, out);
+    fclose(out);
+    text[size - 1] = '\0'; /* the last line break */
+    return text;
+}
+
+/* The limits of a mount, and HTTP set up if it is not: false, and why not. */
+static bool prepare(const struct sl_service *service, struct limits *limits, char **why)
+{
+    struct settings *settings = xcalloc(1, sizeof(*settings));
+    struct conf *c = read_limits(service->limits);
+    bool good;
+
+    settings_fill(settings, c);
+    good = c->error_count == 0;
+    *limits = settings->limits;
+    if (good && !http_is_ready()) {
+        serve_init(&settings->traffic, NULL); /* keeps them, and the strings in c */
+        return true;
+    }
+    if (!good)
+        *why = error_text(c);
+    conf_free(c);
+    free(settings);
+    return good;
+}
+
+static struct mount *mount_new(const struct sl_service *service, const struct limits *limits)
 {
     struct mount *mount = xcalloc(1, sizeof(*mount));
 
@@ -51,21 +100,22 @@ static struct mount *mount_new(const struct sl_service *service)
         .title = service->module->name,
         .host = "",
         .prefix = "",
-        .limits = {.request_timeout = service->request_timeout, .max_body_size = service->max_body_size},
+        .limits = *limits,
     };
     cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
     return mount;
 }
 
-struct listener *serve_open(const struct sl_service *service)
+struct listener *serve_open(const struct sl_service *service, char **why)
 {
     struct listener *listener;
+    struct limits limits;
 
-    if (!http_is_ready())
-        init_by_default();
+    if (!prepare(service, &limits, why))
+        return NULL;
     listener = service->accepts ? listener_open(service->fd, false) : listener_make(service->fd);
     listener->scheme = service->tls ? "https" : "http";
-    listener->mount = mount_new(service);
+    listener->mount = mount_new(service, &limits);
     return listener;
 }
 

@@ -10,8 +10,9 @@
 void serve_init(const struct traffic_settings *t, void (*ended)(const struct request *req));
 
 /* Serve one instance of a module on a socket of a program's own, as sl_serve says; with the defaults of all settings
- * where serve_init was not called. What is returned stays for the life of the process. */
-struct listener *serve_open(const struct sl_service *service);
+ * where serve_init was not called. What is returned stays for the life of the process. NULL if its limits are wrong:
+ * *why says so, to be freed. */
+struct listener *serve_open(const struct sl_service *service, char **why);
 
 /* Accept no more, and close the connections of that listener when they have answered what they are at. */
 void serve_close(struct listener *listener);

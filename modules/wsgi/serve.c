@@ -40,16 +40,55 @@ static bool on_coroutine(void)
     return false;
 }
 
+static void instance_free(struct wsgi *w)
+{
+    environ_free(w->environ);
+    Py_DECREF(w->callable);
+    free(w);
+}
+
+/* The strings of a list, borrowed from it, with NULL behind them: to be freed. */
+static const char **strings_of(PyObject *list)
+{
+    Py_ssize_t count = PyList_GET_SIZE(list), i = 0;
+    const char **strings = PyMem_Calloc((size_t)count + 1, sizeof *strings);
+
+    while (strings && i < count && (strings[i] = PyUnicode_AsUTF8(PyList_GET_ITEM(list, i))))
+        i++;
+    if (strings && i == count)
+        return strings;
+    PyMem_Free(strings);
+    return strings ? NULL : (const char **)PyErr_NoMemory();
+}
+
+/* Serve, with these limits: a capsule. */
+static PyObject *start(struct sl_service *service, PyObject *limits)
+{
+    const char **strings = strings_of(limits);
+    struct sl_server *server = NULL;
+    char *why = NULL;
+
+    if (!strings)
+        return NULL;
+    service->limits = strings;
+    server = sl_serve(service, &why);
+    PyMem_Free(strings);
+    if (server)
+        return PyCapsule_New(server, CAPSULE, NULL);
+    PyErr_SetString(PyExc_ValueError, why);
+    free(why);
+    return NULL;
+}
+
 PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"fd", "app", "accepts", "tls", "max_body_size", "request_timeout", NULL};
+    static char *names[] = {"fd", "app", "accepts", "tls", "limits", NULL};
     struct sl_service service = {.module = &sl_module};
+    PyObject *app, *limits, *server;
     int accepts, tls;
-    long long max_body_size, request_timeout;
-    PyObject *app;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOppLL:serve", names, &service.fd, &app, &accepts, &tls,
-                                     &max_body_size, &request_timeout))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOppO!:serve", names, &service.fd, &app, &accepts, &tls,
+                                     &PyList_Type, &limits))
         return NULL;
     if (!on_coroutine() || interp_make_types() < 0)
         return NULL;
@@ -58,9 +97,10 @@ PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     service.accepts = accepts;
     service.tls = tls;
-    service.max_body_size = max_body_size;
-    service.request_timeout = request_timeout;
-    return PyCapsule_New(sl_serve(&service), CAPSULE, NULL);
+    server = start(&service, limits);
+    if (!server)
+        instance_free(service.self);
+    return server;
 }
 
 /* The address of a client, from text that may be no such address: on a Unix socket it has none. */

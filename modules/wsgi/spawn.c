@@ -142,8 +142,9 @@ static PyMethodDef methods[] = {
     {"query", query, METH_VARARGS,
      "query(name, type)\n--\n\nThe message by which DNS answers. OSError if it does not."},
     {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,
-     "serve(fd, app, accepts, tls, max_body_size, request_timeout)\n--\n\n"
-     "Serve a WSGI application, see sl_serve in syncless.h. Returns what the other two take."},
+     "serve(fd, app, accepts, tls, limits)\n--\n\n"
+     "Serve a WSGI application, see sl_serve in syncless.h. limits: a list of keys and values in turns. Returns what "
+     "the other two take."},
     {"serve_connection", serve_connection, METH_VARARGS,
      "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted from that client."},
     {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},

@@ -204,6 +204,49 @@ def test_base_http_in_odd_ways(serving):
     assert "does not begin as one of HTTP does: 'nothing'" in log[0]
 
 
+def test_limits_of_the_process(serving):
+    """The first server takes all keys of [limits]; later ones those of a mount, each its own."""
+    out = serving("""
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), max_header_size="1k", header_timeout=0.2, max_body_size="1k") as server:
+            print(fetch(server.url, b"x" * 1024)[0], fetch(server.url, b"x" * 1025)[0])
+            def large(url):
+                return urllib.request.Request(url, headers={"X": "x" * 2000})
+            print(fetch(large(server.url))[0])
+            slow = socket.create_connection(server.address)
+            slow.sendall(b"GET / HTTP/1.1\\r\\n")
+            print(slow.makefile("rb").read(12))
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), request_timeout="100ms", on_disconnect="cancel") as server:
+            print(fetch(server.url + "sleep")[0], fetch(large(server.url))[0])
+        """, stderr=[])
+    assert out == "200 413\n431\nb'HTTP/1.1 408'\n504 431\n"
+
+
+def test_bad_limits(script, tmp_path):
+    out = script("""
+        from syncless.wsgi import start
+        def app(environ, start_response):
+            pass
+        path = sys.argv[1]
+        for limits in {"max_body": 5}, {"max_body_size": -1}, {"request_timeout": "soon", "max_headers": "many"}, {"on_disconnect": True}:
+            try:
+                start(app, "unix:" + path, **limits)
+            except ValueError as error:
+                print(error)
+        start(app, ("127.0.0.1", 0)).close()
+        try:
+            start(app, "unix:" + path, header_timeout=5)
+        except ValueError as error:
+            print(error)
+        import os
+        print(os.path.exists(path))
+        """, str(tmp_path / "socket"))
+    assert out.splitlines() == [
+        'limits: unknown key "max-body" in [limits]', 'limits: "max-body-size = -1": expected a size such as 512, 64k, 4m or 1g',
+        'limits: "request-timeout = soon": expected a duration such as 500ms, 10s, 5m, 1h or 1d',
+        'limits: "max-headers = many": expected a whole number', 'limits: "on-disconnect = True": expected ignore or cancel',
+        '"header-timeout" is one for the whole process, which has it already', "False"]
+
+
 def test_no_applications(script):
     out = script("""
         from syncless.wsgi import RunHttpServer, serve, start

@@ -9,7 +9,7 @@
     syncless.wsgi.serve(app, ("127.0.0.1", 8080))
 
 Requests are read, answered and bounded by the C server, each on a coroutine; the program's other coroutines go on beside
-them. Limits and time-outs are the defaults of docs/limits.md.
+them. Limits and time-outs are those of docs/limits.md.
 """
 import inspect
 import logging
@@ -126,6 +126,17 @@ def _listen(address, backlog):
     return sock
 
 
+# ---- limits ----
+
+def _limits(limits):
+    """Keys and values in turns, as the server's configuration has them."""
+    texts = []
+    for name, value in limits.items():
+        key = name.replace("_", "-")
+        texts += [key, f"{round(value * 1000)}ms" if key.endswith("timeout") and isinstance(value, (int, float)) else str(value)]
+    return texts
+
+
 # ---- servers ----
 
 class Server:
@@ -134,8 +145,9 @@ class Server:
     address: (host, port), or the path of a Unix socket. url: what to ask it for.
     """
 
-    def __init__(self, app, address, tls, backlog, max_body_size, request_timeout):
+    def __init__(self, app, address, tls, backlog, limits):
         app = adapt(app)
+        limits = _limits(limits)
         context = make_context(tls) if tls is not None else None
         self._socket = _listen(address, backlog)
         self._is_ours = self._socket is not address
@@ -144,8 +156,12 @@ class Server:
         self._pid = os.getpid()
         if not context:
             self._socket.setblocking(False)
-        self._server = _syncless.serve(self._socket.fileno(), app, accepts=context is None, tls=context is not None,
-                                       max_body_size=max_body_size, request_timeout=round(request_timeout * 1000))
+        try:
+            self._server = _syncless.serve(self._socket.fileno(), app, accepts=context is None, tls=context is not None,
+                                           limits=limits)
+        except BaseException:
+            self._release()
+            raise
         self._front = Front(self._socket, context, self._server) if context else None
         name = self._socket.getsockname()
         self.address = name if isinstance(name, str) else name[:2]
@@ -171,11 +187,16 @@ class Server:
             spawn(_syncless.serve_end, self._server).get()
         else:
             _syncless.serve_end(self._server)
-        if self._is_ours:
-            self._socket.close()
-            if isinstance(self.address, str) and os.path.exists(self.address):
-                os.unlink(self.address)
+        self._release()
         self._ended.release()
+
+    def _release(self):
+        if not self._is_ours:
+            return
+        name = self._socket.getsockname()
+        self._socket.close()
+        if isinstance(name, str) and os.path.exists(name):
+            os.unlink(name)
 
     def __enter__(self) -> "Server":
         return self
@@ -190,22 +211,23 @@ def _host(name):
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
-def start(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, max_body_size: int = 1 << 20,
-          request_timeout: float = 0) -> Server:
+def start(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, **limits: Union[int, float, str]) -> Server:
     """Serve an application (see adapt) beside what the program does; returns at once. On a coroutine.
 
     address: (host, port) with 0 for any, "HOST:PORT", ":PORT" for all addresses, "unix:PATH", or a socket that listens already.
     tls: an ssl.SSLContext, or (certfile, keyfile), or {"certfile": ..., "keyfile": ...}.
-    max_body_size: bytes of a request's body, 0 any. request_timeout: seconds for a request, 0 any.
+    limits: the keys of the section [limits] in docs/configuration.md, with underscores; numbers (of bytes, or seconds), or
+    text as it stands there: max_body_size="20m", request_timeout=2.5, on_disconnect="cancel" are this server's. Those of
+    connections (header_timeout, max_connections, ...) are the process's, and can be given to its first server.
 
-    TypeError if app is none; OSError if the address cannot be had; RuntimeError in an OS thread.
+    TypeError if app is none; OSError if the address cannot be had; ValueError for a bad limit; RuntimeError in an OS thread.
     """
-    return Server(app, address, tls, backlog, max_body_size, request_timeout)
+    return Server(app, address, tls, backlog, limits)
 
 
-def serve(app: Any, address: Address, tls: Any = None, **options) -> None:
+def serve(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, **limits: Union[int, float, str]) -> None:
     """The same, and wait until the coroutine is killed or, in the main part of a program, until Ctrl-C."""
-    with start(app, address, tls, **options) as server:
+    with start(app, address, tls, backlog=backlog, **limits) as server:
         logging.getLogger("syncless").info("serving on %s", server.url)
         server.wait()
 
