@@ -47,8 +47,12 @@ PyObject *app_load(const char *spec)
 {
     size_t size = strcspn(spec, ":");
     const char *attribute = spec[size] ? spec + size + 1 : "application";
-    PyObject *module = import(spec, size), *app;
+    PyObject *module, *app;
 
+    if (size == 0 || *attribute == '\0')
+        return PyErr_Format(PyExc_ValueError, "%s must be written as module:attribute, such as shop.wsgi:application",
+                            *spec ? spec : "it");
+    module = import(spec, size);
     if (!module)
         return NULL;
     app = strchr(attribute, '(') ? evaluate(module, attribute) : find(module, attribute);

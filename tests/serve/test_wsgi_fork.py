@@ -42,6 +42,18 @@ def holds_a_lock(environ, start_response):
         os._exit(4)
     return answer(start_response, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
+class Forking:
+    '''Answers with the exit code of the child that its last close() has forked.'''
+    code = 0
+    def __init__(self, start_response):
+        start_response('200 OK', [])
+    def __iter__(self):
+        yield str(self.code).encode()
+    def close(self):
+        pid = os.fork()
+        if pid:
+            Forking.code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
 VIEWS = {
     'holds_a_lock': holds_a_lock,
     'exits': fork(lambda e, s: sys.exit(7)),
@@ -54,6 +66,7 @@ VIEWS = {
     'uses_locks': fork(lambda e, s: os._exit(use_locks())),
     'iterates': lambda e, s: items(s, os.fork()),
     'ends_iteration': lambda e, s: ended_items(s),
+    'forks_in_close': lambda e, s: Forking(s),
     'runs_a_program': lambda e, s: answer(s, subprocess.run(['sh', '-c', 'exit 9'], preexec_fn=os.setsid).returncode),
     'multiprocessing': lambda e, s: answer(s, run_process()),
 }
@@ -83,7 +96,7 @@ def server(shared_daemon):
 
 @pytest.mark.parametrize("view, body", [
     ("exits", b"7"), ("exits_with_nothing", b"0"), ("exits_with_text", b"1"), ("returns", b"0"), ("raises", b"1"),
-    ("prints", b"0"), ("ends", b"5"), ("uses_locks", b"6"), ("iterates", b"0"), ("ends_iteration", b"before 0"),
+    ("prints", b"0"), ("ends", b"5"), ("uses_locks", b"6"), ("iterates", b"0"), ("ends_iteration", b"before 0"), ("forks_in_close", b"0"),
     ("runs_a_program", b"9"), ("multiprocessing", b"8"), ("holds_a_lock", b"4"),
 ])
 def test_one_answer_and_the_exit_code(server, view, body):

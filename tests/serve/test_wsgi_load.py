@@ -68,6 +68,8 @@ def test_without_an_ini_file(daemon):
     ("missing", {}, "ModuleNotFoundError: No module named 'missing'"),
     ("app:missing", {}, "AttributeError: module 'app' has no attribute 'missing'"),
     ("app:number", {}, "TypeError: app:number is no WSGI application: an object of type int cannot be called"),
+    ("app:", {}, "ValueError: app: must be written as module:attribute, such as shop.wsgi:application"),
+    (":named", {}, "ValueError: :named must be written as module:attribute"),
     ("app:missing()", {}, "NameError: name 'missing' is not defined"),
     ("app:create_app(1/0)", {}, "ZeroDivisionError"),
     ("app:create_app(", {}, "SyntaxError"),
