@@ -231,7 +231,8 @@ struct sl_server;
 struct sl_service {
     int fd;                         /* a non-blocking socket that listens; stays the caller's */
     const struct sl_module *module; /* whose handle gets all requests; start and stop are not called */
-    void *self;                     /* for handle; must stay for the life of the process */
+    void *self;                     /* for handle; stays until ended is called, or for the life of the process */
+    void (*ended)(void *self);      /* after sl_serve_end, when no connection is left; must not wait. Optional */
     bool accepts;                   /* connections are accepted from fd; else they come by sl_serve_connection */
     bool tls;                       /* what comes was encrypted on the way: the scheme is https */
     const char *const *limits;      /* keys of [limits] and their values, in turns, ended by NULL; or NULL for none */

@@ -224,7 +224,7 @@ struct sl_server *sl_serve(const struct sl_service *service, char **why)
 
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
 {
-    conn_open((struct listener *)server, fd, peer);
+    serve_connection((struct listener *)server, fd, peer);
 }
 
 void sl_serve_end(struct sl_server *server)

@@ -15,9 +15,10 @@ struct settings;
 struct mount {
     const struct sl_module *module;
     void *self;
-    const char *title;  /* of its section, for messages */
-    const char *host;   /* "" any */
-    const char *prefix; /* "" or "/shop" */
+    void (*ended)(void *self); /* of what sl_serve has made, see there */
+    const char *title;         /* of its section, for messages */
+    const char *host;          /* "" any */
+    const char *prefix;        /* "" or "/shop" */
     struct limits limits;
     struct wait_timeouts deadlines; /* of its requests; route.c's */
     struct mount *next;             /* in order of the file */

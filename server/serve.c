@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arena.h"
 #include "conf/conf.h"
@@ -97,6 +98,7 @@ static struct mount *mount_new(const struct sl_service *service, const struct li
     *mount = (struct mount){
         .module = service->module,
         .self = service->self,
+        .ended = service->ended,
         .title = service->module->name,
         .host = "",
         .prefix = "",
@@ -104,6 +106,15 @@ static struct mount *mount_new(const struct sl_service *service, const struct li
     };
     cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
     return mount;
+}
+
+/* The listener and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
+static void on_unused(struct listener *listener)
+{
+    const struct mount *mount = listener->mount;
+
+    if (mount->ended)
+        mount->ended(mount->self);
 }
 
 struct listener *serve_open(const struct sl_service *service, char **why)
@@ -116,11 +127,23 @@ struct listener *serve_open(const struct sl_service *service, char **why)
     listener = service->accepts ? listener_open(service->fd, false) : listener_make(service->fd);
     listener->scheme = service->tls ? "https" : "http";
     listener->mount = mount_new(service, &limits);
+    listener->unused = on_unused;
     return listener;
+}
+
+void serve_connection(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+    if (listener->closed) /* while it was on its way */
+        close(fd);
+    else
+        conn_open(listener, fd, peer);
 }
 
 void serve_close(struct listener *listener)
 {
+    if (listener->closed)
+        return;
     listener_close(listener);
     http_close_idle(listener);
+    listener_leave(listener);
 }

@@ -14,6 +14,9 @@ void serve_init(const struct traffic_settings *t, void (*ended)(const struct req
  * *why says so, to be freed. */
 struct listener *serve_open(const struct sl_service *service, char **why);
 
+/* Serve a connection that was accepted elsewhere, see sl_serve_connection. */
+void serve_connection(struct listener *listener, int fd, const struct sockaddr *peer);
+
 /* Accept no more, and close the connections of that listener when they have answered what they are at. */
 void serve_close(struct listener *listener);
 

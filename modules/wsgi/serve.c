@@ -15,7 +15,7 @@
 
 #define CAPSULE "_syncless.server"
 
-/* An instance, for good: connections may point at it for as long as the process lives. */
+/* An instance, which is there until its last connection has ended. */
 static struct wsgi *instance_new(PyObject *app)
 {
     struct wsgi *w = calloc(1, sizeof *w);
@@ -45,6 +45,20 @@ static void instance_free(struct wsgi *w)
     environ_free(w->environ);
     Py_DECREF(w->callable);
     free(w);
+}
+
+static void free_ended(void *arg)
+{
+    if (!Py_IsInitialized() || tstate_enter_fresh() < 0)
+        return; /* the program ends, or has no memory: it is left alone */
+    instance_free(arg);
+    tstate_leave_fresh();
+}
+
+/* Not a place for Python code, which an application's end may run: a coroutine of its own is one. */
+static void on_ended(void *self)
+{
+    sl_spawn(free_ended, self);
 }
 
 /* The strings of a list, borrowed from it, with NULL behind them: to be freed. */
@@ -83,7 +97,7 @@ static PyObject *start(struct sl_service *service, PyObject *limits)
 PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fd", "app", "accepts", "tls", "limits", NULL};
-    struct sl_service service = {.module = &sl_module};
+    struct sl_service service = {.module = &sl_module, .ended = on_ended};
     PyObject *app, *limits, *server;
     int accepts, tls;
 

@@ -17,7 +17,7 @@ struct conn {
     struct list all;
     struct turn turn;
     struct wait_timeout timeout; /* of the state it is in */
-    const struct listener *listener;
+    struct listener *listener;
     struct request *req; /* being served; NULL between requests */
     enum conn_state state;
     int64_t arrived; /* ns when bytes woke it, if http_config.ended is set; 0: none did */

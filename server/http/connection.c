@@ -85,6 +85,7 @@ void conn_close(struct conn *conn)
     wait_timeout_stop(&conn->timeout);
     wait_source_end(&conn->source);
     list_remove(&conn->all);
+    listener_leave(conn->listener);
     if (--http.count == 0 && http.draining)
         wait_stop();
     free(conn);
@@ -219,7 +220,7 @@ void conn_set_peer(struct conn *conn, const struct sockaddr *peer)
     }
 }
 
-void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer)
+void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
     int err;
@@ -227,6 +228,7 @@ void conn_open(const struct listener *listener, int fd, const struct sockaddr *p
     conn_set_peer(conn, peer);
     conn->proxied = listener->proxied;
     conn->listener = listener;
+    listener->users++;
     conn->source = (struct wait_source){.ready = on_ready, .fd = fd};
     turn_new(&conn->turn);
     list_init(&conn->timeout.link);

@@ -40,7 +40,7 @@ bool http_is_full(void);
 bool http_make_room(void);
 
 /* Take over an accepted, non-blocking socket. */
-void conn_open(const struct listener *listener, int fd, const struct sockaddr *peer);
+void conn_open(struct listener *listener, int fd, const struct sockaddr *peer);
 
 /* No connection shall serve another request: close the idle ones after so many milliseconds, in which they may have a
  * last request on its way, the others after their response. The loop is no longer held by listeners, so wait_run

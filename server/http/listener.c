@@ -142,6 +142,7 @@ struct listener *listener_make(int fd)
     address_text((struct sockaddr *)&address, listener->address, sizeof(listener->address), &listener->port);
     listener->source.fd = -1;
     listener->scheme = "http";
+    listener->users = 1;
     return listener;
 }
 
@@ -154,6 +155,12 @@ struct listener *listener_open(int fd, bool proxied)
     open_source(listener);
     wait_hold(+1);
     return listener;
+}
+
+void listener_leave(struct listener *listener)
+{
+    if (--listener->users == 0 && listener->unused)
+        listener->unused(listener);
 }
 
 void listener_close(struct listener *listener)

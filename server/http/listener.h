@@ -20,6 +20,8 @@ struct listener {
     bool closed;                                                      /* no connection of it serves another request */
     const char *scheme;                                               /* of its requests: "http" or "https" */
     void *mount;                                                      /* whom they are for, if the routes do not say */
+    size_t users;                                                     /* its connections, and who has opened it */
+    void (*unused)(struct listener *listener);                        /* there are no users any more; or NULL */
 };
 
 /* Accept connections from a bound, listening, non-blocking socket, which stays the caller's. Holds the loop.
@@ -28,6 +30,9 @@ struct listener *listener_open(int fd, bool proxied);
 
 /* One for connections that somebody else accepts from such a socket and hands over by conn_open. */
 struct listener *listener_make(int fd);
+
+/* One user less. */
+void listener_leave(struct listener *listener);
 
 /* Accept who is already in the backlog, and then no more. The struct stays, since connections point at it. */
 void listener_close(struct listener *listener);

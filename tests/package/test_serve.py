@@ -204,6 +204,36 @@ def test_base_http_in_odd_ways(serving):
     assert "does not begin as one of HTTP does: 'nothing'" in log[0]
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_applications_go_with_their_servers(serving, certificate, tls):
+    """When the last request is answered: a program may serve one after the other."""
+    out = serving("""
+        import gc, ssl, weakref
+        class App:
+            def __call__(self, environ, start_response):
+                return app(environ, start_response)
+        def is_gone(ref):
+            for _ in range(200):
+                gc.collect()
+                if ref() is None:
+                    return True
+                sleep(0.01)
+        tls = tuple(sys.argv[1:]) or None
+        context = ssl.create_default_context(cafile=tls[0]) if tls else None
+        for _ in range(3):
+            server = syncless.wsgi.start(App(), ("127.0.0.1", 0), tls=tls)
+            ref = weakref.ref(next(o for o in gc.get_objects() if type(o) is App))
+            fetch(server.url, context=context)
+            idle = socket.create_connection(server.address)
+            running = spawn(fetch, server.url + "sleep", context=context)
+            sleep(0.1)
+            server.close()
+            server.close()
+            print(ref() is not None, running.get()[0], is_gone(ref))
+        """, *(certificate if tls else ()))
+    assert out == "True 200 True\n" * 3
+
+
 def test_limits_of_the_process(serving):
     """The first server takes all keys of [limits]; later ones those of a mount, each its own."""
     out = serving("""
