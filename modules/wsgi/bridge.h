@@ -363,6 +363,9 @@ void errors_end(struct exchange *x);
 /* Log the exception that is set, with its traceback, and clear it. req may be NULL. */
 void report_raised(const struct sl_request *req, const char *what);
 
+/* The bytes of a str as the log takes them: UTF-8 without NUL. */
+PyObject *report_bytes(PyObject *text);
+
 /* Set the exception for a negative errno of the server: the client is gone, or its message is malformed. */
 void report_connection(struct exchange *x, int error, const char *doing);
 

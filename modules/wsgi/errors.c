@@ -80,7 +80,7 @@ static int write_text(PyObject *text)
         PyErr_Format(PyExc_TypeError, "wsgi.errors takes str, not %s", Py_TYPE(text)->tp_name);
         return -1;
     }
-    bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    bytes = report_bytes(text);
     if (!bytes)
         return -1;
     rc = append(x, x ? &x->line : &background, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));

@@ -162,11 +162,15 @@ static int buffer_stdout_by_line(void)
     if (!out || out == Py_None)
         return 0;
     method = PyObject_GetAttrString(out, "reconfigure");
+    if (!method) { /* sitecustomize has put something of its own there */
+        PyErr_Clear();
+        return 0;
+    }
     kwargs = Py_BuildValue("{sO}", "line_buffering", Py_True);
     none = PyTuple_New(0);
-    if (method && kwargs && none)
+    if (kwargs && none)
         result = PyObject_Call(method, none, kwargs);
-    Py_XDECREF(method);
+    Py_DECREF(method);
     Py_XDECREF(kwargs);
     Py_XDECREF(none);
     Py_XDECREF(result);

@@ -25,6 +25,18 @@ int report_init(void)
     return format_exception ? 0 : -1;
 }
 
+PyObject *report_bytes(PyObject *text)
+{
+    PyObject *nul = PyUnicode_FromStringAndSize("", 1), *shown = PyUnicode_FromString("\\x00");
+    PyObject *whole = nul && shown ? PyUnicode_Replace(text, nul, shown, -1) : NULL;
+    PyObject *bytes = whole ? PyUnicode_AsEncodedString(whole, "utf-8", "backslashreplace") : NULL;
+
+    Py_XDECREF(nul);
+    Py_XDECREF(shown);
+    Py_XDECREF(whole);
+    return bytes;
+}
+
 static PyObject *traceback_text(PyObject *raised)
 {
     PyObject *lines, *text, *none, *bytes;
@@ -38,7 +50,7 @@ static PyObject *traceback_text(PyObject *raised)
     Py_DECREF(lines);
     if (!text)
         return NULL;
-    bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    bytes = report_bytes(text);
     Py_DECREF(text);
     return bytes;
 }

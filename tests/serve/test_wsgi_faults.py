@@ -51,6 +51,7 @@ FAULTS = {
     'exit': lambda s: sys.exit(3),
     'interrupt': lambda s: raise_it(KeyboardInterrupt()),
     'base': lambda s: raise_it(BaseException('base')),
+    'nul': lambda s: raise_it(ValueError('before\\0after')),
     'generator_exit': lambda s: raise_it(GeneratorExit()),
     'recursion': lambda s: recurse(),
     'no_text': lambda s: raise_it(Bad()),
@@ -127,7 +128,7 @@ def application(environ, start_response):
         log.write('one line\\nsecond')
         log.write(' line\\n')
         print('printed', 'line', file=log)
-        log.writelines(['a', 'b\\n', 'caf\\xe9 \\udc80\\n'])
+        log.writelines(['a', 'b\\n', 'caf\\xe9 \\udc80\\n', 'nul \\0 in it\\n'])
         log.write('flushed')
         log.flush()
         log.write('\\n\\nnot ended')
@@ -140,7 +141,7 @@ def application(environ, start_response):
 BEFORE = {
     "raises": r"KeyError: 'secret-key'", "exit": r"SystemExit: 3", "interrupt": r"KeyboardInterrupt",
     "base": r"BaseException: base", "generator_exit": "GeneratorExit", "recursion": "RecursionError: ",
-    "no_text": r"Bad: <(?:exception str\(\) failed|unprintable Bad object)>", "after_start": "ValueError: started",
+    "nul": r"ValueError: before\\x00after", "no_text": r"Bad: <(?:exception str\(\) failed|unprintable Bad object)>", "after_start": "ValueError: started",
     "in_generator": "ValueError: first item", "iter_fails": "TypeError: 'int' object is not iterable",
     "none": r"returned NoneType, where .* \[body\]", "returns_bytes": r"returned bytes, where .* \[body\]",
     "returns_str": r"returned str, where .* \[body\]", "str_item": "must consist of bytes, not str",
@@ -228,7 +229,7 @@ def test_wsgi_errors_line_by_line(server):
     assert server.get("/errors?q")[2] == b"logged"
     server.wait_log("not ended")
     lines = re.findall(r"\[error\] \S+ rid=\w+ GET /errors\?q: (.*)$", server.log, re.M)
-    assert lines == ["one line", "second line", "printed line", "ab", r"café \udc80", "flushed", "", "", "not ended"]
+    assert lines == ["one line", "second line", "printed line", "ab", r"café \udc80", r"nul \x00 in it", "flushed", "", "", "not ended"]
 
 
 def test_no_worker_has_ended(server):
