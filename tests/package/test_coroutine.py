@@ -270,3 +270,18 @@ def test_killed_by_an_exception_that_is_false(script):
         print(type(co.exception))
         """)
     assert out == "<class '__main__.Empty'>\n"
+
+
+def test_the_clock_of_timeouts_is_nobodys_business(script):
+    """It is a coroutine too, but to kill it would be to kill all Timeouts."""
+    out = script("""
+        def expires():
+            with Timeout(0.05, False) as limit:
+                sleep(5)
+            return limit.expired
+        waiting = spawn(expires)
+        sleep(0.01)
+        print(coroutines() == [waiting, current()] or coroutines() == [current(), waiting])
+        print(waiting.get())
+        """)
+    assert out == "True\nTrue\n"

@@ -58,6 +58,7 @@ def application(environ, start_response):
             try:
                 ws.recv()
             except ConnectionError as error:
+                open("left-behind", "w").close()
                 print("left behind:", error, flush=True)
             time.sleep(0.01)
             print("it goes on", flush=True)
@@ -262,6 +263,7 @@ def test_a_timeout_around_recv_loses_nothing(server):
 def test_who_receives_when_the_request_ends_hears_of_it(server):
     with Client(server, "/left-behind") as client:
         assert client.recv() is None
+        assert (server.dir / "left-behind").exists()  # before the connection is closed, not after
     server.wait_log("left behind: .*the client is gone")
     server.wait_log("it goes on")
 

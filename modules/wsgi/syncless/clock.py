@@ -29,6 +29,8 @@ class Timer:
 
 
 class Clock:
+    """The timers of this process, and the coroutine that waits for the first of them. Used on coroutines only."""
+
     def __init__(self):
         self.heap = []
         self.order = itertools.count()

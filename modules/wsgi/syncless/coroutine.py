@@ -177,7 +177,7 @@ def coroutines() -> List[Coroutine]:
         for co in coroutines():
             print(co.name, *co.stack().format())
     """
-    return [_adopt(handle) for handle in _syncless.handles()]
+    return [_adopt(handle) for handle in _syncless.handles() if not is_clock(handle.ident)]
 
 
 def sleep(seconds: float) -> None:

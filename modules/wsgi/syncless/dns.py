@@ -16,11 +16,15 @@ class DnsError(OSError):
 
 
 class Mx(NamedTuple):
+    """The value of an MX record. The host with the lowest preference is to be tried first."""
+
     preference: int
     host: str
 
 
 class Srv(NamedTuple):
+    """The value of an SRV record, RFC 2782."""
+
     priority: int
     weight: int
     port: int
