@@ -148,6 +148,15 @@ int sink_fd(const struct sink *s)
     return s->kind == SINK_SYSLOG ? STDERR_FILENO : s->fd;
 }
 
+/* ppoll, since some processors have no SYS_poll. */
+bool sink_has_room(int fd, int milliseconds)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    struct timespec most = {.tv_nsec = milliseconds * 1000000L};
+
+    return syscall(SYS_ppoll, &room, 1, &most, NULL, 0) == 1;
+}
+
 /* ---- writing, with the lock held ---- */
 
 /* The part of what is pending that may leave in one call. */
@@ -167,13 +176,12 @@ static size_t piece(const struct sink *s)
 static ssize_t write_piece(struct sink *s, size_t size)
 {
     const char *from = s->buf + s->start;
-    struct pollfd room = {.fd = s->fd, .events = POLLOUT};
 
     if (s->kind == SINK_SOCKET)
         return syscall(SYS_sendto, s->fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     if (s->kind == SINK_SYSLOG) /* one message a line, without its end */
         return syscall(SYS_sendto, s->fd, from, size - 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) + 1;
-    if (s->look && syscall(SYS_poll, &room, 1, 0) != 1) {
+    if (s->look && !sink_has_room(s->fd, 0)) {
         errno = EAGAIN;
         return -1;
     }
@@ -329,11 +337,9 @@ void sink_flush(struct sink *s)
 
 void sink_drain(struct sink *s, int milliseconds)
 {
-    struct pollfd room = {.fd = s->fd, .events = POLLOUT};
-
     sink_flush(s);
     while (s->start < s->end && milliseconds > 0) {
-        syscall(SYS_poll, &room, 1, 10);
+        sink_has_room(s->fd, 10);
         milliseconds -= 10;
         sink_flush(s);
     }

@@ -39,6 +39,9 @@ int sink_awaits(const struct sink *s);
 /* In a forked child: what is pending is the parent's to write. */
 void sink_forget(struct sink *s);
 
+/* Whether a write to fd would not wait, or not after so many milliseconds, below 1000; also in a signal handler. */
+bool sink_has_room(int fd, int milliseconds);
+
 /* The descriptor, for a last word from a signal handler. */
 int sink_fd(const struct sink *s);
 
