@@ -168,6 +168,9 @@ static void holds_values(void *arg)
 
     for (int round = 1; round <= 5; round++) {
         coro_yield();
+        /* none is to be held in a vector with others */
+        __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
+        __asm__("" : "+r"(g), "+r"(h), "+r"(i), "+r"(j), "+r"(k), "+r"(l));
         a += 1, b += 2, c += 3, d += 4, e += 5, f += 6, g += 7, h += 8, i += 9, j += 10, k += 11, l += 12;
         q += 1, r += 2, s += 3, t += 4, u += 5, v += 6, w += 7, x += 8, y += 9, z += 10;
     }
