@@ -6,6 +6,7 @@
 # make fuzz       a minute of libFuzzer over what clients and proxies send and over ini files
 # make steady     100,000 broken connections, after which nothing may be left
 # make asan       the same tests under AddressSanitizer and UBSan
+# make test-aarch64  the coroutines' own tests, compiled for aarch64, under qemu
 # make valgrind   memory left behind by each kind of request
 # make lint       format and include order
 # make benchmark  measure beside the peers (benchmark/README.md); ONLY=hello,floor,syncless ROUNDS=1 SECONDS=1
@@ -107,8 +108,8 @@ test: test-deps
 
 include tests/rules.mk benchmark/rules.mk
 
-deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps:
-	@tests/deps.sh $(or $(filter test valgrind fuzz lint benchmark,$(@:%-deps=%)),build)
+deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps:
+	@tests/deps.sh $(or $(filter test aarch64 valgrind fuzz lint benchmark,$(@:%-deps=%)),build)
 
 lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
@@ -131,7 +132,7 @@ install:
 	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-aarch64 $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all run test lint install clean deps test-deps valgrind-deps fuzz-deps lint-deps benchmark-deps
+.PHONY: all run test lint install clean deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/deps.sh build|test|valgrind|fuzz|lint|benchmark: install with apt what is missing for that on Debian, and say so; quick if
+# tests/deps.sh build|test|aarch64|valgrind|fuzz|lint|benchmark: install with apt what is missing for that on Debian, and say so; quick if
 # nothing is.
 set -eu
 
@@ -20,11 +20,12 @@ peers="nodejs uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-gevent-python3 gunico
 case "${1-}" in
 build) packages=$build ;;
 test) packages="$build $tools $load $frameworks $clients $servers" ;;
+aarch64) packages="$build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
 valgrind) packages="$build python3-pytest valgrind" ;;
 benchmark) packages="$build $load $peers $frameworks $clients $servers" ;;
 fuzz) packages="$build clang libclang-rt-14-dev" ;;
 lint) packages="clang-format python3-minimal git" ;;
-*) echo "usage: $0 build|test|valgrind|fuzz|lint|benchmark" >&2; exit 2 ;;
+*) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|benchmark" >&2; exit 2 ;;
 esac
 
 missing=

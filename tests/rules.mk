@@ -2,12 +2,18 @@
 
 # ---- unit tests ----
 
+CMOCKA    = -lcmocka
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
             $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
 
+# What lies below libuv, and its tests.
+CORE_O    = $(patsubst %.c,$(BUILD)/%.o,server/arena.c server/log.c server/sink.c $(wildcard server/coro/*.c)) \
+            $(SERVER_S:%.S=$(BUILD)/%.o)
+CORE      = arena log sink coro stack cxx coro_ucontext stack_ucontext
+
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fno-lto $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) -lcmocka
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fno-lto $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) $(CMOCKA)
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
@@ -19,7 +25,7 @@ $(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
 $(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. -fno-lto $(LDFLAGS) $(EXPORT) -o $@ \
-	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) -lcmocka
+	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) $(CMOCKA)
 
 # C++ code for test_cxx to load.
 $(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
@@ -28,6 +34,16 @@ $(BUILD)/tests/%.so: tests/unit/%.cc
 	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<
 
 units: $(UNITS)
+
+# The core's, compiled for aarch64 with as much of cmocka as they need, under qemu. All of the server is compiled too, with
+# this machine's headers of libuv and others, but not linked.
+units-of-core: $(CORE:%=$(BUILD)/tests/test_%) $(SERVER_O)
+
+test-aarch64: aarch64-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-aarch64 CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
+	    CPPFLAGS='-Iinclude -D_GNU_SOURCE -DCORO_QEMU -Itests/aarch64 -idirafter /usr/include' \
+	    LIB_O='$$(CORE_O)' DEPS_L='-lpthread -ldl -lm' CMOCKA= LTO= units-of-core
+	SYNCLESS_BUILD=$(BUILD)-aarch64 SYNCLESS_WRAPPER='qemu-aarch64 -L /usr/aarch64-linux-gnu' tests/run --units
 
 # ---- long suites ----
 
@@ -75,4 +91,4 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
 
-.PHONY: units test-python soak steady asan valgrind fuzz fuzz-run
+.PHONY: units units-of-core test-aarch64 test-python soak steady asan valgrind fuzz fuzz-run
