@@ -279,15 +279,18 @@ static size_t admit(struct request *req, size_t size, int *err)
     return size;
 }
 
+/* Send the head if that is yet to be done; the rest as admit. */
+static size_t begin_piece(struct request *req, size_t size, int *err)
+{
+    *err = req->head_sent ? 0 : send_head(req, -1);
+    return *err ? 0 : admit(req, size, err);
+}
+
 int response_write(struct request *req, const void *buf, size_t size)
 {
-    int err = 0, too_much;
+    int err, too_much;
 
-    if (!req->head_sent)
-        err = send_head(req, -1);
-    if (err)
-        return err;
-    size = admit(req, size, &too_much);
+    size = begin_piece(req, size, &too_much);
     if (size == 0)
         return too_much;
     err = req->chunked ? write_chunk(req, buf, size) : output_write(req->out, buf, size);
@@ -334,13 +337,9 @@ static int sendfile_chunk(struct request *req, int fd, off_t offset, size_t size
 
 int response_sendfile(struct request *req, int fd, off_t offset, size_t size)
 {
-    int err = 0, too_much;
+    int err, too_much;
 
-    if (!req->head_sent)
-        err = send_head(req, -1);
-    if (err)
-        return err;
-    size = admit(req, size, &too_much);
+    size = begin_piece(req, size, &too_much);
     if (size == 0)
         return too_much;
     err = req->chunked ? sendfile_chunk(req, fd, offset, size) : output_sendfile(req->out, fd, offset, size);
