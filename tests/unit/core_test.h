@@ -21,9 +21,23 @@
 #define MS       INT64_C(1000000) /* in nanoseconds */
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
+#define TEST_STACK (256 * 1024) /* bytes */
+
+static inline int coro_setup(void **state)
+{
+    coro_init(TEST_STACK);
+    return 0;
+}
+
+static inline int coro_teardown(void **state)
+{
+    coro_exit();
+    return 0;
+}
+
 static inline int loop_setup(void **state)
 {
-    coro_init(256 * 1024);
+    coro_init(TEST_STACK);
     wait_init(2);
     return 0;
 }

@@ -202,6 +202,18 @@ static inline int64_t now_ms(void)
     return wait_now() / 1000000;
 }
 
+/* What clock will say then. */
+static inline struct timespec in_ms(clockid_t clock, int milliseconds)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    t.tv_nsec += milliseconds * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
 static inline int libc_test_setup(void **state)
 {
     coro_init(256 * 1024);

@@ -375,18 +375,6 @@ static void test_stats(void **state)
     run_to_the_end();
 }
 
-static int setup(void **state)
-{
-    coro_init(256 * 1024);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    coro_exit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,5 +393,5 @@ int main(void)
         cmocka_unit_test(test_stats),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, coro_setup, coro_teardown);
 }

@@ -76,7 +76,7 @@ static int load(void **state)
     char path[PATH_MAX] = "", name[PATH_MAX + 16];
     void *handle;
 
-    coro_init(256 * 1024);
+    coro_setup(state);
     if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
         return -1;
     snprintf(name, sizeof(name), "%s/throwing.so", dirname(path));
@@ -89,12 +89,6 @@ static int load(void **state)
     return !throwing;
 }
 
-static int unload(void **state)
-{
-    coro_exit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,5 +97,5 @@ int main(void)
         cmocka_unit_test(test_a_start_is_clean),
     };
 
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, coro_teardown);
 }

@@ -19,17 +19,6 @@ static bool took(int milliseconds)
     return spent >= milliseconds - 1 && spent < milliseconds + 500;
 }
 
-static struct timespec in_ms(clockid_t clock, int milliseconds)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    t.tv_nsec += milliseconds * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 static void sleep_relative(struct scene *s)
 {
     struct timespec length = {0, 20000000}, remaining = {7, 7};

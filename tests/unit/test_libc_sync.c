@@ -7,17 +7,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static struct timespec in_ms(clockid_t clock, int milliseconds)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    t.tv_nsec += milliseconds * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 /* ---- semaphores ---- */
 
 static void post(long sem)

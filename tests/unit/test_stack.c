@@ -15,7 +15,6 @@
 #else
 #define MANY 30000
 #endif
-#define STACK_SIZE   (256 * 1024)
 #define DEFAULT_SIZE (4 * 1024 * 1024)
 #ifdef CORO_UCONTEXT /* a ucontext_t is large */
 #define SHALLOW 3
@@ -91,7 +90,7 @@ static void test_deep_pages_are_given_back(void **state)
 static void test_a_shallow_stack_is_small(void **state)
 {
     coro_exit();
-    coro_init(STACK_SIZE - 100); /* rounded up to pages */
+    coro_init(TEST_STACK - 100); /* rounded up to pages */
     coro_start(remembers_self, NULL);
     sched_run();
     assert_true(resident_bytes(self) <= SHALLOW * stack_page_size());
@@ -141,7 +140,7 @@ static void test_no_huge_page_is_taken(void **state)
         assert_true(refuses_huge_pages(self->stack));
 #endif
     coro_exit();
-    coro_init(STACK_SIZE);
+    coro_init(TEST_STACK);
 }
 
 /* ---- many, and no more ---- */
@@ -241,7 +240,7 @@ static void overflows(void *arg)
 /* A frame of many pages of which only the lowest is touched. */
 static void overflows_by_one_frame(void *arg)
 {
-    volatile char frame[STACK_SIZE + 32768];
+    volatile char frame[TEST_STACK + 32768];
 
     frame[0] = 1;
     assert_int_equal(frame[0], 1);
@@ -309,18 +308,6 @@ static void test_faults_are_reported(void **state)
 }
 #endif
 
-static int setup(void **state)
-{
-    coro_init(STACK_SIZE);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    coro_exit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,5 +325,5 @@ int main(void)
 #endif
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, coro_setup, coro_teardown);
 }
