@@ -1,16 +1,15 @@
 """What applications wait for: a slow service and a PostgreSQL server, both on the load generator's core."""
 import asyncio
-import os
 import pathlib
-import pwd
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import measure
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+import databases  # noqa: E402: those of the tests
 
 DELAY = 0.05  # seconds
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, World\n"
@@ -50,29 +49,11 @@ class Upstream:
         self.process.wait()
 
 
-class Postgres:
-    """A cluster of its own in a new folder, on a Unix socket there."""
+class Postgres(databases.Postgres):
+    """On the load generator's core, with room for the connections of every server."""
 
     def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="syncless-benchmark-pg-"))
-        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parts[-2]))
-        self.user = {}
-        if os.getuid() == 0:  # as which PostgreSQL refuses to run
-            owner = pwd.getpwnam("postgres")
-            os.chown(self.dir, owner.pw_uid, owner.pw_gid)
-            self.user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-        self.env = {"PGHOST": str(self.dir), "PGUSER": "postgres", "PGDATABASE": "postgres"}
-        subprocess.run([self.bin / "initdb", "-D", self.dir / "data", "-U", "postgres", "--auth=trust", "--no-sync"], cwd=self.dir, check=True,
-                       stdout=subprocess.DEVNULL, **self.user)
-        with open(self.dir / "log", "w") as log:
-            self.process = subprocess.Popen([self.bin / "postgres", "-D", self.dir / "data", "-k", self.dir, "-c", "listen_addresses=", "-c",
-                                             "fsync=off", "-c", "max_connections=450"], cwd=self.dir, stdout=log, stderr=log, **self.user,
-                                            preexec_fn=measure.pin(measure.LOAD_CORE))
-        deadline = time.monotonic() + measure.PATIENCE
-        while subprocess.run([self.bin / "pg_isready", "-q", "-h", self.dir]).returncode:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise measure.Failed("PostgreSQL does not start:\n" + (self.dir / "log").read_text())
-            time.sleep(0.1)
+        super().__init__(max_connections=450, preexec_fn=measure.pin(measure.LOAD_CORE))
 
     def active_queries(self, seconds):
         """The most queries of the application that were in work at once, of a look every 10 ms."""
@@ -88,11 +69,6 @@ class Postgres:
                 time.sleep(0.01)
         connection.close()
         return most
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait()
-        shutil.rmtree(self.dir)
 
 
 if __name__ == "__main__":

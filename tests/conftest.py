@@ -21,12 +21,11 @@ import time
 
 import pytest
 
+from patience import PATIENCE, SANITIZED, WRAPPER, wait_until
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
 SERVER = BUILD / "syncless-server"
-WRAPPER = os.environ.get("SYNCLESS_WRAPPER", "").split()  # a command to run daemons under, such as valgrind
-SANITIZED = bool(WRAPPER) or "ASAN_OPTIONS" in os.environ  # by `make asan`: slower, and memory figures mean nothing
-PATIENCE = 40 if SANITIZED else 10  # seconds that anything may take
 REPORT = re.compile(r"(Address|Leak)Sanitizer: |runtime error: |^==\d+== Invalid ", re.M)
 
 
@@ -116,7 +115,7 @@ class Daemon:
         return total
 
     def wait_until(self, condition, timeout=PATIENCE):
-        """The first true value of condition(); for states of processes, of which no event tells."""
+        """The first true value of condition()."""
         return wait_until(condition, timeout)
 
     def wait_exit(self, timeout=PATIENCE):
@@ -229,18 +228,6 @@ def is_worker(pid):
         return "syncless" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
-
-
-def wait_until(condition, timeout=PATIENCE):
-    deadline = time.monotonic() + timeout
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{condition} was not true within {timeout} s")
-        pause.wait(0.005)
 
 
 def write_files(directory, files):

@@ -1,11 +1,8 @@
-"""The servers that the client libraries talk to, besides ../postgres.py: each with files of its own in a new folder, on a Unix
-socket there or a free port of loopback, ended with the tests."""
+"""The servers that the client libraries talk to, besides those of ../databases.py: each on a free port of loopback, ended with the
+tests."""
 import http.server
-import os
 import pathlib
-import pwd
 import shutil
-import socket
 import socketserver
 import ssl
 import subprocess
@@ -17,50 +14,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 
-from conftest import PATIENCE, wait_until
-
-
-class Program:
-    """A server program in a folder of its own, not as root."""
-
-    def __init__(self, name, command):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"syncless-{name}-"))  # pytest's own are not for other users
-        self.socket = self.dir / "socket"
-        user = {}
-        if os.getuid() == 0:
-            owner = pwd.getpwnam("nobody")
-            os.chown(self.dir, owner.pw_uid, owner.pw_gid)
-            user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-        with open(self.dir / "log", "w") as log:
-            self.process = subprocess.Popen([str(word) for word in command(self)], cwd=self.dir, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, **user)
-        wait_until(self.is_up, PATIENCE * 3)
-
-    def is_up(self):
-        assert self.process.poll() is None, (self.dir / "log").read_text()
-        with socket.socket(socket.AF_UNIX) as sock:
-            return sock.connect_ex(str(self.socket)) == 0
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        shutil.rmtree(self.dir)
-
-
-class MariaDB(Program):
-    """Without its tables of users and rights, which take seconds to make and which nothing here needs."""
-
-    def __init__(self):
-        super().__init__("mariadb", lambda self: [
-            "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.dir}", f"--socket={self.socket}", "--skip-networking",
-            "--skip-grant-tables", f"--pid-file={self.dir}/pid", "--innodb-buffer-pool-size=8M"])
-        self.env = {"MARIADB_SOCKET": self.socket}
-
-
-class Redis(Program):
-    def __init__(self):
-        super().__init__("redis", lambda self: ["/usr/bin/redis-server", "--port", 0, "--unixsocket", self.socket, "--save", ""])
-        self.env = {"REDIS_SOCKET": self.socket}
+from patience import PATIENCE
 
 
 class Threaded:

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from backends import DNS, HTTPS, MariaDB, Redis
+from backends import DNS, HTTPS
 from conftest import ROOT, Starter
-from postgres import Postgres
+from databases import MariaDB, Postgres, Redis
 
 HERE = pathlib.Path(__file__).parent
 WAIT = 0.3  # as in app.py

@@ -5,7 +5,6 @@ import select
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -13,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from databases import MariaDB
 from scripts import PATIENCE, PYTHON, ROOT
 
 PROGRAMS = ROOT / "examples/programs"
@@ -235,8 +235,6 @@ def test_asyncore(program):
 
 @pytest.mark.needs("pymysql")
 def test_mysql(program):
-    sys.path.append(str(ROOT / "tests/clients"))
-    from backends import MariaDB
     server = MariaDB()
     try:
         output = program("mysql", server.socket).finish()

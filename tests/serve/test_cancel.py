@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import exchange
-from postgres import Postgres
+from databases import Postgres
 from test_http import get, one, post
 
 APP = """

@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 
 from conftest import ROOT
-from postgres import Postgres
+from databases import Postgres
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
