@@ -23,12 +23,11 @@ def app(environ, start_response):
 
 
 class Nginx:
-    """nginx as an ordinary program, on a Unix socket in its own folder, with the README's lines of configuration."""
+    """nginx as an ordinary program, on a Unix socket in its own folder, with the lines of configuration of a page of ours."""
 
-    def __init__(self, folder, upstream, more=""):
-        site = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
-        site = site.replace("unix:/run/shop.sock", f"unix:{upstream}").replace("listen 80", f"listen unix:{folder}/front.sock")
-        site = site.replace("proxy_set_header Connection", f"{more} proxy_set_header Connection")
+    def __init__(self, folder, upstream, page="README.md", more=""):
+        site = re.search(r"```nginx\n(.*?)```", (ROOT / page).read_text(), re.S)[1]
+        site = re.sub(r"unix:/run/\S+\.sock", f"unix:{upstream}", site).replace("listen 80;", f"listen unix:{folder}/front.sock; {more}")
         temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (folder / "nginx.conf").write_text(
             f"daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n"
@@ -50,9 +49,10 @@ class Nginx:
         self.process.communicate(timeout=PATIENCE)
 
 
-def test_behind_nginx(daemon, tmp_path):
+@pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
+def test_behind_nginx(daemon, tmp_path, page):
     server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[limits]\nmax-body-size = 20m\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
-    nginx = Nginx(tmp_path, server.path)
+    nginx = Nginx(tmp_path, server.path, page)
     try:
         for size in (0, 10, 100000, 5000000):
             status, headers, body = nginx.request("POST", "/", {"Host": "shop.example"}, b"x" * size)

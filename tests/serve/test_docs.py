@@ -1,11 +1,12 @@
-"""The documents name what there is: keys, variables of the access log, signals, unit files."""
+"""The documents name what there is: keys, variables of the access log, signals, options, files; and what they show is accepted."""
+import pathlib
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
@@ -57,3 +58,51 @@ def test_manual_page_is_well_formed():
         pytest.skip("groff is not installed")
     done = subprocess.run([groff, "-man", "-ww", "-Tutf8", ROOT / "docs/syncless-server.8"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_the_tour_names_what_there_is():
+    names = re.findall(r"`([\w./]+\.[cS])`", (ROOT / "docs/tour.md").read_text())
+    assert len(names) > 40
+    assert [name for name in names if not list(ROOT.glob(f"server/**/{pathlib.Path(name).name}"))
+            and not (ROOT / "modules/wsgi" / name).exists()] == []
+
+
+def snippets(language):
+    """What the pages show in that language, with names for the tests."""
+    return [pytest.param(text, id=f"{page.name}-{n}") for page in PAGES
+            for n, text in enumerate(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S))]
+
+
+@pytest.mark.parametrize("text", snippets("ini"))
+def test_ini_snippets_are_accepted(run_server, text):
+    """Those that are a part of a file, within the rest of it."""
+    if not text.startswith("["):
+        text = "[server]\n" + text
+    if not re.search(r"^\[\w+ .*/", text, re.M):
+        text += "[hello /]\n"
+    done = run_server(["--check"], text, {"hello.so": (BUILD / "modules/hello.so").read_bytes()})
+    assert done.returncode == 0, done.stderr
+
+
+def test_handler_of_the_readme(daemon, tmp_path):
+    source, = re.findall(r"^```c\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    command = ["cc", "-Wall", "-Werror", "-fPIC", "-shared", f"-I{ROOT}/include", "-x", "c", "-", "-o", tmp_path / "hello.so"]
+    subprocess.run(command, input="#include <syncless.h>\n#include <unistd.h>\n" + source, text=True, check=True)
+    server = daemon(f"[server]\nmodule-path = {tmp_path}\n[hello /]\n")
+    texts, seconds = server.get_all(["/"] * 50)
+    assert texts == ["hello\n"] * 50
+    assert 1 <= seconds < 10, seconds
+
+
+@pytest.mark.parametrize("text", snippets("python"))
+def test_python_snippets_compile(text):
+    compile(text, "snippet", "exec")

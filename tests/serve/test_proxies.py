@@ -155,18 +155,19 @@ def test_proxy_header_that_does_not_come(serve):
 # ---- a real nginx ----
 
 
-def test_nginx_forwards(serve, tmp_path):
+@pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
+def test_nginx_forwards(serve, tmp_path, page):
     """And passes other fields of its client through, which must not be believed without being asked for."""
-    server = serve("bind = unix:%(here)/s", "trusted-proxies = unix")
-    nginx = Nginx(tmp_path, server.path, "proxy_set_header X-Forwarded-For 192.0.2.7; proxy_set_header X-Forwarded-Proto https;")
+    server = serve("bind = unix:%(here)/s", "trusted-proxies = unix", "[wsgi /events]", "app = app:app")
+    nginx = Nginx(tmp_path, server.path, page, "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
     try:
-        found = json.loads(nginx.get("/shop/a", {
-            "Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "Forwarded": "for=1.1.1.2;proto=http;host=evil",
-            "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"})[2])
+        fields = {"Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "X-Forwarded-Proto": "https", "X-Test": "192.0.2.7",
+                  "Forwarded": "for=1.1.1.2;proto=http;host=evil", "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
+        found = [json.loads(nginx.get(path, fields)[2]) for path in ("/shop/a", "/events")]
     finally:
         nginx.end()
-    assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"], found["HTTP_HOST"]) == ("192.0.2.7", "https", "shop.example")
-    assert found["SCRIPT_NAME"] == "/shop"
+    assert [(each["REMOTE_ADDR"], each["wsgi.url_scheme"], each["HTTP_HOST"]) for each in found] == [("192.0.2.7", "http", "shop.example")] * 2
+    assert not [each["SCRIPT_NAME"] for each in found if "evil" in each["SCRIPT_NAME"]]
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "unix"])
