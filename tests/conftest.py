@@ -121,6 +121,7 @@ class Daemon:
     def wait_exit(self, timeout=PATIENCE):
         code = self.process.wait(timeout)
         self._reader.join(timeout)
+        assert not self._reader.is_alive(), "the daemon has ended, but not all that write to its log"
         return code
 
     def stop(self, signum=signal.SIGTERM, timeout=PATIENCE):

@@ -1,7 +1,6 @@
 """Each program of examples/programs, run as its README says: what it prints, and that the dots went on."""
 import os
 import re
-import select
 import socket
 import ssl
 import subprocess

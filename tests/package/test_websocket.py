@@ -1,14 +1,12 @@
 """WebSockets: frames by hand in the manner of the Autobahn suite, python3-websockets, and Chromium."""
 import asyncio
 import os
-import socket
 import struct
 import subprocess
 
 import pytest
 
 from conftest import PATIENCE
-from scripts import ROOT
 
 APP = """
 import time

@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import select
-import socket
 import threading
 import time
 import urllib.parse

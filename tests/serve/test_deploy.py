@@ -3,12 +3,12 @@ import concurrent.futures
 import os
 import re
 import shutil
-import socket
 import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, ROOT, Daemon, wait_until
+from conftest import BUILD, PATIENCE, ROOT
+from nginx import documented
 
 APP = """
 import time
@@ -22,37 +22,10 @@ def app(environ, start_response):
 """
 
 
-class Nginx:
-    """nginx as an ordinary program, on a Unix socket in its own folder, with the lines of configuration of a page of ours."""
-
-    def __init__(self, folder, upstream, page="README.md", more=""):
-        site = re.search(r"```nginx\n(.*?)```", (ROOT / page).read_text(), re.S)[1]
-        site = re.sub(r"unix:/run/\S+\.sock", f"unix:{upstream}", site).replace("listen 80;", f"listen unix:{folder}/front.sock; {more}")
-        temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; client_max_body_size 20m; {temporary}\n{site} }}\n")
-        command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", folder, "-c", folder / "nginx.conf"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.path = f"{folder}/front.sock"
-        wait_until(lambda: self.is_up() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.process.stderr.read()
-
-    def is_up(self):
-        with socket.socket(socket.AF_UNIX) as sock:
-            return sock.connect_ex(self.path) == 0
-
-    http, request, get = Daemon.http, Daemon.request, Daemon.get
-
-    def end(self):
-        self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
 def test_behind_nginx(daemon, tmp_path, page):
     server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[limits]\nmax-body-size = 20m\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
-    nginx = Nginx(tmp_path, server.path, page)
+    nginx = documented(tmp_path, server.path, page)
     try:
         for size in (0, 10, 100000, 5000000):
             status, headers, body = nginx.request("POST", "/", {"Host": "shop.example"}, b"x" * size)

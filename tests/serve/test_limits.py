@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import exchange
-from test_http import HOST, bodies, chunked, get, one, post, responses
+from test_http import HOST, chunked, get, one, post, responses
 
 INI = """
 [server]

@@ -3,12 +3,11 @@ import json
 import re
 import socket
 import struct
-import subprocess
 
 import pytest
 
-from conftest import PATIENCE, exchange, wait_until
-from test_deploy import Nginx
+from conftest import exchange
+from nginx import Nginx, documented
 from test_http import bodies, get, one, responses
 
 APP = """
@@ -159,7 +158,7 @@ def test_proxy_header_that_does_not_come(serve):
 def test_nginx_forwards(serve, tmp_path, page):
     """And passes other fields of its client through, which must not be believed without being asked for."""
     server = serve("bind = unix:%(here)/s", "trusted-proxies = unix", "[wsgi /events]", "app = app:app")
-    nginx = Nginx(tmp_path, server.path, page, "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
+    nginx = documented(tmp_path, server.path, page, "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
     try:
         fields = {"Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "X-Forwarded-Proto": "https", "X-Test": "192.0.2.7",
                   "Forwarded": "for=1.1.1.2;proto=http;host=evil", "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
@@ -177,23 +176,12 @@ def test_nginx_speaks_the_proxy_protocol(serve, tmp_path, protocol):
     with socket.create_server(("127.0.0.1", 0)) as free:
         front = free.getsockname()
     upstream = f"unix:{server.path}" if server.path else f"{server.host}:{server.port}"
-    (tmp_path / "nginx.conf").write_text(
-        "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
-        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
-        f"stream {{ server {{ listen 127.0.0.1:{front[1]}; proxy_pass {upstream}; proxy_protocol on; }} }}\n")
-    nginx = subprocess.Popen(["/usr/sbin/nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], stderr=subprocess.PIPE)
+    nginx = Nginx(tmp_path, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\nevents {}\n"
+                  f"stream {{ server {{ listen 127.0.0.1:{front[1]}; proxy_pass {upstream}; proxy_protocol on; }} }}", front)
     try:
-        wait_until(lambda: is_up(front) or nginx.poll() is not None)
-        assert nginx.poll() is None, nginx.stderr.read()
         with socket.create_connection(front, 5) as sock:
             data = get("/shop/a") * 3 + get("/shop/a", "Connection: close")
             found = [json.loads(body) for body in bodies(exchange(sock, data))]
             assert [(f["REMOTE_ADDR"], f["REMOTE_PORT"]) for f in found] == [("127.0.0.1", str(sock.getsockname()[1]))] * 4
     finally:
-        nginx.terminate()
-        nginx.communicate(timeout=PATIENCE)
-
-
-def is_up(address):
-    with socket.socket() as sock:
-        return sock.connect_ex(address) == 0
+        nginx.end()

@@ -6,17 +6,16 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
 
-from conftest import PATIENCE, SANITIZED, wait_until
+from conftest import PATIENCE, SANITIZED
 from load import Load
+from nginx import Nginx, http_section
 
 FULL = int(os.environ.get("STEADY_CONNECTIONS", 0))
 SECONDS = 3  # for the short run
@@ -93,31 +92,17 @@ def test_broken_connections_leave_nothing(daemon):
 # ---- nginx ----
 
 
-class Nginx:
-    """nginx with kept-alive connections to the server, over TCP or a Unix socket."""
-
-    def __init__(self, folder, upstream):
-        temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        self.path = f"{folder}/front.sock"
-        (folder / "nginx.conf").write_text(f"""
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off; {temporary} client_body_buffer_size 1m; keepalive_requests 100000;
-    upstream app {{ server {upstream} fail_timeout=0; keepalive 32; }}
-    server {{ listen unix:{self.path};
-        location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}
+SITE = """
+client_body_buffer_size 1m; keepalive_requests 100000;
+upstream app {{ server {upstream} fail_timeout=0; keepalive 32; }}
+server {{
+    listen unix:{folder}/front.sock;
+    location / {{
+        proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
+        proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
 }}
-""")
-        command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", folder, "-c", folder / "nginx.conf"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        wait_until(lambda: socket.socket(socket.AF_UNIX).connect_ex(self.path) == 0 or self.process.poll() is not None)
-        assert self.process.poll() is None, self.process.stderr.read()
-
-    def end(self):
-        self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
+"""
 
 
 @pytest.fixture(params=["tcp", "unix"])
@@ -125,7 +110,8 @@ def behind_nginx(request, daemon, tmp_path):
     bind = "unix:%(here)/app.sock" if request.param == "unix" else "127.0.0.1:0"
     server = daemon(f"[server]\nbind = {bind}\nworkers = 2\npidfile = pid\n[hello /]\n")
     server.wait_log("all workers are ready")
-    nginx = Nginx(tmp_path, f"unix:{server.path}" if server.path else f"127.0.0.1:{server.port}")
+    upstream = f"unix:{server.path}" if server.path else f"127.0.0.1:{server.port}"
+    nginx = Nginx(tmp_path, http_section(tmp_path, SITE.format(folder=tmp_path, upstream=upstream)))
     yield server, nginx
     nginx.end()
 

@@ -1,7 +1,6 @@
 """Requests as threads: those that block let the others run, in one worker and one OS thread, and share nothing that
 threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/tstate.c and compat.c."""
 import subprocess
-import time
 
 import pytest
 
