@@ -141,7 +141,7 @@ def test_ten_thousand_looks_harm_nobody(start):
         time.sleep(0.0002)
     thread.join()
     assert answers and answers[0][2] == b"ok" and server.worker_pids() == [worker]
-    assert asked > (100 if SANITIZED else 2000)
+    assert asked > (100 if SANITIZED else 2000), asked
     told, failed = (len(re.findall(text, server.log)) for text in (r"asked where.*\n  Stack.*\n    File", "cannot be told"))
     assert told > 20 and failed < told, (told, failed)
     assert server.get("/")[2] == b"ok"
