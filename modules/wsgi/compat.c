@@ -38,8 +38,7 @@ PyObject *compat_raised(void)
 
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback)
-        PyException_SetTraceback(value, traceback);
+    PyException_SetTraceback(value, traceback ? traceback : Py_None); /* perhaps it was raised before, elsewhere */
     Py_XDECREF(type);
     Py_XDECREF(traceback);
     return value;

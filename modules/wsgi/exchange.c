@@ -43,6 +43,7 @@ static void call_close(const struct exchange *x, PyObject *close)
 {
     PyObject *closed = PyObject_CallNoArgs(close);
 
+    child_end();
     if (!closed)
         report_raised(x->req, "close() of the response failed");
     Py_XDECREF(closed);

@@ -93,7 +93,6 @@ static int wsgi_handle(void *self, struct sl_request *req)
     if (rc < 0)
         return rc;
     rc = exchange_run(w, &x);
-    child_end(); /* if close() of the response has forked */
     tstate_leave();
     return rc;
 }

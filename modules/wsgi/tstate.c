@@ -22,29 +22,23 @@
 struct thread {
     PyThreadState *state; /* owned, unless borrowed; NULL when there is none now */
     bool borrowed;        /* the interpreter's main state */
+    bool runs;            /* it runs Python code, or waits in it; else it rests, or serves what is none of ours */
     struct exchange *x;   /* the request it serves, or NULL */
-    bool spawned;         /* it runs a function of _syncless.spawn */
     bool held;            /* it held the GIL when it parked */
     bool ended;           /* it has been told that the worker stops */
     struct interrupt interrupt;
-    struct thread *next;  /* in the list of all */
+    struct thread *next;  /* in the list of those with a state */
     struct thread **link; /* what points at it there */
 };
 
 static int key = -1;
-static struct thread *threads;
-
-/* Whether it runs Python code, or waits in it: else it rests in the pool, or serves what is none of ours. */
-static bool in_python(const struct thread *t)
-{
-    return t->state && (t->x || t->spawned || t->borrowed);
-}
+static struct thread *threads; /* changed with the GIL held: overdue.c looks at it in a thread of its own */
 
 static void thread_park(void *value)
 {
     struct thread *t = value;
 
-    if (in_python(t))
+    if (t->runs)
         t->held = gil_park(t->state);
 }
 
@@ -52,7 +46,7 @@ static void thread_resume(void *value)
 {
     struct thread *t = value;
 
-    if (!in_python(t))
+    if (!t->runs)
         return;
     if (!Py_IsInitialized() && !t->borrowed)
         pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
@@ -60,12 +54,35 @@ static void thread_resume(void *value)
     gil_resume(t->state, t->held);
 }
 
+static void thread_link(struct thread *t)
+{
+    t->next = threads;
+    t->link = &threads;
+    if (threads)
+        threads->link = &t->next;
+    threads = t;
+}
+
+static void thread_unlink(struct thread *t)
+{
+    *t->link = t->next;
+    if (t->next)
+        t->next->link = t->link;
+}
+
+/* Free the state that holds the GIL, which is given back. */
+static void thread_drop_state(struct thread *t)
+{
+    PyThreadState_Clear(t->state);
+    thread_unlink(t);
+    PyThreadState_DeleteCurrent();
+    t->state = NULL;
+}
+
 static void thread_delete_state(struct thread *t)
 {
     gil_take(t->state);
-    PyThreadState_Clear(t->state);
-    PyThreadState_DeleteCurrent();
-    t->state = NULL;
+    thread_drop_state(t);
 }
 
 static void thread_release(void *value)
@@ -74,9 +91,8 @@ static void thread_release(void *value)
 
     if (t->state && Py_IsInitialized())
         thread_delete_state(t);
-    *t->link = t->next;
-    if (t->next)
-        t->next->link = t->link;
+    else if (t->state)
+        thread_unlink(t);
     free(t);
 }
 
@@ -96,7 +112,7 @@ static bool thread_end(void *value)
 {
     struct thread *t = value;
 
-    if (!t->x && !t->spawned)
+    if (!t->runs || t->borrowed)
         return false;
     if (!t->ended || t->interrupt.raise)
         interrupt_kill(&t->interrupt);
@@ -129,11 +145,6 @@ static struct thread *thread_get(void)
     if (!t)
         return NULL;
     t->interrupt.coroutine = sl_self();
-    t->next = threads;
-    t->link = &threads;
-    if (threads)
-        threads->link = &t->next;
-    threads = t;
     sl_local_set(key, t);
     return t;
 }
@@ -143,12 +154,15 @@ static struct thread *thread_get(void)
 static struct thread *thread_attach(void)
 {
     struct thread *t = thread_get();
+    bool is_new = t && !t->state;
 
-    if (t && !t->state)
+    if (is_new)
         t->state = PyThreadState_New(PyInterpreterState_Main());
     if (!t || !t->state)
         return NULL;
     gil_take(t->state);
+    if (is_new)
+        thread_link(t);
     return t;
 }
 
@@ -158,6 +172,7 @@ int tstate_enter(struct exchange *x)
 
     if (!t)
         return -ENOMEM;
+    t->runs = true;
     t->x = x;
     x->interrupt = &t->interrupt;
     x->req->local = x;
@@ -170,9 +185,10 @@ void tstate_leave(void)
 {
     struct thread *t = sl_local_get(key);
 
-    interrupt_settle(&t->interrupt);
     t->x->req->local = NULL;
     t->x = NULL;
+    interrupt_settle(&t->interrupt);
+    t->runs = false;
     gil_keep(t->state);
 }
 
@@ -182,12 +198,12 @@ int tstate_enter_fresh(void)
 
     if (!t)
         return -ENOMEM;
-    t->spawned = true; /* already: what is left in a state may wait while it is cleared */
+    t->runs = true; /* already: what is left in a state may wait while it is cleared */
     if (t->state)
         thread_delete_state(t);
     if (thread_attach())
         return 0;
-    t->spawned = false;
+    t->runs = false;
     return -ENOMEM;
 }
 
@@ -196,10 +212,8 @@ void tstate_leave_fresh(void)
     struct thread *t = sl_local_get(key);
 
     interrupt_settle(&t->interrupt);
-    PyThreadState_Clear(t->state);
-    PyThreadState_DeleteCurrent();
-    t->state = NULL;
-    t->spawned = false;
+    thread_drop_state(t);
+    t->runs = false;
 }
 
 int tstate_adopt(void)
@@ -209,7 +223,8 @@ int tstate_adopt(void)
     if (!t)
         return -ENOMEM;
     t->state = PyThreadState_Get();
-    t->borrowed = true;
+    t->borrowed = t->runs = true;
+    thread_link(t);
     return 0;
 }
 
@@ -217,8 +232,11 @@ void tstate_disown(void)
 {
     struct thread *t = sl_local_get(key);
 
-    if (t)
-        t->state = NULL;
+    if (!t)
+        return;
+    thread_unlink(t);
+    t->state = NULL;
+    t->runs = false;
 }
 
 struct exchange *tstate_exchange(void)
@@ -231,7 +249,7 @@ struct exchange *tstate_exchange(void)
 struct exchange *tstate_find(unsigned long identity)
 {
     for (struct thread *t = threads; t; t = t->next)
-        if (t->state && t->state->thread_id == identity)
+        if (t->state->thread_id == identity)
             return t->x;
     return NULL;
 }
@@ -260,7 +278,7 @@ PyObject *tstate_handles(void)
     PyObject *list = PyList_New(0), *handle;
 
     for (struct thread *t = threads; list && t; t = t->next) {
-        if (!in_python(t))
+        if (!t->runs)
             continue;
         handle = thread_handle(t);
         if (!handle || PyList_Append(list, handle) < 0)
@@ -290,8 +308,7 @@ void tstate_clear(void)
     log_counters();
     main = PyThreadState_Get();
     gil_give();
-    for (struct thread *t = threads; t; t = t->next)
-        if (t->state)
-            thread_delete_state(t);
+    while (threads)
+        thread_delete_state(threads);
     gil_take(main);
 }
