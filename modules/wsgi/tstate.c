@@ -27,12 +27,13 @@ struct thread {
     bool held;            /* it held the GIL when it parked */
     bool ended;           /* it has been told that the worker stops */
     struct interrupt interrupt;
-    struct thread *next;  /* in the list of those with a state */
+    struct thread *next;  /* in the list of all */
     struct thread **link; /* what points at it there */
 };
 
 static int key = -1;
-static struct thread *threads; /* changed with the GIL held: overdue.c looks at it in a thread of its own */
+static struct thread *threads;
+static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER; /* overdue.c looks in a thread of its own */
 
 static void thread_park(void *value)
 {
@@ -56,25 +57,28 @@ static void thread_resume(void *value)
 
 static void thread_link(struct thread *t)
 {
+    pthread_mutex_lock(&threads_lock);
     t->next = threads;
     t->link = &threads;
     if (threads)
         threads->link = &t->next;
     threads = t;
+    pthread_mutex_unlock(&threads_lock);
 }
 
 static void thread_unlink(struct thread *t)
 {
+    pthread_mutex_lock(&threads_lock);
     *t->link = t->next;
     if (t->next)
         t->next->link = t->link;
+    pthread_mutex_unlock(&threads_lock);
 }
 
 /* Free the state that holds the GIL, which is given back. */
 static void thread_drop_state(struct thread *t)
 {
     PyThreadState_Clear(t->state);
-    thread_unlink(t);
     PyThreadState_DeleteCurrent();
     t->state = NULL;
 }
@@ -91,8 +95,7 @@ static void thread_release(void *value)
 
     if (t->state && Py_IsInitialized())
         thread_delete_state(t);
-    else if (t->state)
-        thread_unlink(t);
+    thread_unlink(t);
     free(t);
 }
 
@@ -145,6 +148,7 @@ static struct thread *thread_get(void)
     if (!t)
         return NULL;
     t->interrupt.coroutine = sl_self();
+    thread_link(t);
     sl_local_set(key, t);
     return t;
 }
@@ -154,15 +158,12 @@ static struct thread *thread_get(void)
 static struct thread *thread_attach(void)
 {
     struct thread *t = thread_get();
-    bool is_new = t && !t->state;
 
-    if (is_new)
+    if (t && !t->state)
         t->state = PyThreadState_New(PyInterpreterState_Main());
     if (!t || !t->state)
         return NULL;
     gil_take(t->state);
-    if (is_new)
-        thread_link(t);
     return t;
 }
 
@@ -224,7 +225,6 @@ int tstate_adopt(void)
         return -ENOMEM;
     t->state = PyThreadState_Get();
     t->borrowed = t->runs = true;
-    thread_link(t);
     return 0;
 }
 
@@ -234,7 +234,6 @@ void tstate_disown(void)
 
     if (!t)
         return;
-    thread_unlink(t);
     t->state = NULL;
     t->runs = false;
 }
@@ -248,10 +247,14 @@ struct exchange *tstate_exchange(void)
 
 struct exchange *tstate_find(unsigned long identity)
 {
+    struct exchange *x = NULL;
+
+    pthread_mutex_lock(&threads_lock);
     for (struct thread *t = threads; t; t = t->next)
-        if (t->state->thread_id == identity)
-            return t->x;
-    return NULL;
+        if (t->x && t->state->thread_id == identity)
+            x = t->x;
+    pthread_mutex_unlock(&threads_lock);
+    return x;
 }
 
 struct interrupt *tstate_interrupt(void)
@@ -297,7 +300,7 @@ static void log_counters(void)
     for (; state; state = PyThreadState_Next(state))
         all++;
     for (struct thread *t = threads; t; t = t->next)
-        of_coroutines++;
+        of_coroutines += t->state != NULL;
     sl_log(NULL, SL_INFO, "wsgi: %zu thread states, %zu of them of coroutines", all, of_coroutines);
 }
 
@@ -308,7 +311,8 @@ void tstate_clear(void)
     log_counters();
     main = PyThreadState_Get();
     gil_give();
-    while (threads)
-        thread_delete_state(threads);
+    for (struct thread *t = threads; t; t = t->next)
+        if (t->state)
+            thread_delete_state(t);
     gil_take(main);
 }
