@@ -51,9 +51,16 @@ SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O
 LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
+FLAGS     = $(BUILD)/flags
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
 all: $(PROGRAMS) $(MODULES_S) $(BUILD)/modules/python
+
+# What was built with other flags, or for another CPython, is built anew.
+$(FLAGS): always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
 
 # Beside the module wsgi lies its Python package.
 $(BUILD)/modules/python:
@@ -68,7 +75,7 @@ $(BUILD)/syncless-python: $(BUILD)/server/command.o
 $(PROGRAMS): $(LIB_O)
 	$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) $(EXPORT) -o $@ $^ $(DEPS_L)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LTO) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
@@ -77,11 +84,11 @@ $(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libd
 
 $(BUILD)/server/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
 
-$(BUILD)/%.o: %.S
+$(BUILD)/%.o: %.S $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -c -o $@ $<
 
-$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LTO) $(SAN) -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
 
@@ -93,7 +100,7 @@ $(foreach m,$(MODULES),$(eval $(call module,$m)))
 $(BUILD)/modules/%.so:
 	$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) -shared -o $@ $^ $(MOD_L_$*)
 
-$(BUILD)/modules/%.o: modules/%.c
+$(BUILD)/modules/%.o: modules/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LTO) -fPIC -fvisibility=hidden $(MOD_C_$(notdir $(patsubst %/,%,$(dir $<)))) -c -o $@ $<
 
@@ -135,4 +142,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-aarch64 $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all run test lint install clean deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps
+.PHONY: all always run test lint install clean deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps
