@@ -345,9 +345,12 @@ void sink_drain(struct sink *s, int milliseconds)
     }
 }
 
+/* A pipe that nobody will read again is always ready, and never takes anything. */
 int sink_awaits(const struct sink *s)
 {
-    return s->start < s->end && s->kind != SINK_FILE ? s->fd : -1;
+    bool is_broken = s->error && !is_waiting(s->error);
+
+    return s->start < s->end && s->kind != SINK_FILE && !is_broken ? s->fd : -1;
 }
 
 void sink_forget(struct sink *s)

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -233,8 +234,9 @@ def test_error_log_in_a_file_takes_all_of_stderr(tmp_path):
     assert log.stat().st_mode & 0o777 == 0o640
 
 
-def test_full_pipe_holds_nobody_up(tmp_path):
-    """Nobody reads standard error: requests go on, and the log tells how many lines it lost."""
+@pytest.fixture
+def piped(tmp_path):
+    """A server whose standard error is a pipe, and a function to get a path of it."""
     ini = "[log]\naccess-log = stderr\n[wsgi /]\napp = app:app\n"
     write_files(tmp_path, {"server.ini": ini, "app.py": APP})
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -247,19 +249,44 @@ def test_full_pipe_holds_nobody_up(tmp_path):
             return b"".join(iter(lambda: sock.recv(1000), b""))
     try:
         wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
-        started = time.monotonic()
-        for _ in range(5):
-            assert b"201 Made" in get(b"/shout")
-        assert b"201 Made" in get(b"/")
-        assert time.monotonic() - started < PATIENCE
-        text = b""
-        while b"lines were lost: stderr did not take them" not in text:
-            text += os.read(process.stderr.fileno(), 65536)
-        assert not re.search(rb"x{201}", text), "two lines are mixed"
+        yield process, get
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, rest
+        rest = None if process.stderr.closed else process.stderr.read()
+        code = process.wait(PATIENCE)
+    assert code == 0, rest
+
+
+def test_a_reader_that_is_gone_costs_nothing(piped):
+    """What read standard error has ended: requests go on, and nobody tries to write all the time."""
+    def ticks():
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return [sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in children]
+
+    process, get = piped
+    get(b"/")
+    process.stderr.close()
+    for _ in range(3):
+        assert b"201 Made" in get(b"/")
+    time.sleep(1.1)  # in which the worker has looked after its logs
+    before = ticks()
+    time.sleep(0.5)
+    assert sum(ticks()) - sum(before) < 0.2 * os.sysconf("SC_CLK_TCK")
+    assert b"201 Made" in get(b"/")
+
+
+def test_full_pipe_holds_nobody_up(piped):
+    """Nobody reads standard error: requests go on, and the log tells how many lines it lost."""
+    process, get = piped
+    started = time.monotonic()
+    for _ in range(5):
+        assert b"201 Made" in get(b"/shout")
+    assert b"201 Made" in get(b"/")
+    assert time.monotonic() - started < PATIENCE
+    text = b""
+    while b"lines were lost: stderr did not take them" not in text:
+        text += os.read(process.stderr.fileno(), 65536)
+    assert not re.search(rb"x{201}", text), "two lines are mixed"
 
 
 @pytest.mark.skipif(os.path.exists("/dev/log") or os.geteuid() != 0, reason="/dev/log is somebody else's")
