@@ -266,20 +266,29 @@ static bool keeps_alive(const llhttp_t *parser, int http_minor)
     return http_minor > 0 || parser->flags & F_CONNECTION_KEEP_ALIVE;
 }
 
-/* Let llhttp read the fields, behind a request line, for it needs one. Returns NULL, or what is wrong with them. */
-static const char *parse_fields(struct spans *spans, const char *fields, const char *end)
+/* A parser that has read a request line, for it reads no fields before. Made once: a copy goes on from there. */
+static const llhttp_t *behind_line(void)
 {
     static const char line[] = "GET / HTTP/1.1\r\n";
-    struct request *req = spans->req;
-    const char *why;
-    llhttp_t parser;
-    enum llhttp_errno err;
+    static llhttp_t parser;
 
-    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    if (!parser.settings) {
+        llhttp_init(&parser, HTTP_REQUEST, &settings);
+        llhttp_execute(&parser, line, sizeof(line) - 1);
+    }
+    return &parser;
+}
+
+/* Let llhttp read the fields. Returns NULL, or what is wrong with them. */
+static const char *parse_fields(struct spans *spans, const char *fields, const char *end)
+{
+    struct request *req = spans->req;
+    llhttp_t parser = *behind_line();
+    enum llhttp_errno err;
+    const char *why;
+
     parser.data = spans;
-    err = llhttp_execute(&parser, line, sizeof(line) - 1);
-    if (err == HPE_OK)
-        err = llhttp_execute(&parser, fields, (size_t)(end - fields));
+    err = llhttp_execute(&parser, fields, (size_t)(end - fields));
     req->keep_alive = keeps_alive(&parser, req->facts.http_minor);
     why = llhttp_get_error_reason(&parser);
     if (err != HPE_PAUSED || !spans->complete)

@@ -103,6 +103,10 @@ int target_parse(struct request *req, const char **why)
         req->facts.path = "/";
         return 0;
     }
+    if (!query && !memchr(target, '%', size)) { /* it may stay where it is */
+        req->facts.path = target;
+        return 0;
+    }
     path = arena_alloc(&req->arena, size + 1);
     req->facts.path = path;
     *why = "the path has a bad percent-encoding";
