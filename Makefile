@@ -132,6 +132,7 @@ install:
 	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/python/syncless
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
+	tar -c --exclude=__pycache__ examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8
 	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(distdir)/*.service

@@ -57,6 +57,13 @@ def test_installed_server_finds_its_modules(installed, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_installed_example_configuration_works(installed):
+    done = subprocess.run([installed / "sbin/syncless-server", "--check", "-c", installed / "share/doc/syncless/syncless.ini"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert os.access(installed / "share/doc/syncless/examples/demo/cgi/env.sh", os.X_OK)
+
+
 def test_installed_python_finds_its_module_and_library(installed):
     code = "import sys, _syncless, email; print(sys.executable, sys.prefix in email.__file__)"
     done = subprocess.run([installed / "bin/syncless-python", "-c", code], capture_output=True, text=True, timeout=30)
