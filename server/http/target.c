@@ -103,7 +103,7 @@ int target_parse(struct request *req, const char **why)
         req->facts.path = "/";
         return 0;
     }
-    if (!query && !memchr(target, '%', size)) { /* it may stay where it is */
+    if (!*query && !memchr(target, '%', size)) { /* it may stay where it is */
         req->facts.path = target;
         return 0;
     }

@@ -232,6 +232,17 @@ static void test_targets(void **state)
     }
 }
 
+static void test_plain_path_is_not_copied(void **state)
+{
+    assert_int_equal(parse("GET /a/b HTTP/1.1\r\n" HOST "\r\n"), 0);
+    assert_ptr_equal(req.facts.path, req.facts.target);
+    release();
+    assert_int_equal(parse("GET /a/b?q HTTP/1.1\r\n" HOST "\r\n"), 0);
+    assert_ptr_not_equal(req.facts.path, req.facts.target);
+    assert_string_equal(req.facts.target, "/a/b?q");
+    release();
+}
+
 static void test_asterisk(void **state)
 {
     assert_int_equal(parse("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 0);
@@ -500,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_what_follows_is_left_alone),
         cmocka_unit_test(test_as_many_fields_as_fit),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_plain_path_is_not_copied),
         cmocka_unit_test(test_asterisk),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_keep_alive),
