@@ -289,34 +289,36 @@ def test_full_pipe_holds_nobody_up(piped):
     assert not re.search(rb"x{201}", text), "two lines are mixed"
 
 
-@pytest.mark.skipif(os.path.exists("/dev/log") or os.geteuid() != 0, reason="/dev/log is somebody else's")
-def test_syslog(daemon):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-        syslog.bind("/dev/log")
+@pytest.fixture
+def syslog():
+    """The socket of a syslogd."""
+    if os.path.exists("/dev/log") or os.geteuid() != 0:
+        pytest.skip("/dev/log is somebody else's")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind("/dev/log")
         try:
-            syslog.settimeout(PATIENCE)
-            server = daemon("[log]\naccess-log = syslog:local3\nlog-format = line of %(uri)\n[hello /]\n")
-            server.get("/a")
-            assert re.fullmatch(rb"<158>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /a", syslog.recv(1000))
+            sock.settimeout(PATIENCE)
+            yield sock
         finally:
             os.unlink("/dev/log")
 
 
-@pytest.mark.skipif(os.path.exists("/dev/log") or os.geteuid() != 0, reason="/dev/log is somebody else's")
-def test_syslog_that_does_not_take_more(daemon):
+TO_SYSLOG = "[log]\naccess-log = syslog:local3\nlog-format = line of %(uri)\n[hello /]\n"
+
+
+def test_syslog(syslog, daemon):
+    daemon(TO_SYSLOG).get("/a")
+    assert re.fullmatch(rb"<158>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /a", syslog.recv(1000))
+
+
+def test_syslog_that_does_not_take_more(syslog, daemon):
     """What is lost then is lost as whole lines."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-        syslog.bind("/dev/log")
-        try:
-            syslog.settimeout(PATIENCE)
-            server = daemon("[log]\naccess-log = syslog:local3\nlog-format = line of %(uri)\n[hello /]\n")
-            with server.connect() as sock:
-                exchange(sock, b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000) for _ in range(400)), shutdown=True)
-            lines = [syslog.recv(9000) for _ in range(50)]
-            server.get("/last")
-            while not lines[-1].endswith(b"/last"):
-                lines.append(syslog.recv(9000))
-        finally:
-            os.unlink("/dev/log")
+    server = daemon(TO_SYSLOG)
+    with server.connect() as sock:
+        exchange(sock, b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000) for _ in range(400)), shutdown=True)
+    lines = [syslog.recv(9000) for _ in range(50)]
+    server.get("/last")
+    while not lines[-1].endswith(b"/last"):
+        lines.append(syslog.recv(9000))
     assert all(re.fullmatch(rb"<158>\w{3} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /(a{3000}|last)", line) for line in lines)
     server.wait_log(r"\d+ lines were lost: syslog:local3 did not take them")

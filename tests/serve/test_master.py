@@ -158,14 +158,19 @@ def test_workers_forked_later_write_to_the_logs_opened_anew(start):
 # ---- starts that hang or fail ----
 
 
-def test_first_start_that_hangs_gives_way_to_a_reload(start):
-    server = start(app=HANGING)
-    server.wait_log("hanging")
+def reload_to_what_works(server):
+    """And see that nothing is left of what hung."""
     (server.dir / "app.py").write_text(APP % "v2")
     os.kill(server.pid, signal.SIGHUP)
     ready(server)
     assert server.get("/")[2] == b"v2"
     server.wait_until(lambda: len(server.worker_pids()) == 1)
+
+
+def test_first_start_that_hangs_gives_way_to_a_reload(start):
+    server = start(app=HANGING)
+    server.wait_log("hanging")
+    reload_to_what_works(server)
 
 
 def test_starts_that_hang_one_upon_the_other_give_way(start):
@@ -173,11 +178,7 @@ def test_starts_that_hang_one_upon_the_other_give_way(start):
     server.wait_log("hanging")
     os.kill(server.pid, signal.SIGHUP)
     server.wait_log("hanging", count=2)
-    (server.dir / "app.py").write_text(APP % "v2")
-    os.kill(server.pid, signal.SIGHUP)
-    ready(server)
-    assert server.get("/")[2] == b"v2"
-    server.wait_until(lambda: len(server.worker_pids()) == 1)
+    reload_to_what_works(server)
 
 
 def test_failure_of_what_was_replaced_at_the_start_does_not_end_the_server(start):
