@@ -81,7 +81,7 @@ void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (
 void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t)
 {
     list_remove(&t->link);
-    t->due = list->length ? wait_time() + list->length : INT64_MAX;
+    t->due = list->length ? wait_time() + list->length + 1 : INT64_MAX; /* of the present millisecond a part is over */
     list_push(&list->list, &t->link);
     if (t->due < timeouts.armed)
         arm(t->due);

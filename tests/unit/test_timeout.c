@@ -8,12 +8,12 @@ struct item {
 
 static struct wait_timeouts shorts, longs, never;
 static int fired[64], fired_count, restarts;
-static int64_t fired_at;
+static int64_t fired_at, fired_times[64];
 
 static void on_timeout(struct wait_timeout *t)
 {
+    fired_at = fired_times[fired_count] = wait_now();
     fired[fired_count++] = ((struct item *)t)->number;
-    fired_at = wait_now();
     if (restarts-- > 0)
         wait_timeout_start(&shorts, t);
 }
@@ -116,12 +116,42 @@ static void test_restarts_itself(void **state)
     on_coroutine(restarts_itself, NULL);
 }
 
+#define MANY 60
+
+/* Begun at any part of a millisecond, while the loop turns all the time. It looks at the clock when it turns, so if
+ * this process is put aside just then, one may be early by as long; not many. */
+static void many(void *arg)
+{
+    struct item items[MANY];
+    int64_t began[MANY];
+    int early = 0;
+
+    fired_count = 0;
+    for (int i = 0; i < MANY; i++) {
+        items[i] = item(i);
+        wait_sleep(wait_deadline(MS * 37 / 100));
+        began[i] = wait_now();
+        start(&shorts, &items[i]);
+    }
+    while (fired_count < MANY)
+        wait_sleep(wait_deadline(MS / 10));
+    for (int i = 0; i < MANY; i++)
+        early += fired_times[i] < began[i] + 50 * MS - MS / 5;
+    assert_in_range(early, 0, MANY / 4);
+}
+
+static void test_not_early(void **state)
+{
+    on_coroutine(many, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists_and_orders),
         cmocka_unit_test(test_started_again),
         cmocka_unit_test(test_restarts_itself),
+        cmocka_unit_test(test_not_early),
     };
 
     return cmocka_run_group_tests(tests, setup, loop_teardown);
