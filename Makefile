@@ -45,10 +45,10 @@ endif
 DEPS_C    = $(shell pkg-config --cflags $(PKGS)) $(if $(LLHTTP),-I/usr/share/include/llhttp)
 DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lresolv -lpthread -ldl -lm
 
-SERVER_C  = $(wildcard server/*.c server/*/*.c conf/*.c)
+SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
-LIB_O     = $(filter-out $(BUILD)/server/main.o $(BUILD)/server/command.o,$(SERVER_O))
+LIB_O     = $(filter-out $(BUILD)/server/main/main.o $(BUILD)/server/main/python_main.o,$(SERVER_O))
 MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
 FLAGS     = $(BUILD)/flags
@@ -70,8 +70,8 @@ $(BUILD)/modules/python:
 # The executables export their libc calls, so that libraries and modules find ours before libc's: the linker does that by
 # itself for every name that libc, too, defines. These are the others.
 EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
-$(BUILD)/syncless-server: $(BUILD)/server/main.o
-$(BUILD)/syncless-python: $(BUILD)/server/command.o
+$(BUILD)/syncless-server: $(BUILD)/server/main/main.o
+$(BUILD)/syncless-python: $(BUILD)/server/main/python_main.o
 $(PROGRAMS): $(LIB_O)
 	$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) $(EXPORT) -o $@ $^ $(DEPS_L)
 
@@ -80,9 +80,9 @@ $(BUILD)/%.o: %.c $(FLAGS)
 	$(CC) $(ALL) $(LTO) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
 # Where an installed program looks for its modules.
-$(BUILD)/conf/settings.o $(BUILD)/server/command.o: ALL += -DMODULE_DIR='"$(libdir)"'
+$(BUILD)/server/settings/settings.o $(BUILD)/server/main/python_main.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
-$(BUILD)/server/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
+$(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
 
 $(BUILD)/%.o: %.S $(FLAGS)
 	@mkdir -p $(@D)
@@ -92,9 +92,10 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LTO) $(SAN) -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
 
-# A module is all the .c files of its folder, and sees syncless.h only. modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
+# A module is all the .c files of its folder and of the folders in it, and sees syncless.h only. modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
 -include $(wildcard modules/*/flags.mk)
-module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/$(1)/*.c))
+module_of = $(word 2,$(subst /, ,$(1)))
+module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/$(1)/*.c modules/$(1)/*/*.c))
 $(foreach m,$(MODULES),$(eval $(call module,$m)))
 
 $(BUILD)/modules/%.so:
@@ -102,7 +103,7 @@ $(BUILD)/modules/%.so:
 
 $(BUILD)/modules/%.o: modules/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) $(LTO) -fPIC -fvisibility=hidden $(MOD_C_$(notdir $(patsubst %/,%,$(dir $<)))) -c -o $@ $<
+	$(CC) $(ALL) $(LTO) -fPIC -fvisibility=hidden -Imodules/$(call module_of,$<) $(MOD_C_$(call module_of,$<)) -c -o $@ $<
 
 # What needs packages first starts make again: what pkg-config knows is asked when the file is read.
 run: deps
@@ -122,9 +123,9 @@ lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
 	tests/include-order
 
-# settings.o and command.o know PREFIX, so they are made anew.
+# settings.o and python_main.o know PREFIX, so they are made anew.
 install:
-	@$(MAKE) --no-print-directory -W conf/settings.c -W server/command.c all
+	@$(MAKE) --no-print-directory -W server/settings/settings.c -W server/main/python_main.c all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "arena.h"
+#include "base/arena.h"
 #include "syncless.h"
 
 struct limits;

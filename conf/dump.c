@@ -7,7 +7,7 @@
 #include "conf/dump.h"
 
 #include "conf/internal.h"
-#include "conf/limits.h"
+#include "settings/limits.h"
 
 static void dump_option(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *o,
                         FILE *out)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "conf/internal.h"
-#include "log.h"
+#include "log/log.h"
 
 struct expansion {
     struct conf *conf;

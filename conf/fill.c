@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "conf/internal.h"
-#include "conf/limits.h"
+#include "settings/limits.h"
 
 /* ---- texts to values ---- */
 

@@ -7,7 +7,7 @@ UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/tes
             $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
 
 # What lies below libuv, and its tests.
-CORE_O    = $(patsubst %.c,$(BUILD)/%.o,server/arena.c server/log.c server/sink.c $(wildcard server/coro/*.c)) \
+CORE_O    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard server/base/*.c server/log/*.c server/coro/*.c)) \
             $(SERVER_S:%.S=$(BUILD)/%.o)
 CORE      = arena log sink coro stack cxx coro_ucontext stack_ucontext
 

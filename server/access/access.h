@@ -3,7 +3,7 @@
 #define ACCESS_ACCESS_H
 
 #include "access/format.h"
-#include "sink.h"
+#include "log/sink.h"
 
 /* Open the log: target as of sink_open. 0 or -errno. The format is borrowed. */
 int access_open(const char *target, const struct format *format);

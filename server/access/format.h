@@ -3,8 +3,8 @@
 #define ACCESS_FORMAT_H
 
 #include "access/text.h"
-#include "arena.h"
-#include "http/request.h"
+#include "base/arena.h"
+#include "http/request/request.h"
 
 struct format;
 

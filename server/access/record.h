@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "http/request.h"
+#include "http/request/request.h"
 
 /* What several variables of a line need. */
 struct record {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "arena.h"
+#include "base/arena.h"
 
 static char *reserve(struct text *t, size_t size)
 {

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "access/record.h"
-#include "http/output.h"
+#include "http/io/output.h"
 #include "wait/wait.h"
 
 void record_init(struct record *record, const struct request *req)

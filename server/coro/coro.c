@@ -19,7 +19,7 @@
 #include "coro/sanitize.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
-#include "log.h"
+#include "log/log.h"
 
 #define KEEP_TOUCHED   (32 * 1024) /* bytes of a pooled stack that stay in memory */
 #define TRIM_AT_A_TIME 256         /* stacks looked at by one coro_trim, to bound its time */

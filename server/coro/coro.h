@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "coro/cxx.h"
-#include "list.h"
+#include "base/list.h"
 
 #define CORO_LOCALS 5 /* one is the connection's, four are for modules */
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena.h"
+#include "base/arena.h"
 #include "coro/coro.h"
 #include "coro/stack.h"
 

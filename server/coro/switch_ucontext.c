@@ -10,7 +10,7 @@
 
 #include <ucontext.h>
 
-#include "log.h"
+#include "log/log.h"
 
 void *switch_make(void *low, void *top, void (*entry)(void))
 {

@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-#include "http/input.h"
-#include "log.h"
+#include "http/io/input.h"
+#include "log/log.h"
 
 #define AGAIN_EVERY 100 /* milliseconds */
 

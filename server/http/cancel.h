@@ -2,7 +2,7 @@
 #ifndef HTTP_CANCEL_H
 #define HTTP_CANCEL_H
 
-#include "http/request.h"
+#include "http/request/request.h"
 
 /* Before the first request. */
 void cancel_init(void);

@@ -3,7 +3,7 @@
 #define HTTP_CONN_H
 
 #include "http/connection.h"
-#include "http/turn.h"
+#include "http/admission.h"
 
 enum conn_state {
     CONN_IDLE,      /* between two requests, or before the first */

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena.h"
+#include "base/arena.h"
 #include "http/cancel.h"
 #include "http/conn.h"
-#include "log.h"
+#include "log/log.h"
 
 #define LINGER_TIME  2000               /* milliseconds a client may go on sending after our last answer */
 #define LINGER_BYTES (16 * 1024 * 1024) /* a proxy that gets no further with a body does not look at the answer */

@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-#include "http/forwarded.h"
+#include "http/proxy/forwarded.h"
 #include "http/listener.h"
-#include "http/request.h"
+#include "http/request/request.h"
 
 /* Times are milliseconds, 0 is none. */
 struct http_config {

@@ -15,9 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "arena.h"
+#include "base/arena.h"
 #include "http/connection.h"
-#include "log.h"
+#include "log/log.h"
 
 #define ACCEPT_AT_ONCE 16
 #define LAST_ROUNDS    64                 /* of accepting, before a listener is closed */

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "list.h"
+#include "base/list.h"
 #include "wait/wait.h"
 
 struct listener {

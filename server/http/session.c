@@ -10,14 +10,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arena.h"
-#include "http/body.h"
-#include "http/head.h"
-#include "http/input.h"
-#include "http/output.h"
-#include "http/proxy.h"
-#include "http/response.h"
-#include "log.h"
+#include "base/arena.h"
+#include "http/request/body.h"
+#include "http/request/head.h"
+#include "http/io/input.h"
+#include "http/io/output.h"
+#include "http/proxy/proxy.h"
+#include "http/response/response.h"
+#include "log/log.h"
 
 #define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024 /* the same for the request's memory */

@@ -10,11 +10,11 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "libc/dns.h"
-#include "libc/handler.h"
-#include "libc/identity.h"
-#include "libc/object.h"
-#include "libc/park.h"
+#include "libc/names/dns.h"
+#include "libc/runtime/handler.h"
+#include "libc/runtime/identity.h"
+#include "libc/runtime/caller.h"
+#include "libc/runtime/park.h"
 
 static void forget(void)
 {

@@ -12,12 +12,12 @@
 
 #include "access/access.h"
 #include "conf/dump.h"
-#include "exit_code.h"
-#include "log.h"
-#include "master/nursery.h"
+#include "base/exit_code.h"
+#include "log/log.h"
+#include "master/fork_server.h"
 #include "process/channel.h"
-#include "sink.h"
-#include "worklog.h"
+#include "log/sink.h"
+#include "worker/worker_log.h"
 
 struct generation *generation_load(const struct command *cmd)
 {

@@ -2,11 +2,11 @@
 #ifndef MASTER_GENERATION_H
 #define MASTER_GENERATION_H
 
-#include "bind.h"
-#include "cmdline.h"
+#include "worker/listen.h"
+#include "main/cmdline.h"
 #include "conf/conf.h"
-#include "conf/settings.h"
-#include "module.h"
+#include "settings/settings.h"
+#include "mount/module.h"
 
 struct nursery;
 

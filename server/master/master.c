@@ -22,17 +22,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "exit_code.h"
-#include "log.h"
-#include "master/crew.h"
-#include "master/successor.h"
+#include "base/arena.h"
+#include "base/exit_code.h"
+#include "log/log.h"
+#include "master/supervisor.h"
+#include "master/upgrade.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
 #include "process/watch.h"
-#include "sink.h"
+#include "log/sink.h"
 #include "wait/wait.h"
 
 #define SECOND  INT64_C(1000000000)

@@ -7,8 +7,8 @@
  */
 #include "master/slots.h"
 
-#include "arena.h"
-#include "log.h"
+#include "base/arena.h"
+#include "log/log.h"
 #include "wait/wait.h"
 
 #define SECOND      INT64_C(1000000000)

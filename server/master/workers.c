@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "log.h"
-#include "master/nursery.h"
+#include "base/arena.h"
+#include "log/log.h"
+#include "master/fork_server.h"
 #include "process/channel.h"
 #include "wait/wait.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 #define SECOND     INT64_C(1000000000)
 #define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that still live are killed */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "list.h"
+#include "base/list.h"
 #include "master/generation.h"
 
 enum worker_state { BOOTING, SERVING, LEAVING };

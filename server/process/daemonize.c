@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "log/log.h"
 
 static int done_pipe = -1; /* to the process that waits */
 

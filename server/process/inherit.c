@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "list.h"
+#include "base/arena.h"
+#include "base/list.h"
 
 #define SOCKETS      "SYNCLESS_SOCKETS"
 #define PREDECESSOR  "SYNCLESS_PREDECESSOR"

@@ -16,8 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "log.h"
+#include "base/arena.h"
+#include "log/log.h"
 
 static struct {
     char *socket, *watchdog_usec; /* owned; NULL: not set */

@@ -2,7 +2,7 @@
 #ifndef PROCESS_PRIVILEGE_H
 #define PROCESS_PRIVILEGE_H
 
-#include "conf/process.h"
+#include "settings/process.h"
 
 /* Set umask, root directory, groups and user of this process, for good. 0, or -errno after a message. */
 int privilege_drop(const struct process_settings *s);

@@ -20,8 +20,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "log.h"
+#include "base/arena.h"
+#include "log/log.h"
 #include "wait/loop.h"
 
 #define EVENTS_AT_ONCE 256

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "arena.h"
-#include "log.h"
+#include "base/arena.h"
+#include "log/log.h"
 #include "wait/loop.h"
 
 #define TRIM_EVERY 1000 /* milliseconds */

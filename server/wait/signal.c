@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "log/log.h"
 #include "wait/loop.h"
 
 static struct {

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "arena.h"
+#include "base/arena.h"
 #include "wait/loop.h"
 
 static struct {

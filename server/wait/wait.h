@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "coro/coro.h"
-#include "list.h"
+#include "base/list.h"
 
 #define WAIT_FOREVER INT64_MAX
 

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arena.h"
-#include "log.h"
+#include "base/arena.h"
+#include "log/log.h"
 #include "wait/loop.h"
 
 #define SIZE_VARIABLE "UV_THREADPOOL_SIZE"

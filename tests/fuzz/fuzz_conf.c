@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
-#include "conf/settings.h"
+#include "settings/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "coro/coro.h"
-#include "http/body.h"
-#include "http/head.h"
-#include "http/input.h"
-#include "http/output.h"
+#include "http/request/body.h"
+#include "http/request/head.h"
+#include "http/io/input.h"
+#include "http/io/output.h"
 #include "wait/wait.h"
 
 #define MOST 60000 /* bytes that fit into a socket at once */

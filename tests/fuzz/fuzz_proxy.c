@@ -14,11 +14,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/forwarded.h"
-#include "http/head.h"
-#include "http/proxy.h"
-#include "http/target.h"
-#include "http/token.h"
+#include "http/proxy/forwarded.h"
+#include "http/request/head.h"
+#include "http/proxy/proxy.h"
+#include "http/request/target.h"
+#include "http/request/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 """Requests as threads: those that block let the others run, in one worker and one OS thread, and share nothing that
-threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/tstate.c and compat.c."""
+threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/threads/tstate.c and modules/wsgi/interp/compat.c."""
 import subprocess
 
 import pytest

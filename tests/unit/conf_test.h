@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "conf/internal.h"
-#include "conf/limits.h"
+#include "settings/limits.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 

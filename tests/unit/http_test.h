@@ -11,9 +11,9 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "http/head.h"
-#include "http/input.h"
-#include "http/output.h"
+#include "http/request/head.h"
+#include "http/io/input.h"
+#include "http/io/output.h"
 
 #define HOST "Host: test\r\n"
 

@@ -7,7 +7,7 @@
 
 #include "http_test.h"
 
-#include "http/response.h"
+#include "http/response/response.h"
 
 static struct scene scene;
 

@@ -3,7 +3,7 @@
 
 #include <malloc.h>
 
-#include "arena.h"
+#include "base/arena.h"
 
 static void test_alloc(void **state)
 {

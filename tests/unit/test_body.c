@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "http/body.h"
+#include "http/request/body.h"
 
 #define NEXT "GET /next"
 

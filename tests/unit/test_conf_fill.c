@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "conf/settings.h"
+#include "settings/settings.h"
 #include "conf_test.h"
 
 /* ---- values ---- */

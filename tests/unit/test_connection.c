@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "http/connection.h"
-#include "http/response.h"
+#include "http/response/response.h"
 
 #define MAX_CONCURRENCY 3
 #define CLIENTS         12

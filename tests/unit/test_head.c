@@ -1,7 +1,7 @@
 /* test_head.c: finding the end of a head, and parsing it: facts, and what is refused. */
 #include "core_test.h"
 
-#include "http/head.h"
+#include "http/request/head.h"
 
 #define HOST "Host: test\r\n"
 #define REST "rest"

@@ -14,7 +14,7 @@
 #include <sys/mount.h>
 
 #include "dns_server.h"
-#include "libc/dns.h"
+#include "libc/names/dns.h"
 
 static const struct dns_record records[] = {
     {"a.test", ns_t_a, "192.0.2.1"},

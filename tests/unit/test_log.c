@@ -8,7 +8,7 @@
 #include <regex.h>
 #include <sys/socket.h>
 
-#include "log.h"
+#include "log/log.h"
 
 static char line[65536];
 static int ends[2], saved_stderr;

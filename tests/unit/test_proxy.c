@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 
-#include "http/forwarded.h"
-#include "http/head.h"
-#include "http/proxy.h"
+#include "http/proxy/forwarded.h"
+#include "http/request/head.h"
+#include "http/proxy/proxy.h"
 
 /* ---- networks ---- */
 

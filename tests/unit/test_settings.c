@@ -3,9 +3,9 @@
  */
 #include <sched.h>
 
-#include "conf/settings.h"
+#include "settings/settings.h"
 #include "conf_test.h"
-#include "log.h"
+#include "log/log.h"
 
 static void test_settings_defaults(void **state)
 {

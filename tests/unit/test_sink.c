@@ -10,9 +10,9 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-#include "log.h"
-#include "sink.h"
-#include "logtarget.h"
+#include "log/log.h"
+#include "log/sink.h"
+#include "log/target.h"
 
 #define LINE  100
 #define LINES 20000

@@ -1,0 +1,74 @@
+/*
+ * compat.c: what differs between CPython 3.10 and 3.13.
+ *
+ * PyGILState_Ensure, by which C code calls back into Python, looks up a thread-specific slot of the OS thread. All our
+ * coroutines share one OS thread, so the slot must be made to name the state of the coroutine that runs. Up to 3.11
+ * CPython fills it once, when the first state of an OS thread is made, and has no function to change it: we write to
+ * the slot itself. From 3.12 on each attach fills it, so a coroutine that comes back detached (it waits in C code that
+ * may call back) is attached for a moment. Either way it costs next to nothing where the slot is right already.
+ */
+#include <patchlevel.h>
+
+#if PY_VERSION_HEX < 0x030c0000
+#define Py_BUILD_CORE 1
+#include <Python.h>
+#include <internal/pycore_runtime.h>
+#endif
+
+#include "interp/compat.h"
+
+#include <string.h>
+
+#if PY_VERSION_HEX < 0x030c0000
+
+void compat_attach(PyThreadState *state)
+{
+    PyThread_tss_set(&_PyRuntime.gilstate.autoTSSkey, state);
+    PyEval_RestoreThread(state);
+}
+
+void compat_resume(PyThreadState *state)
+{
+    PyThread_tss_set(&_PyRuntime.gilstate.autoTSSkey, state);
+}
+
+PyObject *compat_raised(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    PyException_SetTraceback(value, traceback ? traceback : Py_None); /* perhaps it was raised before, elsewhere */
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+#else
+
+void compat_attach(PyThreadState *state)
+{
+    PyEval_RestoreThread(state);
+}
+
+void compat_resume(PyThreadState *state)
+{
+    if (PyGILState_GetThisThreadState() == state)
+        return;
+    PyEval_RestoreThread(state);
+    PyEval_SaveThread();
+}
+
+PyObject *compat_raised(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+#endif
+
+const char *compat_refuse(void)
+{
+    if (strncmp(Py_GetVersion(), "3.14.0", 6) == 0)
+        return "CPython 3.14.0 checks the address of the stack and aborts on a coroutine; use 3.13 or an older one";
+    return NULL;
+}

@@ -1,0 +1,92 @@
+/*
+ * report.c: Python exceptions to the log, and the server's errors to Python.
+ *
+ * The traceback is made by Python's own traceback module, so it looks as people know it: chained causes, notes, the
+ * carets of newer versions.
+ */
+#include "bridge.h"
+#include "interp/compat.h"
+
+#include <errno.h>
+
+static PyObject *format_exception; /* traceback.format_exception */
+
+int report_init(void)
+{
+    PyObject *module;
+
+    if (format_exception)
+        return 0;
+    module = PyImport_ImportModule("traceback");
+    if (!module)
+        return -1;
+    format_exception = PyObject_GetAttrString(module, "format_exception");
+    Py_DECREF(module);
+    return format_exception ? 0 : -1;
+}
+
+PyObject *report_bytes(PyObject *text)
+{
+    PyObject *nul = PyUnicode_FromStringAndSize("", 1), *shown = PyUnicode_FromString("\\x00");
+    PyObject *whole = nul && shown ? PyUnicode_Replace(text, nul, shown, -1) : NULL;
+    PyObject *bytes = whole ? PyUnicode_AsEncodedString(whole, "utf-8", "backslashreplace") : NULL;
+
+    Py_XDECREF(nul);
+    Py_XDECREF(shown);
+    Py_XDECREF(whole);
+    return bytes;
+}
+
+static PyObject *traceback_text(PyObject *raised)
+{
+    PyObject *lines, *text, *none, *bytes;
+
+    lines = format_exception ? PyObject_CallOneArg(format_exception, raised) : NULL;
+    if (!lines)
+        return NULL;
+    none = PyUnicode_New(0, 0);
+    text = PyUnicode_Join(none, lines);
+    Py_XDECREF(none);
+    Py_DECREF(lines);
+    if (!text)
+        return NULL;
+    bytes = report_bytes(text);
+    Py_DECREF(text);
+    return bytes;
+}
+
+void report_raised(const struct sl_request *req, const char *what)
+{
+    PyObject *raised = compat_raised();
+    PyObject *text = traceback_text(raised);
+
+    if (text) {
+        sl_log(req, SL_ERROR, "%s\n%s", what, PyBytes_AS_STRING(text));
+    } else { /* its __str__ raises, or no memory is left */
+        PyErr_Clear();
+        sl_log(req, SL_ERROR, "%s: %s (its traceback cannot be shown)", what, Py_TYPE(raised)->tp_name);
+    }
+    Py_XDECREF(text);
+    Py_DECREF(raised);
+}
+
+/* Whether it is the client's doing, so that an application which fails by it is not at fault. */
+static bool is_the_clients(int error)
+{
+    return error != -EINTR && error != -ECANCELED && error != -EIO && error != -EBADF;
+}
+
+void report_connection(struct exchange *x, int error, const char *doing)
+{
+    PyObject *raised;
+
+    if (!x->error && is_the_clients(error))
+        x->error = error;
+    if (error == -EINTR && PyErr_CheckSignals() < 0) /* interrupt.c */
+        return;
+    raised = PyObject_CallFunction(PyExc_OSError, "is", -error, doing);
+    if (!raised)
+        return;
+    PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_DECREF(raised);
+}

@@ -1,0 +1,218 @@
+/*
+ * head.c: the status and the header list of start_response.
+ *
+ * They go to the server when the application gives them, which checks them once and for all; what it refuses is looked
+ * at again to say why, while the application's frames are still there for the traceback. Until the first byte of the
+ * body the application may replace them (exc_info): then the server forgets them first.
+ */
+#include "bridge.h"
+#include "interp/compat.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+struct text {
+    const char *at;
+    size_t size;
+};
+
+/* Set an exception, whose message shows the object: code that its repr runs may take it from where it is borrowed. */
+static int refuse(PyObject *object, PyObject *type, const char *format, ...)
+{
+    va_list args;
+
+    Py_INCREF(object);
+    va_start(args, format);
+    PyErr_FormatV(type, format, args);
+    va_end(args);
+    Py_DECREF(object);
+    return -1;
+}
+
+/* The bytes of a str of latin-1 characters, borrowed from it. */
+static int text_of(PyObject *object, const char *what, struct text *text)
+{
+    if (!PyUnicode_Check(object))
+        return refuse(object, PyExc_TypeError, "%s must be str, not %s: %R", what, Py_TYPE(object)->tp_name, object);
+    if (compat_text_ready(object) < 0)
+        return -1;
+    if (PyUnicode_KIND(object) != PyUnicode_1BYTE_KIND)
+        return refuse(object, PyExc_ValueError, "%s has characters that are not in latin-1: %R", what, object);
+    text->at = (const char *)PyUnicode_1BYTE_DATA(object);
+    text->size = (size_t)PyUnicode_GET_LENGTH(object);
+    return 0;
+}
+
+static bool is_name(struct text t, const char *name)
+{
+    return strlen(name) == t.size && strncasecmp(t.at, name, t.size) == 0;
+}
+
+/* Fields that PEP 3333 forbids (RFC 2616 section 13.5.1) beyond those that the server refuses to every module. */
+static bool is_forbidden(struct text t)
+{
+    switch (t.size) {
+    case 8:
+        return is_name(t, "Trailers");
+    case 18:
+        return is_name(t, "Proxy-Authenticate");
+    case 19:
+        return is_name(t, "Proxy-Authorization");
+    default:
+        return false;
+    }
+}
+
+static bool is_content_length(struct text t)
+{
+    return t.size == 14 && is_name(t, "Content-Length");
+}
+
+/* A decimal number that fits, or -1. */
+static int64_t parse_length(struct text t)
+{
+    int64_t n = 0;
+
+    if (t.size == 0 || t.size > 18)
+        return -1;
+    for (size_t i = 0; i < t.size; i++) {
+        if (t.at[i] < '0' || t.at[i] > '9')
+            return -1;
+        n = n * 10 + (t.at[i] - '0');
+    }
+    return n;
+}
+
+/* The number in "200 OK", or -1. */
+static int parse_status(struct text t)
+{
+    int status = 0;
+
+    if (t.size < 4 || t.at[3] != ' ')
+        return -1;
+    for (int i = 0; i < 3; i++) {
+        if (t.at[i] < '0' || t.at[i] > '9')
+            return -1;
+        status = status * 10 + (t.at[i] - '0');
+    }
+    return status >= 200 && status <= 599 ? status : -1;
+}
+
+/* Here and below, a loop or a look at the first character is quicker than a call of libc for so few bytes. */
+static bool has_nul(const char *at, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (at[i] == '\0')
+            return true;
+    return false;
+}
+
+static bool is_head(const char *method)
+{
+    return *method == 'H' && strcmp(method, "HEAD") == 0;
+}
+
+static int set_status(struct exchange *x, PyObject *object)
+{
+    struct text t;
+    int status;
+
+    if (text_of(object, "status", &t) < 0)
+        return -1;
+    status = parse_status(t);
+    x->bodiless = status == 204 || status == 304 || is_head(x->req->method);
+    if (status > 0 && !has_nul(t.at + 4, t.size - 4) && sl_status(x->req, status, t.at + 4) == 0)
+        return 0;
+    return refuse(object, PyExc_ValueError,
+                  "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", object);
+}
+
+/* The name and the value of a header tuple. */
+static int header_of(PyObject *header, struct text *name, struct text *value)
+{
+    if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)
+        return refuse(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
+    if (text_of(PyTuple_GET_ITEM(header, 0), "header name", name) < 0)
+        return -1;
+    return text_of(PyTuple_GET_ITEM(header, 1), "header value", value);
+}
+
+/* What is wrong with a header that was refused, as a format for its repr. */
+static const char *why_refused(struct text name, struct text value)
+{
+    static const char no_name[] = "the name of header %R must consist of letters, digits and hyphens";
+
+    if (is_content_length(name))
+        return "header %R must be a number of bytes";
+    for (size_t i = 0; i < value.size; i++)
+        if (((unsigned char)value.at[i] < ' ' && value.at[i] != '\t') || value.at[i] == 127)
+            return "the value of header %R has a control character or a line break";
+    for (size_t i = 0; i < name.size; i++)
+        if (!isalnum((unsigned char)name.at[i]) && name.at[i] != '-')
+            return no_name;
+    return name.size == 0 ? no_name : "header %R is hop-by-hop: the server sets it, an application may not";
+}
+
+static int set_header(struct exchange *x, PyObject *header)
+{
+    const char *wrong = NULL;
+    struct text name, value;
+    bool is_length;
+
+    if (header_of(header, &name, &value) < 0)
+        return -1;
+    is_length = is_content_length(name);
+    if (is_length && x->length >= 0)
+        wrong = "header %R is there for the second time";
+    else if (is_forbidden(name) || sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
+        wrong = why_refused(name, value);
+    else if (is_length)
+        x->length = parse_length(value);
+    return wrong ? refuse(header, PyExc_ValueError, wrong, header) : 0;
+}
+
+int head_set(struct exchange *x, PyObject *status, PyObject *headers)
+{
+    sl_reset(x->req);
+    x->started = false;
+    x->length = -1;
+    if (set_status(x, status) < 0)
+        return -1;
+    if (!PyList_Check(headers)) {
+        PyErr_Format(PyExc_TypeError, "headers must be a list of tuples (name, value), not %s",
+                     Py_TYPE(headers)->tp_name);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++)
+        if (set_header(x, PyList_GET_ITEM(headers, i)) < 0)
+            return -1;
+    x->started = true;
+    return 0;
+}
+
+/* The application's Content-Length, if it gave none. Not where the size of the body says nothing: an application may
+ * well answer HEAD with an empty one. */
+static int set_length(struct exchange *x, int64_t length)
+{
+    char digits[20], *end = digits + sizeof digits, *at;
+
+    if (length < 0 || x->length >= 0 || (x->bodiless && length == 0))
+        return 0;
+    x->length = length;
+    at = decimal(end, (uint64_t)length);
+    return sl_header_n(x->req, "Content-Length", 14, at, (size_t)(end - at));
+}
+
+int head_complete(struct exchange *x, int64_t length)
+{
+    if (!x->started) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "the application did not call start_response before the first byte of its body");
+        return -1;
+    }
+    if (x->headers && head_set(x, x->status, x->headers) < 0)
+        return -1;
+    x->head_sent = true;
+    return set_length(x, length);
+}

@@ -1,0 +1,17 @@
+/* body.h: the body of a request. */
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
+
+#include "http/request/request.h"
+
+/* See sl_body in syncless.h. */
+ssize_t body_read(struct request *req, void *buf, size_t size);
+
+/* See sl_body_cancel. */
+void body_cancel(struct request *req);
+
+/* Read what the handler left of the body, within bounds (a megabyte, body-timeout in all), so that the next request can
+ * be found. Returns whether that is so; if not, the connection must close. */
+bool body_discard(struct request *req);
+
+#endif

@@ -1,0 +1,18 @@
+/* target.h: the request-target, RFC 9112 section 3.2. */
+#ifndef HTTP_TARGET_H
+#define HTTP_TARGET_H
+
+#include "http/request/request.h"
+
+/* Split facts.target into host (absolute form only), path, decoded, and query. Returns 0 or the status to refuse the
+ * request with; *why then says what is wrong. */
+int target_parse(struct request *req, const char **why);
+
+/* Let the request be for another host than its Host field says. The field changes with it: handlers look at either. The
+ * text must stay as long as the request. */
+void target_set_host(struct request *req, const char *host);
+
+/* Whether a text may be a host: the bytes of RFC 3986 section 3.2.2, and a port. */
+bool target_is_host(const char *host);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * token.c: the characters of tokens, of numbers and of field values, RFC 9110 sections 5.5 and 5.6.
+ */
+#include "http/request/token.h"
+
+#include <string.h>
+#include <strings.h>
+
+const bool token_bytes[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
+
+bool token_is(const char *s, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!token_is_byte(s[i]))
+            return false;
+    return size > 0;
+}
+
+int64_t token_number(const char *s, size_t size)
+{
+    int64_t n = 0;
+
+    if (size == 0 || size > 18)
+        return -1;
+    for (size_t i = 0; i < size; i++) {
+        if (!token_is_digit(s[i]))
+            return -1;
+        n = n * 10 + (s[i] - '0');
+    }
+    return n;
+}
+
+bool token_in_list(const char *list, const char *token)
+{
+    static const char between[] = ", \t";
+    size_t size = strlen(token);
+
+    for (const char *at = list; *(at += strspn(at, between)); at += strcspn(at, between))
+        if (strcspn(at, between) == size && !strncasecmp(at, token, size))
+            return true;
+    return false;
+}
+
+/* Whether one of eight bytes is below 0x20, or is 0x7f: the borrow out of a byte shows in its highest bit. */
+static bool has_control(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t delete = eight ^ ones * 0x7f;
+
+    return ((eight - ones * 0x20) & ~eight & ones * 0x80) || ((delete - ones) & ~delete &ones * 0x80);
+}
+
+bool token_is_text(const char *s, size_t size)
+{
+    uint64_t eight;
+    size_t i = 0;
+
+    for (; size - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, s + i, sizeof(eight));
+        if (has_control(eight))
+            break; /* perhaps a tab */
+    }
+    for (; i < size; i++) {
+        unsigned char c = (unsigned char)s[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}

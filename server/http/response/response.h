@@ -1,0 +1,23 @@
+/* response.h: the response to a request. The contracts are those of the sl_ functions in syncless.h. */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include "http/request/request.h"
+
+int response_status(struct request *req, int status, const char *reason);
+int response_header(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size);
+int response_reset(struct request *req);
+int response_write(struct request *req, const void *buf, size_t size);
+int response_sendfile(struct request *req, int fd, off_t offset, size_t size);
+int response_upgrade(struct request *req, const char *protocol);
+int response_flush(struct request *req);
+int response_reply(struct request *req, int status, const char *type, const void *body, size_t size);
+
+/* A plain page for a status, in place of what was set so far; for a head that is not sent yet. */
+int response_page(struct request *req, int status);
+
+/* The handler is done: send the head if that did not happen, and what ends the body. Returns 0, or -errno if the
+ * connection cannot be used any more (-EPROTO: the handler wrote less than it announced). May be called again. */
+int response_finish(struct request *req);
+
+#endif

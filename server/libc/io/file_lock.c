@@ -1,0 +1,85 @@
+/*
+ * file_lock.c: file locks: flock, fcntl(F_SETLKW, F_OFD_SETLKW) and lockf.
+ *
+ * Nobody is told when a file lock becomes free, so these are tried again after pauses of at most 32 ms. Threads that
+ * wait in the kernel instead would be told, but many waiters would use up the pool, and he who holds the lock may need
+ * one. What is lost is the kernel's finding that two processes wait for each other (EDEADLK).
+ */
+#include <stdarg.h>
+
+#include "libc/runtime/park.h"
+#include "base/real.h"
+
+/* After a try that found the file locked: whether to try again. False with the errno for the caller. */
+static bool try_again(struct park_backoff *backoff)
+{
+    int result;
+
+    if (errno != EAGAIN && errno != EACCES)
+        return false;
+    result = park_backoff(backoff, WAIT_FOREVER);
+    return park_restarts(result) || park_ok(result);
+}
+
+static int end(int result, int saved)
+{
+    if (result >= 0)
+        errno = saved;
+    return result;
+}
+
+int flock(int fd, int operation)
+{
+    struct park_backoff backoff = {0};
+    int saved = errno, result;
+
+    if (!coro_self() || operation & LOCK_NB || !park_possible())
+        return real()->flock(fd, operation);
+    do
+        result = real()->flock(fd, operation | LOCK_NB);
+    while (result < 0 && try_again(&backoff));
+    return end(result, saved);
+}
+
+static int lock_record(int fd, int command, void *lock)
+{
+    struct park_backoff backoff = {0};
+    int saved = errno, result;
+
+    do
+        result = real()->fcntl(fd, command, lock);
+    while (result < 0 && try_again(&backoff));
+    return end(result, saved);
+}
+
+int fcntl(int fd, int command, ...)
+{
+    va_list ap;
+    void *arg; /* as libc does: whatever the third argument is, if there is one */
+
+    va_start(ap, command);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (command == F_SETLKW && coro_self() && park_possible())
+        return lock_record(fd, F_SETLK, arg);
+    if (command == F_OFD_SETLKW && coro_self() && park_possible())
+        return lock_record(fd, F_OFD_SETLK, arg);
+    return real()->fcntl(fd, command, arg);
+}
+
+int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
+
+int lockf(int fd, int command, off_t size)
+{
+    struct park_backoff backoff = {0};
+    int saved = errno, result;
+
+    if (command != F_LOCK || !coro_self() || !park_possible())
+        return real()->lockf(fd, command, size);
+    do
+        result = real()->lockf(fd, F_TLOCK, size);
+    while (result < 0 && try_again(&backoff));
+    return end(result, saved);
+}
+
+int lockf64(int fd, int command, off64_t size) __attribute__((alias("lockf")));

@@ -1,0 +1,252 @@
+/*
+ * getaddrinfo.c: getaddrinfo with names that DNS knows.
+ *
+ * libc is first asked for a numeric address with the caller's service and hints: that checks all arguments with libc's
+ * own error codes and looks up the service, and its result serves as the pattern. Each address found is then listed
+ * once for every line of the pattern, socket types and protocols and all. The result is made as libc makes it, one
+ * block of memory for each entry, so that libc's freeaddrinfo frees it. (What DNS is not needed for libc does alone:
+ * resolver.c.)
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <string.h>
+
+#include "libc/names/dns.h"
+#include "libc/runtime/park.h"
+#include "base/real.h"
+
+struct question {
+    const char *node, *service;
+    const struct addrinfo *hints; /* as the caller gave them, or libc's default */
+    int family;                   /* that answers may have */
+    struct addrinfo *pattern;
+    struct addrinfo *first, **last; /* the answer */
+};
+
+/* ---- entries ---- */
+
+static socklen_t set_address(struct sockaddr_storage *to, const struct dns_address *from, in_port_t port)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)to;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
+
+    if (from->family == AF_INET) {
+        in->sin_family = AF_INET;
+        in->sin_port = port;
+        memcpy(&in->sin_addr, from->bytes, 4);
+        return sizeof(*in);
+    }
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = port;
+    memcpy(&in6->sin6_addr, from->bytes, 16);
+    return sizeof(*in6);
+}
+
+/* One entry; the address follows it in the same block, as freeaddrinfo expects. */
+static void add_entry(struct question *q, const struct dns_address *address, const struct addrinfo *like)
+{
+    struct {
+        struct addrinfo info;
+        struct sockaddr_storage address;
+    } *entry = xcalloc(1, sizeof(*entry));
+    in_port_t port = ((const struct sockaddr_in *)like->ai_addr)->sin_port; /* at the same place in IPv6 */
+
+    entry->info.ai_flags = q->hints->ai_flags;
+    entry->info.ai_family = address->family;
+    entry->info.ai_socktype = like->ai_socktype;
+    entry->info.ai_protocol = like->ai_protocol;
+    entry->info.ai_addr = (struct sockaddr *)&entry->address;
+    entry->info.ai_addrlen = set_address(&entry->address, address, port);
+    *q->last = &entry->info;
+    q->last = &entry->info.ai_next;
+}
+
+static struct dns_address mapped(const struct dns_address *address)
+{
+    struct dns_address to = {.family = AF_INET6, .bytes = {[10] = 0xff, [11] = 0xff}};
+
+    memcpy(to.bytes + 12, address->bytes, 4);
+    return to;
+}
+
+static void add_answer(struct question *q, const struct dns_answer *answer)
+{
+    for (const struct dns_address *address = answer->addresses; address; address = address->next) {
+        bool other = address->family == AF_INET && q->hints->ai_family == AF_INET6;
+        struct dns_address shown = other ? mapped(address) : *address;
+
+        for (const struct addrinfo *like = q->pattern; like; like = like->ai_next)
+            add_entry(q, &shown, like);
+    }
+    if (q->first && !q->first->ai_canonname && q->hints->ai_flags & AI_CANONNAME)
+        q->first->ai_canonname = xstrdup(answer->name);
+}
+
+/* ---- asking ---- */
+
+static bool maps(const struct question *q)
+{
+    return q->hints->ai_family == AF_INET6 && q->hints->ai_flags & AI_V4MAPPED;
+}
+
+/* The code that libc gives. simple: it has asked by gethostbyname2_r, which tells less. */
+static int eai_of(int h_error, bool simple, const struct dns_answer *answer)
+{
+    switch (h_error) {
+    case 0:
+        return 0;
+    case NO_DATA:
+        return EAI_NODATA;
+    case NO_RECOVERY:
+        return simple && answer->only_aliases ? EAI_NODATA : EAI_NONAME;
+    case TRY_AGAIN:
+        return simple && !answer->unanswered ? EAI_NONAME : EAI_AGAIN;
+    case NETDB_INTERNAL:
+        return errno == ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
+    default:
+        return EAI_NONAME;
+    }
+}
+
+static int ask(struct question *q, int family)
+{
+    bool simple = q->family == AF_INET && !(q->hints->ai_flags & AI_CANONNAME);
+    struct dns_answer answer;
+    int err;
+
+    dns_answer_init(&answer);
+    err = eai_of(dns_find_addresses(q->node, family, true, &answer), simple, &answer);
+    if (!err)
+        add_answer(q, &answer);
+    dns_answer_release(&answer);
+    return err;
+}
+
+/* AI_V4MAPPED: the addresses of IPv4, where there are none of IPv6; with AI_ALL, both. */
+static int ask_mapping(struct question *q)
+{
+    int err, err_in;
+
+    if (q->hints->ai_flags & AI_ALL)
+        return ask(q, AF_UNSPEC);
+    err = ask(q, AF_INET6);
+    if (err != EAI_NONAME && err != EAI_NODATA && err != EAI_AGAIN)
+        return err;
+    err_in = ask(q, AF_INET);
+    if (err_in == EAI_NODATA || err_in == EAI_AGAIN) /* each family is known to have none, if not why */
+        return err == EAI_NONAME || err == err_in ? err : EAI_NODATA;
+    return err_in;
+}
+
+static int make_pattern(struct question *q)
+{
+    struct addrinfo hints = *q->hints;
+
+    hints.ai_flags = (hints.ai_flags & ~(AI_ADDRCONFIG | AI_CANONNAME)) | AI_NUMERICHOST;
+    return real()->getaddrinfo(hints.ai_family == AF_INET6 ? "::1" : "127.0.0.1", q->service, &hints, &q->pattern);
+}
+
+static int resolve(struct question *q, struct addrinfo **result)
+{
+    int err = make_pattern(q);
+
+    if (err)
+        return err;
+    q->last = &q->first;
+    err = maps(q) ? ask_mapping(q) : ask(q, q->family);
+    freeaddrinfo(q->pattern);
+    if (!err)
+        *result = q->first;
+    return err;
+}
+
+/* ---- libc's own, on a thread ---- */
+
+struct call {
+    const struct question *question;
+    struct addrinfo **result;
+    int err, saved_errno;
+};
+
+static int call_libc(void *arg)
+{
+    struct call *call = arg;
+    const struct question *q = call->question;
+
+    call->err = real()->getaddrinfo(q->node, q->service, q->hints, call->result);
+    call->saved_errno = errno;
+    return 0;
+}
+
+static int resolve_on_thread(const struct question *q, struct addrinfo **result)
+{
+    struct call call = {.question = q, .result = result};
+
+    wait_offload(call_libc, &call);
+    if (call.err == EAI_SYSTEM)
+        errno = call.saved_errno;
+    return call.err;
+}
+
+/* ---- AI_ADDRCONFIG ---- */
+
+/* Whether this machine has an address of a family, the loopback one aside. */
+static bool has_address(const struct ifaddrs *list, int family)
+{
+    for (; list; list = list->ifa_next) {
+        const struct sockaddr *address = list->ifa_addr;
+
+        if (!address || address->sa_family != family)
+            continue;
+        if (family == AF_INET && ((const struct sockaddr_in *)address)->sin_addr.s_addr != htonl(INADDR_LOOPBACK))
+            return true;
+        if (family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr))
+            return true;
+    }
+    return false;
+}
+
+/* Leave out the family that this machine does not have. EAI_NONAME if no other was asked for. */
+static int narrow(struct question *q)
+{
+    struct ifaddrs *list;
+    bool in, in6;
+
+    q->family = q->hints->ai_family;
+    if (!(q->hints->ai_flags & AI_ADDRCONFIG) || getifaddrs(&list) < 0)
+        return 0;
+    in = has_address(list, AF_INET);
+    in6 = has_address(list, AF_INET6);
+    freeifaddrs(list);
+    if (q->family == AF_UNSPEC && in != in6)
+        q->family = in ? AF_INET : AF_INET6;
+    return (q->family == AF_INET && !in) || (q->family == AF_INET6 && !in6) ? EAI_NONAME : 0;
+}
+
+/* ---- the call ---- */
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    static const struct addrinfo none = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
+    struct question q = {.node = node, .service = service, .hints = hints ? hints : &none};
+    int err;
+
+    if (!coro_self() || !node || q.hints->ai_flags & AI_NUMERICHOST || !park_possible())
+        return real()->getaddrinfo(node, service, hints, result);
+    if (q.hints->ai_flags & (AI_IDN | AI_CANONIDN))
+        return resolve_on_thread(&q, result);
+    err = narrow(&q);
+    if (err)
+        return err;
+    switch (resolver_for_name(node, q.family)) {
+    case RESOLVER_LIBC:
+        return real()->getaddrinfo(node, service, hints, result);
+    case RESOLVER_THREAD:
+        return resolve_on_thread(&q, result);
+    default:
+        if (maps(&q) && resolver_for_name(node, AF_INET) == RESOLVER_LIBC)
+            return resolve_on_thread(&q, result); /* libc asks DNS before it maps what it has in hosts */
+        return resolve(&q, result);
+    }
+}

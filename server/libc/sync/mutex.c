@@ -1,0 +1,148 @@
+/*
+ * mutex.c: pthread_mutex_lock and its relations.
+ *
+ * A library may park while it holds a mutex, and another coroutine then wants it. So a contended lock parks, and every
+ * unlock looks whether coroutines wait.
+ *
+ * A recursive or error-checking mutex knows its owner by the id of the OS thread, which all coroutines share: a second
+ * coroutine would walk in as if it had the lock. While a coroutine holds such a mutex, the owner is therefore replaced
+ * by a number that stands for the coroutine and that no thread can have. The fields used for that are the ones that
+ * libc's static initialisers have made part of its interface. A call made by a runtime or by libuv (object.h) is for
+ * the OS thread.
+ */
+#include "libc/sync/mutex.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "libc/runtime/identity.h"
+#include "libc/sync/parking.h"
+#include "libc/runtime/caller.h"
+#include "base/real.h"
+
+#define KIND_MASK    127 /* recursive and so on, robust, priorities; not shared, not elision */
+#define SHARED       128
+#define NO_THREAD_ID 0x40000000 /* Linux ends at 2^22 */
+
+/* ---- owners ---- */
+
+static int own_mark(void)
+{
+    return NO_THREAD_ID | (int)(coro_self()->id & (NO_THREAD_ID - 1));
+}
+
+static bool knows_owner(const pthread_mutex_t *mutex)
+{
+    int kind = mutex->__data.__kind & KIND_MASK;
+
+    return kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK;
+}
+
+static bool is_mine(const pthread_mutex_t *mutex)
+{
+    return knows_owner(mutex) && mutex->__data.__owner == own_mark();
+}
+
+static int lock_again(pthread_mutex_t *mutex, int otherwise)
+{
+    if ((mutex->__data.__kind & KIND_MASK) != PTHREAD_MUTEX_RECURSIVE)
+        return otherwise;
+    if (mutex->__data.__count == UINT_MAX)
+        return EAGAIN;
+    mutex->__data.__count++;
+    return 0;
+}
+
+static int try_lock(void *arg)
+{
+    pthread_mutex_t *mutex = arg;
+    int result = real()->pthread_mutex_trylock(mutex);
+
+    if (result == 0 && knows_owner(mutex))
+        mutex->__data.__owner = own_mark();
+    return result;
+}
+
+static int unlock_mine(pthread_mutex_t *mutex)
+{
+    bool last = mutex->__data.__count <= 1;
+    int result;
+
+    mutex->__data.__owner = identity_tid();
+    result = real()->pthread_mutex_unlock(mutex);
+    if (!last)
+        mutex->__data.__owner = own_mark();
+    return result;
+}
+
+/* ---- on a coroutine ---- */
+
+int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
+{
+    struct lot_wait wait = {.object = mutex, .try = try_lock, .deadline = deadline};
+    int result;
+
+    if (is_mine(mutex))
+        return lock_again(mutex, EDEADLK);
+    result = try_lock(mutex);
+    if (result != EBUSY)
+        return result;
+    if (!park_possible())
+        return real()->pthread_mutex_lock(mutex);
+    wait.shared = mutex->__data.__kind & SHARED;
+    return lot_wait(&wait);
+}
+
+int mutex_unlock(pthread_mutex_t *mutex)
+{
+    int result = coro_self() && is_mine(mutex) ? unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
+
+    lot_wake(mutex, 1);
+    return result;
+}
+
+/* ---- the calls ---- */
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_mutex_lock(mutex);
+    return mutex_lock(mutex, WAIT_FOREVER);
+}
+
+int pthread_mutex_trylock(pthread_mutex_t *mutex)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_mutex_trylock(mutex);
+    return is_mine(mutex) ? lock_again(mutex, EBUSY) : try_lock(mutex);
+}
+
+/* A time that is none is an error only if it would be needed. */
+static int lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+{
+    bool valid = until->tv_nsec >= 0 && until->tv_nsec < 1000000000;
+    int result = mutex_lock(mutex, valid ? park_deadline(clock, until) : 0);
+
+    return result == ETIMEDOUT && !valid ? EINVAL : result;
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_mutex_timedlock(mutex, until);
+    return lock_until(mutex, CLOCK_REALTIME, until);
+}
+
+int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
+        return real()->pthread_mutex_clocklock(mutex, clock, until);
+    return lock_until(mutex, clock, until);
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    if (object_calling() != OBJECT_OTHER)
+        return real()->pthread_mutex_unlock(mutex);
+    return mutex_unlock(mutex);
+}

@@ -1,0 +1,48 @@
+/*
+ * parking.c: waiting for libc's synchronisation objects on a coroutine.
+ *
+ * Semaphores, mutexes and the like stay libc's own, in every field, so that OS threads and coroutines can contend for
+ * the same one. A coroutine only ever tries; while that fails it parks in the lot, and whoever releases the object
+ * looks there. Objects in memory shared with other processes are tried again after short pauses too.
+ */
+#include "libc/sync/parking.h"
+
+static int park(struct wait_addr *place, const struct lot_wait *wait, struct park_backoff *backoff)
+{
+    int result;
+
+    if (!wait->shared)
+        return wait_addr_park(place, wait->deadline);
+    result = wait_addr_park(place, park_backoff_end(backoff, wait->deadline));
+    return result == -ETIMEDOUT && wait_now() < wait->deadline ? 0 : result;
+}
+
+int lot_wait(const struct lot_wait *wait)
+{
+    struct park_backoff backoff = {0};
+    struct wait_addr place;
+    int result;
+
+    for (;;) {
+        wait_addr_enter(&place, wait->object);
+        result = wait->try(wait->object);
+        if (result != EBUSY) {
+            wait_addr_leave(&place);
+            return result;
+        }
+        result = park(&place, wait, &backoff);
+        if (result == -ETIMEDOUT)
+            return ETIMEDOUT;
+        if (result < 0 && wait->interrupted && !park_restarts(result))
+            return EINTR;
+        coro_self()->poses = false; /* an interrupt that nobody hears must not show */
+    }
+}
+
+void lot_wake_slowly(const void *object, int count)
+{
+    int saved = errno;
+
+    wait_addr_wake(object, count);
+    errno = saved;
+}

@@ -1,0 +1,36 @@
+/* parking.h: libc's synchronisation objects and the parking lot for coroutines (wait_addr). */
+#ifndef LIBC_LOT_H
+#define LIBC_LOT_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libc/runtime/park.h"
+
+/* Something that can be tried, as pthread_mutex_trylock can. */
+struct lot_wait {
+    void *object;
+    int (*try)(void *object); /* 0, EBUSY or another error number */
+    int64_t deadline;
+    bool shared;      /* other processes may release it, who do not know of our lot */
+    bool interrupted; /* wait_cancel ends the wait; else it goes on */
+};
+
+/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR after
+ * wait_cancel, whatever its code: who waits for a lock knows no other error, and would take it for having the lock. */
+int lot_wait(const struct lot_wait *wait);
+
+void lot_wake_slowly(const void *object, int count);
+
+/* The object has been released: wake up to count coroutines that wait for it. The fence orders the release before the
+ * look at who waits; who waits enters the lot before his last try. */
+static inline void lot_wake(const void *object, int count)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&wait_addr_waiters, memory_order_relaxed) > 0)
+        lot_wake_slowly(object, count);
+}
+
+#endif

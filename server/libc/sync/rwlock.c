@@ -1,0 +1,79 @@
+/*
+ * rwlock.c: read-write locks, for the same reason as mutexes: a library may park while it holds one.
+ *
+ * An unlock wakes all coroutines that wait, since several readers may enter. libc notes which OS thread writes, the
+ * same one for all coroutines; that does no harm, since only the blocking calls look at it, and a coroutine makes none.
+ */
+#include <limits.h>
+
+#include "libc/sync/parking.h"
+#include "libc/runtime/caller.h"
+#include "base/real.h"
+
+static int try_read(void *lock)
+{
+    return pthread_rwlock_tryrdlock(lock);
+}
+
+static int try_write(void *lock)
+{
+    return pthread_rwlock_trywrlock(lock);
+}
+
+static bool is_time(const struct timespec *ts)
+{
+    return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
+}
+
+/* until NULL: for ever. */
+static int lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
+{
+    struct lot_wait wait = {.object = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
+    int result = try(lock);
+
+    if (result != EBUSY)
+        return result;
+    if (!park_possible())
+        return try == try_read ? real()->pthread_rwlock_rdlock(lock) : real()->pthread_rwlock_wrlock(lock);
+    if (until && !is_time(until))
+        return EINVAL;
+    if (until)
+        wait.deadline = park_deadline(clock, until);
+    return lot_wait(&wait);
+}
+
+int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_rwlock_rdlock(lock);
+    return lock_until(lock, try_read, CLOCK_MONOTONIC, NULL);
+}
+
+int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_rwlock_wrlock(lock);
+    return lock_until(lock, try_write, CLOCK_MONOTONIC, NULL);
+}
+
+int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_rwlock_timedrdlock(lock, until);
+    return lock_until(lock, try_read, CLOCK_REALTIME, until);
+}
+
+int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
+{
+    if (!coro_self() || object_calling() != OBJECT_OTHER)
+        return real()->pthread_rwlock_timedwrlock(lock, until);
+    return lock_until(lock, try_write, CLOCK_REALTIME, until);
+}
+
+int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+    int result = real()->pthread_rwlock_unlock(lock);
+
+    lot_wake(lock, INT_MAX);
+    return result;
+}

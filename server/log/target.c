@@ -1,0 +1,65 @@
+/*
+ * target.c: where a log may go, as the configuration names it.
+ *
+ * syslogd is spoken to by its socket, and not by syslog(3): that takes a lock, waits for a slow syslogd, and is one for
+ * the whole process, applications included.
+ */
+#include "log/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define SYSLOG_AT "/dev/log"
+
+static const struct {
+    const char *name;
+    int facility;
+} facilities[] = {
+    {"syslog", LOG_DAEMON},        {"syslog:daemon", LOG_DAEMON}, {"syslog:user", LOG_USER},
+    {"syslog:local0", LOG_LOCAL0}, {"syslog:local1", LOG_LOCAL1}, {"syslog:local2", LOG_LOCAL2},
+    {"syslog:local3", LOG_LOCAL3}, {"syslog:local4", LOG_LOCAL4}, {"syslog:local5", LOG_LOCAL5},
+    {"syslog:local6", LOG_LOCAL6}, {"syslog:local7", LOG_LOCAL7},
+};
+
+int logtarget_facility(const char *target)
+{
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(*facilities); i++)
+        if (!strcmp(facilities[i].name, target))
+            return facilities[i].facility;
+    return -1;
+}
+
+bool logtarget_is_file(const char *target)
+{
+    return *target == '/';
+}
+
+bool logtarget_is_known(const char *target)
+{
+    return logtarget_is_file(target) || !strcmp(target, "stderr") || logtarget_facility(target) >= 0;
+}
+
+int logtarget_connect_syslog(void)
+{
+    struct sockaddr_un address = {AF_UNIX, SYSLOG_AT};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        int err = errno;
+
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
+int logtarget_open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
+}

@@ -1,0 +1,279 @@
+/*
+ * api.c: the sl_ functions of include/syncless.h, which modules call: each a thin door to the layer that does the work.
+ */
+#include "syncless.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/request/body.h"
+#include "http/request/request.h"
+#include "http/response/response.h"
+#include "http/request/token.h"
+#include "libc/names/dns.h"
+#include "libc/libc.h"
+#include "log/log.h"
+#include "mount/embed.h"
+#include "wait/wait.h"
+
+const char *sl_find(const struct sl_request *req, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < req->field_count; i++)
+        if (req->fields[i].name_size == size && !strncasecmp(req->fields[i].name, name, size))
+            return req->fields[i].value;
+    return NULL;
+}
+
+int sl_status(struct sl_request *req, int status, const char *reason)
+{
+    return response_status(request_of(req), status, reason);
+}
+
+int sl_header(struct sl_request *req, const char *name, const char *value)
+{
+    return response_header(request_of(req), name, strlen(name), value, strlen(value));
+}
+
+int sl_header_n(struct sl_request *req, const char *name, size_t name_size, const char *value, size_t value_size)
+{
+    return response_header(request_of(req), name, name_size, value, value_size);
+}
+
+int sl_reset(struct sl_request *req)
+{
+    return response_reset(request_of(req));
+}
+
+void *sl_alloc(struct sl_request *req, size_t size)
+{
+    return arena_alloc(&request_of(req)->arena, size);
+}
+
+char *sl_printf(struct sl_request *req, const char *fmt, ...)
+{
+    va_list ap;
+    char *s;
+
+    va_start(ap, fmt);
+    s = arena_vprintf(&request_of(req)->arena, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg)
+{
+    arena_defer(&request_of(req)->arena, fn, arg);
+}
+
+void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (req)
+        request_vlog(request_of(req), (enum log_level)level, fmt, ap);
+    else
+        log_vwrite((enum log_level)level, fmt, ap);
+    va_end(ap);
+}
+
+const char *sl_id(const struct sl_request *req)
+{
+    return request_id(request_of(req));
+}
+
+ssize_t sl_body(struct sl_request *req, void *buf, size_t size)
+{
+    return body_read(request_of(req), buf, size);
+}
+
+void sl_body_cancel(struct sl_request *req)
+{
+    body_cancel(request_of(req));
+}
+
+int sl_write(struct sl_request *req, const void *buf, size_t size)
+{
+    return response_write(request_of(req), buf, size);
+}
+
+int sl_flush(struct sl_request *req)
+{
+    return response_flush(request_of(req));
+}
+
+int sl_sendfile(struct sl_request *req, int fd, off_t offset, size_t size)
+{
+    return response_sendfile(request_of(req), fd, offset, size);
+}
+
+int sl_reply(struct sl_request *req, int status, const char *type, const void *body, size_t size)
+{
+    return response_reply(request_of(req), status, type, body, size);
+}
+
+int sl_end(struct sl_request *req)
+{
+    return response_finish(request_of(req));
+}
+
+/* Whether one of the fields of that name, which are lists, has the token. */
+static bool fields_have(const struct sl_request *req, const char *name, const char *token)
+{
+    for (size_t i = 0; i < req->field_count; i++)
+        if (!strcasecmp(req->fields[i].name, name) && token_in_list(req->fields[i].value, token))
+            return true;
+    return false;
+}
+
+int sl_upgrade(struct sl_request *req, const char *protocol)
+{
+    /* Connection too: a proxy that passes Upgrade on, but does not know what it means, would take what follows for a
+     * response, and send requests. */
+    if (!fields_have(req, "Connection", "upgrade") || !fields_have(req, "Upgrade", protocol))
+        return -EINVAL;
+    return response_upgrade(request_of(req), protocol);
+}
+
+struct spawn {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void start_spawned(void *arg)
+{
+    struct spawn *spawn = arg;
+
+    if (!coro_start(spawn->fn, spawn->arg))
+        log_error("a coroutine that another thread asked for was not started: %m");
+    free(spawn);
+}
+
+static int spawn_from_thread(void (*fn)(void *arg), void *arg)
+{
+    struct spawn *spawn = xmalloc(sizeof(*spawn));
+
+    *spawn = (struct spawn){fn, arg};
+    wait_post(start_spawned, spawn);
+    return 0;
+}
+
+int sl_spawn(void (*fn)(void *arg), void *arg)
+{
+    if (!coro_self() && !wait_is_owner())
+        return spawn_from_thread(fn, arg);
+    return coro_start(fn, arg) ? 0 : -errno;
+}
+
+void sl_yield(void)
+{
+    if (coro_self())
+        coro_yield();
+}
+
+static int resolve_error(int code)
+{
+    switch (code) {
+    case HOST_NOT_FOUND:
+        return -ENOENT;
+    case NO_DATA:
+        return -ENODATA;
+    case NO_RECOVERY:
+        return -EBADMSG;
+    case NETDB_INTERNAL:
+        return -errno;
+    default:
+        return -EAGAIN;
+    }
+}
+
+ssize_t sl_resolve(const char *name, int type, void *reply, size_t size)
+{
+    struct dns_answer answer;
+    ssize_t result;
+    int code;
+
+    if (!coro_self())
+        return -EPERM;
+    dns_answer_init(&answer);
+    code = dns_find_records(name, type, &answer);
+    result = code ? resolve_error(code) : (ssize_t)answer.reply_size;
+    if (result > 0)
+        memcpy(reply, answer.reply, answer.reply_size < size ? answer.reply_size : size);
+    dns_answer_release(&answer);
+    return result;
+}
+
+int sl_offload(int (*fn)(void *arg), void *arg)
+{
+    return wait_offload(fn, arg);
+}
+
+/* ---- serving: a struct sl_server is a struct listener ---- */
+
+struct sl_server *sl_serve(const struct sl_service *service, char **why)
+{
+    return (struct sl_server *)serve_open(service, why);
+}
+
+void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
+{
+    serve_connection((struct listener *)server, fd, peer);
+}
+
+void sl_serve_end(struct sl_server *server)
+{
+    serve_close((struct listener *)server);
+}
+
+/* ---- for language runtimes ---- */
+
+_Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same functions");
+
+int sl_local_create(const struct sl_local *hooks)
+{
+    return coro_local_create(
+        &(struct coro_local){hooks->park, hooks->resume, hooks->release, hooks->where, hooks->end, hooks->turn});
+}
+
+void *sl_local_get(int key)
+{
+    struct coro *co = coro_self();
+
+    return co ? co->local[key] : NULL;
+}
+
+void sl_local_set(int key, void *value)
+{
+    struct coro *co = coro_self();
+
+    if (co)
+        co->local[key] = value;
+}
+
+void *sl_self(void)
+{
+    return coro_self();
+}
+
+void sl_interrupt(void *coroutine, int error)
+{
+    wait_break(coroutine, -error);
+}
+
+void sl_pose_as_main(bool on)
+{
+    if (coro_self())
+        coro_self()->poses = on;
+}
+
+int sl_runtime(const void *address)
+{
+    return libc_runtime(address);
+}

@@ -1,0 +1,149 @@
+/*
+ * embed.c: HTTP set up as the configuration has it, or for a program that has none.
+ *
+ * A worker sets HTTP up once, for the listeners and mounts of its configuration. A program (syncless-python, or an
+ * application that opens a port of its own beside the server's) brings a socket and what shall answer there: it gets a
+ * mount which that listener's requests go to without a look at the routes. The limits it wants are read as a section
+ * [limits] of a configuration that is empty otherwise, so that keys, values and defaults are the same and stand in one
+ * place. Where no worker has set HTTP up, it is done then, by that configuration.
+ */
+#include "mount/embed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "settings/settings.h"
+#include "http/cancel.h"
+#include "mount/route.h"
+
+void serve_init(const struct traffic_settings *t, void (*ended)(const struct request *req))
+{
+    http_init(&(struct http_config){
+        .handle = route_handle,
+        .ended = ended,
+        .proxies = &t->proxies,
+        .max_concurrency = (size_t)t->max_concurrency,
+        .queue_timeout = t->queue_timeout,
+        .max_connections = (size_t)t->max_connections,
+        .max_request_line = (size_t)t->max_request_line,
+        .max_header_size = (size_t)t->max_header_size,
+        .max_headers = (size_t)t->max_headers,
+        .header_timeout = t->header_timeout,
+        .keepalive_timeout = t->keepalive_timeout,
+        .body_timeout = t->body_timeout,
+        .write_timeout = t->write_timeout,
+    });
+}
+
+/* A limit of connections, which HTTP has been set up with already, cannot be another one for this server. */
+static void refuse_late(struct conf *c, const char *key)
+{
+    for (const struct sl_option *option = traffic_options; option->name; option++)
+        if (strcmp(option->name, key) == 0)
+            conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
+}
+
+static struct conf *read_limits(const char *const *limits)
+{
+    struct conf *c = conf_new();
+
+    for (; limits && *limits; limits += 2) {
+        conf_set_key(c, "limits", "limits", limits[0], limits[1]);
+        if (http_is_ready())
+            refuse_late(c, limits[0]);
+    }
+    return c;
+}
+
+static char *error_text(const struct conf *c)
+{
+    size_t size;
+    char *text;
+    FILE *out = open_memstream(&text, &size);
+
+    conf_report(c, out);
+    fclose(out);
+    text[size - 1] = '\0'; /* the last line break */
+    return text;
+}
+
+/* The limits of a mount, and HTTP set up if it is not: false, and why not. */
+static bool prepare(const struct sl_service *service, struct limits *limits, char **why)
+{
+    struct settings *settings = xcalloc(1, sizeof(*settings));
+    struct conf *c = read_limits(service->limits);
+    bool good;
+
+    settings_fill(settings, c);
+    good = c->error_count == 0;
+    *limits = settings->limits;
+    if (good && !http_is_ready()) {
+        serve_init(&settings->traffic, NULL); /* keeps them, and the strings in c */
+        return true;
+    }
+    if (!good)
+        *why = error_text(c);
+    conf_free(c);
+    free(settings);
+    return good;
+}
+
+static struct mount *mount_new(const struct sl_service *service, const struct limits *limits)
+{
+    struct mount *mount = xcalloc(1, sizeof(*mount));
+
+    *mount = (struct mount){
+        .module = service->module,
+        .self = service->self,
+        .ended = service->ended,
+        .title = service->module->name,
+        .host = "",
+        .prefix = "",
+        .limits = *limits,
+    };
+    cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
+    return mount;
+}
+
+/* The listener and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
+static void on_unused(struct listener *listener)
+{
+    const struct mount *mount = listener->mount;
+
+    if (mount->ended)
+        mount->ended(mount->self);
+}
+
+struct listener *serve_open(const struct sl_service *service, char **why)
+{
+    struct listener *listener;
+    struct limits limits;
+
+    if (!prepare(service, &limits, why))
+        return NULL;
+    listener = service->accepts ? listener_open(service->fd, false) : listener_make(service->fd);
+    listener->scheme = service->tls ? "https" : "http";
+    listener->mount = mount_new(service, &limits);
+    listener->unused = on_unused;
+    return listener;
+}
+
+void serve_connection(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+    if (listener->closed) /* while it was on its way */
+        close(fd);
+    else
+        conn_open(listener, fd, peer);
+}
+
+void serve_close(struct listener *listener)
+{
+    if (listener->closed)
+        return;
+    listener_close(listener);
+    http_close_idle(listener);
+    listener_leave(listener);
+}

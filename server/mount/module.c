@@ -1,0 +1,176 @@
+/*
+ * module.c: handler modules, loaded with dlopen, and their instances.
+ *
+ * Modules are loaded before the workers are forked: their option tables are needed to check the configuration, and the
+ * pages of their code are then shared. start, which may make threads and open things, runs in each worker.
+ */
+#include "mount/module.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "settings/settings.h"
+#include "log/log.h"
+
+#define MAX_MODULES 256
+
+/* ---- finding ---- */
+
+static const char *find_file(struct conf *c, const struct settings *settings, const char *name)
+{
+    for (const char *const *dir = settings->module_path; *dir; dir++) {
+        const char *path = arena_printf(&c->arena, "%s/%s.so", *dir, name);
+
+        if (access(path, F_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+/* Add the names of the modules in one directory to a list that holds count. */
+static size_t add_names(struct conf *c, const char *path, const char **names, size_t count)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    while (dir && count < MAX_MODULES && (entry = readdir(dir))) {
+        size_t size = strlen(entry->d_name);
+
+        if (size > 3 && !strcmp(entry->d_name + size - 3, ".so"))
+            names[count++] = arena_strndup(&c->arena, entry->d_name, size - 3);
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static void complain_unknown(struct conf *c, const struct settings *settings, const struct conf_section *section)
+{
+    const char *names[MAX_MODULES + 1];
+    size_t count = 0;
+
+    for (const char *const *dir = settings->module_path; *dir; dir++)
+        count = add_names(c, *dir, names, count);
+    names[count] = NULL;
+    conf_unknown_section(c, section, names);
+}
+
+/* ---- loading ---- */
+
+/* Open the shared object at path, already open ones cheaply, and check that it is a module for this server. */
+static const struct sl_module *load(struct conf *c, const struct conf_section *section, const char *path)
+{
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const struct sl_module *module;
+
+    if (!handle) {
+        conf_error(c, section->place, "cannot load module %s: %s", section->name, dlerror());
+        return NULL;
+    }
+    module = dlsym(handle, "sl_module");
+    if (!module)
+        conf_error(c, section->place, "%s is no syncless module: it exports no symbol sl_module", path);
+    else if (module->abi != SL_ABI)
+        conf_error(
+            c, section->place,
+            "module %s was built for ABI %u of syncless.h, this server has %d: build it again with this server's "
+            "header",
+            path, module->abi, SL_ABI);
+    else if (!module->handle)
+        conf_error(c, section->place, "module %s has no handle function", path);
+    else
+        return module;
+    dlclose(handle);
+    return NULL;
+}
+
+static const struct sl_module *module_of(struct conf *c, const struct settings *settings,
+                                         const struct conf_section *section)
+{
+    const char *path = find_file(c, settings, section->name);
+
+    if (!path) {
+        complain_unknown(c, settings, section);
+        return NULL;
+    }
+    return load(c, section, path);
+}
+
+static struct mount *make_mount(struct conf *c, struct conf_section *section, const struct sl_module *module)
+{
+    struct mount *mount = arena_alloc(&c->arena, sizeof(*mount));
+
+    *mount = (struct mount){
+        .module = module,
+        .self = arena_alloc(&c->arena, module->size),
+        .title = section->title,
+        .host = section->host,
+        .prefix = section->prefix,
+    };
+    memset(mount->self, 0, module->size);
+    conf_fill(c, section, module->options, mount->self, &mount->limits);
+    return mount;
+}
+
+struct mount *modules_load(struct conf *c, const struct settings *settings)
+{
+    struct mount *first = NULL, **last = &first;
+    struct conf_section *section = NULL;
+
+    while ((section = conf_modules(c, section))) {
+        const struct sl_module *module = module_of(c, settings, section);
+
+        if (!module)
+            continue;
+        if (!section->prefix) {
+            conf_fill(c, section, module->options, NULL, NULL);
+            continue;
+        }
+        *last = make_mount(c, section, module);
+        last = &(*last)->next;
+    }
+    return first;
+}
+
+/* ---- life ---- */
+
+static int begin(const struct mount *m, int (*fn)(void *self))
+{
+    int err = fn ? fn(m->self) : 0;
+
+    if (err)
+        log_error("[%s] did not start: %s", m->title,
+                  err == -ENOEXEC ? "the application cannot be loaded" : strerror(-err));
+    return err;
+}
+
+int modules_preload(struct mount *mounts)
+{
+    int err = 0;
+
+    for (struct mount *m = mounts; m && !err; m = m->next)
+        err = begin(m, m->module->preload);
+    return err;
+}
+
+int modules_start(struct mount *mounts)
+{
+    int err = 0;
+
+    for (struct mount *m = mounts; m && !err; m = m->next)
+        err = begin(m, m->module->start);
+    return err;
+}
+
+void modules_stop(struct mount *mounts)
+{
+    for (struct mount *m = mounts; m; m = m->next)
+        if (m->module->stop)
+            m->module->stop(m->self);
+}

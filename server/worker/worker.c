@@ -1,0 +1,277 @@
+/*
+ * worker.c: a process that serves: it makes the loop, starts the modules and accepts connections.
+ *
+ * Modules start on the OS thread's own stack, before there is anything to serve: what they do then may block. A stop
+ * first closes the listening sockets, so that new connections go to other workers, and then waits for what is running.
+ */
+#include "worker/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/access.h"
+#include "base/arena.h"
+#include "coro/fault.h"
+#include "base/exit_code.h"
+#include "worker/watchdog.h"
+#include "http/connection.h"
+#include "libc/libc.h"
+#include "log/log.h"
+#include "process/channel.h"
+#include "process/inherit.h"
+#include "process/privilege.h"
+#include "worker/recycle.h"
+#include "mount/route.h"
+#include "mount/embed.h"
+#include "wait/wait.h"
+#include "worker/worker_log.h"
+
+#define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
+#define CANCEL_EVERY 50                  /* milliseconds */
+#define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
+#define SHORT_GRACE  100                 /* the same where clients are not waited for, but one may have sent one */
+
+static struct {
+    const struct settings *settings;
+    struct listener **listeners;
+    size_t listener_count;
+    struct wait_source channel;
+    bool stopping;
+} worker;
+
+/* ---- stopping ---- */
+
+static void on_timeout(void)
+{
+    if (http_connections() > 0)
+        log_warn("shutdown-timeout is over: %zu connections are cut", http_connections());
+    wait_stop();
+}
+
+static void stop_gracefully(int64_t idle_grace)
+{
+    worker.stopping = true;
+    for (size_t i = 0; i < worker.listener_count; i++)
+        listener_close(worker.listeners[i]);
+    wait_after(worker.settings->shutdown_timeout, on_timeout);
+    http_drain(idle_grace);
+}
+
+/* Only INT is "now": TERM may come twice, from the master and from whoever signals every process of a group, or for the
+ * stop of a server while this worker leaves after a reload. A second TERM to the master comes here as INT. */
+static void on_signal(int signum)
+{
+    if (signum == SIGINT)
+        wait_stop();
+    else if (!worker.stopping)
+        stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
+}
+
+static void cancel_all(void)
+{
+    struct list *all = coro_all();
+
+    for (struct list *node = all->next; node != all; node = node->next) {
+        struct coro *co = list_entry(node, struct coro, all);
+
+        if (!coro_end(co))
+            wait_cancel(co, -ECANCELED);
+    }
+}
+
+/* End what still runs as code expects to be ended: each wait fails with ECANCELED, so that children are killed,
+ * `finally` blocks run and memory is given back. Some need several waits to come to their end, hence the rounds. */
+static void end_coroutines(void)
+{
+    int64_t end = wait_deadline(CANCEL_FOR);
+
+    http_cut();
+    while (coro_count() > 0 && wait_now() < end) {
+        cancel_all();
+        wait_after(CANCEL_EVERY, wait_stop);
+        wait_run();
+    }
+}
+
+static size_t count_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count - 3; /* ".", ".." and dir itself */
+}
+
+/* What would show that something leaks, or what a setting should be. */
+static void log_counters(void)
+{
+    struct coro_stats stats = coro_stats();
+
+    log_info("coroutines: %" PRIu64 " started, at most %zu at once, %zu running; %zu stacks; %" PRIu64 " waits; "
+             "%zu open descriptors",
+             stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
+}
+
+static void finish(struct mount *mounts)
+{
+    size_t left;
+
+    log_counters();
+    end_coroutines();
+    left = coro_count();
+    if (left == 0)
+        modules_stop(mounts);
+    if (left > 0) { /* coroutines of modules still hold what stop would take apart */
+        log_warn("stopped, %zu coroutines were still running", left);
+        worklog_end();
+        _exit(EXIT_STOPPED);
+    }
+    log_info("stopped");
+    worklog_end();
+}
+
+/* ---- the master's words ---- */
+
+static void tell_master(enum channel_kind kind)
+{
+    int err = channel_send(worker.channel.fd, &(struct channel_message){kind, 0, -1});
+
+    if (err)
+        log_warn("cannot send a message to the master: %s", strerror(-err));
+}
+
+static void on_master_gone(void)
+{
+    wait_source_close(&worker.channel);
+    if (worker.stopping)
+        return;
+    log_warn("the master is gone: stopping");
+    stop_gracefully(SHORT_GRACE);
+}
+
+static void on_message(struct wait_source *source, short events)
+{
+    for (;;) {
+        struct channel_message message = channel_receive(source->fd);
+
+        switch (message.kind) {
+        case CHANNEL_PING:
+            tell_master(CHANNEL_PING);
+            break;
+        case CHANNEL_ERROR_LOG:
+        case CHANNEL_ACCESS_LOG:
+            worklog_take(&message);
+            break;
+        case CHANNEL_END:
+            on_master_gone();
+            return;
+        default:
+            return;
+        }
+    }
+}
+
+static void ask_for_replacement(void)
+{
+    tell_master(CHANNEL_REPLACE);
+}
+
+/* ---- starting ---- */
+
+static void ignore(int signum)
+{
+}
+
+/* Signals for the master that hit every process, as killall and terminals send them. A handler and not SIG_IGN, for
+ * that programs which the application starts would inherit. */
+static void set_signals(void)
+{
+    static const int masters[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU};
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
+    sigset_t none;
+
+    for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
+        sigaction(masters[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int worker_prepare(const struct settings *settings, const struct bound_list *sockets)
+{
+    set_signals();
+    bind_close_others(sockets);
+    return privilege_drop(&settings->process);
+}
+
+/* Whether the PROXY protocol is spoken there. By our own settings: other configurations may share the socket. */
+static bool is_proxied(const struct settings *settings, size_t n)
+{
+    return !inherit_activated() && settings->binds[n].proxied;
+}
+
+static void open_listeners(const struct settings *settings, const struct bound_list *sockets)
+{
+    worker.listener_count = sockets->count;
+    worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
+    for (size_t i = 0; i < sockets->count; i++)
+        worker.listeners[i] = listener_open(sockets->sockets[i]->fd, is_proxied(settings, i));
+}
+
+static void open_channel(int fd)
+{
+    worker.channel = (struct wait_source){.ready = on_message, .fd = fd};
+    if (wait_source_open(&worker.channel) < 0)
+        log_die("cannot watch the channel to the master: %m");
+}
+
+static int start(const struct worker_job *job)
+{
+    const struct settings *settings = job->settings;
+    int err = job->prepared ? 0 : worker_prepare(settings, job->sockets);
+
+    if (err)
+        return err;
+    log_init((enum log_level)settings->log.level, job->number);
+    fault_init();
+    coro_init((size_t)settings->stack_size);
+    wait_init((unsigned)settings->threads);
+    libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
+    serve_init(&settings->traffic, access_sink() ? access_log : NULL);
+    route_init(job->mounts);
+    worklog_start(job->number);
+    return modules_start(job->mounts);
+}
+
+int worker_run(const struct worker_job *job)
+{
+    int err;
+
+    worker.settings = job->settings;
+    err = start(job);
+    if (err) {
+        worklog_end();
+        return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
+    }
+    wait_signal(SIGTERM, on_signal);
+    wait_signal(SIGQUIT, on_signal);
+    wait_signal(SIGINT, on_signal);
+    open_channel(job->channel);
+    open_listeners(job->settings, job->sockets);
+    hog_start(job->settings->process.hog_limit);
+    recycle_start(&job->settings->process, ask_for_replacement);
+    tell_master(CHANNEL_READY);
+    log_info("worker %d is ready", job->number);
+    wait_run();
+    finish(job->mounts);
+    return EXIT_STOPPED;
+}
