@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf/internal.h"
+#include "base/mem.h"
 
 struct conf *conf_new(void)
 {

@@ -14,8 +14,8 @@ static void dump_option(struct conf *c, struct conf_section *const *chain, size_
 {
     struct conf_entry *e = conf_find_entry(c, chain, count, o);
 
-    if (!e && o->preset)
-        fprintf(out, "%s = %s ; default\n", o->name, o->preset);
+    if (!e && o->default_value)
+        fprintf(out, "%s = %s ; default\n", o->name, o->default_value);
     else if (!e)
         fprintf(out, "; %s is not set\n", o->name);
     for (; e; e = conf_entry_next(e))

@@ -216,7 +216,7 @@ static struct conf_entry *preset_entry(const struct fill *f, const struct sl_opt
     struct conf_entry *e = arena_alloc(&f->conf->arena, sizeof(*e));
     const struct conf_section *s = f->chain[0];
 
-    *e = (struct conf_entry){.key = o->name, .value = o->preset};
+    *e = (struct conf_entry){.key = o->name, .value = o->default_value};
     e->here = s ? s->here : f->conf->cwd;
     if (s)
         e->place = s->place;
@@ -250,7 +250,7 @@ static void fill_option(const struct fill *f, const struct sl_option *o)
     void *field = f->base + o->offset;
     bool missing;
 
-    if (!e && o->preset)
+    if (!e && o->default_value)
         e = preset_entry(f, o);
     missing = !e;
     if (is_list(o))

@@ -53,16 +53,24 @@ enum {
     SL_PROCESS = 2,  /* belongs to the process: instances that disagree are an error */
 };
 
-/* One key. A table of these ends with a row whose name is NULL. */
+/* One key. A table of these ends with a row whose name is NULL. Written with SL_OPTION. */
 struct sl_option {
     const char *name; /* kebab case */
     enum sl_kind kind;
-    size_t offset;      /* of the field in the instance, offsetof() */
-    const char *preset; /* the default, written as in the ini file, or NULL */
-    const char *help;   /* one sentence, for --help-module and the docs */
+    size_t offset;             /* of the field in the instance, offsetof() */
+    const char *default_value; /* written as in the ini file; or NULL */
+    const char *help;          /* one sentence, for --help-module and the docs */
     unsigned flags;
-    const char *const *choices; /* of SL_CHOICE: the words it takes, ended by NULL */
+    const char *const *choices; /* SL_CHOICE: the words it takes, NULL-terminated */
+    int64_t min, max;           /* SL_INTEGER, SL_SIZE, SL_DURATION: the range, both included; max 0: no range */
+    const char *old_name;       /* the key's name in earlier versions, accepted with a warning; or NULL */
 };
+
+/* A row: SL_OPTION("greeting", SL_STRING, struct hello, greeting, .default_value = "Hello", .help = "..."). */
+#define SL_OPTION(NAME, KIND, TYPE, FIELD, ...)                                                                        \
+    {                                                                                                                  \
+        .name = NAME, .kind = KIND, .offset = offsetof(TYPE, FIELD), __VA_ARGS__                                       \
+    }
 
 /* ---- the request: borrowed, read-only facts ---- */
 

@@ -29,7 +29,7 @@ static const struct sl_option options[] = {
     {.name = "conninfo",
      .kind = SL_STRING,
      .offset = offsetof(struct pq, conninfo),
-     .preset = "",
+     .default_value = "",
      .help = "Where the database is, in libpq's notation."},
     {.name = "query",
      .kind = SL_STRING,
@@ -39,7 +39,7 @@ static const struct sl_option options[] = {
     {.name = "connections",
      .kind = SL_INTEGER,
      .offset = offsetof(struct pq, connections),
-     .preset = "10",
+     .default_value = "10",
      .help = "Most connections that a worker keeps; further requests wait for one."},
     {.name = NULL},
 };

@@ -19,7 +19,7 @@
 
 #define OPTION(NAME, KIND, FIELD, PRESET, HELP)                                                                        \
     {                                                                                                                  \
-        .name = NAME, .kind = KIND, .offset = offsetof(struct cgi, FIELD), .preset = PRESET, .help = HELP              \
+        .name = NAME, .kind = KIND, .offset = offsetof(struct cgi, FIELD), .default_value = PRESET, .help = HELP       \
     }
 
 static const struct sl_option options[] = {

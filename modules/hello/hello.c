@@ -20,8 +20,16 @@ struct hello {
 };
 
 static const struct sl_option options[] = {
-    {.name = "greeting", .kind = SL_STRING, .offset = offsetof(struct hello, text), .preset = "Hello", .help = "Text."},
-    {.name = "times", .kind = SL_INTEGER, .offset = offsetof(struct hello, times), .preset = "1", .help = "How often."},
+    {.name = "greeting",
+     .kind = SL_STRING,
+     .offset = offsetof(struct hello, text),
+     .default_value = "Hello",
+     .help = "Text."},
+    {.name = "times",
+     .kind = SL_INTEGER,
+     .offset = offsetof(struct hello, times),
+     .default_value = "1",
+     .help = "How often."},
     {.name = NULL},
 };
 

@@ -20,7 +20,7 @@
 
 #define OPTION(NAME, KIND, FIELD, PRESET, HELP)                                                                        \
     {                                                                                                                  \
-        .name = NAME, .kind = KIND, .offset = offsetof(struct site, FIELD), .preset = PRESET, .help = HELP             \
+        .name = NAME, .kind = KIND, .offset = offsetof(struct site, FIELD), .default_value = PRESET, .help = HELP      \
     }
 
 static const struct sl_option options[] = {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 
 static char *reserve(struct text *t, size_t size)
 {

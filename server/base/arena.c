@@ -8,12 +8,13 @@
  */
 #include "base/arena.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "log/log.h"
+#include "base/mem.h"
 
 #define ALIGN 16
 
@@ -128,7 +129,7 @@ void *arena_alloc(struct arena *a, size_t size)
     char *p = a->at;
 
     if (size > SIZE_MAX - ALIGN)
-        log_die("out of memory: %zu bytes asked for", size);
+        mem_die(size);
     size = (size + !size + ALIGN - 1) & ~(size_t)(ALIGN - 1); /* no two objects share an address */
     if (size > (size_t)(a->end - a->at))
         return alloc_from_new_block(a, size);
@@ -154,8 +155,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     va_copy(again, ap);
     n = vsnprintf(NULL, 0, fmt, again);
     va_end(again);
-    if (n < 0)
-        log_die("bad format string: %s", fmt);
+    assert(n >= 0); /* fails for a bad format string only */
     s = arena_alloc(a, (size_t)n + 1);
     vsnprintf(s, (size_t)n + 1, fmt, ap);
     return s;
@@ -178,31 +178,4 @@ void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
 
     *defer = (struct arena_defer){a->defers, fn, arg};
     a->defers = defer;
-}
-
-static void *check(void *p, size_t size)
-{
-    if (!p && size)
-        log_die("out of memory: %zu bytes asked for", size);
-    return p;
-}
-
-void *xmalloc(size_t size)
-{
-    return check(malloc(size), size);
-}
-
-void *xcalloc(size_t count, size_t size)
-{
-    return check(calloc(count, size), count && size);
-}
-
-void *xrealloc(void *p, size_t size)
-{
-    return check(realloc(p, size), size);
-}
-
-char *xstrdup(const char *s)
-{
-    return check(strdup(s), 1);
 }

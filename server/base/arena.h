@@ -44,10 +44,4 @@ void arena_block_put(void *block);
 /* Give the system back what the pool has not needed lately. Called about once a second. */
 void arena_trim(void);
 
-/* malloc, calloc and realloc that end the process with a message when there is no memory. Freed with free(). */
-void *xmalloc(size_t size);
-void *xcalloc(size_t count, size_t size);
-void *xrealloc(void *p, size_t size);
-char *xstrdup(const char *s);
-
 #endif

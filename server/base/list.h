@@ -15,6 +15,11 @@ struct list {
     }
 #define list_entry(node, type, field) ((type *)((char *)(node)-offsetof(type, field)))
 
+/* Visit each node. The body must not remove the node it is at; list_for_each_safe has a second variable for that. */
+#define list_for_each(node, list) for ((node) = (list)->next; (node) != (list); (node) = (node)->next)
+#define list_for_each_safe(node, after, list)                                                                          \
+    for ((node) = (list)->next, (after) = (node)->next; (node) != (list); (node) = (after), (after) = (node)->next)
+
 static inline void list_init(struct list *l)
 {
     l->next = l->prev = l;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "http/cancel.h"
 #include "http/conn.h"
 #include "log/log.h"

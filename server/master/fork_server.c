@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "base/exit_code.h"
 #include "log/log.h"
 #include "master/generation.h"

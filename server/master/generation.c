@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "access/access.h"
 #include "conf/dump.h"
 #include "base/exit_code.h"

@@ -7,7 +7,7 @@
  */
 #include "master/slots.h"
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "wait/wait.h"
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "master/fork_server.h"
 #include "process/channel.h"

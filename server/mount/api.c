@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/mem.h"
 #include "http/request/body.h"
 #include "http/request/request.h"
 #include "http/response/response.h"

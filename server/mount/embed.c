@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "settings/settings.h"
 #include "http/cancel.h"

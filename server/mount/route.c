@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/mem.h"
 #include "http/cancel.h"
 
 static struct mount **routes; /* sorted, ended by NULL */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "base/list.h"
 
 #define SOCKETS      "SYNCLESS_SOCKETS"

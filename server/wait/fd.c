@@ -20,7 +20,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "wait/loop.h"
 

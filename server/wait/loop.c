@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "wait/loop.h"
 

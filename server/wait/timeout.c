@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "wait/loop.h"
 
 static struct {

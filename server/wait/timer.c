@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "wait/loop.h"
 
 #define TIMER_OUT INT64_MIN /* no longer in the heap */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "wait/loop.h"
 

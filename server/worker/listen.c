@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "http/listener.h"
 #include "log/log.h"
 #include "process/inherit.h"

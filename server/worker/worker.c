@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
-#include "base/arena.h"
+#include "base/mem.h"
 #include "coro/fault.h"
 #include "base/exit_code.h"
 #include "worker/watchdog.h"

@@ -35,15 +35,19 @@ struct shop {
 static const char *const colors[] = {"red", "green", "blue", NULL};
 
 static const struct sl_option shop_options[] = {
-    {.name = "name", .kind = SL_STRING, .offset = offsetof(struct shop, name), .preset = "noname"},
+    {.name = "name", .kind = SL_STRING, .offset = offsetof(struct shop, name), .default_value = "noname"},
     {.name = "root", .kind = SL_PATH, .offset = offsetof(struct shop, root)},
-    {.name = "list", .kind = SL_BOOL, .offset = offsetof(struct shop, list), .preset = "yes"},
-    {.name = "number", .kind = SL_INTEGER, .offset = offsetof(struct shop, number), .preset = "-7"},
-    {.name = "size", .kind = SL_SIZE, .offset = offsetof(struct shop, size), .preset = "64k"},
+    {.name = "list", .kind = SL_BOOL, .offset = offsetof(struct shop, list), .default_value = "yes"},
+    {.name = "number", .kind = SL_INTEGER, .offset = offsetof(struct shop, number), .default_value = "-7"},
+    {.name = "size", .kind = SL_SIZE, .offset = offsetof(struct shop, size), .default_value = "64k"},
     {.name = "wait", .kind = SL_DURATION, .offset = offsetof(struct shop, wait)},
     {.name = "env", .kind = SL_STRINGS, .offset = offsetof(struct shop, env)},
-    {.name = "paths", .kind = SL_PATHS, .offset = offsetof(struct shop, paths), .preset = "lib"},
-    {.name = "color", .kind = SL_CHOICE, .offset = offsetof(struct shop, color), .preset = "green", .choices = colors},
+    {.name = "paths", .kind = SL_PATHS, .offset = offsetof(struct shop, paths), .default_value = "lib"},
+    {.name = "color",
+     .kind = SL_CHOICE,
+     .offset = offsetof(struct shop, color),
+     .default_value = "green",
+     .choices = colors},
     {.name = "venv", .kind = SL_PATH, .offset = offsetof(struct shop, venv), .flags = SL_PROCESS},
     {.name = NULL},
 };

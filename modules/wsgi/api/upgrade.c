@@ -17,8 +17,9 @@
 enum call { RECV, SEND, CALLS };
 
 struct stream {
-    PyObject_HEAD struct exchange *x; /* NULL: the request is over */
-    void *inside[CALLS];              /* the coroutine that is inside of that call, its sl_self(); NULL for none */
+    PyObject_HEAD
+    struct exchange *x;  /* NULL: the request is over */
+    void *inside[CALLS]; /* the coroutine that is inside of that call, its sl_self(); NULL for none */
 };
 
 static int refuse_over(void)

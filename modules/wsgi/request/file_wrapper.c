@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 
 struct file_wrapper {
-    PyObject_HEAD PyObject *file; /* owned */
+    PyObject_HEAD
+    PyObject *file; /* owned */
     Py_ssize_t block_size;
 };
 

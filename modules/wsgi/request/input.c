@@ -16,7 +16,8 @@
 #define FIRST_READ (64 << 10) /* what read() allocates at once, at most */
 
 struct input {
-    PyObject_HEAD struct exchange *x; /* NULL: never had a body, or the request is over */
+    PyObject_HEAD
+    struct exchange *x; /* NULL: never had a body, or the request is over */
     bool over;
     int64_t left;   /* bytes of body not taken from the server, -1 if not known */
     char *buffer;   /* owned, or NULL */

@@ -8,7 +8,8 @@
 
 /* start_response or write: they differ in the function that is called. */
 struct callable {
-    PyObject_HEAD vectorcallfunc call;
+    PyObject_HEAD
+    vectorcallfunc call;
     struct exchange *x; /* NULL after the request */
 };
 

@@ -15,10 +15,11 @@
 #include <structmember.h>
 
 struct handle {
-    PyObject_HEAD struct interrupt *interrupt; /* of the coroutine; NULL when it has ended */
-    unsigned long ident;                       /* threading.get_ident() of it */
-    PyObject *queue;                           /* list of exceptions that were sent and not raised */
-    PyObject *owner;                           /* anything, or NULL */
+    PyObject_HEAD
+    struct interrupt *interrupt; /* of the coroutine; NULL when it has ended */
+    unsigned long ident;         /* threading.get_ident() of it */
+    PyObject *queue;             /* list of exceptions that were sent and not raised */
+    PyObject *owner;             /* anything, or NULL */
 };
 
 /* ---- exceptions ---- */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "http/io/socket.h"
 
 #define CLOSED (POLLRDHUP | POLLHUP | POLLERR)

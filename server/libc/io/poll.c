@@ -10,7 +10,7 @@
 
 #include <sys/signalfd.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "libc/io/fortify.h"
 #include "libc/runtime/park.h"
 #include "base/real.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/select.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "libc/runtime/park.h"
 #include "libc/io/poll.h"
 #include "base/real.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "libc/names/dns.h"
+#include "base/mem.h"
 #include "libc/runtime/park.h"
 #include "base/real.h"
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "libc/names/dns.h"
+#include "base/mem.h"
 #include "log/log.h"
 
 #define NSSWITCH "/etc/nsswitch.conf"

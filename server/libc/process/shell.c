@@ -10,7 +10,7 @@
 #include <spawn.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/mem.h"
 #include "libc/runtime/park.h"
 #include "base/real.h"
 #include "base/list.h"

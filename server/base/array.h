@@ -1,0 +1,26 @@
+/* array.h: the size of arrays, the smaller and the larger of two numbers. */
+#ifndef BASE_ARRAY_H
+#define BASE_ARRAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Elements of an array; not of a pointer. */
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t min_int64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t max_int64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,16 @@
+/* mem.h: malloc and its relations for callers that cannot go on without memory. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+/* As malloc, calloc, realloc and strdup, but running out of memory ends the process (mem_die). Freed with free(). */
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+
+/* Say on standard error that size bytes are not to be had, and abort. Uses neither the log nor any memory. */
+void mem_die(size_t size) __attribute__((noreturn));
+
+#endif
