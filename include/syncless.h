@@ -98,7 +98,7 @@ struct sl_request {
     const char *server; /* address the connection came in on, or the path of the Unix socket */
     uint16_t server_port;
     int64_t deadline; /* CLOCK_MONOTONIC milliseconds by which the request must end; 0 none */
-    void *local;      /* the handler's, NULL at first: for sl_module.interrupt to find it by */
+    void *local;      /* the handler's, NULL at first: for sl_module.cancel to find it by */
 };
 
 /* ---- the module ---- */
@@ -127,10 +127,10 @@ struct sl_module {
     /* Once per instance at the end of the worker, no request is running. Optional. */
     void (*stop)(void *self);
 
-    /* A request that is being handled shall end: -ETIMEDOUT, its deadline has passed; -ECONNRESET, its client is gone.
-     * Called on the loop's stack, not on the coroutine, and again every 100 ms until handle returns; must not wait.
-     * Optional: without it, what handle waits for fails with ECANCELED each time. */
-    void (*interrupt)(void *self, struct sl_request *req, int why);
+    /* End a request that is being handled: -ETIMEDOUT, its deadline has passed; -ECONNRESET, its client is gone. Called
+     * on the loop's stack, not on the coroutine, and again every 5 s until handle returns; must not wait. Optional:
+     * without it, each wait of handle fails with ECANCELED from then on, as by sl_cancel. */
+    void (*cancel)(void *self, struct sl_request *req, int why);
 
     /* A program: what this module runs by an executable of its own (syncless-python) in place of the server. Called
      * once, on the main coroutine, whose waits end with EINTR when a signal handler has run; returns the exit code.
@@ -268,18 +268,21 @@ struct sl_local {
     void (*resume)(void *value);
     void (*release)(void *value);
 
-    /* Write to fd, as lines of text, what this coroutine is doing: for the log, when it holds the OS thread for too
-     * long. Called in a signal handler upon its code, so everything may be half changed: only what is async-signal-safe
-     * may be called, and a fault ends no more than this look. */
-    void (*where)(void *value, int fd);
+    /* A wait of this coroutine is about to fail because of sl_cancel, with that error. Called on the coroutine. */
+    void (*cancelled)(void *value, int error);
 
-    /* The worker stops and this coroutine still runs: end what it waits for, as sl_interrupt does. Called on the loop's
-     * stack, and again every 50 ms until it has ended, for a second. Without it, or where it returns false, what the
-     * coroutine waits for fails with ECANCELED each time. */
-    bool (*end)(void *value);
+    /* Write to fd, as lines of text, what this coroutine is doing: for the log, when it blocks the OS thread for too
+     * long. Called in a signal handler that interrupts its code, so everything may be half changed: only what is
+     * async-signal-safe may be called, and a fault ends no more than this call. */
+    void (*dump_stack)(void *value, int fd);
 
-    /* A turn of the loop is over, which looks for events now and may sleep: called without a value, on its stack. */
-    void (*turn)(void);
+    /* The worker stops and this coroutine still runs: cancel it in the runtime's own way. Called once, on the loop's
+     * stack; the coroutine then has a second. Without this function, or where it returns false, sl_cancel is called
+     * with ECANCELED. */
+    bool (*cancel)(void *value);
+
+    /* An iteration of the loop is over; it looks for events now and may sleep. Called without a value, on its stack. */
+    void (*iteration)(void);
 };
 
 /* Make a key for such values; hooks must stay. Returns the key, or -ENOSPC (there are
@@ -293,13 +296,15 @@ void sl_local_set(int key, void *value);
 /* Something unequal for each coroutine that runs; NULL outside of one. */
 void *sl_self(void);
 
-/* End what that coroutine (its sl_self) waits for with the errno error, or its next wait if it is not waiting: once. 0
- * takes back what no wait has heard. Locks always say EINTR. Never waits; only in the worker's own OS thread. */
-void sl_interrupt(void *coroutine, int error);
+/* Cancel a coroutine (its sl_self): its present wait and all later ones fail with the errno error; 0 clears that. With
+ * EINTR they fail with EINTR and ECANCELED in turns: a runtime looks for the cause of the first, and a library that
+ * tries again after it gives up after the second. A wait on a semaphore fails with EINTR, and once for the same
+ * semaphore; waits on other locks go on. Never waits; only in the worker's own OS thread. */
+void sl_cancel(void *coroutine, int error);
 
-/* Whether pthread_self, called by the runtime on this coroutine, gives the main thread's identity. A wait that ended by
- * sl_interrupt with EINTR sets it, the next wait ends it: CPython looks into what an EINTR means in no other thread. */
-void sl_pose_as_main(bool on);
+/* Whether pthread_self, called by the runtime on this coroutine, gives the main thread's identity. A wait that failed
+ * with EINTR by sl_cancel sets it, the next wait clears it: CPython runs signal handlers in no other thread. */
+void sl_as_main_thread(bool on);
 
 /* Say that the shared object which holds this address is a runtime whose threads are coroutines: its pthread_self
  * tells coroutines apart, and its own pthread mutexes and conditions are left real, since it hands its lock over at a

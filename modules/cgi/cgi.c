@@ -152,12 +152,12 @@ static int cgi_handle(void *self, struct sl_request *req)
     return rc;
 }
 
-/* Have the wait fail with which the script is ended. That takes its time, in which local is NULL: the knocks that still
- * come are not to cut it short, nor to leave a zombie behind. */
-static void cgi_interrupt(void *self, struct sl_request *req, int why)
+/* Have the wait fail, so that the script is killed. While that is done, local is NULL: its own waits must not fail, or
+ * a zombie would be left behind. */
+static void cgi_cancel(void *self, struct sl_request *req, int why)
 {
     if (req->local)
-        sl_interrupt(req->local, ECANCELED);
+        sl_cancel(req->local, ECANCELED);
 }
 
 static void cgi_stop(void *self)
@@ -175,6 +175,6 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .options = options,
     .start = cgi_start,
     .handle = cgi_handle,
-    .interrupt = cgi_interrupt,
+    .cancel = cgi_cancel,
     .stop = cgi_stop,
 };

@@ -226,8 +226,8 @@ static void terminate(struct run *run)
 {
     int64_t until = now() + GRACE;
 
-    run->req->local = NULL; /* see cgi_interrupt */
-    sl_interrupt(sl_self(), 0);
+    run->req->local = NULL; /* see cgi_cancel */
+    sl_cancel(sl_self(), 0);
     run->discard = true;
     child_signal(&run->child, SIGTERM);
     while ((run->child.out >= 0 || run->child.err >= 0 || run->child.exited >= 0) && step(run, until) == 0)

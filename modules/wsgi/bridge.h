@@ -32,13 +32,14 @@ struct line {
     size_t size, room;
 };
 
-/* An exception on its way to a coroutine. */
+/* Exceptions on their way to a coroutine. While there are any, it is cancelled with EINTR. */
 struct interrupt {
-    void *coroutine;          /* its sl_self() */
-    void (*raise)(void *arg); /* sets the exception; NULL when none is on its way */
-    void *arg;
-    bool sent;        /* since the last interrupt_settle */
-    PyObject *handle; /* owned; what Python holds of the coroutine, NULL if nobody has asked */
+    void *coroutine;     /* its sl_self() */
+    void (*raise)(void); /* sets the exception that the server has sent; NULL: none */
+    PyObject *queue;     /* owned list of those that Python code has sent; NULL: none yet */
+    bool tripped;        /* the signal was tripped for it, and its handler has not run */
+    bool failed;         /* a wait has failed with ECANCELED since the last one was raised or taken back */
+    PyObject *handle;    /* owned; what Python holds of the coroutine, NULL if nobody has asked */
 };
 
 /* A request on its way through the application. It lives on the stack of exchange_run; the Python objects that point at
@@ -203,23 +204,29 @@ int interrupt_init(void);
 /* Make them known to Python. -1 with an exception. */
 int interrupt_add_types(PyObject *module);
 
-/* Have raise(arg), which sets an exception, called on that coroutine where it waits, or will wait for next. Sent again
- * while the first was not heard, ends what it waits for with ECANCELED. Needs no GIL; in the worker's OS thread. */
-void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg);
+/* Have raise(), which sets an exception, called on that coroutine where it waits, or will wait next. Needs no GIL; in
+ * the worker's OS thread. */
+void interrupt_send(struct interrupt *i, void (*raise)(void));
+
+/* The same for an exception of Python code, after those that were queued before: 0, or -1 with an exception set. */
+int interrupt_queue(struct interrupt *i, PyObject *exception);
+
+/* Take it back. Returns 1; 0 if it is not queued: it was raised; -1 with an exception set. */
+int interrupt_withdraw(struct interrupt *i, PyObject *exception);
+
+/* Cancel the coroutine if an exception is pending, else clear the cancellation. After somebody else has changed it. */
+void interrupt_renew(struct interrupt *i);
+
+/* As sl_local.cancelled. */
+void interrupt_cancelled(struct interrupt *i, int error);
 
 /* The same with syncless.Killed: the worker stops. */
 void interrupt_kill(struct interrupt *i);
 
-/* Take back an interrupt that was sent with that function, if it was not heard. */
-void interrupt_withdraw(struct interrupt *i, void (*raise)(void *arg));
-
-/* The coroutine goes on after a wait: it shall hear what was sent meanwhile, though others may have looked. */
-void interrupt_resume(const struct interrupt *i);
-
-/* This coroutine has come to the end of what could be interrupted. With the GIL. */
+/* This coroutine has come to the end of what could be interrupted: drop what is pending. With the GIL. */
 void interrupt_settle(struct interrupt *i);
 
-/* As sl_module.interrupt. */
+/* As sl_module.cancel. */
 void interrupt_request(void *self, struct sl_request *req, int why);
 
 /* CLOCK_MONOTONIC milliseconds. */

@@ -116,6 +116,6 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .start = wsgi_start,
     .handle = wsgi_handle,
     .stop = wsgi_stop,
-    .interrupt = interrupt_request,
+    .cancel = interrupt_request,
     .command = command_run,
 };

@@ -40,6 +40,7 @@ static struct {
     size_t loop_size;
     struct coro_local locals[CORO_LOCALS];
     int local_count;
+    int cancel_new; /* see coro_cancel_new */
     bool forgotten; /* a forked child: nobody would run coroutines */
     bool clocked;
 } sched = {
@@ -54,6 +55,7 @@ void coro_init(size_t stack_size)
 
     sched.stack_size = (stack_size + page - 1) / page * page;
     sched.forgotten = false;
+    sched.cancel_new = 0;
 }
 
 /* ---- switching ---- */
@@ -209,8 +211,8 @@ static struct coro *prepare(void (*fn)(void *arg), void *arg)
     co->arg = arg;
     co->id = ++sched.last_id;
     co->parked = false;
-    co->poses = false;
-    co->broken = 0;
+    co->as_main = false;
+    co->cancel = (struct coro_cancel){.code = sched.cancel_new};
     co->cxx = (struct cxx_state){0};
     if (++sched.count > sched.most)
         sched.most = sched.count;
@@ -344,26 +346,38 @@ int64_t coro_busy(void)
     return sched.clocked && coro_current ? coro_current->busy + now() - coro_current->since : 0;
 }
 
-void coro_turn(void)
+void coro_iteration(void)
 {
     for (int i = 0; i < sched.local_count; i++)
-        if (sched.locals[i].turn)
-            sched.locals[i].turn();
+        if (sched.locals[i].iteration)
+            sched.locals[i].iteration();
 }
 
-void coro_where(const struct coro *co, int fd)
+void coro_dump_stack(const struct coro *co, int fd)
 {
     for (int i = 0; i < sched.local_count; i++)
-        if (co->local[i] && sched.locals[i].where)
-            sched.locals[i].where(co->local[i], fd);
+        if (co->local[i] && sched.locals[i].dump_stack)
+            sched.locals[i].dump_stack(co->local[i], fd);
 }
 
-bool coro_end(const struct coro *co)
+bool coro_cancel_by_hook(const struct coro *co)
 {
     for (int i = 0; i < sched.local_count; i++)
-        if (co->local[i] && sched.locals[i].end && sched.locals[i].end(co->local[i]))
+        if (co->local[i] && sched.locals[i].cancel && sched.locals[i].cancel(co->local[i]))
             return true;
     return false;
+}
+
+void coro_tell_cancelled(struct coro *co, int error)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].cancelled)
+            sched.locals[i].cancelled(co->local[i], error);
+}
+
+void coro_cancel_new(int code)
+{
+    sched.cancel_new = code;
 }
 
 int coro_local_create(const struct coro_local *hooks)

@@ -17,15 +17,23 @@
 
 #define CORO_LOCALS 5 /* one is the connection's, four are for modules */
 
+/* Whether a coroutine is cancelled, and what its waits have been told of it; see wait/cancel.c. */
+struct coro_cancel {
+    int code;          /* the negative errno with which its waits fail; 0: it is not cancelled */
+    unsigned failures; /* waits that failed with it */
+    bool interrupted;  /* the last one failed with -EINTR, so the next one says -ECANCELED */
+    const void *lock;  /* the lock whose wait failed last, or NULL */
+};
+
 struct coro {
-    struct list link;         /* in the run queue, or in the pool */
-    void *sp;                 /* saved stack pointer while it does not run */
-    int result;               /* what coro_park returns */
-    bool parked;              /* between coro_park and the coro_wake that ends it */
-    bool cancellable;         /* parked in a wait that coro_cancel may end */
-    bool is_main;             /* keeps the OS thread's identity (syncless-python's main coroutine) */
-    bool poses;               /* passes for the main coroutine until its next wait, see wait_break */
-    int broken;               /* the -errno with which its next wait shall end at once, or 0 */
+    struct list link; /* in the run queue, or in the pool */
+    void *sp;         /* saved stack pointer while it does not run */
+    int result;       /* what coro_park returns */
+    bool parked;      /* between coro_park and the coro_wake that ends it */
+    bool waiting;     /* parked in a wait that a cancellation or a signal may end */
+    bool is_main;     /* keeps the OS thread's identity (syncless-python's main coroutine) */
+    bool as_main;     /* has that identity too, until its next wait, see wait_cancel */
+    struct coro_cancel cancel;
     bool used;                /* has run since coro_trim last looked at its stack */
     uint64_t id;              /* unique in the process, new at each coro_start */
     void *local[CORO_LOCALS]; /* values of modules, kept in the pool */
@@ -111,20 +119,27 @@ struct coro_local {
     void (*park)(void *value);
     void (*resume)(void *value);
     void (*release)(void *value);
-    void (*where)(void *value, int fd);
-    bool (*end)(void *value);
-    void (*turn)(void);
+    void (*cancelled)(void *value, int error);
+    void (*dump_stack)(void *value, int fd);
+    bool (*cancel)(void *value);
+    void (*iteration)(void);
 };
 int coro_local_create(const struct coro_local *hooks);
 
-/* A turn of the loop is over: tell the hooks. */
-void coro_turn(void);
+/* An iteration of the loop is over: tell the hooks. */
+void coro_iteration(void);
 
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */
-void coro_where(const struct coro *co, int fd);
+void coro_dump_stack(const struct coro *co, int fd);
 
-/* A coroutine shall end with the process. Returns whether a hook sees to that. */
-bool coro_end(const struct coro *co);
+/* Have a hook cancel the coroutine in its runtime's own way. Returns false if none does. */
+bool coro_cancel_by_hook(const struct coro *co);
+
+/* A wait of the running coroutine is about to fail with that errno because it is cancelled: tell the hooks. */
+void coro_tell_cancelled(struct coro *co, int error);
+
+/* Coroutines that are started from now on begin cancelled with that code, a negative errno. */
+void coro_cancel_new(int code);
 
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. */
 void coro_forget(void);

@@ -1,9 +1,9 @@
 /*
- * cancel.c: ending a request before its handler returns: its time is up, or its client has left.
+ * cancel.c: cancelling a request before its handler returns: its time is up, or its client has left.
  *
- * A handler cannot be stopped from outside, only be told: what it waits for ends with an error, or with an exception
- * where a runtime runs it. Some handlers need several such knocks, be it that they clean up or try again, so they come
- * until it returns.
+ * A handler cannot be stopped from outside, only be told: its waits fail from then on (wait_cancel), or a runtime
+ * raises an exception in it. After such an exception the handler may wait again to clean up; one that is still not done
+ * after GRACE is cancelled once more.
  */
 #include "http/cancel.h"
 
@@ -12,53 +12,54 @@
 #include "http/io/input.h"
 #include "log/log.h"
 
-#define AGAIN_EVERY 100 /* milliseconds */
+#define GRACE 5000 /* milliseconds */
 
-static struct wait_timeouts again;
+static struct wait_timeouts graces;
 
-static struct request *request_with(struct wait_timeout *timeout)
+static struct request *overdue_request(struct wait_timeout *timeout)
 {
     return list_entry(timeout, struct request, deadline);
 }
 
-static void knock(struct wait_timeout *timeout)
+static void cancel_handler(struct wait_timeout *timeout)
 {
-    struct request *req = request_with(timeout);
+    struct request *req = overdue_request(timeout);
 
-    wait_timeout_start(&again, timeout);
-    req->end(req);
+    wait_timeout_start(&graces, timeout);
+    req->cancel(req);
 }
 
-static void cancel(struct request *req, int why)
+static void cancel_request(struct request *req, int why)
 {
     if (req->cancelled)
         return;
     req->cancelled = why;
-    knock(&req->deadline);
+    cancel_handler(&req->deadline);
 }
 
-static void on_deadline(struct wait_timeout *timeout)
+static void cancel_overdue(struct wait_timeout *timeout)
 {
-    struct request *req = request_with(timeout);
+    struct request *req = overdue_request(timeout);
 
-    request_log(req, LOG_LEVEL_WARN, "request-timeout is over, the request is being ended");
-    cancel(req, -ETIMEDOUT);
+    request_log(req, LOG_LEVEL_WARN, "request-timeout exceeded, cancelling the request");
+    cancel_request(req, -ETIMEDOUT);
 }
 
 void cancel_init(void)
 {
-    wait_timeouts_init(&again, AGAIN_EVERY, knock);
+    wait_timeouts_init(&graces, GRACE, cancel_handler);
 }
 
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds)
 {
-    wait_timeouts_init(deadlines, milliseconds, on_deadline);
+    wait_timeouts_init(deadlines, milliseconds, cancel_overdue);
 }
 
-void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_gone, void (*end)(struct request *req))
+void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_gone,
+                  void (*cancel)(struct request *req))
 {
     req->coro = coro_self();
-    req->end = end;
+    req->cancel = cancel;
     req->if_gone = if_gone;
     list_init(&req->deadline.link);
     if (deadlines) {
@@ -72,17 +73,17 @@ void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_
 int cancel_stop(struct request *req, int result)
 {
     wait_timeout_stop(&req->deadline);
-    req->end = NULL;
+    req->cancel = NULL;
     if (!req->cancelled)
         return result;
-    wait_break(req->coro, 0);
-    if (result == 0 && req->head_sent) /* it has made it all the same */
+    wait_cancel(req->coro, 0);
+    if (result == 0 && req->head_sent) /* the handler has answered in spite of it */
         return 0;
     return req->cancelled == -ETIMEDOUT ? 504 : 499;
 }
 
 void cancel_gone(struct request *req)
 {
-    if (req->end && req->if_gone)
-        cancel(req, -ECONNRESET);
+    if (req->cancel && req->if_gone)
+        cancel_request(req, -ECONNRESET);
 }

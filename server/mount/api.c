@@ -239,8 +239,13 @@ _Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same f
 
 int sl_local_create(const struct sl_local *hooks)
 {
-    return coro_local_create(
-        &(struct coro_local){hooks->park, hooks->resume, hooks->release, hooks->where, hooks->end, hooks->turn});
+    return coro_local_create(&(struct coro_local){.park = hooks->park,
+                                                  .resume = hooks->resume,
+                                                  .release = hooks->release,
+                                                  .cancelled = hooks->cancelled,
+                                                  .dump_stack = hooks->dump_stack,
+                                                  .cancel = hooks->cancel,
+                                                  .iteration = hooks->iteration});
 }
 
 void *sl_local_get(int key)
@@ -263,15 +268,15 @@ void *sl_self(void)
     return coro_self();
 }
 
-void sl_interrupt(void *coroutine, int error)
+void sl_cancel(void *coroutine, int error)
 {
-    wait_break(coroutine, -error);
+    wait_cancel(coroutine, -error);
 }
 
-void sl_pose_as_main(bool on)
+void sl_as_main_thread(bool on)
 {
     if (coro_self())
-        coro_self()->poses = on;
+        coro_self()->as_main = on;
 }
 
 int sl_runtime(const void *address)

@@ -63,15 +63,15 @@ static bool admit(const struct mount *mount, struct request *req)
     return false;
 }
 
-/* Have the handler's wait ended, its own way if it has one. */
-static void end_handler(struct request *req)
+/* Cancel the handler, in its own way if it has one. */
+static void cancel_handler(struct request *req)
 {
     const struct mount *mount = req->mount;
 
-    if (mount->module->interrupt)
-        mount->module->interrupt(mount->self, &req->facts, req->cancelled);
+    if (mount->module->cancel)
+        mount->module->cancel(mount->self, &req->facts, req->cancelled);
     else
-        wait_break(req->coro, -ECANCELED);
+        wait_cancel(req->coro, -ECANCELED);
 }
 
 static int run_handler(struct mount *mount, struct request *req)
@@ -82,7 +82,7 @@ static int run_handler(struct mount *mount, struct request *req)
     if (!deadlines && !if_gone)
         return mount->module->handle(mount->self, &req->facts);
     req->mount = mount;
-    cancel_start(req, deadlines, if_gone, end_handler);
+    cancel_start(req, deadlines, if_gone, cancel_handler);
     return cancel_stop(req, mount->module->handle(mount->self, &req->facts));
 }
 

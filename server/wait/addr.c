@@ -97,16 +97,25 @@ static bool is_woken(struct wait_addr *w)
     return woken;
 }
 
-int wait_addr_park(struct wait_addr *w, int64_t deadline)
+/* Leave the lot after a park. */
+static int end_park(struct wait_addr *w, int result)
 {
-    int result = is_woken(w) ? 0 : wait_park(deadline);
-
     if ((result == 0 || result == -ETIMEDOUT) && is_woken(w)) {
         w->woken = false; /* taken, not to be passed on */
         result = 0;
     }
     wait_addr_leave(w);
     return result;
+}
+
+int wait_addr_park(struct wait_addr *w, int64_t deadline)
+{
+    return end_park(w, is_woken(w) ? 0 : timer_park(deadline));
+}
+
+int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline)
+{
+    return end_park(w, is_woken(w) ? 0 : cancel_park_lock(w->addr, deadline));
 }
 
 void wait_addr_wake(const void *addr, int count)

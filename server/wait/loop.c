@@ -262,7 +262,7 @@ static void turn(void)
 {
     bool uv_ready;
 
-    coro_turn();
+    coro_iteration();
     if (loop.each_turn)
         loop.each_turn();
     uv_ready = fd_poll(patience());

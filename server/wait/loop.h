@@ -22,10 +22,16 @@ bool fd_poll(int64_t nanoseconds);
 /* work.c: the size of the pool, which is made when it is first needed. */
 void work_init(unsigned threads);
 
+/* timer.c: park until coro_wake or the deadline, whatever else happens; returns its result, or -ETIMEDOUT. */
+int timer_park(int64_t deadline);
+
 /* timer.c: the earliest deadline of those who wait, or WAIT_FOREVER; and wake those whose deadline has passed. */
 int64_t timer_first(void);
 void timer_run(void);
 void timer_exit(void);
+
+/* cancel.c: as wait_park, for a wait on a lock. */
+int cancel_park_lock(const void *lock, int64_t deadline);
 
 void timeout_init(void);
 void signal_exit(void);

@@ -23,7 +23,7 @@ static void tell_main(uv_async_t *async)
 {
     int code = atomic_load(&interrupt.note);
 
-    if (code && interrupt.main && wait_cancel(interrupt.main, code))
+    if (code && interrupt.main && interrupt.main->waiting && coro_wake(interrupt.main, code))
         atomic_compare_exchange_strong(&interrupt.note, &code, 0);
 }
 

@@ -125,31 +125,10 @@ static int park_until(int64_t deadline)
     return result;
 }
 
-/* The wait of a coroutine on which wait_break was called before or meanwhile. */
-static int broken(struct coro *co)
+int timer_park(int64_t deadline)
 {
-    int result = co->broken;
-
-    co->broken = 0;
-    co->poses = result == -EINTR;
-    return result;
-}
-
-int wait_park(int64_t deadline)
-{
-    struct coro *co = coro_self();
-    int result = co->is_main ? wait_interrupt_take() : 0;
-
-    co->poses = false;
-    if (result)
-        return result;
     waits++;
-    if (!co->broken) {
-        co->cancellable = true;
-        result = deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
-        co->cancellable = false;
-    }
-    return co->broken ? broken(co) : result;
+    return deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
 }
 
 int wait_sleep(int64_t deadline)
@@ -159,19 +138,7 @@ int wait_sleep(int64_t deadline)
     return result == -ETIMEDOUT ? 0 : result;
 }
 
-bool wait_cancel(struct coro *co, int code)
-{
-    return co->cancellable && coro_wake(co, code);
-}
-
 uint64_t wait_count(void)
 {
     return waits;
-}
-
-void wait_break(struct coro *co, int code)
-{
-    co->broken = code;
-    if (code)
-        wait_cancel(co, code);
 }

@@ -2,7 +2,7 @@
  * wait.h: everything a coroutine can wait for, and the loop that wakes it.
  *
  * All waits return a negative errno when they did not get what they waited for: -ETIMEDOUT when the deadline passed
- * first, -EBADF when the descriptor was closed meanwhile, or the code given to wait_cancel. Deadlines are
+ * first, -EBADF when the descriptor was closed meanwhile, or the code of wait_cancel or wait_interrupt. Deadlines are
  * CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER for none. A wake-up may be spurious where the text says so: callers try
  * again and wait again.
  *
@@ -75,25 +75,31 @@ void wait_signal(int signum, void (*fn)(int signum));
 /* Park until the deadline: 0, or the code of wait_cancel. */
 int wait_sleep(int64_t deadline);
 
-/* Park until coro_wake(co, result) or the deadline; returns the result or -ETIMEDOUT. The ground under all waits. */
-int wait_park(int64_t deadline);
-
 /* How many waits there were since the process began. */
 uint64_t wait_count(void);
-
-/* End the present wait of a coroutine with a code, a negative errno. False if it is not waiting. */
-bool wait_cancel(struct coro *co, int code);
-
-/* End the present wait of a coroutine with a code, a negative errno, or its next one if it is not waiting: once. 0
- * takes back what no wait has heard. After a wait that ended so with -EINTR the coroutine has, to a runtime, the
- * identity of the main thread until its next wait, since runtimes look into what an EINTR means in no other. */
-void wait_break(struct coro *co, int code);
 
 /* A callback every so many milliseconds, or once after them, on the loop's stack. Neither keeps the loop going. */
 void wait_every(int64_t milliseconds, void (*fn)(void));
 void wait_after(int64_t milliseconds, void (*fn)(void));
 
-/* ---- interrupt.c: signals and the main coroutine ---- */
+/* ---- cancel.c: cancellation, a level: every wait fails until it is cleared ---- */
+
+/* Park until coro_wake(co, result) or the deadline; returns the result, -ETIMEDOUT, or the code of wait_cancel or
+ * wait_interrupt. All waits of a coroutine are built on this. */
+int wait_park(int64_t deadline);
+
+/* Cancel a coroutine: its present wait and all later ones fail with code, a negative errno; 0 clears that. Waits that
+ * cannot fail (wait_offload, wait_addr_park) go on; see there and wait_addr_park_cancellable for locks.
+ *
+ * -EINTR is for language runtimes, which look for the cause of an EINTR, and for libraries under them, which mostly try
+ * again: waits then fail with -EINTR and -ECANCELED in turns, and after an -EINTR the coroutine has the main thread's
+ * identity until its next wait, since runtimes run signal handlers in no other. */
+void wait_cancel(struct coro *co, int code);
+
+/* Cancel every coroutine, and those that are started later. Runtimes cancel theirs in their own way. */
+void wait_cancel_all(int code);
+
+/* ---- main_coro.c: signals and the main coroutine ---- */
 
 /* From now on wait_interrupt is for this coroutine, which also keeps the OS thread's identity; NULL: for none. */
 void wait_set_main(struct coro *co);
@@ -178,8 +184,12 @@ struct wait_addr {
 void wait_addr_enter(struct wait_addr *w, const void *addr);
 void wait_addr_leave(struct wait_addr *w);
 
-/* Park until wait_addr_wake, 0; or -ETIMEDOUT, or the code of wait_cancel. Leaves the lot. Spurious wake-ups happen. */
+/* Park until wait_addr_wake, 0, or the deadline, -ETIMEDOUT. Leaves the lot. Spurious wake-ups happen. */
 int wait_addr_park(struct wait_addr *w, int64_t deadline);
+
+/* The same; returns the code of wait_cancel or wait_interrupt too. A cancellation ends the wait on one address once:
+ * who waits for the same one again cannot do without it. */
+int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline);
 
 /* Wake up to count of those who entered for addr, first come first served. Any thread. */
 void wait_addr_wake(const void *addr, int count);

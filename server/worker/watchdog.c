@@ -72,7 +72,7 @@ static char *put_where(char *at)
 
 static void ask_runtimes(void *arg)
 {
-    coro_where(arg, hog.where_fd);
+    coro_dump_stack(arg, hog.where_fd);
 }
 
 /* Without waiting: a full pipe gets nothing. */

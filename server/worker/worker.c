@@ -32,7 +32,7 @@
 #include "worker/worker_log.h"
 
 #define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
-#define CANCEL_EVERY 50                  /* milliseconds */
+#define CANCEL_LOOK  20                  /* milliseconds between two looks whether they have */
 #define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
 #define SHORT_GRACE  100                 /* the same where clients are not waited for, but one may have sent one */
 
@@ -72,28 +72,15 @@ static void on_signal(int signum)
         stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
 }
 
-static void cancel_all(void)
-{
-    struct list *all = coro_all();
-
-    for (struct list *node = all->next; node != all; node = node->next) {
-        struct coro *co = list_entry(node, struct coro, all);
-
-        if (!coro_end(co))
-            wait_cancel(co, -ECANCELED);
-    }
-}
-
-/* End what still runs as code expects to be ended: each wait fails with ECANCELED, so that children are killed,
- * `finally` blocks run and memory is given back. Some need several waits to come to their end, hence the rounds. */
+/* Cancel what still runs: each wait fails, so that children are killed, `finally` blocks run and memory is freed. */
 static void end_coroutines(void)
 {
     int64_t end = wait_deadline(CANCEL_FOR);
 
     http_cut();
+    wait_cancel_all(-ECANCELED);
     while (coro_count() > 0 && wait_now() < end) {
-        cancel_all();
-        wait_after(CANCEL_EVERY, wait_stop);
+        wait_after(CANCEL_LOOK, wait_stop);
         wait_run();
     }
 }

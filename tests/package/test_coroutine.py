@@ -22,6 +22,31 @@ def test_values_and_errors(script):
     assert log[0].startswith("coroutine fail-2 failed\nTraceback") and log[0].rstrip().endswith("KeyError: 'why'")
 
 
+def test_what_has_ended_is_never_alive_again(script):
+    """Not while others join it, either: join() must not take what alive looks at."""
+    assert script("""
+        sys.setswitchinterval(1e-6)
+        co = spawn(int)
+        co.join()
+        joined = []
+        def joins():
+            while not done:
+                joined.append(co.join(0))
+        done = False
+        threads = [threading.Thread(target=joins) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + 0.5
+        alive = 0
+        while time.monotonic() < end:
+            alive += co.alive
+        done = True
+        for thread in threads:
+            thread.join()
+        print(alive, all(joined), len(joined) > 100)
+        """) == "0 True True\n"
+
+
 def test_bad_input(script):
     out = script("""
         def attempt(function, *args, **kwargs):

@@ -266,7 +266,7 @@ def test_a_request_that_waits_for_its_body(server):
 def test_a_client_that_does_not_read(server):
     with server.connect() as sock:
         sock.sendall(get("/endless"))
-        server.wait_log("/endless: request-timeout is over")
+        server.wait_log("/endless: request-timeout exceeded")
         server.wait_log("/endless.*ended by its request-timeout")
         while sock.recv(1 << 20):
             pass

@@ -1,12 +1,11 @@
-/* test_cancel.c: ending a request before its handler returns: knocking until it does, and what its result means then.
- */
+/* test_cancel.c: cancelling a request before its handler returns, and what its result means then: http/cancel.c. */
 #include "http_test.h"
 
 #include "http/cancel.h"
 
 static struct scene scene;
 static struct wait_timeouts deadlines;
-static int knocks;
+static int cancels;
 
 static int setup(void **state)
 {
@@ -16,10 +15,10 @@ static int setup(void **state)
     return 0;
 }
 
-static void end_wait(struct request *req)
+static void cancel_handler(struct request *req)
 {
-    knocks++;
-    wait_break(req->coro, -ECANCELED);
+    cancels++;
+    wait_cancel(req->coro, -ECANCELED);
 }
 
 static void begin(bool timed, bool if_gone)
@@ -27,8 +26,8 @@ static void begin(bool timed, bool if_gone)
     scene_open(&scene, SOCK_STREAM);
     scene.req.facts.method = "GET";
     scene.req.facts.target = "/";
-    knocks = 0;
-    cancel_start(&scene.req, timed ? &deadlines : NULL, if_gone, end_wait);
+    cancels = 0;
+    cancel_start(&scene.req, timed ? &deadlines : NULL, if_gone, cancel_handler);
 }
 
 static int sleep_ms(int ms)
@@ -42,7 +41,7 @@ static void is_in_time(void *arg)
     assert_true(scene.req.facts.deadline > wait_now() / 1000000);
     assert_int_equal(cancel_stop(&scene.req, 0), 0);
     assert_int_equal(sleep_ms(100), 0);
-    assert_int_equal(knocks, 0);
+    assert_int_equal(cancels, 0);
     scene_close(&scene);
 }
 
@@ -51,10 +50,10 @@ static void takes_too_long(void *arg)
     begin(true, false);
     assert_int_equal(sleep_ms(5000), -ECANCELED);
     assert_int_equal(sleep_ms(5000), -ECANCELED); /* it tries again */
-    assert_int_equal(knocks, 2);
+    assert_int_equal(cancels, 1);
     assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 504);
     assert_int_equal(sleep_ms(200), 0);
-    assert_int_equal(knocks, 2);
+    assert_int_equal(cancels, 1);
     scene_close(&scene);
 }
 
@@ -72,12 +71,12 @@ static void answers_late(void *arg)
     scene_close(&scene);
 }
 
-/* A knock that no wait has heard is not left to the next request on the stack. */
+/* A cancellation that no wait has seen is not left to the next request on the stack. */
 static void does_not_wait(void *arg)
 {
     begin(false, true);
     cancel_gone(&scene.req);
-    assert_int_equal(knocks, 1);
+    assert_int_equal(cancels, 1);
     assert_int_equal(cancel_stop(&scene.req, 0), 499);
     assert_int_equal(sleep_ms(1), 0);
     scene_close(&scene);
@@ -87,8 +86,8 @@ static void has_left_before(void *arg)
 {
     scene_open(&scene, SOCK_STREAM);
     scene.source.seen = POLLRDHUP;
-    knocks = 0;
-    cancel_start(&scene.req, NULL, true, end_wait);
+    cancels = 0;
+    cancel_start(&scene.req, NULL, true, cancel_handler);
     assert_int_equal(sleep_ms(5000), -ECANCELED);
     assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 499);
     scene_close(&scene);
@@ -98,10 +97,10 @@ static void nobody_minds(void *arg)
 {
     begin(false, false);
     cancel_gone(&scene.req);
-    assert_int_equal(knocks, 0);
+    assert_int_equal(cancels, 0);
     assert_int_equal(cancel_stop(&scene.req, -EIO), -EIO);
     cancel_gone(&scene.req); /* after the end */
-    assert_int_equal(knocks, 0);
+    assert_int_equal(cancels, 0);
     scene_close(&scene);
 }
 

@@ -379,7 +379,7 @@ static struct coro *waiter;
 
 static void cancels(void *arg)
 {
-    assert_true(wait_cancel(waiter, -EINTR));
+    wait_cancel(waiter, -EINTR);
 }
 
 static void test_cancel(void **state)

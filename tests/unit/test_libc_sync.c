@@ -556,10 +556,11 @@ static void look_interrupted(void *arg)
 {
     unsigned long self = runtime_self();
 
-    wait_break(coro_self(), -EINTR);
+    wait_cancel(coro_self(), -EINTR);
     assert_int_equal(usleep(1000000), -1);
     assert_int_equal(errno, EINTR);
     assert_true(runtime_self() == (unsigned long)pthread_self());
+    wait_cancel(coro_self(), 0);
     usleep(2000);
     assert_true(runtime_self() == self);
 }

@@ -406,6 +406,44 @@ static void test_one_sender_at_a_time(void **state)
     scene_close(&scene);
 }
 
+/* One that is cancelled while another one sends: its own write fails, and so does its next wait. */
+static void is_cancelled(void *arg)
+{
+    bool *ended = arg;
+    char *at = NULL;
+
+    assert_int_equal(output_write(&scene.out, "lost", 4), -ECANCELED);
+    assert_int_equal(wait_sleep(wait_deadline(1000 * MS)), -ECANCELED);
+    wait_cancel(coro_self(), 0);
+    assert_int_equal(output_reserve(&scene.out, 10, &at), -ECANCELED);
+    assert_null(at);
+    *ended = true;
+}
+
+static void cancels_second(void *arg)
+{
+    for (int i = 0; i < 2; i++) {
+        let_run();
+        assert_true(scene.out.sending);
+        wait_cancel(arg, -ECANCELED);
+        let_run();
+    }
+    coro_start(takes_all, NULL);
+    coro_start(writes_behind, NULL);
+}
+
+static void test_cancelled_while_another_sends(void **state)
+{
+    bool ended = false;
+
+    scene_open(&scene, SOCK_STREAM);
+    coro_start(writes_head_and_more, NULL);
+    on_coroutine(cancels_second, coro_start(is_cancelled, &ended));
+    assert_true(ended);
+    assert_int_equal(scene.out.error, 0);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_that_is_shorter),
         cmocka_unit_test(test_one_sender_at_a_time),
+        cmocka_unit_test(test_cancelled_while_another_sends),
     };
 
     return cmocka_run_group_tests(tests, loop_setup, loop_teardown);

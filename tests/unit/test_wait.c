@@ -156,50 +156,17 @@ static void test_a_wake_up_ends_the_timer(void **state)
     on_coroutine(wakes_parked, NULL);
 }
 
-/* ---- cancelling ---- */
+static struct coro *parked_for_ever;
 
 static void waits_for_ever(void *arg)
 {
-    parked = coro_self();
+    parked_for_ever = coro_self();
     *(int *)arg = wait_sleep(WAIT_FOREVER);
 }
 
 static void cancels(void *arg)
 {
-    assert_true(wait_cancel(parked, -EINTR));
-    assert_false(wait_cancel(parked, -ECANCELED)); /* the first one wins */
-    assert_false(wait_cancel(coro_self(), -ECANCELED));
-}
-
-static void test_cancel(void **state)
-{
-    int result = 0;
-
-    coro_start(waits_for_ever, &result);
-    on_coroutine(cancels, NULL);
-    assert_int_equal(result, -EINTR);
-}
-
-/* A plain park is no wait, and cannot be ended from outside. */
-static void parks(void *arg)
-{
-    parked = coro_self();
-    *(int *)arg = coro_park();
-}
-
-static void cannot_cancel(void *arg)
-{
-    assert_false(wait_cancel(parked, -EINTR));
-    coro_wake(parked, 8);
-}
-
-static void test_a_park_cannot_be_canceled(void **state)
-{
-    int result = 0;
-
-    coro_start(parks, &result);
-    on_coroutine(cannot_cancel, NULL);
-    assert_int_equal(result, 8);
+    wait_cancel(parked_for_ever, -EINTR);
 }
 
 /* ---- the thread pool ---- */
@@ -230,79 +197,6 @@ static void test_offload(void **state)
     for (int i = 0; i < 8; i++)
         assert_int_equal(numbers[i], i * i);
     assert_int_equal(wait_offload(square, &(int){7}), 49); /* not on a coroutine: a plain call */
-}
-
-/* The function has memory of the coroutine: this wait is not to be ended early. */
-static void offloads_watched(void *arg)
-{
-    parked = coro_self();
-    offloads(arg);
-}
-
-static void cannot_cancel_work(void *arg)
-{
-    assert_false(wait_cancel(parked, -EINTR));
-}
-
-static void test_offload_cannot_be_canceled(void **state)
-{
-    int n = 5;
-
-    coro_start(offloads_watched, &n);
-    on_coroutine(cannot_cancel_work, NULL);
-    assert_int_equal(n, 25);
-}
-
-/* ---- breaking ---- */
-
-static int codes[4];
-
-static void is_broken(void *arg)
-{
-    parked = coro_self();
-    codes[0] = wait_park(WAIT_FOREVER);
-    assert_true(coro_self()->poses);
-    codes[1] = wait_sleep(wait_deadline(MS));
-    assert_false(coro_self()->poses);
-    coro_park(); /* cannot be broken */
-    codes[2] = wait_sleep(WAIT_FOREVER);
-    assert_false(coro_self()->poses);
-    codes[3] = wait_sleep(wait_deadline(MS));
-}
-
-static void breaks(void *arg)
-{
-    wait_break(parked, -EINTR);
-    wait_break(parked, -EINTR); /* once more, before it has heard the first */
-    wait_sleep(wait_deadline(20 * MS));
-    wait_break(parked, -EINTR);
-    wait_break(parked, -ECANCELED);
-    coro_wake(parked, 0);
-    wait_sleep(wait_deadline(20 * MS));
-}
-
-static void test_break(void **state)
-{
-    coro_start(is_broken, NULL);
-    on_coroutine(breaks, NULL);
-    assert_int_equal(codes[0], -EINTR);
-    assert_int_equal(codes[1], 0);
-    assert_int_equal(codes[2], -ECANCELED);
-    assert_int_equal(codes[3], 0);
-}
-
-static void takes_back(void *arg)
-{
-    wait_break(coro_self(), -EINTR);
-    wait_break(coro_self(), 0);
-    assert_int_equal(wait_sleep(wait_deadline(MS)), 0);
-    wait_break(coro_self(), -EINTR); /* not heard by the next one on this stack */
-}
-
-static void test_break_taken_back(void **state)
-{
-    on_coroutine(takes_back, NULL);
-    on_coroutine(takes_back, NULL);
 }
 
 /* ---- posts ---- */
@@ -493,12 +387,7 @@ int main(void)
         cmocka_unit_test(test_sleep_is_never_short),
         cmocka_unit_test(test_deadline_arithmetic),
         cmocka_unit_test(test_a_wake_up_ends_the_timer),
-        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_a_park_cannot_be_canceled),
-        cmocka_unit_test(test_break),
-        cmocka_unit_test(test_break_taken_back),
         cmocka_unit_test(test_offload),
-        cmocka_unit_test(test_offload_cannot_be_canceled),
         cmocka_unit_test(test_posts_from_threads),
         cmocka_unit_test(test_a_post_may_post),
         cmocka_unit_test(test_signal),

@@ -5,7 +5,7 @@
  * with wsgi.errors, so requests that want none of it pay nothing. Called, it imports the package, which does the
  * handshake by upgrade() and speaks the protocol over the Stream that it gets: bytes in and out, on any coroutine, one
  * reading and one writing, until the request ends. Those who are inside of a call then have what it stands on, the
- * request, taken away: they are woken, and the request waits until they have left.
+ * request, taken away: they are cancelled, and the request waits until they have left.
  */
 #include "bridge.h"
 
@@ -50,7 +50,7 @@ static int leave(struct stream *s, enum call call, ssize_t result, const char *d
 {
     s->inside[call] = NULL;
     if (!s->x) {
-        sl_interrupt(sl_self(), 0); /* what upgrade_end sent, if this was about to leave anyway */
+        interrupt_renew(tstate_interrupt()); /* upgrade_end has cancelled it */
         return refuse_over();
     }
     if (result >= 0)
@@ -121,12 +121,11 @@ void upgrade_end(struct exchange *x)
     if (!s)
         return;
     s->x = NULL;
-    while (s->inside[RECV] || s->inside[SEND]) {
-        for (enum call call = 0; call < CALLS; call++)
-            if (s->inside[call])
-                sl_interrupt(s->inside[call], ECANCELED);
+    for (enum call call = 0; call < CALLS; call++)
+        if (s->inside[call])
+            sl_cancel(s->inside[call], ECANCELED);
+    while (s->inside[RECV] || s->inside[SEND])
         sl_yield();
-    }
     Py_CLEAR(x->stream);
 }
 

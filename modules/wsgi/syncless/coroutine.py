@@ -11,9 +11,8 @@ from typing import Any, Callable, List, Optional
 import _syncless
 from _syncless import Killed
 
-from .clock import call_later, is_clock
+from .clock import is_clock
 
-REMIND = 0.1        # seconds until an exception that was not heard is sent again
 LAST_WORDS = 2.0    # seconds that all finally blocks have at the end of the program
 
 _numbers = itertools.count(1)
@@ -28,7 +27,7 @@ class Coroutine:
     exception: what its function raised; None if it did not. For one that was killed, what it was killed with.
     """
 
-    __slots__ = ("name", "value", "exception", "_handle", "_ended", "_killed", "_spawned", "__weakref__")
+    __slots__ = ("name", "value", "exception", "_handle", "_ended", "_over", "_killed", "_spawned", "__weakref__")
 
     def __init__(self, name: str, handle=None):
         self.name = name
@@ -37,7 +36,8 @@ class Coroutine:
         self._handle = handle
         self._killed: Optional[BaseException] = None  # before it began
         self._spawned = handle is None
-        self._ended = threading.Lock()
+        self._over = False                            # spawned, and its function has come back
+        self._ended = threading.Lock()                # held until then; join() waits for it
         self._ended.acquire()
 
     def __repr__(self):
@@ -60,6 +60,7 @@ class Coroutine:
                 self._log()
         finally:
             _live.discard(self)
+            self._over = True
             self._ended.release()
 
     def _log(self):
@@ -69,7 +70,7 @@ class Coroutine:
     @property
     def alive(self) -> bool:
         """Whether it has not ended: it waits, runs or is about to begin."""
-        return self._ended.locked() if self._spawned else self._handle.alive
+        return not self._over if self._spawned else self._handle.alive
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait for its end, at most so many seconds. Returns whether it has ended.
@@ -83,10 +84,9 @@ class Coroutine:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must not be negative: {timeout}")
         seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-        if self._ended.acquire(timeout=seconds):
-            self._ended.release()
-            return True
-        return False
+        if not self._over and self._ended.acquire(timeout=seconds):
+            self._ended.release()  # for others who wait
+        return self._over
 
     def get(self, timeout: Optional[float] = None) -> Any:
         """Wait for its end, and return what its function returned or raise what it raised.
@@ -121,12 +121,8 @@ class Coroutine:
 
     def _send(self, exception):
         self._killed = exception
-        if self._handle is not None and self._handle.interrupt(exception):
-            call_later(REMIND, self._remind)
-
-    def _remind(self):
-        if self._handle.remind(self._killed):
-            call_later(REMIND, self._remind)
+        if self._handle is not None:
+            self._handle.interrupt(exception)
 
     def stack(self) -> traceback.StackSummary:
         """Where it is, outermost call first; empty if it has not begun or has ended."""

@@ -1,7 +1,7 @@
 """Timeout: an end to whatever a coroutine waits for.
 
-The exception is raised inside of the blocking call, by way of EINTR. A library in C that goes on after that is told again
-a little later, such that its call fails; Timeout then replaces the library's exception by its own.
+The exception is raised inside of the blocking call, by way of EINTR. A library in C that tries again after that gets
+ECANCELED, so that its call fails; Timeout then replaces the library's exception by its own.
 """
 import math
 import threading
@@ -10,7 +10,6 @@ from typing import Any, Callable, Optional, Union
 import _syncless
 
 from .clock import call_later
-from .coroutine import REMIND
 
 _RAISE = object()
 
@@ -49,7 +48,7 @@ class Timeout(BaseException):
         self._handle = None   # of the coroutine, while it is on
         self._timer = None
         self._raised: Optional[BaseException] = None
-        self._reminded = False
+        self._failed = False  # a wait of a library in C has failed by it
 
     def __str__(self):
         return "no timeout" if self.seconds is None else f"timed out after {self.seconds} s"
@@ -61,7 +60,7 @@ class Timeout(BaseException):
         self._handle = _syncless.handle()
         if self._handle is None:
             raise RuntimeError("Timeout works on coroutines only; this is an OS thread (or a forked child)")
-        self.expired, self._raised, self._reminded = False, None, False
+        self.expired, self._raised, self._failed = False, None, False
         self._begin()
         return self
 
@@ -75,13 +74,7 @@ class Timeout(BaseException):
         else:
             self._raised = _make(self._exc)
         self.expired = True
-        if self._handle.interrupt(self._raised):
-            self._timer = call_later(REMIND, self._remind)
-
-    def _remind(self):
-        if self._handle is not None and self._handle.remind(self._raised):
-            self._reminded = True
-            self._timer = call_later(REMIND, self._remind)
+        self._handle.interrupt(self._raised)
 
     def cancel(self) -> bool:
         """It is off from here on. Returns whether it was in time: nothing has been raised."""
@@ -89,7 +82,12 @@ class Timeout(BaseException):
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        return not self.expired or (handle is not None and handle.withdraw(self._raised))
+        if not self.expired:
+            return True
+        if handle is None:
+            return False
+        self._failed = handle.failed
+        return handle.withdraw(self._raised)
 
     def change(self, seconds: Optional[float]) -> None:
         """So many seconds from now instead; None: never. RuntimeError if it is not on or was raised already."""
@@ -109,7 +107,7 @@ class Timeout(BaseException):
             return False
         if not in_time:
             return value is self._raised and self._exc is False
-        if self._reminded and (value is None or isinstance(value, Exception)):  # a call in C was cancelled by us
+        if self._failed and (value is None or isinstance(value, Exception)):  # a call in C was cancelled by us
             if self._exc is False:
                 return True
             raise self._raised from value

@@ -1,16 +1,16 @@
 /*
- * interrupt.c: an exception for a coroutine that waits, raised where it waits.
+ * interrupt.c: exceptions for a coroutine that waits, raised where it waits.
  *
- * CPython has one door by which an exception reaches a thread inside a blocking call: EINTR. The call then looks
- * whether a signal came (PEP 475), runs its handler, and ends with what that raises; time.sleep, sockets, select and
- * locks all do. So a signal number is tripped that the system never sends, whose handler raises what was asked for, and
- * the coroutine's wait ends with EINTR. Handlers are for the main thread: the coroutine passes for that until its next
- * wait (sl_pose_as_main). PyThreadState_SetAsyncExc would not do: it does not reach into a call that waits, and cuts
- * finally blocks short; for code that never waits see overdue.c. Where there is a main coroutine, that may look for the
- * signal before the right one does, and finds nothing; so the signal is tripped again when the right one goes on.
+ * CPython has one way by which an exception reaches a thread inside a blocking call: EINTR. The call then looks whether
+ * a signal came (PEP 475), runs its handler, and ends with what that raises; time.sleep, sockets, select and locks all
+ * do. So the coroutine is cancelled with EINTR (sl_cancel), and just before its wait fails a signal number is tripped
+ * that the system never sends, whose handler raises what is pending. Handlers are for the main thread, whose identity
+ * the coroutine has until its next wait. Once nothing is pending the cancellation is cleared, so `finally` blocks may
+ * wait.
  *
- * Libraries in C go on after an EINTR, as they should. For them the second attempt is ECANCELED, which they report as
- * they report any failure of a connection.
+ * PyThreadState_SetAsyncExc would not do: it does not reach into a call that waits, and cuts finally blocks short; for
+ * code that never waits see overdue.c. Libraries in C try again after an EINTR, as they should. Their second attempt
+ * fails with ECANCELED, which they report as they report any failure of a connection.
  */
 #include "bridge.h"
 
@@ -18,80 +18,125 @@
 #include <signal.h>
 #include <time.h>
 
-#define SIGNUM    (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
-#define QUIET_FOR 5000           /* milliseconds that finally blocks have before the next interrupt */
+#define SIGNUM (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
+#define GRACE  4000           /* milliseconds that finally blocks have before the request is interrupted again */
 
-static int pending; /* interrupts that were sent and not heard */
 static PyObject *timeout_type, *gone_type, *killed_type;
 
 /* ---- one coroutine ---- */
 
-/* Take back what was not heard. */
-static void forget(struct interrupt *i)
+static bool interrupt_is_pending(const struct interrupt *i)
 {
-    i->raise = NULL;
-    pending--;
-    sl_interrupt(i->coroutine, 0);
+    return i->raise || (i->queue && PyList_GET_SIZE(i->queue) > 0);
 }
 
-void interrupt_send(struct interrupt *i, void (*raise)(void *arg), void *arg)
+void interrupt_renew(struct interrupt *i)
 {
-    bool again = i->raise != NULL;
+    sl_cancel(i->coroutine, interrupt_is_pending(i) ? EINTR : 0);
+}
 
-    pending += !again;
+void interrupt_send(struct interrupt *i, void (*raise)(void))
+{
     i->raise = raise;
-    i->arg = arg;
-    i->sent = true;
+    interrupt_renew(i);
+}
+
+int interrupt_queue(struct interrupt *i, PyObject *exception)
+{
+    if (!i->queue && !(i->queue = PyList_New(0)))
+        return -1;
+    if (PyList_Append(i->queue, exception) < 0)
+        return -1;
+    if (PyList_GET_SIZE(i->queue) == 1)
+        interrupt_renew(i);
+    return 0;
+}
+
+/* Where in the queue it is; -1: it is not. */
+static Py_ssize_t interrupt_find(const struct interrupt *i, PyObject *exception)
+{
+    for (Py_ssize_t n = 0; i->queue && n < PyList_GET_SIZE(i->queue); n++)
+        if (PyList_GET_ITEM(i->queue, n) == exception)
+            return n;
+    return -1;
+}
+
+int interrupt_withdraw(struct interrupt *i, PyObject *exception)
+{
+    Py_ssize_t n = interrupt_find(i, exception);
+
+    if (n < 0)
+        return 0;
+    if (PySequence_DelItem(i->queue, n) < 0)
+        return -1;
+    i->failed = false;
+    if (!interrupt_is_pending(i))
+        interrupt_renew(i);
+    return 1;
+}
+
+void interrupt_cancelled(struct interrupt *i, int error)
+{
+    if (error != EINTR) {
+        i->failed = true;
+        return;
+    }
+    i->tripped = true;
     PyErr_SetInterruptEx(SIGNUM);
-    sl_interrupt(i->coroutine, again ? ECANCELED : EINTR);
-}
-
-void interrupt_withdraw(struct interrupt *i, void (*raise)(void *arg))
-{
-    if (i->raise == raise)
-        forget(i);
-}
-
-void interrupt_resume(const struct interrupt *i)
-{
-    if (i->raise)
-        PyErr_SetInterruptEx(SIGNUM);
 }
 
 void interrupt_settle(struct interrupt *i)
 {
-    handle_end(i);
-    if (i->raise)
-        forget(i);
-    if (!i->sent || pending > 0)
+    i->raise = NULL;
+    i->failed = false;
+    Py_CLEAR(i->queue);
+    interrupt_renew(i);
+    if (!i->tripped)
         return;
-    i->sent = false;
-    sl_pose_as_main(true); /* or CPython would go on looking for the signal with every call */
+    i->tripped = false;
+    sl_as_main_thread(true); /* or CPython would look for the signal at every call from now on */
     if (Py_MakePendingCalls() < 0)
         PyErr_WriteUnraisable(NULL);
-    sl_pose_as_main(false);
+    sl_as_main_thread(false);
 }
 
-/* The handler of the signal. */
-static PyObject *on_signal(PyObject *self, PyObject *args)
+/* Set the exception that was sent first; the server's come before those of Python code. */
+static void interrupt_raise(struct interrupt *i)
+{
+    void (*raise)(void) = i->raise;
+    PyObject *exception;
+
+    if (raise) {
+        i->raise = NULL;
+        raise();
+        return;
+    }
+    exception = Py_NewRef(PyList_GET_ITEM(i->queue, 0));
+    if (PySequence_DelItem(i->queue, 0) == 0)
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_DECREF(exception);
+}
+
+/* The handler of the signal. Others may run it too: it is for the coroutine whose wait has failed. */
+static PyObject *interrupt_handle_signal(PyObject *self, PyObject *args)
 {
     struct interrupt *i = tstate_interrupt();
-    void (*raise)(void *arg);
 
-    if (!i || !i->raise)
+    if (!i || !i->tripped)
         return Py_NewRef(Py_None);
-    raise = i->raise;
-    forget(i);
-    sl_pose_as_main(false);
-    if (pending > 0) /* it stands for theirs too */
-        PyErr_SetInterruptEx(SIGNUM);
-    raise(i->arg);
+    i->tripped = false;
+    if (!interrupt_is_pending(i)) /* it was taken back */
+        return Py_NewRef(Py_None);
+    sl_as_main_thread(false);
+    i->failed = false;
+    interrupt_raise(i);
+    interrupt_renew(i);
     return NULL;
 }
 
 int interrupt_init(void)
 {
-    static PyMethodDef handler = {"interrupt", on_signal, METH_VARARGS, NULL};
+    static PyMethodDef handler = {"interrupt", interrupt_handle_signal, METH_VARARGS, NULL};
     PyObject *module, *function, *before = NULL;
 
     if (timeout_type)
@@ -104,10 +149,10 @@ int interrupt_init(void)
                                             PyExc_BaseException, NULL);
     module = PyImport_ImportModule("signal");
     function = PyCFunction_New(&handler, NULL);
-    sl_pose_as_main(true); /* it may be that a coroutine imports _syncless first */
+    sl_as_main_thread(true); /* it may be that a coroutine imports _syncless first */
     if (timeout_type && gone_type && killed_type && module && function)
         before = PyObject_CallMethod(module, "signal", "iO", SIGNUM, function);
-    sl_pose_as_main(false);
+    sl_as_main_thread(false);
     Py_XDECREF(module);
     Py_XDECREF(function);
     Py_XDECREF(before);
@@ -128,24 +173,24 @@ bool interrupt_is_kill(void)
     return PyErr_ExceptionMatches(killed_type);
 }
 
-static void raise_killed(void *arg)
+static void raise_killed(void)
 {
     PyErr_SetString(killed_type, "the worker stops");
 }
 
 void interrupt_kill(struct interrupt *i)
 {
-    interrupt_send(i, raise_killed, NULL);
+    interrupt_send(i, raise_killed);
 }
 
 /* ---- requests ---- */
 
-static void raise_timeout(void *arg)
+static void raise_timeout(void)
 {
     PyErr_SetString(timeout_type, "the request has run for its request-timeout and is ended here");
 }
 
-static void raise_gone(void *arg)
+static void raise_gone(void)
 {
     PyErr_SetString(gone_type, "the client has closed the connection, the request is ended here");
 }
@@ -167,9 +212,9 @@ bool interrupt_begin(struct exchange *x)
 {
     int64_t now = interrupt_now();
 
-    if (!x->interrupt->raise && now < x->quiet_until)
+    if (now < x->quiet_until)
         return false;
-    x->quiet_until = now + QUIET_FOR;
+    x->quiet_until = now + GRACE;
     return true;
 }
 
@@ -178,7 +223,7 @@ void interrupt_request(void *self, struct sl_request *req, int why)
     struct exchange *x = req->local;
 
     if (x && interrupt_begin(x))
-        interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone, NULL);
+        interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone);
 }
 
 int interrupt_conclude(const struct sl_request *req)

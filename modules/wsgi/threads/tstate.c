@@ -25,7 +25,6 @@ struct thread {
     bool runs;            /* it runs Python code, or waits in it; else it rests, or serves what is none of ours */
     struct exchange *x;   /* the request it serves, or NULL */
     bool held;            /* it held the GIL when it parked */
-    bool ended;           /* it has been told that the worker stops */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
     struct thread **link; /* what points at it there */
@@ -51,7 +50,6 @@ static void thread_resume(void *value)
         return;
     if (!Py_IsInitialized() && !t->borrowed)
         pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
-    interrupt_resume(&t->interrupt);
     gil_resume(t->state, t->held);
 }
 
@@ -100,7 +98,7 @@ static void thread_release(void *value)
 }
 
 /* In a signal handler. Where the state is not the one in use, the coroutine is just coming or going. */
-static void thread_where(void *value, int fd)
+static void thread_dump_stack(void *value, int fd)
 {
     const struct thread *t = value;
 
@@ -110,25 +108,32 @@ static void thread_where(void *value, int fd)
     where_write(t->state, fd);
 }
 
-/* The worker stops: Killed for what runs Python code, or waits in it; once, and then its finally blocks have time. */
-static bool thread_end(void *value)
+static void thread_cancelled(void *value, int error)
+{
+    struct thread *t = value;
+
+    if (t->runs)
+        interrupt_cancelled(&t->interrupt, error);
+}
+
+/* The worker stops: Killed for what runs Python code, or waits in it. */
+static bool thread_cancel(void *value)
 {
     struct thread *t = value;
 
     if (!t->runs || t->borrowed)
         return false;
-    if (!t->ended || t->interrupt.raise)
-        interrupt_kill(&t->interrupt);
-    t->ended = true;
+    interrupt_kill(&t->interrupt);
     return true;
 }
 
 static const struct sl_local hooks = {.park = thread_park,
                                       .resume = thread_resume,
                                       .release = thread_release,
-                                      .where = thread_where,
-                                      .end = thread_end,
-                                      .turn = gil_return};
+                                      .cancelled = thread_cancelled,
+                                      .dump_stack = thread_dump_stack,
+                                      .cancel = thread_cancel,
+                                      .iteration = gil_return};
 
 int tstate_init(void)
 {
@@ -167,6 +172,13 @@ static struct thread *thread_attach(void)
     return t;
 }
 
+/* What could be interrupted is over. */
+static void thread_settle(struct thread *t)
+{
+    handle_end(&t->interrupt);
+    interrupt_settle(&t->interrupt);
+}
+
 int tstate_enter(struct exchange *x)
 {
     struct thread *t = thread_attach();
@@ -188,7 +200,7 @@ void tstate_leave(void)
 
     t->x->req->local = NULL;
     t->x = NULL;
-    interrupt_settle(&t->interrupt);
+    thread_settle(t);
     t->runs = false;
     gil_keep(t->state);
 }
@@ -212,7 +224,7 @@ void tstate_leave_fresh(void)
 {
     struct thread *t = sl_local_get(key);
 
-    interrupt_settle(&t->interrupt);
+    thread_settle(t);
     thread_drop_state(t);
     t->runs = false;
 }

@@ -40,16 +40,21 @@ void output_release(struct output *out)
 }
 
 /* Begin to send, after whoever else does on this connection: a handler may read the body on one coroutine, which sends
- * what was gathered before it waits, and write the response on another one. */
-static void lock(struct output *out)
+ * what was gathered before it waits, and write the response on another one. Returns 0, or -errno if the coroutine was
+ * cancelled while it waited. */
+static int lock(struct output *out)
 {
     while (out->sending) {
         struct wait_addr waiter;
+        int err;
 
         wait_addr_enter(&waiter, out);
-        wait_addr_park(&waiter, WAIT_FOREVER);
+        err = wait_addr_park_cancellable(&waiter, WAIT_FOREVER);
+        if (err)
+            return err;
     }
     out->sending = true;
+    return 0;
 }
 
 static void unlock(struct output *out)
@@ -118,9 +123,10 @@ static int flush(struct output *out)
 
 int output_flush(struct output *out)
 {
-    int err;
+    int err = lock(out);
 
-    lock(out);
+    if (err)
+        return err;
     err = flush(out);
     unlock(out);
     return err;
@@ -165,11 +171,12 @@ static void append(struct output *out, const void *buf, size_t size)
 int output_writev(struct output *out, const struct iovec *pieces, int count)
 {
     size_t size = 0;
-    int err = 0;
+    int err = lock(out);
 
+    if (err)
+        return err;
     for (int i = 0; i < count; i++)
         size += pieces[i].iov_len;
-    lock(out);
     if (out->error)
         err = out->error;
     else if (size > COPY_UP_TO || size > ARENA_BLOCK - out->end)
@@ -186,17 +193,19 @@ int output_write(struct output *out, const void *buf, size_t size)
     return output_writev(out, &(struct iovec){(void *)buf, size}, 1);
 }
 
-char *output_reserve(struct output *out, size_t size)
+int output_reserve(struct output *out, size_t size, char **at)
 {
-    int err = 0;
+    int err = lock(out);
 
-    lock(out);
+    if (err)
+        return err;
     if (size > ARENA_BLOCK - out->end)
         err = flush(out);
     if (!err && !out->block)
         out->block = arena_block_get();
     unlock(out);
-    return err ? NULL : out->block + out->end;
+    *at = err ? NULL : out->block + out->end;
+    return err;
 }
 
 void output_commit(struct output *out, size_t used)
@@ -227,9 +236,10 @@ static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size
 
 int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
 {
-    int err;
+    int err = lock(out);
 
-    lock(out);
+    if (err)
+        return err;
     err = flush(out); /* without MSG_MORE: pages behind a corked head cost the kernel half as much again */
     while (!err && size > 0) {
         ssize_t n = send_piece(out, fd, &offset, size);

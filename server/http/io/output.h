@@ -28,9 +28,9 @@ int output_write(struct output *out, const void *buf, size_t size);
 /* The same of a list of up to 4 pieces that belong together. */
 int output_writev(struct output *out, const struct iovec *pieces, int count);
 
-/* Space for at most size bytes, size < ARENA_BLOCK / 2, to be written in place, then output_commit with what was used.
- * NULL if sending failed. */
-char *output_reserve(struct output *out, size_t size);
+/* *at: space for size bytes, size < ARENA_BLOCK / 2, to be written in place; then call output_commit with what was used.
+ * Returns 0 or -errno. */
+int output_reserve(struct output *out, size_t size, char **at);
 void output_commit(struct output *out, size_t used);
 
 /* Send all that was gathered. Waits. Returns 0 or -errno. */

@@ -287,7 +287,7 @@ void body_cancel(struct request *req)
     if (!req->body_error && !req->body_done)
         req->body_error = -ECANCELED;
     if (req->reader)
-        wait_cancel(req->reader, -ECANCELED);
+        coro_wake(req->reader, -ECANCELED);
 }
 
 bool body_discard(struct request *req)

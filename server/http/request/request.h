@@ -44,9 +44,9 @@ struct request {
     size_t framing;      /* chunked: bytes of framing and trailers since the last byte of body */
 
     /* cancel.c: ending it early */
-    struct coro *coro;                /* the handler's */
-    void (*end)(struct request *req); /* NULL while no handler that could be ended runs */
-    void *mount;                      /* for end; at first the listener's */
+    struct coro *coro;                   /* the handler's */
+    void (*cancel)(struct request *req); /* NULL while no handler runs that can be cancelled */
+    void *mount;                         /* for end; at first the listener's */
     struct wait_timeout deadline;
     int cancelled; /* 0, or why: -ETIMEDOUT, -ECONNRESET */
     bool if_gone;

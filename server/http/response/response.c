@@ -223,15 +223,21 @@ static int send_head(struct request *req, int64_t known_length)
 {
     size_t reason = req->reason ? strlen(req->reason) : 0;
     size_t room = HEAD_ROOM + reason + req->fields_size;
-    char *head, *at;
+    char *head = NULL, *at;
+    int err = 0;
 
     if ((req->expects_100 && !req->body_done) || req->body_error)
         req->keep_alive = false; /* what the client sends next, nobody can tell */
     choose_framing(req, known_length);
     req->head_sent = true;
-    head = room < ARENA_BLOCK / 2 ? output_reserve(req->out, room) : arena_alloc(&req->arena, room);
-    if (!head)
-        return req->out->error;
+    if (room < ARENA_BLOCK / 2)
+        err = output_reserve(req->out, room, &head);
+    else
+        head = arena_alloc(&req->arena, room);
+    if (err) {
+        req->head_sent = req->out->error != 0; /* not if this coroutine was cancelled before it could begin */
+        return err;
+    }
     at = put_status_line(head, req);
     at = put(at, "\r\n");
     at = put_server_lines(at, req);

@@ -4,7 +4,7 @@
  * pthread_self, called from a runtime (see libc_runtime) on a coroutine, gives the address of the coroutine's record,
  * so that its recursive locks and its table of threads tell coroutines apart. The lowest bit is set, which no pthread_t
  * of libc has; by that the few calls to which a runtime hands such a value know it, and take the loop's OS thread
- * instead. The main coroutine is the OS thread itself, and one that was interrupted passes for it (wait_break). Only
+ * instead. The main coroutine is the OS thread itself, and one whose wait ended with EINTR has its identity (wait_cancel). Only
  * code that is told so sees these values: everybody else would look for a struct pthread behind them.
  */
 #include "libc/runtime/identity.h"
@@ -39,7 +39,7 @@ pthread_t pthread_self(void)
 {
     struct coro *co = coro_self() ? coro_self() : inherited;
 
-    if (co && !co->is_main && !co->poses && object_calling() == OBJECT_RUNTIME)
+    if (co && !co->is_main && !co->as_main && object_calling() == OBJECT_RUNTIME)
         return (pthread_t)co | COROUTINE_MARK;
     return real()->pthread_self();
 }

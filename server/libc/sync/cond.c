@@ -34,7 +34,8 @@ static int wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t dead
         wait_addr_leave(&place);
         return result;
     }
-    result = wait_addr_park(&place, end);
+    result = wait_addr_park_cancellable(&place, end); /* cancelled: a spurious wake-up */
+    coro_self()->as_main = false;
     mutex_lock(mutex, WAIT_FOREVER);
     return result == -ETIMEDOUT && end == deadline ? ETIMEDOUT : 0;
 }

@@ -9,11 +9,9 @@
 
 static int park(struct wait_addr *place, const struct lot_wait *wait, struct park_backoff *backoff)
 {
-    int result;
+    int64_t deadline = wait->shared ? park_backoff_end(backoff, wait->deadline) : wait->deadline;
+    int result = wait->interrupted ? wait_addr_park_cancellable(place, deadline) : wait_addr_park(place, deadline);
 
-    if (!wait->shared)
-        return wait_addr_park(place, wait->deadline);
-    result = wait_addr_park(place, park_backoff_end(backoff, wait->deadline));
     return result == -ETIMEDOUT && wait_now() < wait->deadline ? 0 : result;
 }
 
@@ -33,9 +31,8 @@ int lot_wait(const struct lot_wait *wait)
         result = park(&place, wait, &backoff);
         if (result == -ETIMEDOUT)
             return ETIMEDOUT;
-        if (result < 0 && wait->interrupted && !park_restarts(result))
+        if (result < 0 && !park_restarts(result))
             return EINTR;
-        coro_self()->poses = false; /* an interrupt that nobody hears must not show */
     }
 }
 

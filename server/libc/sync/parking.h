@@ -15,11 +15,11 @@ struct lot_wait {
     int (*try)(void *object); /* 0, EBUSY or another error number */
     int64_t deadline;
     bool shared;      /* other processes may release it, who do not know of our lot */
-    bool interrupted; /* wait_cancel ends the wait; else it goes on */
+    bool interrupted; /* a cancellation or a signal ends the wait; otherwise it goes on */
 };
 
-/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR after
- * wait_cancel, whatever its code: who waits for a lock knows no other error, and would take it for having the lock. */
+/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR if the coroutine
+ * is cancelled, whatever the code: callers know no other error, and would believe that they have the lock. */
 int lot_wait(const struct lot_wait *wait);
 
 void lot_wake_slowly(const void *object, int count);

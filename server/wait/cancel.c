@@ -1,0 +1,99 @@
+/*
+ * cancel.c: cancellation: the waits of a coroutine fail until that is cleared.
+ *
+ * It is a level and not an edge, as in libdill and trio: it cannot be lost between two waits, and nobody has to repeat
+ * it for a coroutine that waits again to clean up, or because a library tries again after an error.
+ *
+ * A coroutine that goes on all the same must not block the loop. Each wait that fails lets the others run first, and
+ * after MAX_QUICK failures it takes a pause.
+ *
+ * Locks are special. Code that waits for a mutex cannot handle a failure, so that wait goes on (wait_addr_park). A wait
+ * on a semaphore fails once; code that then waits for the same one needs it, and gets it. Otherwise the loop around
+ * sem_wait that ignores EINTR, which CPython has for its internal locks, would spin until the lock is free.
+ */
+#include "wait/wait.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "wait/loop.h"
+
+#define MAX_QUICK 100
+#define PAUSE     INT64_C(10000000) /* nanoseconds */
+#define CANCELLED INT_MIN           /* the result of a park that wait_cancel has ended */
+
+/* A wait of a cancelled coroutine does not begin: let the others run. */
+static void give_way(struct coro *co)
+{
+    if (co->cancel.failures++ < MAX_QUICK)
+        coro_yield();
+    else
+        timer_park(wait_deadline(PAUSE));
+}
+
+/* Returns what a wait fails with. */
+static int cancelled_result(struct coro *co, const void *lock)
+{
+    int code = co->cancel.code;
+
+    if (!code) /* cleared since the coroutine was woken: as if a signal handler had run */
+        return -EINTR;
+    co->cancel.lock = lock;
+    if (code == -EINTR && !lock) {
+        if (co->cancel.interrupted)
+            code = -ECANCELED;
+        co->cancel.interrupted = !co->cancel.interrupted;
+    }
+    co->as_main = code == -EINTR;
+    coro_tell_cancelled(co, -code);
+    return code;
+}
+
+/* lock: what is waited for, or NULL if it is no lock. */
+static int park(const void *lock, int64_t deadline)
+{
+    struct coro *co = coro_self();
+    int result;
+
+    co->as_main = false;
+    if (co->is_main && (result = wait_interrupt_take()))
+        return result;
+    if (co->cancel.code && (!lock || lock != co->cancel.lock)) {
+        give_way(co);
+        return cancelled_result(co, lock);
+    }
+    co->waiting = true;
+    result = timer_park(deadline);
+    co->waiting = false;
+    return result == CANCELLED ? cancelled_result(co, lock) : result;
+}
+
+int wait_park(int64_t deadline)
+{
+    return park(NULL, deadline);
+}
+
+int cancel_park_lock(const void *lock, int64_t deadline)
+{
+    return park(lock, deadline);
+}
+
+void wait_cancel(struct coro *co, int code)
+{
+    co->cancel = (struct coro_cancel){.code = code};
+    if (code && co->waiting)
+        coro_wake(co, CANCELLED);
+}
+
+void wait_cancel_all(int code)
+{
+    struct list *node;
+
+    coro_cancel_new(code);
+    list_for_each (node, coro_all()) {
+        struct coro *co = list_entry(node, struct coro, all);
+
+        if (!coro_cancel_by_hook(co))
+            wait_cancel(co, code);
+    }
+}
