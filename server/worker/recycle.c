@@ -1,8 +1,11 @@
 /*
- * recycle.c: when a worker has served enough: for applications that leak.
+ * recycle.c: ask for a replacement of this worker once it has reached one of its limits; for applications that leak.
  *
- * Looked at once a second, so that a request pays nothing but a count, and with some chance in each bound, so that not
- * all workers are replaced at the same time. The worker goes on serving until its successor is ready.
+ * The limits are checked once a second, so that a request pays for no more than a counter. Each worker adds a random
+ * share to its own, so that they are not all replaced at the same time. The worker serves until the new one is ready.
+ *
+ * The random numbers come from a generator of our own: with srandom() and random() we would change those that the
+ * application gets.
  */
 #include "worker/recycle.h"
 
@@ -14,12 +17,14 @@
 #include "log/log.h"
 #include "wait/wait.h"
 
-#define LOOK_EVERY 1000 /* milliseconds */
+#define CHECK_EVERY 1000 /* milliseconds */
 
 static struct {
-    int64_t requests, rss; /* bounds; 0: none */
-    int64_t ends;          /* CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER: none */
-    void (*enough)(void);  /* NULL when it was called */
+    int64_t requests, rss;     /* limits; 0: none */
+    int64_t ends;              /* CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER: no limit */
+    void (*on_limit)(void);    /* NULL once it has been called */
+    struct random_data random; /* of random_r; its state is in random_state */
+    char random_state[32];
 } recycle;
 
 static int64_t resident_bytes(void)
@@ -35,8 +40,8 @@ static int64_t resident_bytes(void)
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Why it is enough, or NULL. */
-static const char *reason(void)
+/* The key of the limit that is reached, or NULL. */
+static const char *reached_limit(void)
 {
     if (recycle.requests && (int64_t)http_served() >= recycle.requests)
         return "max-requests";
@@ -47,36 +52,48 @@ static const char *reason(void)
     return NULL;
 }
 
-static void look(void)
+static void check_limits(void)
 {
-    const char *why = recycle.enough ? reason() : NULL;
-    void (*enough)(void) = recycle.enough;
+    void (*on_limit)(void) = recycle.on_limit;
+    const char *key = on_limit ? reached_limit() : NULL;
 
-    if (!why)
+    if (!key)
         return;
-    log_info("%s is reached: this worker asks to be replaced", why);
-    recycle.enough = NULL;
-    enough();
+    log_info("%s reached: this worker asks to be replaced", key);
+    recycle.on_limit = NULL;
+    on_limit();
 }
 
-/* A whole number below bound, or 0. */
-static int64_t any_below(int64_t bound)
+static void seed_random(void)
 {
-    return bound > 0 ? random() % bound : 0;
+    unsigned seed = (unsigned)getpid() ^ (unsigned)wait_now();
+
+    initstate_r(seed, recycle.random_state, sizeof(recycle.random_state), &recycle.random);
 }
 
-void recycle_start(const struct process_settings *settings, void (*enough)(void))
+/* A random number from 0 to limit - 1; 0 if limit is 0. */
+static int64_t random_below(int64_t limit)
 {
-    int64_t life = settings->max_lifetime * 1000000;
+    int32_t number;
 
-    if (!settings->max_requests && !life && !settings->max_rss)
+    random_r(&recycle.random, &number);
+    return limit > 0 ? number % limit : 0;
+}
+
+void recycle_start(const struct process_settings *settings, void (*on_limit)(void))
+{
+    int64_t lifetime = settings->max_lifetime; /* milliseconds: as nanoseconds it would be more than random_r gives */
+
+    if (!settings->max_requests && !lifetime && !settings->max_rss)
         return;
-    srandom((unsigned)getpid() ^ (unsigned)wait_now());
+    seed_random();
     recycle.requests = settings->max_requests;
     if (recycle.requests)
-        recycle.requests += any_below(settings->max_requests_jitter + 1);
+        recycle.requests += random_below(settings->max_requests_jitter + 1);
     recycle.rss = settings->max_rss;
-    recycle.ends = life ? wait_deadline(life + any_below(life / 10)) : WAIT_FOREVER;
-    recycle.enough = enough;
-    wait_every(LOOK_EVERY, look);
+    if (recycle.rss && !resident_bytes())
+        log_warn("max-rss has no effect: cannot read /proc/self/statm: %m");
+    recycle.ends = lifetime ? wait_deadline((lifetime + random_below(lifetime / 10)) * 1000000) : WAIT_FOREVER;
+    recycle.on_limit = on_limit;
+    wait_every(CHECK_EVERY, check_limits);
 }

@@ -1,10 +1,11 @@
-/* recycle.h: when a worker has served enough. */
-#ifndef RECYCLE_H
-#define RECYCLE_H
+/* recycle.h: ask for a replacement of this worker once it has reached one of its limits. */
+#ifndef WORKER_RECYCLE_H
+#define WORKER_RECYCLE_H
 
 #include "settings/process.h"
 
-/* Call enough() once, on the loop's stack, when this worker is past max-requests, max-lifetime or max-rss. */
-void recycle_start(const struct process_settings *settings, void (*enough)(void));
+/* Call on_limit() once, on the event loop's stack, after this worker has reached max-requests, max-lifetime or max-rss.
+ */
+void recycle_start(const struct process_settings *settings, void (*on_limit)(void));
 
 #endif

@@ -310,7 +310,22 @@ def test_workers_are_recycled_under_load(start, why):
         server.wait_until(lambda: not set(before) & set(server.worker_pids()))
         load.wait(10)
     assert load.errors == []
-    server.wait_log(rf"#\d {why} is reached")
+    server.wait_log(rf"#\d {why} reached")
+
+
+RANDOM = """
+import ctypes
+def app(e, s):
+    s('200 OK', [])
+    return [b'%d' % ctypes.CDLL(None).random()]
+"""
+FIRST_RANDOM = 1804289383  # what random() of libc returns first in a process that has not called srandom()
+
+
+@pytest.mark.parametrize("key", ["max-requests", "max-lifetime"])
+def test_recycling_leaves_the_applications_random_numbers_alone(start, key):
+    server = ready(start(extra=f"{key} = 10000\nmax-requests-jitter = 100", files={"app.py": RANDOM}))
+    assert int(body(server)) == FIRST_RANDOM
 
 
 # ---- kill -9 ----

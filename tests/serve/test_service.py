@@ -75,6 +75,12 @@ def test_group_and_chroot(daemon, tmp_path):
     assert os.readlink(f"/proc/{worker}/root") == str(jail) and server.get("/")[0] == 200
 
 
+@root_only
+def test_chroot_without_proc_and_max_rss(daemon, tmp_path):
+    server = ready(daemon(f"[server]\nchroot = {tmp_path}\nmax-rss = 1g\n[hello /]\n"))
+    server.wait_log(r"\[warn\] .*#1 max-rss has no effect: cannot read /proc/self/statm: No such file or directory")
+
+
 MISTAKES = {
     "user = no-such-user": '"user = no-such-user": there is no such user',
     "group = no-such-group": '"group = no-such-group": there is no such group',
