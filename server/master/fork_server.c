@@ -94,18 +94,24 @@ struct nursery *nursery_open(const struct generation *g, void (*clean)(void))
     int ends[2], err = channel_open(ends);
     pid_t pid;
 
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    pid = err ? -1 : fork();
-    if (pid < 0) {
-        log_error("cannot start the process that loads the applications: %s", strerror(err ? -err : errno));
+    if (err) {
+        log_error("cannot make a channel to the fork server: %s", strerror(-err));
         return NULL;
     }
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid = fork();
     if (pid == 0) {
         close(ends[0]);
         clean();
         exit(run(g, ends[1]));
     }
+    err = pid < 0 ? -errno : 0;
     close(ends[1]);
+    if (err) {
+        close(ends[0]);
+        log_error("cannot start the fork server: %s", strerror(-err));
+        return NULL;
+    }
     n = xcalloc(1, sizeof(*n));
     *n = (struct nursery){.pid = pid, .channel = ends[0]};
     return n;

@@ -279,7 +279,7 @@ static bool on_nursery_death(pid_t pid, int status)
     if (!is_nursery_of(g, pid))
         return false;
     g->nursery->pid = 0;
-    log_error("the process that loads the applications ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
+    log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     nursery_close(g->nursery);
     g->nursery = NULL;

@@ -52,8 +52,8 @@ struct worker *worker_start(struct generation *g, int number, void (*clean)(void
     pid = g->nursery ? nursery_spawn(g->nursery, number, ends[1]) : fork_worker(g, number, ends, clean);
     close(ends[1]);
     if (pid < 0) {
-        log_error("cannot fork worker %d: %s; it is tried again in a second", number, strerror(-pid));
         close(ends[0]);
+        log_error("cannot fork worker %d: %s; retrying in a second", number, strerror(-pid));
         return NULL;
     }
     w = xcalloc(1, sizeof(*w));

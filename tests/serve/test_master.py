@@ -1,16 +1,20 @@
 """The master when something goes wrong around it: half a reload, a loader that dies, a second signal, an odd start."""
+import contextlib
 import grp
 import os
 import pathlib
+import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from conftest import PATIENCE, SERVER, is_worker, server_args, server_env, wait_until, write_files
+from conftest import PATIENCE, SERVER, WRAPPER, is_worker, server_args, server_env, wait_until, write_files
 
 APP = "def app(e, s):\n    s('200 OK', [('Content-Length', '2')])\n    return [b'%s']\n"
 SLEEPY = """
@@ -94,7 +98,7 @@ def test_master_is_quiet_without_a_loader(start):
     """A loader that dies while all workers serve is not missed: also not when the next one might be started."""
     server = ready(start("preload = yes"))
     os.kill(loader_of(server), signal.SIGKILL)
-    server.wait_log("the process that loads the applications ended")
+    server.wait_log("the fork server ended")
     begun = time.monotonic()
     server.wait_until(lambda: time.monotonic() > begun + 1)
     before = cpu_ticks(server.pid)
@@ -153,6 +157,64 @@ def test_workers_forked_later_write_to_the_logs_opened_anew(start):
     server.get("/later")
     server.wait_until(lambda: "/later\n" in log.read_text() + old.read_text())
     assert "/later\n" in log.read_text()
+
+
+# ---- forks that fail ----
+
+
+def children_of(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+NOBODY = pwd.getpwnam("nobody")
+UNPRIVILEGED = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@pytest.fixture
+def start_unprivileged():
+    """Start a server that is not root, since root may have any number of processes: its Popen, ended after the test."""
+    servers = []
+
+    def run(ini):
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))  # pytest's own are root's alone
+        folder.chmod(0o777)
+        write_files(folder, {"server.ini": ini})
+        command = [*WRAPPER, SERVER, "-c", folder / "server.ini"]
+        servers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **UNPRIVILEGED))
+        return servers[-1]
+    with contextlib.ExitStack() as stack:
+        yield run
+        for server in servers:
+            server.terminate()
+            server.communicate(timeout=PATIENCE)
+            assert server.returncode == 0
+
+
+def limit_processes(pid, count):
+    """Of the user of that process, as far as it counts when the process forks."""
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={count}:"], check=True, **UNPRIVILEGED)
+
+
+@pytest.mark.parametrize("preload, said", [("no", "cannot fork worker 1"), ("yes", "cannot start the fork server")])
+def test_forks_that_fail_leave_no_descriptors(start_unprivileged, preload, said):
+    server = start_unprivileged(f"[server]\nbind = unix:%(here)/s.sock\nworkers = 1\npreload = {preload}\n[hello /]\n")
+
+    def wait_log(text):
+        while text not in (line := server.stderr.readline()):
+            assert line, "the server has ended"
+
+    wait_log("all workers are ready")
+    limit_processes(server.pid, 0)
+    for pid in children_of(server.pid):
+        os.kill(pid, signal.SIGKILL)
+    for _ in range(2):  # it tries once a second; by the second time the channels of those killed are closed
+        wait_log(f"{said}: Resource temporarily unavailable")
+    before = os.listdir(f"/proc/{server.pid}/fd")
+    for _ in range(2):
+        wait_log(said)
+    assert os.listdir(f"/proc/{server.pid}/fd") == before
+    limit_processes(server.pid, resource.getrlimit(resource.RLIMIT_NPROC)[0])
+    wait_log("worker 1 is ready")
 
 
 # ---- starts that hang or fail ----

@@ -392,7 +392,7 @@ def test_loader_that_dies_is_replaced(start):
     loader = int(body(server).split()[0])
     with Load(server) as load:
         os.kill(loader, signal.SIGKILL)
-        server.wait_log(r"the process that loads the applications ended \(signal 9\)")
+        server.wait_log(r"the fork server ended \(signal 9\)")
         load.wait(20)
     assert load.errors == []
     for worker in worker_pids_of(server):
