@@ -1,8 +1,8 @@
 /*
  * mem.c: malloc and its relations for callers that cannot go on without memory.
  *
- * The log is not used: it needs memory too, and everything above stands on this file. The message goes to standard error
- * by the system call itself, since write(2) of this process may park a coroutine.
+ * The log is not used: it needs memory too, and everything above stands on this file. The message goes to standard
+ * error by the system call itself, since write(2) of this process may park a coroutine.
  */
 #include "base/mem.h"
 

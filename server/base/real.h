@@ -1,6 +1,11 @@
-/* real.h: libc's own functions behind the ones that this folder defines. */
-#ifndef LIBC_REAL_H
-#define LIBC_REAL_H
+/*
+ * real.h: libc's own functions, behind those of the same names that server/libc defines.
+ *
+ * Everything below server/libc calls these, as real()->close(fd): the plain names mean the interposed functions, which
+ * may park the calling coroutine. `make lint` checks that (tests/layers).
+ */
+#ifndef BASE_REAL_H
+#define BASE_REAL_H
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -59,9 +64,11 @@ struct real_calls {
 
 extern struct real_calls real_calls;
 
+/* Fill the table. Only for real(). */
 void real_resolve(void);
 
-/* The functions next in the symbol order: libc's, or a sanitizer's that lead to libc's. Any thread, any time. */
+/* The functions next in the symbol order: libc's, or a sanitizer's, which call libc's. Any thread, at any time; in a
+ * signal handler only after an earlier call, since the first one uses dlsym. */
 static inline const struct real_calls *real(void)
 {
     if (__builtin_expect(!real_calls.ready, 0))
