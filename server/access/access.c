@@ -20,7 +20,7 @@ static struct {
 static void forget(void)
 {
     if (access_state.sink)
-        sink_forget(access_state.sink);
+        sink_clear(access_state.sink);
 }
 
 int access_open(const char *target, const struct format *format)
@@ -57,7 +57,7 @@ void access_log(const struct request *req)
 
     line->size = 0;
     format_line(access_state.format, line, req);
-    sink_put(access_state.sink, LOG_INFO, line->buf, line->size, false);
+    sink_write(access_state.sink, LOG_INFO, line->buf, line->size, false);
 }
 
 void access_flush(void)

@@ -1,36 +1,35 @@
 /*
- * log.c: the error log: leveled lines.
+ * log.c: the error log: lines with a level.
  *
- * A line is put together on the stack (long ones in malloc'd memory) and handed to a sink, which writes it at once and
- * never waits. What a client can put into a text is escaped here, in the one place all lines pass, so that no request
- * can forge a line: control bytes become \xHH, and a line break begins a continuation line indented by two spaces,
- * which no head line ever is.
+ * A line is composed on the stack (a long one in malloc'd memory) and given to a sink, which writes it at once and
+ * never waits. Texts may contain what a client has sent, so they are escaped here, where all lines pass: control bytes
+ * become \xHH, and a line break begins a continuation line, which is indented by two spaces. So no request can forge a
+ * line.
  */
 #include "log/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/real.h"
 #include "log/sink.h"
 
-#define LAST_WORDS 500 /* milliseconds that the reader of the log has at the end */
+#define DRAIN_TIME 500 /* milliseconds that a slow reader has at the end of the process */
 
 static struct {
     enum log_level level;
-    int worker;
-    struct sink *sink; /* NULL: nothing was said yet */
-    int stderr_before; /* standard error as it was, while a file is in its place; -1: it is where it was */
+    int worker;          /* number shown in each line; 0: the master */
+    struct sink *sink;   /* owned; NULL until log_open or the first line */
+    int original_stderr; /* what standard error was before it was redirected to the log file; -1: it is not */
 } log_state = {LOG_LEVEL_INFO, 0, NULL, -1};
 
 static const struct {
@@ -38,53 +37,53 @@ static const struct {
     int severity;
 } levels[] = {{"error", LOG_ERR}, {"warn", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
 
-static void forget(void)
+static void log_clear_pending(void)
 {
-    sink_forget(log_state.sink);
+    sink_clear(log_state.sink);
 }
 
-static void give_stderr_back(void)
+static void restore_stderr(void)
 {
-    if (log_state.stderr_before < 0)
+    if (log_state.original_stderr < 0)
         return;
-    dup2(log_state.stderr_before, STDERR_FILENO);
-    close(log_state.stderr_before);
-    log_state.stderr_before = -1;
+    real()->dup2(log_state.original_stderr, STDERR_FILENO);
+    real()->close(log_state.original_stderr);
+    log_state.original_stderr = -1;
 }
 
-void log_take_stderr(void)
+void log_redirect_stderr(void)
 {
     if (!sink_is_file(log_state.sink)) {
-        give_stderr_back();
+        restore_stderr();
         return;
     }
-    if (log_state.stderr_before < 0)
-        log_state.stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    dup2(sink_fd(log_state.sink), STDERR_FILENO);
+    if (log_state.original_stderr < 0)
+        log_state.original_stderr = real()->fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    real()->dup2(sink_fd(log_state.sink), STDERR_FILENO);
 }
 
-int log_first_stderr(void)
+int log_original_stderr(void)
 {
-    return log_state.stderr_before < 0 ? STDERR_FILENO : log_state.stderr_before;
+    return log_state.original_stderr < 0 ? STDERR_FILENO : log_state.original_stderr;
 }
 
 int log_open(const char *target)
 {
-    struct sink *sink, *before = log_state.sink;
+    struct sink *sink, *old = log_state.sink;
 
     if (!strcmp(target, "stderr"))
-        give_stderr_back(); /* first: that is what is to be opened */
+        restore_stderr(); /* first: the sink opens it */
     sink = sink_open(target);
     if (!sink)
         return -errno;
-    if (!before)
-        pthread_atfork(NULL, NULL, forget);
+    if (!old)
+        pthread_atfork(NULL, NULL, log_clear_pending);
     log_state.sink = sink;
-    log_take_stderr();
-    if (!before)
+    log_redirect_stderr();
+    if (!old)
         return 0;
-    sink_flush(before);
-    sink_close(before);
+    sink_flush(old);
+    sink_close(old);
     return 0;
 }
 
@@ -97,7 +96,7 @@ struct sink *log_sink(void)
 
 void log_drain(void)
 {
-    sink_drain(log_sink(), LAST_WORDS);
+    sink_drain(log_sink(), DRAIN_TIME);
 }
 
 void log_init(enum log_level level, int worker)
@@ -125,8 +124,9 @@ size_t log_head(char *out, enum log_level level)
     return (size_t)n;
 }
 
-/* Copy text escaped; out has room for four bytes each. Line breaks at the end are dropped. */
-static size_t put_escaped(char *out, const char *text, size_t size)
+/* Copy text to out, which holds four bytes for each of it, and escape it. Drops line breaks at the end. Returns the
+ * size. */
+static size_t log_escape(char *out, const char *text, size_t size)
 {
     char *at = out;
 
@@ -147,7 +147,7 @@ static size_t put_escaped(char *out, const char *text, size_t size)
     return (size_t)(at - out);
 }
 
-static void write_line(enum log_level level, const char *text, size_t size)
+static void log_write_line(enum log_level level, const char *text, size_t size)
 {
     char space[2048], *line = space;
     size_t need = LOG_HEAD + 4 * size, n;
@@ -155,9 +155,9 @@ static void write_line(enum log_level level, const char *text, size_t size)
     if (need > sizeof(space) && !(line = malloc(need)))
         return;
     n = log_head(line, level);
-    n += put_escaped(line + n, text, size);
+    n += log_escape(line + n, text, size);
     line[n++] = '\n';
-    sink_put(log_sink(), levels[level].severity, line, n, true);
+    sink_write(log_sink(), levels[level].severity, line, n, true);
     if (line != space)
         free(line);
 }
@@ -179,7 +179,7 @@ void log_vwrite(enum log_level level, const char *fmt, va_list ap)
     }
     va_end(again);
     if (n >= 0 && text)
-        write_line(level, text, (size_t)n);
+        log_write_line(level, text, (size_t)n);
     if (text != space)
         free(text);
     errno = saved;
@@ -194,14 +194,15 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
-void log_aside(const char *fmt, ...)
+void log_to_original_stderr(const char *fmt, ...)
 {
-    struct pollfd out = {.fd = log_state.stderr_before, .events = POLLOUT};
-    char line[PIPE_BUF]; /* so much goes into a pipe as a whole */
+    int fd = log_state.original_stderr;
+    char line[PIPE_BUF]; /* a pipe takes so much as a whole */
+    ssize_t ignored;
     va_list ap;
     size_t n;
 
-    if (out.fd < 0 || syscall(SYS_poll, &out, 1, 0) != 1)
+    if (fd < 0 || !sink_is_writable(fd, 0))
         return;
     n = log_head(line, LOG_LEVEL_ERROR);
     va_start(ap, fmt);
@@ -209,7 +210,8 @@ void log_aside(const char *fmt, ...)
     va_end(ap);
     n = strlen(line);
     line[n++] = '\n';
-    syscall(SYS_write, out.fd, line, n);
+    ignored = real()->write(fd, line, n);
+    (void)ignored; /* this was the last resort */
 }
 
 void log_die(const char *fmt, ...)

@@ -1,4 +1,4 @@
-/* log.h: the error log: leveled lines, `2026-01-31T12:00:00.123Z [warn] 4711#2 text`. */
+/* log.h: the error log: lines with a level, `2026-01-31T12:00:00.123Z [warn] 4711#2 text`. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -10,31 +10,34 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 struct sink;
 
-/* Where lines go, see sink_open; standard error before it is said. 0 or -errno. */
+/* Write the log to a target (log/target.h) from now on. Without this call it goes to standard error. Returns 0 or
+ * -errno, and then nothing has changed. */
 int log_open(const char *target);
+
+/* Returns the log's sink, which the log owns. */
 struct sink *log_sink(void);
 
-/* Make the log's file standard error too, so that what libraries and applications write there comes to it; with another
- * target standard error is again what it was. log_open does that; call it after the file was opened anew. */
-void log_take_stderr(void);
+/* Redirect standard error to the log file, so that what libraries and applications write there is logged too; if the
+ * log is not a file, restore it. log_open does that; to be called after sink_reopen. */
+void log_redirect_stderr(void);
 
-/* Standard error as the process was started with it. */
-int log_first_stderr(void);
+/* Returns the descriptor of standard error as the process was started with it. */
+int log_original_stderr(void);
 
-/* Before the end of a process: give a slow reader a moment to take what is pending. */
+/* Before the end of the process: give a slow reader a moment to take pending lines. */
 void log_drain(void);
 
-/* Lines above this level are dropped. worker is the number shown after the pid, 0 for the master. */
+/* Drop lines above this level. worker is the number shown after the pid, 0 for the master. */
 void log_init(enum log_level level, int worker);
 
 bool log_enabled(enum log_level level);
 
-/* Put the head of a line into out, which has LOG_HEAD bytes: its size. */
+/* Write the head of a line to out, which has LOG_HEAD bytes. Returns its size. */
 #define LOG_HEAD 80
 size_t log_head(char *out, enum log_level level);
 
-/* One line, written at once and without waiting; any thread. Control bytes are escaped as \xHH; a line break inside
- * text begins a continuation line, indented, so that no text can forge a line. */
+/* Log one line, written at once and without waiting. Any thread; errno is kept. Control bytes are escaped as \xHH; a
+ * line break in the text begins a continuation line, which is indented, so that no text can forge a line. */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_vwrite(enum log_level level, const char *fmt, va_list ap);
 
@@ -47,11 +50,11 @@ void log_vwrite(enum log_level level, const char *fmt, va_list ap);
             log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                   \
     } while (0)
 
-/* One line where standard error was before the log's file took its place, and nowhere if none did; without waiting. For
- * when the log itself cannot be written. */
-void log_aside(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Write a line to log_original_stderr(), without waiting; nothing if standard error is not redirected. For when the log
+ * itself cannot be written. */
+void log_to_original_stderr(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Log what and why, and end the process with exit code 1. For failures that nothing can go on after. */
+/* Log an error and exit with code 1. For failures after which the process cannot go on. */
 void log_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 #endif

@@ -1,48 +1,51 @@
-/* sink.h: a place where log lines go: a file, standard error, syslog. Writing never waits. */
-#ifndef SINK_H
-#define SINK_H
+/* sink.h: a destination of log lines: a file, standard error, syslog. Writing never waits. */
+#ifndef LOG_SINK_H
+#define LOG_SINK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct sink;
 
-/* Open what a target names (logtarget.h). NULL with errno. */
+/* Open a target (log/target.h). Returns the sink, which the caller owns, or NULL with errno. */
 struct sink *sink_open(const char *target);
 
-/* What is still pending is dropped. */
+/* Close the sink and free it; pending lines are dropped. */
 void sink_close(struct sink *s);
 
-/* Add whole lines: they are written when enough have come together, by sink_flush, or at once if now is set. severity:
- * of syslog(3). What finds no room is dropped and counted, and the log tells how much that was. Any thread. */
-void sink_put(struct sink *s, int severity, const char *lines, size_t size, bool now);
+/* Add whole lines. They are written when there are enough of them, by sink_flush, or at once if now is set. severity is
+ * that of syslog(3). Lines for which there is no room are dropped and counted, and the log reports how many. Any
+ * thread.
+ */
+void sink_write(struct sink *s, int severity, const char *lines, size_t size, bool now);
 
-/* Write what is pending, as far as that goes without waiting. */
+/* Write pending lines, as far as that goes without waiting. */
 void sink_flush(struct sink *s);
 
-/* The same, waiting at most so many milliseconds; at the end of a process. */
+/* The same, waiting at most so many milliseconds; for the end of a process. */
 void sink_drain(struct sink *s, int milliseconds);
 
-/* The file of a target, opened anew, to be given to sink_renew here or in another process; -1 if it cannot be opened,
- * which the log then says, or is no file. */
+/* Open the file of a target once more, for sink_reopen in this or another process. Returns the descriptor, or -1 if the
+ * target is not a file or cannot be opened, which is logged. */
 int sink_open_file(const char *target);
 
-/* Write to fd from now on, which is consumed. Descriptor numbers stay. */
-void sink_renew(struct sink *s, int fd);
+/* Write to fd from now on, and close it: the sink keeps its descriptor number. */
+void sink_reopen(struct sink *s, int fd);
 
-/* Whether its target is a file. */
+/* Whether the target is a file. */
 bool sink_is_file(const struct sink *s);
 
-/* The descriptor to await for what is pending, or -1 if nothing is, or it cannot be awaited. */
-int sink_awaits(const struct sink *s);
+/* Returns the descriptor that must become writable before pending lines can be written; -1 if there are none, or if it
+ * makes no sense to wait for it. */
+int sink_pending_fd(const struct sink *s);
 
-/* In a forked child: what is pending is the parent's to write. */
-void sink_forget(struct sink *s);
+/* Drop pending lines, in a forked child: the parent writes them. */
+void sink_clear(struct sink *s);
 
-/* Whether a write to fd would not wait, or not after so many milliseconds, below 1000; also in a signal handler. */
-bool sink_has_room(int fd, int milliseconds);
+/* Whether fd can be written to without waiting, or becomes so within so many milliseconds. Async-signal-safe. */
+bool sink_is_writable(int fd, int milliseconds);
 
-/* The descriptor, for a last word from a signal handler. */
+/* Returns the descriptor that a signal handler may write to. */
 int sink_fd(const struct sink *s);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * target.c: where a log may go, as the configuration names it.
  *
- * syslogd is spoken to by its socket, and not by syslog(3): that takes a lock, waits for a slow syslogd, and is one for
- * the whole process, applications included.
+ * We speak to syslogd by its socket, not by syslog(3): that takes a lock, waits for a slow syslogd, and has one state
+ * for the whole process, which belongs to the application.
  */
 #include "log/target.h"
 
@@ -12,9 +12,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
-#include <unistd.h>
 
-#define SYSLOG_AT "/dev/log"
+#include "base/array.h"
+#include "base/real.h"
+
+#define SYSLOG_SOCKET "/dev/log"
 
 static const struct {
     const char *name;
@@ -26,40 +28,40 @@ static const struct {
     {"syslog:local6", LOG_LOCAL6}, {"syslog:local7", LOG_LOCAL7},
 };
 
-int logtarget_facility(const char *target)
+int log_target_facility(const char *target)
 {
-    for (size_t i = 0; i < sizeof(facilities) / sizeof(*facilities); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(facilities); i++)
         if (!strcmp(facilities[i].name, target))
             return facilities[i].facility;
     return -1;
 }
 
-bool logtarget_is_file(const char *target)
+bool log_target_is_file(const char *target)
 {
     return *target == '/';
 }
 
-bool logtarget_is_known(const char *target)
+bool log_target_is_known(const char *target)
 {
-    return logtarget_is_file(target) || !strcmp(target, "stderr") || logtarget_facility(target) >= 0;
+    return log_target_is_file(target) || !strcmp(target, "stderr") || log_target_facility(target) >= 0;
 }
 
-int logtarget_connect_syslog(void)
+int log_target_connect_syslog(void)
 {
-    struct sockaddr_un address = {AF_UNIX, SYSLOG_AT};
+    struct sockaddr_un address = {AF_UNIX, SYSLOG_SOCKET};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+    if (fd >= 0 && real()->connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         int err = errno;
 
-        close(fd);
+        real()->close(fd);
         errno = err;
         return -1;
     }
     return fd;
 }
 
-int logtarget_open_file(const char *path)
+int log_target_open_file(const char *path)
 {
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
 }

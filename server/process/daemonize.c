@@ -72,7 +72,7 @@ void daemonize(const char *log)
 
 void daemonize_leave_stderr(void)
 {
-    int fd = log_first_stderr();
+    int fd = log_original_stderr();
     struct stat st;
 
     if (done_pipe >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) /* a file that the caller chose may stay */

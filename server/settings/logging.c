@@ -48,12 +48,12 @@ static const char *target(struct conf *c, const struct conf_section *log, const 
 {
     const struct conf_entry *e = conf_entry_first(log, key);
 
-    if (strncmp(text, "syslog:", 7) == 0 && !logtarget_is_known(text))
+    if (strncmp(text, "syslog:", 7) == 0 && !log_target_is_known(text))
         conf_value_error(c, log, key, 0, "\"%s = %s\": expected syslog:daemon, syslog:user or syslog:local0 to local7",
                          key, text);
     else if (!*text)
         conf_value_error(c, log, key, 0, "\"%s\" is empty; expected stderr, syslog or a file", key);
-    return logtarget_is_known(text) ? text : conf_path_join(c, e ? e->here : c->cwd, text);
+    return log_target_is_known(text) ? text : conf_path_join(c, e ? e->here : c->cwd, text);
 }
 
 void logging_fill(struct log_settings *s, struct conf *c)

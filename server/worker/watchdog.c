@@ -80,7 +80,7 @@ static void write_text(size_t size)
 {
     int fd = sink_fd(log_sink());
 
-    if (sink_has_room(fd, 0))
+    if (sink_is_writable(fd, 0))
         syscall(SYS_write, fd, hog.text, size);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "worker/worker_log.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "access/access.h"
@@ -21,10 +22,12 @@ static bool draining; /* by a coroutine */
 
 static void drain_one(struct sink *sink)
 {
-    int fd;
+    int fd, result = 0;
 
-    while (sink && (fd = sink_awaits(sink)) >= 0 && wait_fd(fd, POLLOUT, WAIT_FOREVER) > 0)
+    while (sink && (fd = sink_pending_fd(sink)) >= 0 && (result >= 0 || result == -ETIMEDOUT)) {
+        result = wait_fd(fd, POLLOUT, wait_deadline(LOOK_EVERY * INT64_C(1000000))); /* the sink may reconnect fd */
         sink_flush(sink);
+    }
 }
 
 static void drain(void *arg)
@@ -37,7 +40,7 @@ static void drain(void *arg)
 static void look(void)
 {
     worklog_flush();
-    if (draining || (sink_awaits(log_sink()) < 0 && (!access_sink() || sink_awaits(access_sink()) < 0)))
+    if (draining || (sink_pending_fd(log_sink()) < 0 && (!access_sink() || sink_pending_fd(access_sink()) < 0)))
         return;
     draining = coro_start(drain, NULL);
 }
@@ -52,7 +55,7 @@ void worklog_flush(void)
 static void renew(struct sink *sink, int fd)
 {
     if (sink)
-        sink_renew(sink, fd);
+        sink_reopen(sink, fd);
     else
         close(fd);
 }
@@ -63,7 +66,7 @@ void worklog_take(const struct channel_message *message)
         renew(access_sink(), message->fd);
     } else if (message->kind == CHANNEL_ERROR_LOG) {
         renew(log_sink(), message->fd);
-        log_take_stderr();
+        log_redirect_stderr();
     }
 }
 

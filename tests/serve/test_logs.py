@@ -284,7 +284,7 @@ def test_full_pipe_holds_nobody_up(piped):
     assert b"201 Made" in get(b"/")
     assert time.monotonic() - started < PATIENCE
     text = b""
-    while b"lines were lost: stderr did not take them" not in text:
+    while b"log lines: stderr was not accepting writes" not in text:
         text += os.read(process.stderr.fileno(), 65536)
     assert not re.search(rb"x{201}", text), "two lines are mixed"
 
@@ -321,4 +321,4 @@ def test_syslog_that_does_not_take_more(syslog, daemon):
     while not lines[-1].endswith(b"/last"):
         lines.append(syslog.recv(9000))
     assert all(re.fullmatch(rb"<158>\w{3} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /(a{3000}|last)", line) for line in lines)
-    server.wait_log(r"\d+ lines were lost: syslog:local3 did not take them")
+    server.wait_log(r"dropped \d+ log lines: syslog:local3 was not accepting writes")

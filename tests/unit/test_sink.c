@@ -49,7 +49,7 @@ static void put_lines(struct sink *sink, int count)
 
     for (int i = 0; i < count; i++) {
         snprintf(line, sizeof(line), "%0*d\n", LINE - 1, i);
-        sink_put(sink, 6, line, LINE, true);
+        sink_write(sink, 6, line, LINE, true);
     }
 }
 
@@ -62,19 +62,19 @@ static void test_full_pipe(void **state)
 
     put_lines(sink, LINES); /* 2 MB, of which 64 KiB fit, and half waits */
     assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
-    assert_true(sink_awaits(sink) >= 0);
+    assert_true(sink_pending_fd(sink) >= 0);
     while ((more = take(received + size)) > 0) {
         size += more;
         sink_flush(sink);
     }
-    assert_int_equal(sink_awaits(sink), -1);
+    assert_int_equal(sink_pending_fd(sink), -1);
     for (char *at = received; at < received + size; lines++) {
         char *end = memchr(at, '\n', size - (size_t)(at - received));
 
         assert_non_null(end);
         if (end + 1 - at != LINE) { /* the last word: how many were lost */
-            assert_int_equal(atoi(strstr(at, "#0 ") + 3) + lines, LINES);
-            assert_non_null(strstr(at, "lines were lost: stderr"));
+            assert_int_equal(atoi(strstr(at, "dropped ") + 8) + lines, LINES);
+            assert_non_null(strstr(at, "log lines: stderr was not accepting writes"));
             at = end + 1;
             lines--;
             continue;
@@ -108,14 +108,14 @@ static void test_file(void **state)
     sink = sink_open(path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640 & ~umask(umask(0)));
-    sink_put(sink, 6, "one\n", 4, false);
+    sink_write(sink, 6, "one\n", 4, false);
     assert_int_equal(read_file(path, received), 0);
-    sink_put(sink, 6, "two\n", 4, true);
+    sink_write(sink, 6, "two\n", 4, true);
     assert_int_equal(read_file(path, received), 8);
-    sink_put(sink, 6, "three\n", 6, false);
+    sink_write(sink, 6, "three\n", 6, false);
     rename(path, old);
-    sink_renew(sink, sink_open_file(path)); /* what came before belongs to the old one */
-    sink_put(sink, 6, "four\n", 5, true);
+    sink_reopen(sink, sink_open_file(path)); /* what came before belongs to the old one */
+    sink_write(sink, 6, "four\n", 5, true);
     assert_int_equal(read_file(old, received), 14);
     assert_int_equal(read_file(path, received), 5);
     assert_memory_equal(received, "four\n", 5);
@@ -130,9 +130,9 @@ static void test_targets(void **state)
     static const char *const bad[] = {"", "stdout", "syslog:", "syslog:mail", "x.log"};
 
     for (size_t i = 0; i < COUNT(good); i++)
-        assert_true(logtarget_is_known(good[i]));
+        assert_true(log_target_is_known(good[i]));
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_false(logtarget_is_known(bad[i]));
+        assert_false(log_target_is_known(bad[i]));
     assert_null(sink_open("/nonexistent/x.log"));
     assert_int_equal(errno, ENOENT);
 }
