@@ -126,7 +126,7 @@ struct coro_local {
 };
 int coro_local_create(const struct coro_local *hooks);
 
-/* An iteration of the loop is over: tell the hooks. */
+/* Tell the hooks that an iteration of the loop is over. */
 void coro_iteration(void);
 
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */

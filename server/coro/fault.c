@@ -15,7 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/digits.h"
 #include "base/mem.h"
+#include "base/real.h"
 #include "coro/coro.h"
 #include "coro/stack.h"
 
@@ -25,22 +27,19 @@ static void *signal_stack;
 static sigjmp_buf rescue; /* where a fault leads while guarded is set */
 static volatile sig_atomic_t guarded;
 
-static void say(const char *text)
+static void fault_say(const char *text)
 {
-    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    ssize_t ignored = real()->write(STDERR_FILENO, text, strlen(text));
 
-    (void)ignored;
+    (void)ignored; /* there is no other way to report it */
 }
 
-static void say_number(uint64_t n)
+static void fault_say_number(uint64_t n)
 {
-    char digits[24], *at = digits + sizeof(digits) - 1;
+    char digits[DIGITS_MAX + 1];
 
-    *at = '\0';
-    do
-        *--at = (char)('0' + n % 10);
-    while (n /= 10);
-    say(at);
+    digits[DIGITS_MAX] = '\0';
+    fault_say(digits_decimal(digits + DIGITS_MAX, n));
 }
 
 static bool in_guard(const struct coro *co, const char *address)
@@ -55,21 +54,21 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     if (guarded)
         siglongjmp(rescue, 1);
     coro_forget();
-    say("[error] ");
-    say_number((uint64_t)getpid());
+    fault_say("[error] ");
+    fault_say_number((uint64_t)getpid());
     if (co && in_guard(co, info->si_addr)) {
-        say(": stack overflow: a request needs more than stack-size = ");
-        say_number(co->stack_size);
-        say(" bytes");
+        fault_say(": stack overflow: a request needs more than stack-size = ");
+        fault_say_number(co->stack_size);
+        fault_say(" bytes");
     } else {
-        say(signum == SIGBUS ? ": bus error" : ": segmentation fault");
+        fault_say(signum == SIGBUS ? ": bus error" : ": segmentation fault");
     }
     if (co && co->what) {
-        say(" in ");
-        say(co->what);
+        fault_say(" in ");
+        fault_say(co->what);
     }
-    say("\n");
-    signal(signum, SIG_DFL);
+    fault_say("\n");
+    real()->sigaction(signum, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     raise(signum);
 }
 
@@ -91,8 +90,8 @@ void fault_init(void)
 
     signal_stack = xmalloc(SIGNAL_STACK);
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
-    sigaction(SIGSEGV, &action, NULL);
-    sigaction(SIGBUS, &action, NULL);
+    real()->sigaction(SIGSEGV, &action, NULL);
+    real()->sigaction(SIGBUS, &action, NULL);
 }
 
 void fault_exit(void)

@@ -31,7 +31,7 @@ const char *version_details(void)
 
     snprintf(text, sizeof(text),
              "%scompiler: %s\nflags: %s\nlibuv: %s\nllhttp: %d.%d.%d\nc-ares: %s\nglibc: %s\nwsgi module: %s\n",
-             version_line(), __VERSION__, BUILD_FLAGS, wait_version(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+             version_line(), __VERSION__, BUILD_FLAGS, wait_uv_version(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
              LLHTTP_VERSION_PATCH, ares_version(NULL), gnu_get_libc_version(), BUILD_PYTHON);
     return text;
 }

@@ -2,8 +2,8 @@
  * child.c: wait for a child process by a pidfd, which becomes readable when the process ends.
  *
  * SIGCHLD would tell too, but its handler belongs to the application, and one signal stands for any number of children.
- * Nothing is reaped here: who waits takes the status with waitpid(2). If there can be no further descriptor, look every
- * now and then.
+ * Nothing is reaped here: the caller takes the status with waitpid(2). When there are no more descriptors, the child is
+ * polled.
  */
 #include "wait/wait.h"
 
@@ -12,36 +12,38 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_EVERY INT64_C(20000000) /* nanoseconds */
+#include "base/real.h"
 
-static int look_now_and_then(int pid, int64_t deadline)
+#define POLL_EVERY INT64_C(20000000) /* nanoseconds */
+
+static int child_poll(int pid, int64_t deadline)
 {
     siginfo_t info = {0};
-    int result;
+    int err;
 
     for (;;) {
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        if (real()->waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
             return -errno;
         if (info.si_pid == pid)
             return 0;
         if (wait_now() >= deadline)
             return -ETIMEDOUT;
-        result = wait_sleep(wait_deadline(LOOK_EVERY));
-        if (result < 0)
-            return result;
+        err = wait_sleep(wait_deadline(POLL_EVERY));
+        if (err)
+            return err;
     }
 }
 
 int wait_child(int pid, int64_t deadline)
 {
-    struct pollfd look = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    struct pollfd pidfd = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
     int result;
 
-    if (look.fd < 0)
-        return errno == ESRCH ? -ECHILD : look_now_and_then(pid, deadline);
-    result = wait_fds(&look, 1, deadline);
-    wait_fd_close(look.fd);
-    close(look.fd);
+    if (pidfd.fd < 0)
+        return errno == ESRCH ? -ECHILD : child_poll(pid, deadline);
+    result = wait_fds(&pidfd, 1, deadline);
+    wait_fd_close(pidfd.fd);
+    real()->close(pidfd.fd);
     if (result == 0)
         return -ETIMEDOUT;
     return result < 0 ? result : 0;

@@ -1,14 +1,17 @@
 /*
- * fd.c: readiness of descriptors: one watcher for each, with a list of those who wait.
+ * fd.c: readiness of descriptors: a watch for each, with a list of its waiters.
  *
- * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to whoever else shares the open file; and
- * it knows neither edge-triggered nor exclusive watching. So there is an epoll set of our own, of two sorts of members:
+ * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to whoever else shares the open file, and
+ * it knows neither edge-triggered nor exclusive watching. So there is an epoll set of our own. It has two kinds of
+ * members:
  *
- * - Descriptors of libraries and applications are armed for one event (EPOLLONESHOT) when somebody waits, and the
- * kernel disarms them itself: one epoll_ctl a wait, two at the first. We may not see such a descriptor being closed
- * (inside libc, say); a number used again then only fails to be modified and is added anew, and an event that belonged
- * to the old one is a spurious wake-up.
+ * - Descriptors of libraries and applications are armed for one event (EPOLLONESHOT) when a coroutine waits, and the
+ *   kernel disarms them itself: one epoll_ctl per wait, two for the first. We may not see such a descriptor being
+ *   closed (inside libc, say). When its number is given out again, modifying it fails with ENOENT, and it is added.
  * - Sources, the server's own sockets, stay registered edge-triggered for both directions as long as they live.
+ *
+ * epoll_wait returns many events at once. The handler of one may close the descriptor of a later one and open another
+ * file with the same number. So each event carries the generation of its watch, and is dropped if that has changed.
  */
 #include "wait/wait.h"
 
@@ -16,19 +19,19 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
-#define EVENTS_AT_ONCE 256
-#define ALWAYS         (POLLERR | POLLHUP | POLLNVAL)
-#define FDS_ON_STACK   32
-#define CHUNK          1024
-#define WATCHED        (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
+#define MAX_EVENTS   256  /* taken by one epoll_wait */
+#define FDS_ON_STACK 32   /* waiters of wait_fds that need no memory */
+#define CHUNK        1024 /* watches allocated together */
+#define ALWAYS       (POLLERR | POLLHUP | POLLNVAL)
+#define WATCHED      (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
+#define UV_TAG       UINT64_MAX /* epoll_event.data of libuv's descriptor; watch_tag makes those of the others */
 
 /* The poll(2) and epoll(7) event bits have the same values on Linux. */
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI && EPOLLERR == POLLERR &&
@@ -36,30 +39,30 @@ _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI &
                "epoll and poll events differ");
 
 struct waiter {
-    struct waiter *next, **at; /* at: what points at us */
+    struct waiter *next, **at; /* at: what points to this one; NULL: not in a list */
     struct coro *co;
     short events;
 };
 
 struct watch {
-    struct waiter *waiters;
-    struct wait_source *source;
-    bool registered; /* probably a member of the epoll set */
+    struct waiter *waiters;     /* first come, first served */
+    struct wait_source *source; /* or NULL; owned by whoever opened it */
+    uint32_t generation;        /* changes when the number is closed */
+    bool registered;            /* a member of the epoll set, as far as we know */
 };
 
 static struct {
     int epoll;
-    int uv;
     struct watch **chunks; /* of CHUNK watches each, by descriptor; they never move, waiters point into them */
     int chunk_count;
     bool shared; /* this process has forked */
     bool coarse; /* the kernel has no epoll_pwait2 */
 } set = {.epoll = -1};
 
-static atomic_uint turns; /* odd while the loop sleeps */
+static atomic_uint iterations; /* two for each: odd while the loop sleeps */
 
-/* A child without exec has files open that we close: from then on close(2) alone does not take them out of the set. */
-static void note_fork(void)
+/* A child without exec keeps our files open: from then on close(2) alone does not take them out of the set. */
+static void fd_note_fork(void)
 {
     set.shared = true;
 }
@@ -67,21 +70,20 @@ static void note_fork(void)
 void fd_init(int uv_fd)
 {
     static bool registered;
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = uv_fd};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UV_TAG};
 
     set.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (set.epoll < 0 || epoll_ctl(set.epoll, EPOLL_CTL_ADD, uv_fd, &event) < 0)
         log_die("cannot make the epoll set: %m");
-    set.uv = uv_fd;
     set.shared = false;
     if (!registered)
-        pthread_atfork(note_fork, NULL, NULL);
+        pthread_atfork(fd_note_fork, NULL, NULL);
     registered = true;
 }
 
 void fd_exit(void)
 {
-    close(set.epoll);
+    real()->close(set.epoll);
     set.epoll = -1;
     for (int i = 0; i < set.chunk_count; i++)
         free(set.chunks[i]);
@@ -90,7 +92,7 @@ void fd_exit(void)
     set.chunk_count = 0;
 }
 
-static void add_chunk(int index)
+static void watch_add_chunk(int index)
 {
     if (index >= set.chunk_count) {
         set.chunks = xrealloc(set.chunks, (size_t)(index + 1) * sizeof(*set.chunks));
@@ -100,38 +102,51 @@ static void add_chunk(int index)
     set.chunks[index] = xcalloc(CHUNK, sizeof(struct watch));
 }
 
-static bool is_known(int fd)
+static bool watch_exists(int fd)
 {
     return fd >= 0 && fd / CHUNK < set.chunk_count && set.chunks[fd / CHUNK];
 }
 
 static struct watch *watch_of(int fd)
 {
-    if (!is_known(fd))
-        add_chunk(fd / CHUNK);
+    if (!watch_exists(fd))
+        watch_add_chunk(fd / CHUNK);
     return &set.chunks[fd / CHUNK][fd % CHUNK];
+}
+
+/* What identifies the watch in its events. */
+static uint64_t watch_tag(const struct watch *watch, int fd)
+{
+    return (uint64_t)watch->generation << 32 | (uint32_t)fd;
 }
 
 /* ---- arming ---- */
 
-static int epoll_change(struct watch *watch, int fd, uint32_t events)
+static int epoll_control(int op, const struct watch *watch, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.fd = fd};
-    int op = watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    struct epoll_event event = {.events = events, .data.u64 = watch_tag(watch, fd)};
 
-    if (epoll_ctl(set.epoll, op, fd, &event) < 0) {
-        if (errno != ENOENT && errno != EEXIST)
-            return -errno;
-        op = op == EPOLL_CTL_MOD ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-        if (epoll_ctl(set.epoll, op, fd, &event) < 0)
-            return -errno;
-    }
-    watch->registered = true;
-    return 0;
+    return epoll_ctl(set.epoll, op, fd, &event) < 0 ? -errno : 0;
 }
 
-/* Have the epoll set report everything that the waiters of fd want; errors and hang-ups it always does. */
-static int arm(struct watch *watch, int fd)
+/* Register fd for events, or change for which it is registered. Returns 0 or -errno. */
+static int epoll_change(struct watch *watch, int fd, uint32_t events)
+{
+    int err = epoll_control(watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch, fd, events);
+
+    if (err == -ENOENT) { /* the number was closed without our seeing it, and given out again */
+        watch->generation++;
+        err = epoll_control(EPOLL_CTL_ADD, watch, fd, events);
+    } else if (err == -EEXIST) {
+        err = epoll_control(EPOLL_CTL_MOD, watch, fd, events);
+    }
+    if (!err)
+        watch->registered = true;
+    return err;
+}
+
+/* Register fd for all events that its waiters want; errors and hang-ups are always reported. */
+static int watch_arm(struct watch *watch, int fd)
 {
     short events = 0;
 
@@ -148,7 +163,7 @@ static void waiter_link(struct waiter *w, struct watch *watch, short events)
     w->events = events & WATCHED;
     w->at = &watch->waiters;
     while (*w->at)
-        w->at = &(*w->at)->next; /* first come, first served; lists are short */
+        w->at = &(*w->at)->next; /* lists are short */
     w->next = NULL;
     *w->at = w;
 }
@@ -163,7 +178,7 @@ static void waiter_unlink(struct waiter *w)
     w->at = NULL;
 }
 
-static void wake_all(struct watch *watch, int result)
+static void watch_wake_all(struct watch *watch, int result)
 {
     while (watch->waiters) {
         struct waiter *w = watch->waiters;
@@ -173,14 +188,14 @@ static void wake_all(struct watch *watch, int result)
     }
 }
 
-/* Enter a waiter and arm its descriptor. */
+/* Add the coroutine to the waiters of fd, and arm that. Returns 0 or -errno. */
 static int waiter_enter(struct waiter *w, int fd, short events)
 {
     struct watch *watch = watch_of(fd);
     int err;
 
     waiter_link(w, watch, events);
-    err = arm(watch, fd);
+    err = watch_arm(watch, fd);
     if (err)
         waiter_unlink(w);
     return err;
@@ -203,7 +218,7 @@ int wait_fd(int fd, short events, int64_t deadline)
     return result;
 }
 
-/* Wait once on all of fds; says nothing of what happened to which. */
+/* Park until anything happens to any of fds. Returns what wait_park does; poll(2) then tells what happened. */
 static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, int64_t deadline)
 {
     int result = 0;
@@ -213,7 +228,7 @@ static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, in
         waiters[entered].at = NULL;
         if (fds[entered].fd >= 0)
             result = waiter_enter(&waiters[entered], fds[entered].fd, fds[entered].events);
-        if (result == -EPERM) /* a disk file: poll(2) has said all there is to say of it */
+        if (result == -EPERM) /* a disk file: always ready, which poll(2) has reported */
             result = 0;
     }
     if (!result)
@@ -231,13 +246,13 @@ int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
     if (count > FDS_ON_STACK)
         waiters = xmalloc(count * sizeof(*waiters));
     for (;;) {
-        result = poll(fds, count, 0);
+        result = real()->poll(fds, count, 0);
         if (result != 0) {
             result = result < 0 ? -errno : result;
             break;
         }
         result = wait_any(fds, count, waiters, deadline);
-        if (result < 0 && result != -EBADF) /* a closed one is POLLNVAL in the next poll */
+        if (result < 0 && result != -EBADF) /* for a closed one the next poll says POLLNVAL */
             break;
     }
     if (waiters != space)
@@ -247,13 +262,16 @@ int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
 
 /* ---- dispatch ---- */
 
-static void dispatch(int fd, short events)
+/* Wake the waiters that an event is for, or call the source. */
+static void watch_dispatch(uint64_t tag, short events)
 {
+    int fd = (int)(uint32_t)tag, err;
     struct watch *watch = watch_of(fd);
     struct waiter *w, *next;
     bool wanted = false;
-    int err;
 
+    if (watch->generation != tag >> 32) /* of a descriptor that has been closed meanwhile */
+        return;
     if (watch->source)
         watch->source->seen |= events;
     for (w = watch->waiters; w; w = next) {
@@ -266,62 +284,64 @@ static void dispatch(int fd, short events)
     }
     if (watch->source && !wanted)
         watch->source->ready(watch->source, events);
-    else if ((err = arm(watch, fd))) /* the one-shot is used up, but others still wait */
-        wake_all(watch, err);
+    else if ((err = watch_arm(watch, fd))) /* the event has disarmed it, but others still wait */
+        watch_wake_all(watch, err);
 }
 
-/* Only this thread writes, so nothing atomic is needed but that others see whole values. */
-static void count_turn(void)
+/* Only this thread writes, so a plain addition does: other threads need to see whole values, no more. */
+static void fd_count_iteration(void)
 {
-    atomic_store_explicit(&turns, atomic_load_explicit(&turns, memory_order_relaxed) + 1, memory_order_relaxed);
+    unsigned next = atomic_load_explicit(&iterations, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&iterations, next, memory_order_relaxed);
 }
 
-unsigned wait_turn(void)
+unsigned wait_iteration(void)
 {
-    return atomic_load_explicit(&turns, memory_order_relaxed);
+    return atomic_load_explicit(&iterations, memory_order_relaxed);
 }
 
-/* In milliseconds, and nobody is to wake up too early. */
-static int poll_coarsely(struct epoll_event *events, int64_t nanoseconds)
+/* Milliseconds are rounded up, so that no timer fires early. */
+static int poll_milliseconds(struct epoll_event *events, int64_t nanoseconds)
 {
     int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
 
-    return epoll_wait(set.epoll, events, EVENTS_AT_ONCE, milliseconds > INT_MAX ? -1 : (int)milliseconds);
+    return real()->epoll_wait(set.epoll, events, MAX_EVENTS, milliseconds > INT_MAX ? -1 : (int)milliseconds);
 }
 
-static int poll_finely(struct epoll_event *events, int64_t nanoseconds)
+static int poll_nanoseconds(struct epoll_event *events, int64_t nanoseconds)
 {
     struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
 
-    return epoll_pwait2(set.epoll, events, EVENTS_AT_ONCE, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
+    return real()->epoll_pwait2(set.epoll, events, MAX_EVENTS, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
 }
 
 static int poll_set(struct epoll_event *events, int64_t nanoseconds)
 {
-    int count = set.coarse ? -1 : poll_finely(events, nanoseconds);
+    int count = set.coarse ? -1 : poll_nanoseconds(events, nanoseconds);
 
     if (count < 0 && (errno == ENOSYS || errno == EPERM)) /* Linux before 5.11, or a container that forbids it */
         set.coarse = true;
-    return set.coarse ? poll_coarsely(events, nanoseconds) : count;
+    return set.coarse ? poll_milliseconds(events, nanoseconds) : count;
 }
 
 bool fd_poll(int64_t nanoseconds)
 {
-    struct epoll_event events[EVENTS_AT_ONCE];
+    struct epoll_event events[MAX_EVENTS];
     bool uv_ready = false;
     int count;
 
-    count_turn();
+    fd_count_iteration();
     count = poll_set(events, nanoseconds);
-    count_turn();
+    fd_count_iteration();
     if (count < 0 && errno != EINTR)
-        log_die("the event loop cannot go on: %m; did something close descriptors that it had not opened?");
+        log_die("cannot wait for events: %m: something may have closed descriptors that it had not opened");
     loop_update_time();
     for (int i = 0; i < count; i++) {
-        if (events[i].data.fd == set.uv)
+        if (events[i].data.u64 == UV_TAG)
             uv_ready = true;
         else
-            dispatch(events[i].data.fd, (short)events[i].events);
+            watch_dispatch(events[i].data.u64, (short)events[i].events);
     }
     return uv_ready;
 }
@@ -330,7 +350,7 @@ bool fd_poll(int64_t nanoseconds)
 
 bool wait_fd_known(int fd)
 {
-    const struct watch *watch = is_known(fd) ? watch_of(fd) : NULL;
+    const struct watch *watch = watch_exists(fd) ? watch_of(fd) : NULL;
 
     return watch && (watch->waiters || watch->source || watch->registered);
 }
@@ -339,16 +359,16 @@ void wait_fd_close(int fd)
 {
     struct watch *watch;
 
-    if (!is_known(fd))
+    if (!watch_exists(fd))
         return;
     watch = watch_of(fd);
-    wake_all(watch, -EBADF);
-    *watch = (struct watch){0};
+    watch_wake_all(watch, -EBADF);
+    *watch = (struct watch){.generation = watch->generation + 1};
 }
 
 /* ---- sources ---- */
 
-static int source_open(struct wait_source *source, uint32_t events)
+static int source_register(struct wait_source *source, uint32_t events)
 {
     struct watch *watch = watch_of(source->fd);
     int err;
@@ -362,18 +382,18 @@ static int source_open(struct wait_source *source, uint32_t events)
 
 int wait_source_open(struct wait_source *source)
 {
-    return source_open(source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return source_register(source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 int wait_source_open_shared(struct wait_source *source)
 {
-    return source_open(source, EPOLLIN | EPOLLEXCLUSIVE);
+    return source_register(source, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
 void wait_source_close(struct wait_source *source)
 {
-    /* close(2) alone would leave it in the set as long as a forked child has the file open, and a listening socket is
-     * not even closed here. It fails only where somebody closed the number behind our back. */
+    /* close(2) alone would leave it in the set as long as a forked child has the file open, and listening sockets are
+     * not closed here. EPOLL_CTL_DEL fails only if something else has closed the number. */
     epoll_ctl(set.epoll, EPOLL_CTL_DEL, source->fd, NULL);
     wait_fd_close(source->fd);
 }
@@ -384,5 +404,5 @@ void wait_source_end(struct wait_source *source)
         wait_source_close(source);
     else
         wait_fd_close(source->fd);
-    close(source->fd);
+    real()->close(source->fd);
 }

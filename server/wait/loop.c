@@ -1,10 +1,11 @@
 /*
- * loop.c: the loop: run coroutines, poll, dispatch.
+ * loop.c: the event loop: run coroutines, poll, dispatch.
  *
- * libuv gives ticks, wake-ups from other threads and the thread pool. Descriptors that coroutines wait for
- * are in an epoll set of our own (fd.c says why), and libuv's backend descriptor is one member of that set: this is the
- * embedding that uv_backend_fd() documents. So a turn that only moves bytes costs one epoll_wait, and libuv is entered
- * when one of its descriptors is ready, or a timer of its own is due. Those of coroutines are finer (timer.c).
+ * libuv provides the periodic callbacks, the wake-ups from other threads and the thread pool. Descriptors that
+ * coroutines wait for are in an epoll set of our own (fd.c says why), and libuv's backend descriptor is a member of
+ * that set: this is the embedding that uv_backend_fd() documents. So an iteration that only moves bytes costs one
+ * epoll_wait. libuv is entered when one of its descriptors is ready or one of its timers is due. Coroutines do not use
+ * its timers, which count in milliseconds (timer.c).
  */
 #include "wait/wait.h"
 
@@ -15,7 +16,9 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/mem.h"
+#include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
@@ -31,12 +34,12 @@ static struct {
     uv_loop_t uv;
     int holds;
     bool stopping;
-    void (*each_turn)(void);
-    bool dirty; /* libuv has something to register before the next poll */
+    void (*each_iteration)(void); /* may be NULL */
+    bool dirty;                   /* libuv has something to register before the next poll */
     uv_async_t async;
-    pthread_mutex_t post_lock;
+    pthread_mutex_t post_lock; /* guards posts and last_post */
     struct post *posts, **last_post;
-    pthread_t owner;
+    pthread_t owner; /* the OS thread that runs the loop */
 } loop = {.post_lock = PTHREAD_MUTEX_INITIALIZER};
 
 uv_loop_t *loop_uv(void)
@@ -45,7 +48,7 @@ uv_loop_t *loop_uv(void)
     return &loop.uv;
 }
 
-const char *wait_version(void)
+const char *wait_uv_version(void)
 {
     return uv_version_string();
 }
@@ -79,22 +82,22 @@ void wait_post(void (*fn)(void *arg), void *arg)
     struct post *post = xmalloc(sizeof(*post));
 
     *post = (struct post){NULL, fn, arg};
-    pthread_mutex_lock(&loop.post_lock);
+    real()->pthread_mutex_lock(&loop.post_lock);
     *loop.last_post = post;
     loop.last_post = &post->next;
-    pthread_mutex_unlock(&loop.post_lock);
+    real()->pthread_mutex_unlock(&loop.post_lock);
     uv_async_send(&loop.async);
 }
 
-static void run_posts(uv_async_t *async)
+static void loop_run_posts(uv_async_t *async)
 {
     struct post *post, *next;
 
-    pthread_mutex_lock(&loop.post_lock);
+    real()->pthread_mutex_lock(&loop.post_lock);
     post = loop.posts;
     loop.posts = NULL;
     loop.last_post = &loop.posts;
-    pthread_mutex_unlock(&loop.post_lock);
+    real()->pthread_mutex_unlock(&loop.post_lock);
     for (; post; post = next) {
         next = post->next;
         post->fn(post->arg);
@@ -102,52 +105,44 @@ static void run_posts(uv_async_t *async)
     }
 }
 
-void wait_forget(void)
-{
-    atomic_store(&wait_addr_waiters, 0);
-    interrupt_forget();
-    loop.owner = pthread_self();
-    coro_forget();
-}
-
-/* ---- ticks, for the life of the loop ---- */
+/* ---- periodic callbacks, which stay as long as the loop ---- */
 
 struct tick {
     uv_timer_t timer;
     void (*fn)(void);
 };
 
-static void on_tick(uv_timer_t *timer)
+static void tick_run(uv_timer_t *timer)
 {
     ((struct tick *)timer)->fn();
 }
 
-static void start_tick(int64_t milliseconds, int64_t repeat, void (*fn)(void))
+static void tick_start(int64_t milliseconds, int64_t repeat, void (*fn)(void))
 {
     struct tick *tick = xmalloc(sizeof(*tick));
 
     tick->fn = fn;
     uv_timer_init(loop_uv(), &tick->timer);
-    uv_timer_start(&tick->timer, on_tick, (uint64_t)milliseconds, (uint64_t)repeat);
+    uv_timer_start(&tick->timer, tick_run, (uint64_t)milliseconds, (uint64_t)repeat);
 }
 
 void wait_every(int64_t milliseconds, void (*fn)(void))
 {
-    start_tick(milliseconds, milliseconds, fn);
+    tick_start(milliseconds, milliseconds, fn);
 }
 
 void wait_after(int64_t milliseconds, void (*fn)(void))
 {
-    start_tick(milliseconds, 0, fn);
+    tick_start(milliseconds, 0, fn);
 }
 
-static void trim(void)
+static void loop_trim(void)
 {
     coro_trim();
     arena_trim();
 }
 
-/* ---- life ---- */
+/* ---- init and exit ---- */
 
 void wait_init(unsigned threads)
 {
@@ -160,17 +155,17 @@ void wait_init(unsigned threads)
     loop.stopping = false;
     loop.posts = NULL;
     loop.last_post = &loop.posts;
-    uv_async_init(&loop.uv, &loop.async, run_posts);
+    uv_async_init(&loop.uv, &loop.async, loop_run_posts);
     fd_init(uv_backend_fd(&loop.uv));
     addr_init();
     interrupt_init();
-    loop.owner = pthread_self();
+    loop.owner = real()->pthread_self();
     timeout_init();
-    wait_every(TRIM_EVERY, trim);
+    wait_every(TRIM_EVERY, loop_trim);
 }
 
-/* What was posted too late to be run. */
-static void drop_posts(void)
+/* Free what was posted too late to be run. */
+static void loop_drop_posts(void)
 {
     while (loop.posts) {
         struct post *post = loop.posts;
@@ -180,16 +175,16 @@ static void drop_posts(void)
     }
 }
 
-static void on_close(uv_handle_t *handle)
+static void handle_free(uv_handle_t *handle)
 {
     if (handle->type == UV_TIMER)
-        free(handle); /* each began with its handle */
+        free(handle); /* struct tick begins with its handle; timeout.c allocates the handle alone */
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
+static void handle_close(uv_handle_t *handle, void *arg)
 {
     if (!uv_is_closing(handle))
-        uv_close(handle, on_close);
+        uv_close(handle, handle_free);
 }
 
 void wait_exit(void)
@@ -199,18 +194,26 @@ void wait_exit(void)
     assert(coro_count() == 0);
     timer_exit();
     signal_exit();
-    uv_walk(&loop.uv, close_handle, NULL);
+    uv_walk(&loop.uv, handle_close, NULL);
     uv_run(&loop.uv, UV_RUN_DEFAULT);
     err = uv_loop_close(&loop.uv);
     assert(err == 0);
     (void)err;
-    drop_posts();
+    loop_drop_posts();
     fd_exit();
+}
+
+void wait_forget(void)
+{
+    atomic_store(&wait_addr_waiters, 0);
+    interrupt_forget();
+    loop.owner = real()->pthread_self();
+    coro_forget();
 }
 
 bool wait_is_owner(void)
 {
-    return pthread_equal(loop.owner, pthread_self());
+    return pthread_equal(loop.owner, real()->pthread_self());
 }
 
 void wait_hold(int change)
@@ -228,8 +231,8 @@ void loop_update_time(void)
     uv_update_time(&loop.uv);
 }
 
-/* Nanoseconds until libuv has something to do, or WAIT_FOREVER. */
-static int64_t uv_patience(void)
+/* Nanoseconds until a timer of libuv is due, or WAIT_FOREVER. */
+static int64_t uv_timeout(void)
 {
     int milliseconds;
 
@@ -239,33 +242,33 @@ static int64_t uv_patience(void)
 }
 
 /* Nanoseconds that the poll may sleep, or WAIT_FOREVER. */
-static int64_t patience(void)
+static int64_t poll_timeout(void)
 {
     int64_t first = timer_first(), uv, left;
 
     if (sched_ready() || loop.dirty)
         return 0;
-    uv = uv_patience();
+    uv = uv_timeout();
     if (first == WAIT_FOREVER)
         return uv;
     left = first - wait_now();
-    return left < 0 ? 0 : left < uv ? left : uv;
+    return left < 0 ? 0 : min_int64(left, uv);
 }
 
-void wait_each_turn(void (*fn)(void))
+void wait_each_iteration(void (*fn)(void))
 {
-    loop.each_turn = fn;
+    loop.each_iteration = fn;
 }
 
-/* One poll; libuv takes part when it has something to do. */
-static void turn(void)
+/* Poll once, and let libuv run if it has something to do. */
+static void loop_poll(void)
 {
     bool uv_ready;
 
     coro_iteration();
-    if (loop.each_turn)
-        loop.each_turn();
-    uv_ready = fd_poll(patience());
+    if (loop.each_iteration)
+        loop.each_iteration();
+    uv_ready = fd_poll(poll_timeout());
     timer_run();
     if (uv_ready || loop.dirty || uv_backend_timeout(&loop.uv) == 0) {
         loop.dirty = false;
@@ -280,6 +283,6 @@ void wait_run(void)
         sched_run();
         if (loop.stopping || (loop.holds == 0 && coro_count() == 0))
             return;
-        turn();
+        loop_poll();
     }
 }

@@ -5,27 +5,27 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/* The libuv loop, for handles and requests. What is started on it takes effect in the same turn. */
+/* The libuv loop, for handles and requests. What is started on it takes effect in the same iteration. */
 uv_loop_t *loop_uv(void);
 
-/* The loop has slept: look at the clock. */
+/* Take the time again, after the loop has slept. */
 void loop_update_time(void);
 
-/* fd.c: make and free the epoll set; uv_fd is libuv's own, to be watched with the rest. */
+/* fd.c: make and free the epoll set; uv_fd is libuv's own, which is watched with the rest. */
 void fd_init(int uv_fd);
 void fd_exit(void);
 
-/* Wait up to so many nanoseconds, or WAIT_FOREVER, and wake or call whom it concerns. Returns whether uv_fd is ready.
- */
+/* Wait up to so many nanoseconds, or WAIT_FOREVER, then wake the waiters and call the sources that have events. Returns
+ * whether uv_fd is ready. */
 bool fd_poll(int64_t nanoseconds);
 
-/* work.c: the size of the pool, which is made when it is first needed. */
+/* work.c: set the size of the thread pool, which is made when it is first needed. */
 void work_init(unsigned threads);
 
-/* timer.c: park until coro_wake or the deadline, whatever else happens; returns its result, or -ETIMEDOUT. */
+/* timer.c: park until coro_wake or the deadline, whatever else happens. Returns the result, or -ETIMEDOUT. */
 int timer_park(int64_t deadline);
 
-/* timer.c: the earliest deadline of those who wait, or WAIT_FOREVER; and wake those whose deadline has passed. */
+/* timer.c: the earliest deadline, or WAIT_FOREVER; wake those whose deadline has passed; free the heap. */
 int64_t timer_first(void);
 void timer_run(void);
 void timer_exit(void);

@@ -1,73 +1,79 @@
 /*
- * signal.c: signals, handled on the loop's stack.
+ * signal.c: signal handlers that run on the loop's stack.
  *
- * The handler only sets a bit and writes to an eventfd, by the system call itself: it may run in the middle of a
- * coroutine, where write(2) of this process parks. That is why uv_signal_t is not used, whose handler calls it.
- * Blocking the signals for a signalfd would not do either: programs that an application starts inherit that.
+ * The real handler only sets a bit and writes to an eventfd; the loop reads that and calls the function. uv_signal_t
+ * does the same, but its handler calls write(2), which is the interposed one: in the middle of a coroutine it could
+ * park. Blocking the signals for a signalfd is no way out either, since programs that an application starts would
+ * inherit the mask.
  */
 #include "wait/wait.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "base/array.h"
+#include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
 static struct {
-    struct wait_source source; /* an eventfd */
+    struct wait_source source; /* an eventfd; its fd is -1 until the first wait_signal */
     atomic_uint_fast64_t pending;
-    void (*handlers[64])(int signum);
+    void (*handlers[64])(int signum); /* by signal number */
 } signals = {.source.fd = -1};
 
-static void on_signal(int signum)
+static void signal_note(int signum)
 {
     uint64_t one = 1;
     int saved = errno;
+    ssize_t ignored;
 
     atomic_fetch_or(&signals.pending, UINT64_C(1) << signum);
-    syscall(SYS_write, signals.source.fd, &one, sizeof(one));
+    ignored = real()->write(signals.source.fd, &one, sizeof(one)); /* fails only if it is full, thus readable */
+    (void)ignored;
     errno = saved;
 }
 
-static void on_ready(struct wait_source *source, short events)
+static void signal_dispatch(struct wait_source *source, short events)
 {
     uint64_t pending, count;
 
-    syscall(SYS_read, source->fd, &count, sizeof(count));
+    if (real()->read(source->fd, &count, sizeof(count)) < 0)
+        return; /* EAGAIN: the event was for the write that an earlier read consumed */
     pending = atomic_exchange(&signals.pending, 0);
-    for (int signum = 1; signum < 64; signum++)
+    for (size_t signum = 1; signum < ARRAY_SIZE(signals.handlers); signum++)
         if (pending & UINT64_C(1) << signum)
-            signals.handlers[signum](signum);
+            signals.handlers[signum]((int)signum);
 }
 
-static void open_source(void)
+static void signal_open_source(void)
 {
-    signals.source = (struct wait_source){.ready = on_ready, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    signals.source = (struct wait_source){.ready = signal_dispatch, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (signals.source.fd < 0 || wait_source_open(&signals.source) < 0)
-        log_die("cannot make an eventfd for signals: %m");
+        log_die("cannot watch for signals: eventfd: %m");
 }
 
 void wait_signal(int signum, void (*fn)(int signum))
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = signal_note, .sa_flags = SA_RESTART};
 
     if (signals.source.fd < 0)
-        open_source();
+        signal_open_source();
     signals.handlers[signum] = fn;
-    sigaction(signum, &action, NULL);
+    real()->sigaction(signum, &action, NULL);
 }
 
 void signal_exit(void)
 {
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+
     if (signals.source.fd < 0)
         return;
-    for (int signum = 1; signum < 64; signum++)
+    for (size_t signum = 1; signum < ARRAY_SIZE(signals.handlers); signum++)
         if (signals.handlers[signum])
-            signal(signum, SIG_DFL);
+            real()->sigaction((int)signum, &action, NULL);
     wait_source_close(&signals.source);
-    close(signals.source.fd);
+    real()->close(signals.source.fd);
     signals.source.fd = -1;
 }

@@ -1,66 +1,67 @@
 /*
- * timeout.c: time-outs by the thousand that hardly ever run out.
+ * timeout.c: thousands of timeouts that hardly ever expire.
  *
- * Each connection has one, and starts and stops it with each request. Those of one length are kept in a list: the
- * newest is due last, so starting one is putting it at the end, and stopping it is taking it out. The only timer is set
- * for the first of all that are due, and does not move when that one is stopped: it then finds out too early that it
- * has nothing to do, and is set for the next.
+ * Each connection has one, and starts and stops it with each request. Timeouts of one length are kept in a list in the
+ * order in which they are due: starting one appends it, stopping it unlinks it. There is one timer for all lists, set
+ * for the earliest. It stays as it is when that timeout is stopped: it then fires too early, finds nothing to do, and
+ * is set for the next.
  */
 #include "wait/wait.h"
 
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "wait/loop.h"
 
 static struct {
     struct wait_timeouts *first;
-    uv_timer_t *timer; /* freed with all handles of the loop */
-    int64_t armed;     /* when it is set for; INT64_MAX: it is not */
+    uv_timer_t *timer; /* allocated, since wait_exit frees all timers of the loop */
+    int64_t armed;     /* wait_time() at which it fires; INT64_MAX: not set; 0: timeouts_expire is running */
 } timeouts;
 
-static void on_timer(uv_timer_t *timer);
+static void timeouts_expire(uv_timer_t *timer);
 
-static void arm(int64_t due)
+static void timeouts_arm(int64_t due)
 {
     int64_t left = due - wait_time();
 
     timeouts.armed = due;
-    uv_timer_start(timeouts.timer, on_timer, left > 0 ? (uint64_t)left : 0, 0);
+    uv_timer_start(timeouts.timer, timeouts_expire, left > 0 ? (uint64_t)left : 0, 0);
 }
 
-static struct wait_timeout *first_of(const struct wait_timeouts *list)
+static struct wait_timeout *timeouts_first(const struct wait_timeouts *list)
 {
     return list_empty(&list->list) ? NULL : list_entry(list->list.next, struct wait_timeout, link);
 }
 
-/* Call those of a list that are due. */
-static void run(struct wait_timeouts *list)
+/* Call fn for each timeout of a list that is due. */
+static void timeouts_run(struct wait_timeouts *list)
 {
     struct wait_timeout *first;
 
-    while ((first = first_of(list)) && first->due <= wait_time()) {
+    while ((first = timeouts_first(list)) && first->due <= wait_time()) {
         list_remove(&first->link);
         list->fn(first);
     }
 }
 
-static void on_timer(uv_timer_t *timer)
+static void timeouts_expire(uv_timer_t *timer)
 {
     int64_t next = INT64_MAX;
 
-    timeouts.armed = 0; /* nobody arms it meanwhile */
+    timeouts.armed = 0; /* so that wait_timeout_start does not set the timer meanwhile */
     for (struct wait_timeouts *list = timeouts.first; list; list = list->next)
-        run(list);
+        timeouts_run(list);
     for (struct wait_timeouts *list = timeouts.first; list; list = list->next) {
-        const struct wait_timeout *first = first_of(list);
+        const struct wait_timeout *first = timeouts_first(list);
 
-        if (first && first->due < next)
-            next = first->due;
+        if (first)
+            next = min_int64(next, first->due);
     }
     timeouts.armed = INT64_MAX;
     if (next != INT64_MAX)
-        arm(next);
+        timeouts_arm(next);
 }
 
 void timeout_init(void)
@@ -81,8 +82,8 @@ void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (
 void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t)
 {
     list_remove(&t->link);
-    t->due = list->length ? wait_time() + list->length + 1 : INT64_MAX; /* of the present millisecond a part is over */
+    t->due = list->length ? wait_time() + list->length + 1 : INT64_MAX; /* + 1: wait_time() is rounded down */
     list_push(&list->list, &t->link);
     if (t->due < timeouts.armed)
-        arm(t->due);
+        timeouts_arm(t->due);
 }

@@ -1,12 +1,11 @@
 /*
  * work.c: run a function on a thread of libuv's pool while the coroutine waits.
  *
- * The request lives on the coroutine's stack, so this wait cannot be cancelled: the thread would go on with memory that
- * is gone.
+ * This wait cannot be cancelled: the arguments live on the coroutine's stack, and the thread would go on using them.
  *
- * libuv makes the pool when the first work is queued (not before: a process with one thread has the cheaper system
- * calls) and takes its size from the environment, to which nothing else of ours belongs: programs that the application
- * starts would inherit it. So it stands there during that one call only.
+ * libuv makes the pool when the first work is queued (which is why wait_init does not: system calls are cheaper in a
+ * process with one thread) and takes its size from the environment. Programs that the application starts would inherit
+ * that variable, so it is set during this one call only.
  */
 #include "wait/wait.h"
 
@@ -20,14 +19,14 @@
 #define SIZE_VARIABLE "UV_THREADPOOL_SIZE"
 
 struct work {
-    uv_work_t uv;
+    uv_work_t uv; /* first: libuv's callbacks get a pointer to it */
     struct coro *co;
     int (*fn)(void *arg);
     void *arg;
     int result;
 };
 
-static unsigned pool_size;
+static unsigned pool_size; /* threads; 0: libuv's default */
 static bool pool_made;
 
 void work_init(unsigned threads)
@@ -35,19 +34,20 @@ void work_init(unsigned threads)
     pool_size = threads;
 }
 
-static void run(uv_work_t *uv)
+static void work_run(uv_work_t *uv)
 {
     struct work *work = (struct work *)uv;
 
     work->result = work->fn(work->arg);
 }
 
-static void done(uv_work_t *uv, int status)
+static void work_done(uv_work_t *uv, int status)
 {
     coro_wake(((struct work *)uv)->co, 0);
 }
 
-static int queue_first(uv_work_t *uv)
+/* Queue the first work, for which libuv makes a pool of pool_size threads. */
+static int work_queue_first(uv_work_t *uv)
 {
     const char *found = getenv(SIZE_VARIABLE);
     char *saved = found ? xstrdup(found) : NULL, number[16];
@@ -55,7 +55,7 @@ static int queue_first(uv_work_t *uv)
 
     snprintf(number, sizeof(number), "%u", pool_size);
     setenv(SIZE_VARIABLE, number, 1);
-    err = uv_queue_work(loop_uv(), uv, run, done);
+    err = uv_queue_work(loop_uv(), uv, work_run, work_done);
     if (saved)
         setenv(SIZE_VARIABLE, saved, 1);
     else
@@ -72,7 +72,8 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
     if (!work.co)
         return fn(arg);
-    err = pool_made || pool_size == 0 ? uv_queue_work(loop_uv(), &work.uv, run, done) : queue_first(&work.uv);
+    err = pool_made || pool_size == 0 ? uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
+                                      : work_queue_first(&work.uv);
     if (err)
         log_die("cannot queue work for the thread pool: %s", uv_strerror(err));
     coro_park();

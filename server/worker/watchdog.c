@@ -121,7 +121,7 @@ static void ask(int64_t since)
 
 static void *watch(void *arg)
 {
-    unsigned seen = wait_turn();
+    unsigned seen = wait_iteration();
     int64_t since = wait_now(), told = 0;
 
     syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 1U << 1); /* CLOSE_RANGE_UNSHARE; not in older kernels */
@@ -129,7 +129,7 @@ static void *watch(void *arg)
         unsigned turn;
 
         usleep((useconds_t)(hog.limit / 4000));
-        turn = wait_turn();
+        turn = wait_iteration();
         if (turn != seen || turn & 1) {
             seen = turn;
             since = wait_now();

@@ -84,5 +84,5 @@ void worklog_start(int number)
         return;
     format_set_worker(number);
     coro_clock();
-    wait_each_turn(access_flush);
+    wait_each_iteration(access_flush);
 }

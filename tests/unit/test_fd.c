@@ -414,6 +414,113 @@ static void test_shared_source_is_level_triggered(void **state)
     }
 }
 
+/* ---- events of one batch ---- */
+
+/* A source whose handler closes another one, and opens a third with its number. */
+static struct {
+    struct wait_source closes, closed, opened;
+    int peers[3]; /* of these */
+    short told;   /* events that the third was called for */
+    bool unseen;  /* the close is one of those that we do not see */
+    struct waiting waiting;
+} batch;
+
+static void on_ignored(struct wait_source *s, short events)
+{
+}
+
+static void on_opened(struct wait_source *s, short events)
+{
+    batch.told |= events;
+}
+
+static int open_pair(int *peer)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    *peer = pair[1];
+    return pair[0];
+}
+
+static void close_and_open(struct wait_source *s, short events)
+{
+    int number = batch.closed.fd, fd;
+
+    if (!(events & POLLIN) || batch.peers[2])
+        return;
+    fd = open_pair(&batch.peers[2]);
+    if (batch.unseen)
+        assert_int_equal(syscall(SYS_close, number), 0);
+    else
+        wait_source_end(&batch.closed);
+    assert_int_equal(fcntl(fd, F_DUPFD_CLOEXEC, number), number);
+    close(fd);
+    if (batch.unseen) {
+        batch.waiting = (struct waiting){.fd = number, .events = POLLIN, .deadline = wait_deadline(50 * MS)};
+        assert_true(coro_run(waits, &batch.waiting));
+    } else {
+        batch.opened = (struct wait_source){.ready = on_opened, .fd = number};
+        assert_int_equal(wait_source_open(&batch.opened), 0);
+    }
+}
+
+/* Have an event for each of two descriptors in one batch, first the one for the source that closes the other. */
+static void make_batch(void)
+{
+    assert_int_equal(write(batch.peers[0], "x", 1), 1);
+    assert_int_equal(write(batch.peers[1], "x", 1), 1);
+    turn_loop();
+    assert_true(batch.peers[2] > 0);
+}
+
+static void setup_batch(void)
+{
+    memset(&batch, 0, sizeof(batch));
+    batch.closes = (struct wait_source){.ready = close_and_open, .fd = open_pair(&batch.peers[0])};
+    batch.closed = (struct wait_source){.ready = on_ignored, .fd = open_pair(&batch.peers[1])};
+    assert_int_equal(wait_source_open(&batch.closes), 0);
+}
+
+static void release_batch(void)
+{
+    wait_source_end(&batch.closes);
+    for (size_t i = 0; i < COUNT(batch.peers); i++)
+        close(batch.peers[i]);
+}
+
+static void test_an_event_of_a_closed_source_is_dropped(void **state)
+{
+    setup_batch();
+    assert_int_equal(wait_source_open(&batch.closed), 0);
+    turn_loop();
+    make_batch();
+    assert_true(batch.told & POLLOUT);
+    assert_false(batch.told & POLLIN);
+    assert_false(batch.opened.seen & POLLIN);
+    wait_source_end(&batch.opened);
+    release_batch();
+}
+
+/* The same for coroutines, where the descriptor was closed behind our back. */
+static void test_an_event_of_a_closed_descriptor_wakes_nobody(void **state)
+{
+    struct waiting before;
+
+    setup_batch();
+    batch.unseen = true;
+    before = (struct waiting){.fd = batch.closed.fd, .events = POLLIN, .deadline = wait_deadline(50 * MS)};
+    coro_start(waits, &before);
+    turn_loop();
+    make_batch();
+    wait_run();
+    assert_int_equal(batch.waiting.result, -ETIMEDOUT);
+    assert_int_equal(before.result, -ETIMEDOUT);
+    wait_fd_close(batch.waiting.fd);
+    close(batch.waiting.fd);
+    release_batch();
+}
+
 /* ---- what a wait costs ---- */
 
 static int epoll_ctls, mallocs;
@@ -484,6 +591,8 @@ int main(void)
         WITH_PAIR(test_ended_source_is_silent),
         WITH_PAIR(test_number_of_a_source_is_used_again),
         WITH_PAIR(test_shared_source_is_level_triggered),
+        cmocka_unit_test(test_an_event_of_a_closed_source_is_dropped),
+        cmocka_unit_test(test_an_event_of_a_closed_descriptor_wakes_nobody),
         WITH_PAIR(test_a_wait_is_cheap),
     };
 

@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "libc/runtime/park.h"
+
 #define MAX_FDS  70
 #define PATIENCE 30   /* milliseconds of a call that finds nothing */
 #define LONG     5000 /* of one that finds something */
@@ -414,6 +416,36 @@ static void test_close(void **state)
     end(&a, NULL);
 }
 
+/* ---- libc's own poll ---- */
+
+static int others_turns;
+
+static void counts(void *arg)
+{
+    others_turns++;
+}
+
+/* A call that finds something at once does not let others run, as every 64th poll() of an application does. */
+static void asks_often(void *arg)
+{
+    struct scene s = {0};
+
+    pipe_out(&s);
+    coro_start(counts, NULL);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(wait_fds(s.fds, s.count, WAIT_FOREVER), 1);
+    assert_int_equal(others_turns, 0);
+    close(s.ends[0]);
+    close(s.ends[1]);
+}
+
+static void test_a_call_that_need_not_wait_does_not_yield(void **state)
+{
+    park_init(); /* from now on poll() of this program parks */
+    on_coroutine(asks_often, NULL);
+    assert_int_equal(others_turns, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_while_it_waits),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_close),
+        cmocka_unit_test(test_a_call_that_need_not_wait_does_not_yield),
     };
 
     return cmocka_run_group_tests(tests, loop_setup, loop_teardown);
