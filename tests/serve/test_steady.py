@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, SANITIZED
+from conftest import PATIENCE, SANITIZED, exchange
 from load import Load
 from nginx import Nginx, http_section
 
@@ -87,6 +87,47 @@ def test_broken_connections_leave_nothing(daemon):
     if not SANITIZED:
         assert after[1] - before[1] < 2_000_000
     assert server.get("/")[0] == 200
+
+
+# ---- a descriptor's number that is given out again ----
+
+HOLDING = """
+import sys, time
+
+def app(environ, start_response):
+    sys.stderr.write('holding the loop\\n')
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'held']
+"""
+
+EVICTING = """
+[server]
+module-path = {modules}
+[limits]
+max-connections = 2
+on-disconnect = cancel
+[wsgi /hold]
+app = app:app
+[probe /]
+"""
+
+
+def test_hang_up_of_an_evicted_connection_is_not_that_of_the_next(daemon, c_modules):
+    """While the loop is held, a client connects and another leaves. The loop then learns of both at once: it closes the
+    idle connection for the new one, which gets its number, and the hang-up must not count for that."""
+    server = daemon(EVICTING.format(modules=c_modules), {"app.py": HOLDING})
+    with server.connect() as idle, server.connect() as holder:
+        exchange(idle, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", until=b"probe")
+        holder.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_log("holding the loop")
+        with server.connect() as live:
+            live.sendall(b"GET /nap?100 HTTP/1.1\r\nHost: x\r\n\r\n")
+            idle.close()
+            answer = exchange(live, b"", until=b"slept")
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"slept\n"), answer
 
 
 # ---- nginx ----
