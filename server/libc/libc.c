@@ -33,10 +33,10 @@ void libc_init(enum libc_resolver resolver)
     identity_init();
     handler_init();
     resolver_init(resolver);
-    object_enter(dlsym(RTLD_DEFAULT, "uv_loop_init"), OBJECT_SERVER);
+    caller_register(dlsym(RTLD_DEFAULT, "uv_loop_init"), CALLER_LOOP);
 }
 
 int libc_runtime(const void *address)
 {
-    return object_enter(address, OBJECT_RUNTIME);
+    return caller_register(address, CALLER_RUNTIME);
 }

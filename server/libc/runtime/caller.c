@@ -1,9 +1,9 @@
 /*
- * caller.c: which shared object calls.
+ * caller.c: which shared object has made an interposed call.
  *
- * A language runtime's own locks must stay real locks, its identity of threads must be that of coroutines, and neither
- * is true for the libraries beside it. What tells them apart is where the call will return to. The objects are few, so
- * a look-up is two comparisons or four.
+ * The locks of a language runtime must block its OS thread, and its thread identity must be that of the coroutine;
+ * for the libraries beside it neither is true. The return address of a call tells who made it. Only a few objects are
+ * registered, so a lookup takes two to four comparisons.
  */
 #include "libc/runtime/caller.h"
 
@@ -12,33 +12,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OBJECTS 4
+#define MAX_CALLERS 4
 
-static struct object {
+/* An object that is registered, and the memory it occupies. */
+struct caller {
     uintptr_t low, high;
-    enum object_kind kind;
-} objects[OBJECTS];
-static int count;
+    enum caller_kind kind;
+};
 
-enum object_kind object_of(const void *address)
+static struct caller callers[MAX_CALLERS];
+static int caller_count;
+
+enum caller_kind caller_kind_of(const void *address)
 {
     uintptr_t at = (uintptr_t)address;
 
-    for (int i = 0; i < count; i++)
-        if (at >= objects[i].low && at < objects[i].high)
-            return objects[i].kind;
-    return OBJECT_OTHER;
+    for (int i = 0; i < caller_count; i++)
+        if (at >= callers[i].low && at < callers[i].high)
+            return callers[i].kind;
+    return CALLER_OTHER;
 }
 
-struct search {
-    uintptr_t address;
-    struct object found;
-};
-
-/* The memory of one object, from its first segment to its last. */
-static struct object extent(const struct dl_phdr_info *info)
+/* From the first segment of an object to its last. */
+static struct caller caller_extent(const struct dl_phdr_info *info)
 {
-    struct object object = {UINTPTR_MAX, 0, OBJECT_OTHER};
+    struct caller caller = {UINTPTR_MAX, 0, CALLER_OTHER};
 
     for (int i = 0; i < info->dlpi_phnum; i++) {
         uintptr_t low = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
@@ -46,34 +44,39 @@ static struct object extent(const struct dl_phdr_info *info)
 
         if (info->dlpi_phdr[i].p_type != PT_LOAD)
             continue;
-        object.low = low < object.low ? low : object.low;
-        object.high = high > object.high ? high : object.high;
+        caller.low = low < caller.low ? low : caller.low;
+        caller.high = high > caller.high ? high : caller.high;
     }
-    return object;
+    return caller;
 }
 
-static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    struct search *search = arg;
-    struct object object = extent(info);
+struct caller_search {
+    uintptr_t address;
+    struct caller found;
+};
 
-    if (search->address < object.low || search->address >= object.high)
+static int caller_match(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct caller_search *search = arg;
+    struct caller caller = caller_extent(info);
+
+    if (search->address < caller.low || search->address >= caller.high)
         return 0;
-    search->found = object;
+    search->found = caller;
     return 1;
 }
 
-int object_enter(const void *address, enum object_kind kind)
+int caller_register(const void *address, enum caller_kind kind)
 {
-    struct search search = {.address = (uintptr_t)address};
+    struct caller_search search = {.address = (uintptr_t)address};
 
-    if (object_of(address) == kind)
+    if (caller_kind_of(address) == kind)
         return 0;
-    if (!dl_iterate_phdr(look_at, &search))
+    if (!dl_iterate_phdr(caller_match, &search))
         return -EINVAL;
-    if (count == OBJECTS)
+    if (caller_count == MAX_CALLERS)
         return -ENOSPC;
     search.found.kind = kind;
-    objects[count++] = search.found;
+    callers[caller_count++] = search.found;
     return 0;
 }

@@ -1,20 +1,21 @@
-/* caller.h: which shared object calls. */
-#ifndef LIBC_OBJECT_H
-#define LIBC_OBJECT_H
+/* caller.h: which shared object has made an interposed call. */
+#ifndef LIBC_CALLER_H
+#define LIBC_CALLER_H
 
-enum object_kind {
-    OBJECT_OTHER,
-    OBJECT_RUNTIME, /* takes coroutines for threads, and hands its lock over at each park: libpython */
-    OBJECT_SERVER,  /* a library on which wait/ stands, which must not come back to it: libuv */
+enum caller_kind {
+    CALLER_OTHER,
+    CALLER_RUNTIME, /* libpython: coroutines are its threads, and it releases its own lock at each park */
+    CALLER_LOOP,    /* libuv: parking is built on it, so its own calls must not park */
 };
 
-/* Enter the object that holds an address. 0; -EINVAL if there is none; -ENOSPC if there are too many. */
-int object_enter(const void *address, enum object_kind kind);
+/* Register the object that contains an address. Returns 0, -EINVAL if no object contains it, or -ENOSPC if there are
+ * too many. */
+int caller_register(const void *address, enum caller_kind kind);
 
-/* The kind of the object that holds an address. Any thread. */
-enum object_kind object_of(const void *address);
+/* Returns the kind of the object that contains an address. Any thread. */
+enum caller_kind caller_kind_of(const void *address);
 
-/* In an exported function: the kind of the object it was called from. */
-#define object_calling() object_of(__builtin_return_address(0))
+/* In an exported function: the kind of the object that has called it. */
+#define caller_kind() caller_kind_of(__builtin_return_address(0))
 
 #endif

@@ -39,7 +39,7 @@ pthread_t pthread_self(void)
 {
     struct coro *co = coro_self() ? coro_self() : inherited;
 
-    if (co && !co->is_main && !co->as_main && object_calling() == OBJECT_RUNTIME)
+    if (co && !co->is_main && !co->as_main && caller_kind() == CALLER_RUNTIME)
         return (pthread_t)co | COROUTINE_MARK;
     return real()->pthread_self();
 }

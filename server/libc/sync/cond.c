@@ -51,21 +51,21 @@ static int timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t cl
 
 int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER || !park_possible())
+    if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_wait(cond, mutex);
     return wait_until(cond, mutex, WAIT_FOREVER);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER || !park_possible())
+    if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_timedwait(cond, mutex, until);
     return timed_wait(cond, mutex, cond->__data.__wrefs & MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, until);
 }
 
 int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
+    if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
         !park_possible())
         return real()->pthread_cond_clockwait(cond, mutex, clock, until);
     return timed_wait(cond, mutex, clock, until);
@@ -75,7 +75,7 @@ int pthread_cond_signal(pthread_cond_t *cond)
 {
     int result = real()->pthread_cond_signal(cond);
 
-    lot_wake(cond, 1);
+    parking_wake(cond, 1);
     return result;
 }
 
@@ -83,6 +83,6 @@ int pthread_cond_broadcast(pthread_cond_t *cond)
 {
     int result = real()->pthread_cond_broadcast(cond);
 
-    lot_wake(cond, INT_MAX);
+    parking_wake(cond, INT_MAX);
     return result;
 }

@@ -7,7 +7,7 @@
  * A recursive or error-checking mutex knows its owner by the id of the OS thread, which all coroutines share: a second
  * coroutine would walk in as if it had the lock. While a coroutine holds such a mutex, the owner is therefore replaced
  * by a number that stands for the coroutine and that no thread can have. The fields used for that are the ones that
- * libc's static initialisers have made part of its interface. A call made by a runtime or by libuv (object.h) is for
+ * libc's static initialisers have made part of its interface. A call made by a runtime or by libuv (caller.h) is for
  * the OS thread.
  */
 #include "libc/sync/mutex.h"
@@ -79,7 +79,7 @@ static int unlock_mine(pthread_mutex_t *mutex)
 
 int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
 {
-    struct lot_wait wait = {.object = mutex, .try = try_lock, .deadline = deadline};
+    struct parking_wait wait = {.object = mutex, .try = try_lock, .deadline = deadline};
     int result;
 
     if (is_mine(mutex))
@@ -90,14 +90,14 @@ int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
     if (!park_possible())
         return real()->pthread_mutex_lock(mutex);
     wait.shared = mutex->__data.__kind & SHARED;
-    return lot_wait(&wait);
+    return parking_wait(&wait);
 }
 
 int mutex_unlock(pthread_mutex_t *mutex)
 {
     int result = coro_self() && is_mine(mutex) ? unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
 
-    lot_wake(mutex, 1);
+    parking_wake(mutex, 1);
     return result;
 }
 
@@ -105,14 +105,14 @@ int mutex_unlock(pthread_mutex_t *mutex)
 
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_lock(mutex);
     return mutex_lock(mutex, WAIT_FOREVER);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_trylock(mutex);
     return is_mine(mutex) ? lock_again(mutex, EBUSY) : try_lock(mutex);
 }
@@ -128,21 +128,21 @@ static int lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct time
 
 int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_timedlock(mutex, until);
     return lock_until(mutex, CLOCK_REALTIME, until);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
+    if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->pthread_mutex_clocklock(mutex, clock, until);
     return lock_until(mutex, clock, until);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-    if (object_calling() != OBJECT_OTHER)
+    if (caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_unlock(mutex);
     return mutex_unlock(mutex);
 }

@@ -7,7 +7,7 @@
  */
 #include "libc/sync/parking.h"
 
-static int park(struct wait_addr *place, const struct lot_wait *wait, struct park_backoff *backoff)
+static int park(struct wait_addr *place, const struct parking_wait *wait, struct park_backoff *backoff)
 {
     int64_t deadline = wait->shared ? park_backoff_end(backoff, wait->deadline) : wait->deadline;
     int result = wait->interrupted ? wait_addr_park_cancellable(place, deadline) : wait_addr_park(place, deadline);
@@ -15,7 +15,7 @@ static int park(struct wait_addr *place, const struct lot_wait *wait, struct par
     return result == -ETIMEDOUT && wait_now() < wait->deadline ? 0 : result;
 }
 
-int lot_wait(const struct lot_wait *wait)
+int parking_wait(const struct parking_wait *wait)
 {
     struct park_backoff backoff = {0};
     struct wait_addr place;
@@ -36,7 +36,7 @@ int lot_wait(const struct lot_wait *wait)
     }
 }
 
-void lot_wake_slowly(const void *object, int count)
+void parking_wake_slow(const void *object, int count)
 {
     int saved = errno;
 

@@ -1,6 +1,6 @@
 /* parking.h: libc's synchronisation objects and the parking lot for coroutines (wait_addr). */
-#ifndef LIBC_LOT_H
-#define LIBC_LOT_H
+#ifndef LIBC_PARKING_H
+#define LIBC_PARKING_H
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 #include "libc/runtime/park.h"
 
 /* Something that can be tried, as pthread_mutex_trylock can. */
-struct lot_wait {
+struct parking_wait {
     void *object;
     int (*try)(void *object); /* 0, EBUSY or another error number */
     int64_t deadline;
@@ -20,17 +20,17 @@ struct lot_wait {
 
 /* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR if the coroutine
  * is cancelled, whatever the code: callers know no other error, and would believe that they have the lock. */
-int lot_wait(const struct lot_wait *wait);
+int parking_wait(const struct parking_wait *wait);
 
-void lot_wake_slowly(const void *object, int count);
+void parking_wake_slow(const void *object, int count);
 
 /* The object has been released: wake up to count coroutines that wait for it. The fence orders the release before the
  * look at who waits; who waits enters the lot before his last try. */
-static inline void lot_wake(const void *object, int count)
+static inline void parking_wake(const void *object, int count)
 {
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&wait_addr_waiters, memory_order_relaxed) > 0)
-        lot_wake_slowly(object, count);
+        parking_wake_slow(object, count);
 }
 
 #endif

@@ -28,7 +28,7 @@ static bool is_time(const struct timespec *ts)
 /* until NULL: for ever. */
 static int lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
 {
-    struct lot_wait wait = {.object = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
+    struct parking_wait wait = {.object = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
     int result = try(lock);
 
     if (result != EBUSY)
@@ -39,33 +39,33 @@ static int lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t cloc
         return EINVAL;
     if (until)
         wait.deadline = park_deadline(clock, until);
-    return lot_wait(&wait);
+    return parking_wait(&wait);
 }
 
 int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_rdlock(lock);
     return lock_until(lock, try_read, CLOCK_MONOTONIC, NULL);
 }
 
 int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_wrlock(lock);
     return lock_until(lock, try_write, CLOCK_MONOTONIC, NULL);
 }
 
 int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedrdlock(lock, until);
     return lock_until(lock, try_read, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_self() || object_calling() != OBJECT_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedwrlock(lock, until);
     return lock_until(lock, try_write, CLOCK_REALTIME, until);
 }
@@ -74,6 +74,6 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
     int result = real()->pthread_rwlock_unlock(lock);
 
-    lot_wake(lock, INT_MAX);
+    parking_wake(lock, INT_MAX);
     return result;
 }

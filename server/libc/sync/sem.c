@@ -49,10 +49,10 @@ static int try_wait(void *sem)
 /* As the calls below return: 0, or -1 with errno. */
 static int wait_until(sem_t *sem, int64_t deadline, int saved)
 {
-    struct lot_wait wait = {
+    struct parking_wait wait = {
         .object = sem, .try = try_wait, .deadline = deadline, .shared = is_shared(sem), .interrupted = true};
 
-    return park_end(-lot_wait(&wait), saved);
+    return park_end(-parking_wait(&wait), saved);
 }
 
 static bool is_time(const struct timespec *ts)
@@ -66,7 +66,7 @@ int sem_wait(sem_t *sem)
 {
     int saved = errno;
 
-    if (!coro_self() || object_calling() == OBJECT_SERVER)
+    if (!coro_self() || caller_kind() == CALLER_LOOP)
         return real()->sem_wait(sem);
     if (try_wait(sem) == 0)
         return 0;
@@ -79,7 +79,7 @@ int sem_timedwait(sem_t *sem, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || object_calling() == OBJECT_SERVER || !is_time(until))
+    if (!coro_self() || caller_kind() == CALLER_LOOP || !is_time(until))
         return real()->sem_timedwait(sem, until);
     if (try_wait(sem) == 0)
         return 0;
@@ -92,7 +92,7 @@ int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || object_calling() == OBJECT_SERVER || !is_time(until) ||
+    if (!coro_self() || caller_kind() == CALLER_LOOP || !is_time(until) ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->sem_clockwait(sem, clock, until);
     if (try_wait(sem) == 0)
@@ -106,6 +106,6 @@ int sem_post(sem_t *sem)
 {
     int result = real()->sem_post(sem);
 
-    lot_wake(sem, 1);
+    parking_wake(sem, 1);
     return result;
 }
