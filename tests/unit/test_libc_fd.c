@@ -286,6 +286,45 @@ static void test_vfork(void **state)
     close_both(other);
 }
 
+/* On a socket the kernel waits in the child, for no longer than the socket's own timeout. */
+static void vfork_at_socket(void *arg)
+{
+    struct shared *s = arg;
+    static volatile ssize_t got[2];
+    static volatile int error;
+    static char buf[8];
+    struct timeval limit = {0, 10000};
+    int status;
+    pid_t pid;
+
+    setsockopt(s->ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    pid = vfork();
+    if (pid == 0) {
+        got[0] = recv(s->ends[0], buf, sizeof(buf), 0);
+        error = errno;
+        setsockopt(s->ends[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){0}, sizeof(limit));
+        got[1] = recv(s->ends[0], buf, sizeof(buf), 0); /* blocks until the OS thread has written */
+        _exit(7);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 7 << 8);
+    assert_int_equal(got[0], -1);
+    assert_int_equal(error, EAGAIN);
+    assert_int_equal(got[1], 3);
+}
+
+static void test_vfork_at_socket(void **state)
+{
+    struct shared s = {0};
+    pthread_t thread;
+
+    make_pair(SOCK_STREAM, s.ends);
+    pthread_create(&thread, NULL, write_to_other, &s.ends[1]);
+    RUN(&s, vfork_at_socket);
+    pthread_join(thread, NULL);
+    close_both(s.ends);
+}
+
 extern char **environ;
 
 static void spawn_in_coroutine(void *arg)
@@ -461,9 +500,10 @@ int main(void)
         cmocka_unit_test(test_close_wakes), cmocka_unit_test(test_dup2_wakes),
         cmocka_unit_test(test_two_readers), cmocka_unit_test(test_reader_and_writer),
         cmocka_unit_test(test_never_waits), cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_vfork),       cmocka_unit_test(test_spawn),
-        cmocka_unit_test(test_lock_file),   cmocka_unit_test(test_lock_record),
-        cmocka_unit_test(test_fairness),    cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_vfork),       cmocka_unit_test(test_vfork_at_socket),
+        cmocka_unit_test(test_spawn),       cmocka_unit_test(test_lock_file),
+        cmocka_unit_test(test_lock_record), cmocka_unit_test(test_fairness),
+        cmocka_unit_test(test_errno),
     };
 
     signal(SIGPIPE, SIG_IGN);

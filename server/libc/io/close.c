@@ -1,15 +1,15 @@
 /*
- * close.c: the calls that end a descriptor: close, and dup2 and dup3, which close their target.
+ * close.c: the calls that close a descriptor: close, and dup2 and dup3, which close their target.
  *
- * A thread blocked in read() is not told when another thread closes the descriptor; it would hang. Coroutines that wait
- * for a descriptor wake up with EBADF instead. Its number may be given out again at once, so this happens before the
- * close. In a child made by vfork a close is the child's own affair, while the record of who waits is its parent's.
+ * A thread that is blocked in read() does not notice when another thread closes the descriptor, and may hang.
+ * Coroutines that wait for a descriptor wake up with EBADF instead. That happens before the close, after which the
+ * number may be reused at once. A child of vfork closes only its own descriptors, but shares its parent's list of
+ * waiters, and so it leaves that alone.
  */
 #include "base/real.h"
-
 #include "libc/runtime/park.h"
 
-static void forget(int fd)
+static void wake_waiters(int fd)
 {
     int saved = errno;
 
@@ -21,26 +21,26 @@ static void forget(int fd)
 int close(int fd)
 {
     if (coro_self())
-        forget(fd);
+        wake_waiters(fd);
     return real()->close(fd);
 }
 
-/* Whether dup2 and dup3 will close their target. */
-static bool is_open(int fd)
+/* Whether dup2 and dup3 from fd close their target: not if they fail. */
+static bool can_dup(int fd)
 {
     return real()->fcntl(fd, F_GETFD) >= 0;
 }
 
 int dup2(int from, int to)
 {
-    if (coro_self() && from != to && is_open(from))
-        forget(to);
+    if (coro_self() && from != to && can_dup(from))
+        wake_waiters(to);
     return real()->dup2(from, to);
 }
 
 int dup3(int from, int to, int flags)
 {
-    if (coro_self() && from != to && is_open(from))
-        forget(to);
+    if (coro_self() && from != to && can_dup(from))
+        wake_waiters(to);
     return real()->dup3(from, to, flags);
 }

@@ -1,14 +1,14 @@
 /*
  * connect.c: connect and accept.
  *
- * There is no MSG_DONTWAIT for these. A connect that would block is begun with O_NONBLOCK set for a moment; the socket
- * is hardly anybody else's yet. Once it is writable, connect is called again: only that gives its outcome exactly as
- * the blocking call does and leaves the socket in the state in which that would leave it (SO_ERROR does not: after a
- * refusal the socket could not be connected again). accept is awaited by poll(2), since the flags of a listening socket
- * are often shared with other processes; if one of those takes the connection in between, the accept blocks.
+ * There is no MSG_DONTWAIT for these. connect sets O_NONBLOCK for the first call only; the socket is hardly shared with
+ * anybody yet. Once the socket is writable connect is called again: only that returns what the blocking call would, and
+ * leaves the socket in the same state. (Reading SO_ERROR does not: after a refusal the socket could not be connected
+ * again.) accept is awaited by poll(2), since listening sockets, and so their flags, are often shared with other
+ * processes; if one of them takes the connection in between, the accept blocks.
  */
-#include "libc/io/io.h"
 #include "base/real.h"
+#include "libc/io/io.h"
 
 /* ---- connect ---- */
 
@@ -24,19 +24,19 @@ static int connect_begin(int fd, const struct sockaddr *to, socklen_t size, int 
     return result;
 }
 
-/* A Unix socket's connect fails when the backlog is full, and nothing tells when it no longer is. */
-static bool try_again(struct io *io, const struct sockaddr *to)
+/* connect on a Unix socket fails while the backlog is full, and nothing notifies us when that changes. */
+static bool connect_again(struct io *io, const struct sockaddr *to)
 {
     return errno == EAGAIN && to->sa_family == AF_UNIX && io_pause(io);
 }
 
 static int connect_end(struct io *io, const struct sockaddr *to, socklen_t size)
 {
-    int under_way = errno;
+    int begun = errno; /* EINPROGRESS or EALREADY */
 
     if (!io_await(io)) {
         if (errno == EAGAIN) /* SO_SNDTIMEO */
-            errno = under_way;
+            errno = begun;
         return -1;
     }
     return real()->connect(io->fd, to, size) < 0 && errno != EISCONN ? -1 : 0;
@@ -54,7 +54,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t size)
         return real()->connect(fd, to, size);
     do
         result = connect_begin(fd, to, size, flags);
-    while (result < 0 && try_again(&io, to));
+    while (result < 0 && connect_again(&io, to));
     if (result < 0 && (errno == EINPROGRESS || errno == EALREADY))
         result = connect_end(&io, to, size);
     return (int)io_end(&io, result);

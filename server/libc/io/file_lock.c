@@ -1,17 +1,18 @@
 /*
  * file_lock.c: file locks: flock, fcntl(F_SETLKW, F_OFD_SETLKW) and lockf.
  *
- * Nobody is told when a file lock becomes free, so these are tried again after pauses of at most 32 ms. Threads that
- * wait in the kernel instead would be told, but many waiters would use up the pool, and he who holds the lock may need
- * one. What is lost is the kernel's finding that two processes wait for each other (EDEADLK).
+ * There is no notification when a file lock is released, so these try again after pauses of at most 32 ms. A thread of
+ * the pool could wait in the kernel instead, but many waiters would use up the pool, and the lock holder may itself
+ * need a thread. What we lose is that the kernel detects when two processes wait for each other (EDEADLK).
  */
 #include <stdarg.h>
 
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/runtime/park.h"
 
-/* After a try that found the file locked: whether to try again. False with the errno for the caller. */
-static bool try_again(struct park_backoff *backoff)
+/* After a try that has failed: park for a pause if the file is locked. Returns true if it is to be tried again; false
+ * with the errno for the caller. */
+static bool file_lock_again(struct park_backoff *backoff)
 {
     int result;
 
@@ -21,7 +22,7 @@ static bool try_again(struct park_backoff *backoff)
     return park_restarts(result) || park_ok(result);
 }
 
-static int end(int result, int saved)
+static int file_lock_end(int result, int saved)
 {
     if (result >= 0)
         errno = saved;
@@ -37,33 +38,33 @@ int flock(int fd, int operation)
         return real()->flock(fd, operation);
     do
         result = real()->flock(fd, operation | LOCK_NB);
-    while (result < 0 && try_again(&backoff));
-    return end(result, saved);
+    while (result < 0 && file_lock_again(&backoff));
+    return file_lock_end(result, saved);
 }
 
-static int lock_record(int fd, int command, void *lock)
+static int file_lock_record(int fd, int command, void *lock)
 {
     struct park_backoff backoff = {0};
     int saved = errno, result;
 
     do
         result = real()->fcntl(fd, command, lock);
-    while (result < 0 && try_again(&backoff));
-    return end(result, saved);
+    while (result < 0 && file_lock_again(&backoff));
+    return file_lock_end(result, saved);
 }
 
 int fcntl(int fd, int command, ...)
 {
     va_list ap;
-    void *arg; /* as libc does: whatever the third argument is, if there is one */
+    void *arg; /* an int or a pointer, or nothing; libc reads it in the same way */
 
     va_start(ap, command);
     arg = va_arg(ap, void *);
     va_end(ap);
     if (command == F_SETLKW && coro_self() && park_possible())
-        return lock_record(fd, F_SETLK, arg);
+        return file_lock_record(fd, F_SETLK, arg);
     if (command == F_OFD_SETLKW && coro_self() && park_possible())
-        return lock_record(fd, F_OFD_SETLK, arg);
+        return file_lock_record(fd, F_OFD_SETLK, arg);
     return real()->fcntl(fd, command, arg);
 }
 
@@ -78,8 +79,8 @@ int lockf(int fd, int command, off_t size)
         return real()->lockf(fd, command, size);
     do
         result = real()->lockf(fd, F_TLOCK, size);
-    while (result < 0 && try_again(&backoff));
-    return end(result, saved);
+    while (result < 0 && file_lock_again(&backoff));
+    return file_lock_end(result, saved);
 }
 
 int lockf64(int fd, int command, off64_t size) __attribute__((alias("lockf")));

@@ -1,5 +1,5 @@
 /* fortify.h: what programs compiled with _FORTIFY_SOURCE call in place of some functions; libc's headers declare them
- * to such programs only. The argument more is the size of the buffer as the compiler knows it. */
+ * to such programs only. capacity is the size of the buffer in bytes, as the compiler knows it. */
 #ifndef LIBC_FORTIFY_H
 #define LIBC_FORTIFY_H
 
@@ -10,12 +10,13 @@
 
 void __chk_fail(void) __attribute__((noreturn));
 
-ssize_t __read_chk(int fd, void *buf, size_t size, size_t room);
-ssize_t __recv_chk(int fd, void *buf, size_t size, size_t room, int flags);
-ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int flags, struct sockaddr *from,
+ssize_t __read_chk(int fd, void *buf, size_t size, size_t capacity);
+ssize_t __recv_chk(int fd, void *buf, size_t size, size_t capacity, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t capacity, int flags, struct sockaddr *from,
                        socklen_t *from_size);
-char *__fgets_chk(char *buf, size_t room, int size, FILE *stream);
-int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t room);
+char *__fgets_chk(char *buf, size_t capacity, int size, FILE *stream);
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t capacity);
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                size_t capacity);
 
 #endif

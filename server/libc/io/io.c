@@ -1,83 +1,94 @@
 /*
- * io.c: one call on a descriptor, on a coroutine.
+ * io.c: one call on a descriptor, made on a coroutine.
  *
- * O_NONBLOCK belongs to the application and to whoever else shares the open file, so it is neither set nor taken for
- * ours. Sockets are tried with MSG_DONTWAIT: if there is something to do, that is the only system call. All else is
- * looked at by poll(2) before. Only when a call would block is it found out whether its caller wanted that
- * (O_NONBLOCK), how long it may take (SO_RCVTIMEO, SO_SNDTIMEO) and whether this process may park at all.
+ * O_NONBLOCK belongs to the application, and to other processes that share the open file. So we neither set it nor
+ * infer from it. Sockets are tried with MSG_DONTWAIT: if the call succeeds, it is the only system call. For anything
+ * else poll(2) is asked first. Only when a call would block do we find out what its caller wants (O_NONBLOCK), how long
+ * it may take (SO_RCVTIMEO, SO_SNDTIMEO), and whether this process may park at all:
+ *
+ *               would block
+ *     IO_NEW -----------------> O_NONBLOCK, or the wrong direction ----> IO_NEVER: EAGAIN for the caller
+ *                        |----> a child of vfork ----------------------> IO_KERNEL: the same without MSG_DONTWAIT
+ *                        '----> otherwise -----------------------------> IO_AWAITS: wait_fd, and try again
+ *
+ *                     ready to send, but would block
+ *     IO_AWAITS -----------------------------------------> IO_PAUSES: a pause, and try again
+ *               <-----------------------------------------
+ *                     some bytes were sent
+ *
+ * IO_PAUSES is for Unix datagram sockets: they stay writable while the queue of their peer is full.
  */
 #include "libc/io/io.h"
 
-#include <sys/time.h>
-
 #include "base/real.h"
+#include "libc/runtime/timespec.h"
 
-#define READY_IN_A_ROW 64
+#define MAX_READY_IN_A_ROW 64
 
-static unsigned ready_in_a_row;
+static unsigned ready_in_a_row; /* calls of all coroutines since the last wait that were done at the first try */
 
-static int64_t timeout_deadline(const struct io *io)
-{
-    struct timeval limit = {0};
-    socklen_t size = sizeof(limit);
+/* ---- leaving IO_NEW ---- */
 
-    getsockopt(io->fd, SOL_SOCKET, io->timeout, &limit, &size); /* what is no socket has no limit */
-    if (limit.tv_sec == 0 && limit.tv_usec == 0)
-        return WAIT_FOREVER;
-    return wait_deadline(park_nanoseconds(&(struct timespec){limit.tv_sec, limit.tv_usec * 1000}));
-}
-
-/* Whether the caller wants no wait, or will get an error at once: a pipe's end for reading is never ready to write. */
-static bool never_waits(const struct io *io)
+/* Whether the call does not wait: O_NONBLOCK, or an error, since the reading end of a pipe never becomes writable. */
+static bool io_never_waits(const struct io *io)
 {
     int flags = real()->fcntl(io->fd, F_GETFL), wrong = io->events == POLLOUT ? O_RDONLY : O_WRONLY;
 
     return flags & O_NONBLOCK || (flags & O_ACCMODE) == wrong;
 }
 
-/* Whether a call that would block is to park. */
-static bool parks(struct io *io)
+static int64_t io_deadline(const struct io *io)
 {
-    if (io->how != IO_UNKNOWN)
-        return io->how == IO_PARKS;
-    if (never_waits(io)) {
-        io->how = IO_NEVER;
-    } else if (!park_possible()) {
-        io->how = IO_BLOCKS;
-        io->dontwait = 0;
-    } else {
-        io->how = IO_PARKS;
-        io->deadline = timeout_deadline(io);
-    }
-    return io->how == IO_PARKS;
+    struct timeval limit = {0};
+    socklen_t size = sizeof(limit);
+    struct timespec length;
+
+    /* It fails on anything but a socket, which then has no limit. */
+    getsockopt(io->fd, SOL_SOCKET, io->events == POLLOUT ? SO_SNDTIMEO : SO_RCVTIMEO, &limit, &size);
+    length = timespec_of_timeval(&limit);
+    return timespec_may_wait(&length) ? timespec_deadline_in(&length) : WAIT_FOREVER;
 }
 
-/* The outcome of a wait: past SO_RCVTIMEO or SO_SNDTIMEO a call fails as if it had been told not to block. */
-static bool waited(struct io *io, int result)
+static enum io_state io_choose(struct io *io)
+{
+    if (io_never_waits(io))
+        return IO_NEVER;
+    if (!park_possible()) {
+        io->dontwait = 0;
+        return IO_KERNEL;
+    }
+    io->deadline = io_deadline(io);
+    return IO_AWAITS;
+}
+
+/* The call would block: whether it is to park. */
+static bool io_parks(struct io *io)
+{
+    if (io->state == IO_NEW)
+        io->state = io_choose(io);
+    return io->state == IO_AWAITS || io->state == IO_PAUSES;
+}
+
+/* ---- waiting ---- */
+
+/* Returns whether to go on after a park. After SO_RCVTIMEO or SO_SNDTIMEO the call fails as if it had not waited, and
+ * with one of these it is not restarted after a handler. */
+static bool io_parked(const struct io *io, int result)
 {
     ready_in_a_row = 0;
     if (park_restarts(result) && io->deadline == WAIT_FOREVER)
         return true;
-    io->refused = true;
-    io->ready = result > 0 ? (short)result : 0;
     return park_ok(result == -ETIMEDOUT ? -EAGAIN : result);
 }
 
-static bool park(struct io *io)
-{
-    if (io->refused && io->events == POLLOUT) /* a Unix datagram socket whose peer's queue is full is still writable */
-        return waited(io, park_backoff(&io->backoff, io->deadline));
-    return waited(io, wait_fd(io->fd, io->events, io->deadline));
-}
-
-/* What ended the wait of a send may be an error. A send made anew might find the socket shut first, and raise SIGPIPE.
- */
-static bool has_failed(const struct io *io)
+/* Whether an error of the socket has ended the wait of a send. If so it is fetched here: another try might first find
+ * that the socket is shut down, and raise SIGPIPE. */
+static bool io_has_failed(const struct io *io, int ready)
 {
     int err = 0;
     socklen_t size = sizeof(err);
 
-    if (!(io->ready & POLLERR) || io->events != POLLOUT)
+    if (!(ready & POLLERR) || io->events != POLLOUT)
         return false;
     if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0 || err == 0)
         return false;
@@ -85,73 +96,64 @@ static bool has_failed(const struct io *io)
     return true;
 }
 
-bool io_again(struct io *io)
+static bool io_await_ready(struct io *io)
 {
-    if (errno != EAGAIN || !io->dontwait)
+    int ready = wait_fd(io->fd, io->events, io->deadline);
+
+    if (!io_parked(io, ready))
         return false;
-    if (parks(io))
-        return park(io) && !has_failed(io);
-    errno = EAGAIN;
-    return io->how == IO_BLOCKS;
+    if (ready < 0) /* restarted */
+        return true;
+    if (io->events == POLLOUT)
+        io->state = IO_PAUSES; /* if the next try would block */
+    return !io_has_failed(io, ready);
+}
+
+bool io_blocked(struct io *io)
+{
+    bool first = io->state == IO_NEW;
+
+    if (first)
+        io->state = io_choose(io);
+    switch (io->state) {
+    case IO_AWAITS:
+        return io_await_ready(io);
+    case IO_PAUSES:
+        return io_pause(io);
+    default:
+        errno = EAGAIN;
+        return first &&
+               io->state == IO_KERNEL; /* if not the first: SO_RCVTIMEO or SO_SNDTIMEO, which the kernel kept */
+    }
 }
 
 bool io_pause(struct io *io)
 {
-    return parks(io) && waited(io, park_backoff(&io->backoff, io->deadline));
+    return io_parks(io) && io_parked(io, park_backoff(&io->backoff, io->deadline));
+}
+
+static bool io_is_ready(const struct io *io)
+{
+    struct pollfd look = {.fd = io->fd, .events = io->events};
+
+    return real()->poll(&look, 1, 0) != 0;
 }
 
 bool io_await(struct io *io)
 {
-    struct pollfd look = {.fd = io->fd, .events = io->events};
-
-    while (real()->poll(&look, 1, 0) == 0) {
-        if (!parks(io))
-            return true;
-        io->refused = false;
-        if (!park(io))
+    while (!io_is_ready(io) && io_parks(io))
+        if (!io_parked(io, wait_fd(io->fd, io->events, io->deadline)))
             return false;
-    }
     return true;
 }
 
+/* ---- the end ---- */
+
 ssize_t io_end_fair(const struct io *io, ssize_t result)
 {
-    if (io->how == IO_UNKNOWN && ++ready_in_a_row >= READY_IN_A_ROW && park_possible()) {
+    if (io->state == IO_NEW && ++ready_in_a_row >= MAX_READY_IN_A_ROW && park_possible()) {
         ready_in_a_row = 0;
         coro_yield();
     }
     return io_end(io, result);
-}
-
-void io_rest_next(struct io_rest *rest, struct msghdr *msg)
-{
-    if (rest->offset == 0) {
-        msg->msg_iov = (struct iovec *)rest->iov;
-        msg->msg_iovlen = rest->count;
-        return;
-    }
-    rest->part.iov_base = (char *)rest->iov->iov_base + rest->offset;
-    rest->part.iov_len = rest->iov->iov_len - rest->offset;
-    msg->msg_iov = &rest->part;
-    msg->msg_iovlen = 1;
-}
-
-void io_rest_done(struct io_rest *rest, size_t done)
-{
-    done += rest->offset;
-    while (rest->count > 0 && done >= rest->iov->iov_len) {
-        done -= rest->iov->iov_len;
-        rest->iov++;
-        rest->count--;
-    }
-    rest->offset = done;
-}
-
-size_t io_total(const struct iovec *iov, size_t count)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < count; i++)
-        total += iov[i].iov_len;
-    return total;
 }

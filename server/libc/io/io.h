@@ -1,4 +1,13 @@
-/* io.h: one call on a descriptor, on a coroutine: try, look why it would block, park, try again. */
+/*
+ * io.h: one call on a descriptor, made on a coroutine. The caller's loop is
+ *
+ *     do
+ *         result = real()->call(io.fd, ..., io.dontwait);
+ *     while (result < 0 && io_again(&io));
+ *     return io_end(&io, result);
+ *
+ * where the call can be made without waiting, and io_await before the call where it cannot.
+ */
 #ifndef LIBC_IO_H
 #define LIBC_IO_H
 
@@ -11,49 +20,61 @@
 
 #include "libc/runtime/park.h"
 
-enum io_how {
-    IO_UNKNOWN, /* until the call would block for the first time */
-    IO_PARKS,
-    IO_NEVER,  /* the caller has asked for that, O_NONBLOCK, or is in error */
-    IO_BLOCKS, /* a vfork child */
+/* What happens when the call would block; see io.c. */
+enum io_state {
+    IO_NEW,    /* it has not happened yet */
+    IO_NEVER,  /* the call fails: the caller does not want to wait */
+    IO_KERNEL, /* the kernel waits: a child of vfork cannot park */
+    IO_AWAITS, /* park until the descriptor is ready */
+    IO_PAUSES, /* park for a pause: it is ready, and blocks all the same */
 };
 
 struct io {
     int fd;
-    short events; /* what poll(2) shows when the call can go on */
-    int timeout;  /* the socket option that limits it: SO_RCVTIMEO or SO_SNDTIMEO */
-    int dontwait; /* MSG_DONTWAIT, or 0 once the kernel shall do the waiting */
-    enum io_how how;
-    int64_t deadline;
+    short events; /* POLLIN or POLLOUT, by which poll(2) shows that the call does not block */
+    enum io_state state;
+    int dontwait; /* the flag for each try: MSG_DONTWAIT; 0 in IO_KERNEL */
     int saved_errno;
-    short ready;  /* what the last wait ended with */
-    bool refused; /* it would have blocked although it had just become ready */
+    int64_t deadline; /* of IO_AWAITS and IO_PAUSES together */
     struct park_backoff backoff;
 };
 
 static inline struct io io_in(int fd)
 {
-    return (struct io){
-        .fd = fd, .events = POLLIN, .timeout = SO_RCVTIMEO, .dontwait = MSG_DONTWAIT, .saved_errno = errno};
+    return (struct io){.fd = fd, .events = POLLIN, .dontwait = MSG_DONTWAIT, .saved_errno = errno};
 }
 
 static inline struct io io_out(int fd)
 {
-    return (struct io){
-        .fd = fd, .events = POLLOUT, .timeout = SO_SNDTIMEO, .dontwait = MSG_DONTWAIT, .saved_errno = errno};
+    return (struct io){.fd = fd, .events = POLLOUT, .dontwait = MSG_DONTWAIT, .saved_errno = errno};
 }
 
-/* For calls that can be tried. After one has failed with errno: true if it would have blocked and it is time to try
- * again; false with the errno for the caller. */
-bool io_again(struct io *io);
+/* A try would have blocked: park, if the state says so. Returns true if it is to be made again; false with the errno
+ * for the caller. */
+bool io_blocked(struct io *io);
 
-/* For calls that cannot be tried: wait until this one does not block. False with errno if it must not be made. */
+/* The same after any try that has failed with errno. */
+static inline bool io_again(struct io *io)
+{
+    return errno == EAGAIN && io_blocked(io);
+}
+
+/* A try has moved some bytes, but not all. */
+static inline void io_moved(struct io *io)
+{
+    if (io->state == IO_PAUSES)
+        io->state = IO_AWAITS;
+}
+
+/* For calls that have no such flag: park until the call does not block. Returns false with errno if it must not be
+ * made; true also in IO_NEVER and IO_KERNEL, where the call itself does what it should. */
 bool io_await(struct io *io);
 
-/* The same where nothing would tell: wait a little before the next try. */
+/* For calls that have failed and become possible without any notification: park for a pause. Returns false with errno
+ * if they must not be made again. */
 bool io_pause(struct io *io);
 
-/* What the caller gets: errno is as before the call if that succeeded. */
+/* Returns the result for the caller, with the errno from before the call if it has succeeded. */
 static inline ssize_t io_end(const struct io *io, ssize_t result)
 {
     if (result >= 0)
@@ -61,24 +82,8 @@ static inline ssize_t io_end(const struct io *io, ssize_t result)
     return result;
 }
 
-/* The same for calls on sockets. A coroutine whose socket is always ready would never give way, and one fast peer could
- * hold up all others: after so many such calls in a row it goes to the end of the run queue. */
+/* The same for calls on sockets. A coroutine whose socket is always ready would never give way, so that one fast peer
+ * could hold up all others: after so many such calls in a row it goes to the end of the run queue. */
 ssize_t io_end_fair(const struct io *io, ssize_t result);
-
-/* Buffers of which the first bytes are done. */
-struct io_rest {
-    const struct iovec *iov;
-    size_t count;
-    size_t offset;     /* in the first of them */
-    struct iovec part; /* what remains of that one */
-};
-
-/* Let msg name the buffers to use next. */
-void io_rest_next(struct io_rest *rest, struct msghdr *msg);
-
-/* Step over done bytes. */
-void io_rest_done(struct io_rest *rest, size_t done);
-
-size_t io_total(const struct iovec *iov, size_t count);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "libc/io/io.h"
 
-/* recvfrom(2) and recvmsg(2) in the name of io. errno ENOTSOCK if that is no socket. */
+/* As recvfrom(2) and recvmsg(2), without io_end. They fail with ENOTSOCK if io->fd is no socket. */
 ssize_t receive_from(struct io *io, void *buf, size_t size, int flags, struct sockaddr *from, socklen_t *from_size);
 ssize_t receive_msg(struct io *io, struct msghdr *msg, int flags);
 

@@ -1,20 +1,22 @@
 /*
- * rw.c: read and write, on whatever the descriptor is.
+ * rw.c: read, readv, write and writev, on any kind of descriptor.
  *
- * Nobody says what a descriptor is, so it is taken for a socket first: for a socket that is the one system call, for
- * anything else a cheap ENOTSOCK. Pipes, terminals, event and timer descriptors and the like are looked at by poll(2)
- * before; disk files are always ready there. Reading then does not block, unless another process that shares the pipe
- * is faster. Writing needs more care: a pipe is ready when PIPE_BUF bytes fit, so more than that goes out in pieces of
- * PIPE_BUF, each awaited; and a blocking write takes everything.
+ * The kind is not known, so a descriptor is first treated as a socket: if it is one, that is the only system call; if
+ * not, it fails cheaply with ENOTSOCK. Pipes, terminals, event and timer descriptors and the like are then awaited by
+ * poll(2), which calls disk files always ready. After that a read does not block, unless another process that shares
+ * the pipe reads first. A write may: a pipe is writable as soon as PIPE_BUF bytes fit. So more than that is written in
+ * pieces of PIPE_BUF, each of which is awaited, until all is written, as a blocking write does.
  */
 #include <limits.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 
+#include "base/array.h"
+#include "base/real.h"
 #include "libc/io/fortify.h"
 #include "libc/io/io.h"
-#include "base/real.h"
+#include "libc/io/iov.h"
+#include "libc/io/kind.h"
 #include "libc/io/receive.h"
 #include "libc/io/send.h"
 
@@ -33,17 +35,17 @@ ssize_t read(int fd, void *buf, size_t size)
     return io_end(&io, got);
 }
 
-ssize_t __read_chk(int fd, void *buf, size_t size, size_t room)
+ssize_t __read_chk(int fd, void *buf, size_t size, size_t capacity)
 {
-    if (size > room)
+    if (size > capacity)
         __chk_fail();
     return read(fd, buf, size);
 }
 
-/* Whether the kernel would look at the descriptor at all. */
-static bool is_plain(const struct iovec *iov, int count)
+/* Whether the vector is valid and not empty. If not, the kernel's answer does not depend on the descriptor. */
+static bool iov_is_usable(const struct iovec *iov, int count)
 {
-    return count > 0 && count <= IOV_MAX && io_total(iov, (size_t)count) > 0;
+    return count > 0 && count <= IOV_MAX && iov_total(iov, (size_t)count) > 0;
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int count)
@@ -52,7 +54,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t got;
 
-    if (!coro_self() || !is_plain(iov, count))
+    if (!coro_self() || !iov_is_usable(iov, count))
         return real()->readv(fd, iov, count);
     got = receive_msg(&io, &msg, 0);
     if (got < 0 && errno == ENOTSOCK)
@@ -67,11 +69,9 @@ int eventfd_read(int fd, eventfd_t *value)
 
 /* ---- write ---- */
 
-static bool is_pipe(int fd)
+static ssize_t write_piece(const struct io *io, const char *buf, size_t size)
 {
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+    return real()->write(io->fd, buf, io->state == IO_KERNEL ? size : min_size(size, PIPE_BUF));
 }
 
 static ssize_t write_pieces(struct io *io, const char *buf, size_t size)
@@ -80,15 +80,7 @@ static ssize_t write_pieces(struct io *io, const char *buf, size_t size)
     ssize_t put = 0;
 
     while (done < size) {
-        size_t piece = size - done;
-
-        if (!io_await(io)) {
-            put = -1;
-            break;
-        }
-        if (piece > PIPE_BUF && io->how != IO_BLOCKS)
-            piece = PIPE_BUF;
-        put = real()->write(io->fd, buf + done, piece);
+        put = io_await(io) ? write_piece(io, buf + done, size - done) : -1;
         if (put < 0)
             break;
         done += (size_t)put;
@@ -96,9 +88,9 @@ static ssize_t write_pieces(struct io *io, const char *buf, size_t size)
     return done > 0 ? (ssize_t)done : put;
 }
 
-static ssize_t write_other(struct io *io, const void *buf, size_t size)
+static ssize_t write_non_socket(struct io *io, const void *buf, size_t size)
 {
-    if (size > PIPE_BUF && is_pipe(io->fd))
+    if (size > PIPE_BUF && kind_is_pipe(io->fd))
         return write_pieces(io, buf, size);
     return io_await(io) ? real()->write(io->fd, buf, size) : -1;
 }
@@ -112,7 +104,7 @@ ssize_t write(int fd, const void *buf, size_t size)
         return real()->write(fd, buf, size);
     put = send_to(&io, buf, size, 0, NULL, 0);
     if (put < 0 && errno == ENOTSOCK)
-        put = write_other(&io, buf, size);
+        put = write_non_socket(&io, buf, size);
     return io_end(&io, put);
 }
 
@@ -130,9 +122,9 @@ static ssize_t writev_pieces(struct io *io, const struct iovec *iov, int count)
     return done > 0 ? done : put;
 }
 
-static ssize_t writev_other(struct io *io, const struct iovec *iov, int count)
+static ssize_t writev_non_socket(struct io *io, const struct iovec *iov, int count)
 {
-    if (io_total(iov, (size_t)count) > PIPE_BUF && is_pipe(io->fd))
+    if (iov_total(iov, (size_t)count) > PIPE_BUF && kind_is_pipe(io->fd))
         return writev_pieces(io, iov, count);
     return io_await(io) ? real()->writev(io->fd, iov, count) : -1;
 }
@@ -143,11 +135,11 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t put;
 
-    if (!coro_self() || !is_plain(iov, count))
+    if (!coro_self() || !iov_is_usable(iov, count))
         return real()->writev(fd, iov, count);
     put = send_msg(&io, &msg, 0);
     if (put < 0 && errno == ENOTSOCK)
-        put = writev_other(&io, iov, count);
+        put = writev_non_socket(&io, iov, count);
     return io_end(&io, put);
 }
 

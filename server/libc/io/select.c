@@ -1,77 +1,79 @@
 /*
  * select.c: select and pselect.
  *
- * The kernel's select answers, without a timeout, on copies of the sets. If nothing is ready the sets are turned into
- * an array for poll, the coroutine parks on that, and the kernel is asked again. Where poll reports what select does
- * not count (a hang-up on a descriptor watched for exceptions only), that descriptor is left out of further waits.
+ * The kernel's select is asked on copies of the sets, without a timeout. If nothing is ready the sets are turned into
+ * an array for poll, the coroutine parks on that, and the kernel is asked again. poll reports conditions that select
+ * does not count, such as a hang-up on a descriptor that is in the set of exceptions only; such a descriptor is left
+ * out of further waits, which would end at once.
  */
 #include <string.h>
 #include <sys/select.h>
 
 #include "base/mem.h"
-#include "libc/runtime/park.h"
-#include "libc/io/poll.h"
 #include "base/real.h"
+#include "libc/io/sigmask.h"
+#include "libc/runtime/park.h"
+#include "libc/runtime/timespec.h"
 
 #define FDS_ON_STACK 64
 
 struct selection {
     fd_set *sets[3];   /* the caller's: to read, to write, exceptions; each may be NULL */
-    fd_set *wanted[3]; /* what was in them at first, all in one block of memory */
+    fd_set *wanted[3]; /* their contents at the start, all in one block of memory */
     size_t size;       /* of a set, bytes, as the kernel sees it */
     int count;         /* of descriptors: the highest and one */
     struct pollfd *fds;
     nfds_t fd_count;
 };
 
-static const short events_of[3] = {POLLIN, POLLOUT, POLLPRI};
+static const short events_of_set[3] = {POLLIN, POLLOUT, POLLPRI};
 
 /* ---- asking the kernel ---- */
 
-static void restore_sets(const struct selection *s)
+static void selection_restore(const struct selection *s)
 {
     for (int i = 0; i < 3; i++)
         if (s->sets[i])
             memcpy(s->sets[i], s->wanted[i], s->size);
 }
 
-static int ask(const struct selection *s, const sigset_t *mask)
+static int selection_ask(const struct selection *s, const sigset_t *mask)
 {
-    restore_sets(s);
-    return real()->pselect(s->count, s->sets[0], s->sets[1], s->sets[2], &poll_at_once, mask);
+    selection_restore(s);
+    return real()->pselect(s->count, s->sets[0], s->sets[1], s->sets[2], &timespec_zero, mask);
 }
 
 /* ---- sets into an array ---- */
 
-static bool is_wanted(const struct selection *s, int i, int fd)
+static bool selection_has(const struct selection *s, int i, int fd)
 {
     const fd_mask *words = (const fd_mask *)s->wanted[i];
 
     return s->sets[i] && (unsigned long)words[fd / NFDBITS] >> (fd % NFDBITS) & 1;
 }
 
-static short events_wanted(const struct selection *s, int fd)
+static short selection_events(const struct selection *s, int fd)
 {
     short events = 0;
 
     for (int i = 0; i < 3; i++)
-        if (is_wanted(s, i, fd))
-            events |= events_of[i];
+        if (selection_has(s, i, fd))
+            events |= events_of_set[i];
     return events;
 }
 
-static void list_fds(struct selection *s)
+static void selection_list_fds(struct selection *s)
 {
     for (int fd = 0; fd < s->count; fd++) {
-        short events = events_wanted(s, fd);
+        short events = selection_events(s, fd);
 
         if (events)
             s->fds[s->fd_count++] = (struct pollfd){.fd = fd, .events = events};
     }
 }
 
-/* Of what is ready select counted nothing: leave out what would be reported again at once. */
-static void drop_uncounted(struct selection *s)
+/* poll reported something and select counted nothing: leave out the descriptors that poll would report again. */
+static void selection_drop_uncounted(struct selection *s)
 {
     for (nfds_t i = 0; i < s->fd_count; i++)
         if (s->fds[i].revents && !(s->fds[i].revents & s->fds[i].events))
@@ -80,33 +82,33 @@ static void drop_uncounted(struct selection *s)
 
 /* ---- waiting ---- */
 
-static int park(struct selection *s, int64_t deadline, const sigset_t *mask)
+static int selection_park(struct selection *s, int64_t deadline, const sigset_t *mask)
 {
     int saved = errno, result;
 
     for (;;) {
-        result = poll_park(s->fds, s->fd_count, deadline, mask);
+        result = sigmask_wait_fds(s->fds, s->fd_count, deadline, mask);
         if (result <= 0)
             break;
-        result = ask(s, mask);
+        result = selection_ask(s, mask);
         if (result != 0)
             return result;
-        drop_uncounted(s);
+        selection_drop_uncounted(s);
     }
     if (result < 0)
-        restore_sets(s); /* an error leaves them as they were */
+        selection_restore(s); /* an error leaves the sets as they were */
     return park_end(result, saved);
 }
 
-/* Nothing was ready at first: the caller's sets are empty now, s->wanted has what was in them. */
-static int select_parking(struct selection *s, int64_t deadline, const sigset_t *mask)
+/* Nothing was ready: the caller's sets are empty now. */
+static int selection_wait(struct selection *s, int64_t deadline, const sigset_t *mask)
 {
     struct pollfd space[FDS_ON_STACK];
     int result;
 
     s->fds = s->count > FDS_ON_STACK ? xmalloc((size_t)s->count * sizeof(*s->fds)) : space;
-    list_fds(s);
-    result = park(s, deadline, mask);
+    selection_list_fds(s);
+    result = selection_park(s, deadline, mask);
     if (s->fds != space)
         free(s->fds);
     return result;
@@ -125,9 +127,9 @@ static int select_until(int count, fd_set *sets[3], int64_t deadline, const sigs
         if (sets[i])
             memcpy(s.wanted[i], sets[i], s.size);
     }
-    result = ask(&s, mask);
+    result = selection_ask(&s, mask);
     if (result == 0)
-        result = select_parking(&s, deadline, mask);
+        result = selection_wait(&s, deadline, mask);
     if (copies != (char *)space)
         free(copies);
     return result;
@@ -135,51 +137,43 @@ static int select_until(int count, fd_set *sets[3], int64_t deadline, const sigs
 
 /* ---- the calls ---- */
 
-static bool passes(int count)
+static bool select_may_park(int count)
 {
-    return !coro_self() || count < 0 || !park_possible();
+    return coro_self() && count >= 0 && park_possible();
 }
 
-/* A time that the kernel refuses, or that is over. */
-static bool is_no_time(const struct timeval *timeout)
+/* Linux writes back how much of select's timeout was left. */
+static void select_write_back(struct timeval *timeout, int64_t deadline)
 {
-    return timeout->tv_sec < 0 || timeout->tv_usec < 0 || (timeout->tv_sec == 0 && timeout->tv_usec == 0);
-}
+    struct timespec left = timespec_of_ns(deadline - wait_now());
 
-/* Linux tells select's caller how much of the time was left. */
-static void set_remaining(struct timeval *timeout, int64_t deadline)
-{
-    int64_t left = deadline - wait_now();
-
-    if (left < 0)
-        left = 0;
-    timeout->tv_sec = left / 1000000000;
-    timeout->tv_usec = left % 1000000000 / 1000;
+    *timeout = (struct timeval){left.tv_sec, left.tv_nsec / 1000};
 }
 
 int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
-    int64_t deadline = WAIT_FOREVER;
+    struct timespec length;
+    int64_t deadline;
     int result;
 
-    if (timeout && is_no_time(timeout))
+    if (timeout)
+        length = timespec_of_timeval(timeout);
+    if (timeout && !timespec_may_wait(&length)) {
         park_fair();
-    if (passes(count) || (timeout && is_no_time(timeout)))
         return real()->select(count, in, out, except, timeout);
-    if (timeout) {
-        struct timespec ts = {timeout->tv_sec + timeout->tv_usec / 1000000, timeout->tv_usec % 1000000 * 1000};
-
-        deadline = wait_deadline(park_nanoseconds(&ts));
     }
+    if (!select_may_park(count))
+        return real()->select(count, in, out, except, timeout);
+    deadline = timespec_deadline_in(timeout ? &length : NULL);
     result = select_until(count, (fd_set *[]){in, out, except}, deadline, NULL);
     if (timeout)
-        set_remaining(timeout, deadline);
+        select_write_back(timeout, deadline);
     return result;
 }
 
 int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (passes(count) || (timeout && (!park_valid(timeout) || park_nanoseconds(timeout) == 0)))
+    if (!timespec_may_wait(timeout) || !select_may_park(count))
         return real()->pselect(count, in, out, except, timeout, mask);
-    return select_until(count, (fd_set *[]){in, out, except}, park_deadline_in(timeout), mask);
+    return select_until(count, (fd_set *[]){in, out, except}, timespec_deadline_in(timeout), mask);
 }

@@ -1,17 +1,18 @@
 /*
- * send.c: send and its relations.
+ * send.c: send, sendto, sendmsg and sendmmsg.
  *
- * Each is tried with MSG_DONTWAIT. On a stream that may take a part only, where the blocking call would take all; so it
- * goes on with the rest until everything is taken. If an error comes in between, the caller gets the number of bytes
- * taken so far, as from the kernel, and the error with its next call. So the rest is sent with MSG_NOSIGNAL.
+ * Each is tried with MSG_DONTWAIT. On a stream such a try may send a part, where the blocking call would send all; so
+ * the rest is sent by further tries. If one of them fails, the caller gets the number of bytes sent so far, as from the
+ * kernel, and its next call fails with the error. That is why the rest is sent with MSG_NOSIGNAL.
  */
 #include "libc/io/send.h"
 
 #include <limits.h>
 
 #include "base/real.h"
+#include "libc/io/iov.h"
 
-static bool passes(int flags)
+static bool send_passes(int flags)
 {
     return !coro_self() || flags & MSG_DONTWAIT;
 }
@@ -23,10 +24,9 @@ ssize_t send_to(struct io *io, const void *buf, size_t size, int flags, const st
 
     do {
         put = real()->sendto(io->fd, (const char *)buf + done, size - done, flags | io->dontwait, to, to_size);
-        if (put >= 0) {
-            done += (size_t)put;
+        if (put >= 0 && (done += (size_t)put) < size) {
+            io_moved(io);
             flags |= MSG_NOSIGNAL;
-            io->refused = false;
         }
     } while (put < 0 ? io_again(io) : done < size);
     return done > 0 ? (ssize_t)done : put;
@@ -34,21 +34,20 @@ ssize_t send_to(struct io *io, const void *buf, size_t size, int flags, const st
 
 ssize_t send_msg(struct io *io, const struct msghdr *msg, int flags)
 {
-    size_t total = io_total(msg->msg_iov, msg->msg_iovlen), done = 0;
-    struct io_rest rest = {.iov = msg->msg_iov, .count = msg->msg_iovlen};
+    size_t total = iov_total(msg->msg_iov, msg->msg_iovlen), done = 0;
+    struct iov_rest rest = {.iov = msg->msg_iov, .count = msg->msg_iovlen};
     struct msghdr next = *msg;
     ssize_t put;
 
     do {
         put = real()->sendmsg(io->fd, &next, flags | io->dontwait);
-        if (put >= 0) {
-            done += (size_t)put;
-            io_rest_done(&rest, (size_t)put);
-            io_rest_next(&rest, &next);
-            next.msg_control = NULL; /* went with the first bytes */
+        if (put >= 0 && (done += (size_t)put) < total) {
+            iov_rest_skip(&rest, (size_t)put);
+            iov_rest_next(&rest, &next);
+            next.msg_control = NULL; /* was sent with the first bytes */
             next.msg_controllen = 0;
+            io_moved(io);
             flags |= MSG_NOSIGNAL;
-            io->refused = false;
         }
     } while (put < 0 ? io_again(io) : done < total);
     return done > 0 ? (ssize_t)done : put;
@@ -58,7 +57,7 @@ ssize_t send(int fd, const void *buf, size_t size, int flags)
 {
     struct io io = io_out(fd);
 
-    if (passes(flags))
+    if (send_passes(flags))
         return real()->send(fd, buf, size, flags);
     return io_end_fair(&io, send_to(&io, buf, size, flags, NULL, 0));
 }
@@ -67,7 +66,7 @@ ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct soc
 {
     struct io io = io_out(fd);
 
-    if (passes(flags))
+    if (send_passes(flags))
         return real()->sendto(fd, buf, size, flags, to, to_size);
     return io_end_fair(&io, send_to(&io, buf, size, flags, to, to_size));
 }
@@ -76,7 +75,7 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     struct io io = io_out(fd);
 
-    if (passes(flags))
+    if (send_passes(flags))
         return real()->sendmsg(fd, msg, flags);
     return io_end_fair(&io, send_msg(&io, msg, flags));
 }
@@ -96,7 +95,7 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     int saved = errno;
     unsigned done = 0;
 
-    if (passes(flags) || count == 0)
+    if (send_passes(flags) || count == 0)
         return real()->sendmmsg(fd, messages, count, flags);
     while (done < count && done < IOV_MAX && send_one(fd, &messages[done], flags))
         done++;

@@ -6,8 +6,8 @@
 
 #include "libc/io/io.h"
 
-/* sendto(2) and sendmsg(2) in the name of io: everything is taken, or an error ends it. errno ENOTSOCK if that is no
- * socket. */
+/* As sendto(2) and sendmsg(2) on a blocking socket, without io_end: all is sent unless there is an error. They fail
+ * with ENOTSOCK if io->fd is no socket. */
 ssize_t send_to(struct io *io, const void *buf, size_t size, int flags, const struct sockaddr *to, socklen_t to_size);
 ssize_t send_msg(struct io *io, const struct msghdr *msg, int flags);
 

@@ -1,68 +1,62 @@
 /*
  * sendfile.c: sendfile and splice.
  *
- * sendfile(2) to a blocking socket cannot be told not to block, nor how much would fit, so for those the bytes are read
- * and sent from here. That costs a copy, and only applications with blocking sockets pay it: the server's own sockets
- * have O_NONBLOCK, for them and for anything but a socket it is the real sendfile. splice has a flag for its pipe; a
- * socket at the other end is awaited, and given no more at a time than is sure to fit.
+ * sendfile(2) to a blocking socket cannot be told not to block, and the kernel does not say how much would fit. So the
+ * bytes are read and sent here. Only applications with blocking sockets pay for that copy: for sockets with O_NONBLOCK,
+ * like the server's own, and for everything that is no socket, it is the real sendfile. splice has a flag for its pipe;
+ * a socket at the other end is awaited, and given at most as many bytes as are sure to fit.
  */
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "libc/io/io.h"
+#include "base/array.h"
 #include "base/real.h"
+#include "libc/io/io.h"
+#include "libc/io/kind.h"
 #include "libc/io/send.h"
 
-#define COPY_SIZE 16384
-
-static bool is_socket(int fd)
-{
-    int type;
-    socklen_t size = sizeof(type);
-
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-}
+#define COPY_SIZE 16384 /* bytes */
 
 /* ---- sendfile ---- */
 
-static bool is_nonblocking(int fd)
+static bool sendfile_passes(int out)
 {
-    return real()->fcntl(fd, F_GETFL) & O_NONBLOCK; /* true also for what is no descriptor */
+    return !coro_self() || real()->fcntl(out, F_GETFL) & O_NONBLOCK; /* true also if out is no descriptor: -1 */
 }
 
-static bool can_copy(int out, int in)
+static bool sendfile_can_copy(int out, int in)
 {
     struct stat st;
 
-    return is_socket(out) && fstat(in, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && park_possible();
+    return kind_is_socket(out) && fstat(in, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
+           park_possible();
 }
 
-/* Like the kernel, stop at the end of the file or an error; -1 if nothing was sent. */
-static ssize_t copy(struct io *io, int in, off_t *at, size_t count)
+/* Copy until the end of the file or an error. Returns the bytes sent, or -1 if there are none because of an error. */
+static ssize_t sendfile_copy(struct io *io, int in, off_t *at, size_t count)
 {
     char buf[COPY_SIZE];
     size_t done = 0;
     ssize_t put = 0;
 
     while (done < count) {
-        size_t piece = count - done < sizeof(buf) ? count - done : sizeof(buf);
-
-        put = pread(in, buf, piece, *at);
+        put = pread(in, buf, min_size(count - done, sizeof(buf)), *at);
         if (put > 0)
             put = send_to(io, buf, (size_t)put, 0, NULL, 0);
         if (put <= 0)
             break;
+        io_moved(io);
         done += (size_t)put;
         *at += put;
     }
     return done > 0 ? (ssize_t)done : put;
 }
 
-static ssize_t sendfile_copying(int out, int in, off_t *offset, size_t count)
+static ssize_t sendfile_by_copying(int out, int in, off_t *offset, size_t count)
 {
     struct io io = io_out(out);
     off_t at = offset ? *offset : lseek(in, 0, SEEK_CUR);
-    ssize_t put = copy(&io, in, &at, count);
+    ssize_t put = sendfile_copy(&io, in, &at, count);
 
     if (offset)
         *offset = at;
@@ -75,10 +69,10 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
     struct io io = io_out(out);
 
-    if (!coro_self() || is_nonblocking(out))
+    if (sendfile_passes(out))
         return real()->sendfile(out, in, offset, count);
-    if (can_copy(out, in))
-        return sendfile_copying(out, in, offset, count);
+    if (sendfile_can_copy(out, in))
+        return sendfile_by_copying(out, in, offset, count);
     return io_end(&io, io_await(&io) ? real()->sendfile(out, in, offset, count) : -1);
 }
 
@@ -86,17 +80,10 @@ ssize_t sendfile64(int out, int in, off64_t *offset, size_t count) __attribute__
 
 /* ---- splice ---- */
 
-static bool is_pipe(int fd)
+/* Whether to try again because what was ready no longer is. */
+static bool splice_again(struct io *from, const struct io *to)
 {
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
-/* Whether a splice failed because what was ready no longer is. */
-static bool lost_race(struct io *from, const struct io *to)
-{
-    return errno == EAGAIN && from->how != IO_NEVER && to->how != IO_NEVER && io_pause(from);
+    return errno == EAGAIN && from->state != IO_NEVER && to->state != IO_NEVER && io_pause(from);
 }
 
 ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size, unsigned flags)
@@ -104,16 +91,16 @@ ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t 
     struct io from = io_in(in), to = io_out(out);
     ssize_t moved;
 
-    if (!coro_self() || flags & SPLICE_F_NONBLOCK || !(is_pipe(in) || is_pipe(out)))
+    if (!coro_self() || flags & SPLICE_F_NONBLOCK || !(kind_is_pipe(in) || kind_is_pipe(out)))
         return real()->splice(in, in_offset, out, out_offset, size, flags);
-    if (size > PIPE_BUF && is_socket(out))
+    if (size > PIPE_BUF && kind_is_socket(out))
         size = PIPE_BUF;
     do {
         if (!io_await(&from) || !io_await(&to))
             return -1;
-        if (from.dontwait && to.dontwait)
+        if (from.state != IO_KERNEL && to.state != IO_KERNEL)
             flags |= SPLICE_F_NONBLOCK;
         moved = real()->splice(in, in_offset, out, out_offset, size, flags);
-    } while (moved < 0 && lost_race(&from, &to));
+    } while (moved < 0 && splice_again(&from, &to));
     return io_end(&from, moved);
 }

@@ -19,6 +19,7 @@
 
 #include "libc/names/order.h"
 #include "libc/runtime/park.h"
+#include "libc/runtime/timespec.h"
 #include "libc/names/search.h"
 #include "log/log.h"
 
@@ -166,7 +167,7 @@ static int64_t channel_deadline(ares_channel channel)
 
     if (!ares_timeout(channel, NULL, &left))
         return WAIT_FOREVER;
-    return wait_deadline(park_nanoseconds(&(struct timespec){left.tv_sec, left.tv_usec * 1000}));
+    return wait_deadline(timespec_ns(&(struct timespec){left.tv_sec, left.tv_usec * 1000}));
 }
 
 static void channel_process(ares_channel channel, const struct pollfd *fds, nfds_t count)

@@ -1,20 +1,21 @@
 /*
  * sleep.c: sleep, usleep, nanosleep and clock_nanosleep.
  *
- * All are a wait until a time on some clock. The loop counts in CLOCK_MONOTONIC and wakes within a millisecond after
- * the deadline; when the clock asked for is another one, it may have been set meanwhile, so it is looked at again. A
- * sleep of nothing lets the others run once, as giving up the processor does for a thread.
+ * Each waits until a point in time of some clock. The loop knows CLOCK_MONOTONIC only, and wakes a coroutine up to a
+ * millisecond after the deadline. Another clock may have been set meanwhile, so the coroutine looks at it again. A
+ * sleep of no time lets the other coroutines run once, like sched_yield for threads.
  */
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/runtime/park.h"
+#include "libc/runtime/timespec.h"
 
 static bool is_past(const struct timespec *now, const struct timespec *until)
 {
     return now->tv_sec > until->tv_sec || (now->tv_sec == until->tv_sec && now->tv_nsec >= until->tv_nsec);
 }
 
-/* Park until the clock shows at least until: 0 or a negative errno. */
-static int park_until(clockid_t clock, const struct timespec *until)
+/* Park until the clock shows at least until. Returns 0 or a negative errno. */
+static int sleep_until(clockid_t clock, const struct timespec *until)
 {
     struct timespec now;
     int result = 0;
@@ -23,53 +24,42 @@ static int park_until(clockid_t clock, const struct timespec *until)
     if (is_past(&now, until))
         coro_yield();
     while (result == 0 && !is_past(&now, until)) {
-        result = wait_sleep(park_deadline(clock, until));
+        result = wait_sleep(timespec_deadline_at(clock, until));
         clock_gettime(clock, &now);
     }
     return result;
 }
 
-/* The time on a clock after a duration; the end of time if that is later. */
-static struct timespec time_after(clockid_t clock, const struct timespec *duration)
+/* Returns the time of a clock after an interval, limited to what tv_sec holds. */
+static struct timespec time_after(clockid_t clock, const struct timespec *interval)
 {
     struct timespec t;
 
     clock_gettime(clock, &t);
-    t.tv_nsec += duration->tv_nsec;
+    t.tv_nsec += interval->tv_nsec;
     if (t.tv_nsec >= 1000000000) {
         t.tv_nsec -= 1000000000;
         t.tv_sec++;
     }
-    if (__builtin_add_overflow(t.tv_sec, duration->tv_sec, &t.tv_sec))
+    if (__builtin_add_overflow(t.tv_sec, interval->tv_sec, &t.tv_sec))
         t.tv_sec = INT64_MAX;
     return t;
 }
 
-/* How much of a relative sleep was left. */
-static void set_remaining(struct timespec *remaining, clockid_t clock, const struct timespec *until)
+/* remaining, which may be NULL, is set if the sleep fails. */
+static int sleep_for(clockid_t clock, const struct timespec *interval, struct timespec *remaining)
 {
-    struct timespec now;
-    int64_t left;
+    struct timespec until = time_after(clock, interval), now;
+    int result = sleep_until(clock, &until);
 
-    clock_gettime(clock, &now);
-    left = park_nanoseconds(until) - park_nanoseconds(&now);
-    if (left < 0)
-        left = 0;
-    remaining->tv_sec = left / 1000000000;
-    remaining->tv_nsec = left % 1000000000;
-}
-
-static int sleep_for(clockid_t clock, const struct timespec *duration, struct timespec *remaining)
-{
-    struct timespec until = time_after(clock, duration);
-    int result = park_until(clock, &until);
-
-    if (result < 0 && remaining)
-        set_remaining(remaining, clock, &until);
+    if (result < 0 && remaining) {
+        clock_gettime(clock, &now);
+        *remaining = timespec_of_ns(timespec_ns(&until) - timespec_ns(&now));
+    }
     return result;
 }
 
-/* The clocks on which libc and the kernel let one sleep. */
+/* The clocks that libc and the kernel accept for a sleep. */
 static bool can_sleep_on(clockid_t clock)
 {
     return clock == CLOCK_MONOTONIC || clock == CLOCK_REALTIME || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI ||
@@ -78,10 +68,10 @@ static bool can_sleep_on(clockid_t clock)
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *remaining)
 {
-    if (!coro_self() || !can_sleep_on(clock) || !park_valid(request) || !park_possible())
+    if (!coro_self() || !can_sleep_on(clock) || !timespec_is_interval(request) || !park_possible())
         return real()->clock_nanosleep(clock, flags, request, remaining);
     if (flags & TIMER_ABSTIME)
-        return park_error(park_until(clock, request));
+        return park_error(sleep_until(clock, request));
     if (clock != CLOCK_PROCESS_CPUTIME_ID)
         clock = CLOCK_MONOTONIC; /* setting the clock does not change the length of a relative sleep */
     return park_error(sleep_for(clock, request, remaining));
@@ -89,7 +79,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, 
 
 int nanosleep(const struct timespec *request, struct timespec *remaining)
 {
-    if (!coro_self() || !park_valid(request) || !park_possible())
+    if (!coro_self() || !timespec_is_interval(request) || !park_possible())
         return real()->nanosleep(request, remaining);
     return park_ok(sleep_for(CLOCK_MONOTONIC, request, remaining)) ? 0 : -1;
 }

@@ -1,78 +1,45 @@
 /*
- * park.c: what all calls share when they have to wait: may this one park, until when, and how to wait for what nobody
- * announces.
+ * park.c: what all calls need that may park.
+ *
+ * After a fork only the process that called park_init may park: its loop runs the coroutines. A child of fork has no
+ * coroutines at all (coro_forget), but one of vfork sees coro_self() as its parent does, so the process id is compared.
  */
 #include "libc/runtime/park.h"
 
 #include <unistd.h>
 
-#define LOOKS_IN_A_ROW 64
-#define SECOND         INT64_C(1000000000)
-#define PAUSE_LONGEST  (32 * INT64_C(1000000))
-#define PAUSE_FIRST    INT64_C(1000000)
+#include "base/array.h"
 
-static pid_t owner; /* the process whose loop runs the coroutines */
+#define MAX_LOOKS_IN_A_ROW 64
+#define FIRST_PAUSE        INT64_C(1000000)  /* nanoseconds */
+#define MAX_PAUSE          INT64_C(32000000) /* nanoseconds */
+
+static pid_t loop_pid;
 
 void park_init(void)
 {
-    owner = getpid();
+    loop_pid = getpid();
 }
 
 bool park_possible(void)
 {
-    return coro_self() && getpid() == owner;
+    return coro_self() && getpid() == loop_pid;
 }
 
 void park_fair(void)
 {
     static unsigned looks;
 
-    if (!coro_self() || ++looks < LOOKS_IN_A_ROW || !park_possible())
+    if (!coro_self() || ++looks < MAX_LOOKS_IN_A_ROW || !park_possible())
         return;
     looks = 0;
     coro_yield();
 }
 
-bool park_valid(const struct timespec *ts)
-{
-    return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < SECOND;
-}
-
-int64_t park_nanoseconds(const struct timespec *ts)
-{
-    int64_t ns;
-
-    if (__builtin_mul_overflow((int64_t)ts->tv_sec, SECOND, &ns) || __builtin_add_overflow(ns, ts->tv_nsec, &ns))
-        return ts->tv_sec < 0 ? 0 : INT64_MAX;
-    return ns;
-}
-
-int64_t park_deadline_in(const struct timespec *length)
-{
-    return length ? wait_deadline(park_nanoseconds(length)) : WAIT_FOREVER;
-}
-
-int64_t park_deadline(clockid_t clock, const struct timespec *until)
-{
-    struct timespec now;
-    int64_t left;
-
-    if (clock == CLOCK_MONOTONIC)
-        return park_nanoseconds(until);
-    clock_gettime(clock, &now);
-    left = park_nanoseconds(until) - park_nanoseconds(&now);
-    return wait_deadline(left > 0 ? left : 0);
-}
-
 int64_t park_backoff_end(struct park_backoff *backoff, int64_t deadline)
 {
-    int64_t end;
-
-    backoff->pause = backoff->pause == 0 ? PAUSE_FIRST : backoff->pause * 2;
-    if (backoff->pause > PAUSE_LONGEST)
-        backoff->pause = PAUSE_LONGEST;
-    end = wait_deadline(backoff->pause);
-    return end < deadline ? end : deadline;
+    backoff->pause = backoff->pause == 0 ? FIRST_PAUSE : min_int64(2 * backoff->pause, MAX_PAUSE);
+    return min_int64(wait_deadline(backoff->pause), deadline);
 }
 
 int park_backoff(struct park_backoff *backoff, int64_t deadline)

@@ -1,36 +1,36 @@
-/* park.h: what all calls share when they have to wait. */
+/* park.h: what all calls need that may park: whether they may, their results in the manner of libc, fairness, and
+ * polling with back-off. */
 #ifndef LIBC_PARK_H
 #define LIBC_PARK_H
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "coro/coro.h"
 #include "wait/wait.h"
 
-/* This process may park from now on. */
+/* From now on coroutines of this process may park. */
 void park_init(void);
 
-/* Whether the running coroutine may park. Not in a child made by vfork, which runs on our stack and in our memory while
- * we stand still; finding that out takes a system call, so it is asked just before parking and nowhere else. */
+/* Whether the running coroutine may park. False in a child of vfork, which runs on the coroutine's stack and in its
+ * memory while the parent is suspended. To find out takes a system call, so this is asked only before parking. */
 bool park_possible(void);
 
-/* Whether a wait was ended by a handler installed with SA_RESTART. Reading, writing, waiting for locks and children go
- * on then; calls that are there to wait end with EINTR as after any handler. */
+/* Whether a handler that was installed with SA_RESTART has ended the wait. Reading, writing, and waiting for locks and
+ * children then go on; calls that only wait fail with EINTR as after any handler. */
 static inline bool park_restarts(int result)
 {
     return result == -ERESTART;
 }
 
-/* The error number for a negative result of a wait. */
+/* Returns the error number for the negative result of a wait. */
 static inline int park_error(int result)
 {
     return park_restarts(result) ? EINTR : -result;
 }
 
-/* The outcome of a wait in the manner of a system call: false, and errno set, if it is a negative errno. */
+/* Returns whether the wait has succeeded; sets errno if not. */
 static inline bool park_ok(int result)
 {
     if (result < 0)
@@ -38,37 +38,27 @@ static inline bool park_ok(int result)
     return result >= 0;
 }
 
-/* The same at the end of a call that began with errno saved: -1, or the result and that errno. */
+/* Returns the result of a wait as a libc call does: -1 with errno, or the result with errno as saved. */
 static inline int park_end(int result, int saved)
 {
     errno = result < 0 ? park_error(result) : saved;
     return result < 0 ? -1 : result;
 }
 
-/* For calls that only look, without a time-out: after so many in a row the coroutine goes to the end of the run queue,
- * since a loop of them would never give way, and perhaps it looks for what another coroutine is to do. */
+/* For calls with a timeout of 0. A loop of them would never give way, although it may be waiting for something that
+ * another coroutine has to do. So after so many in a row the coroutine goes to the end of the run queue. */
 void park_fair(void);
 
-/* Whether libc would take this time, and what it is in nanoseconds, at most INT64_MAX. */
-bool park_valid(const struct timespec *ts);
-int64_t park_nanoseconds(const struct timespec *ts);
-
-/* The deadline of a wait of that length; NULL: for ever. */
-int64_t park_deadline_in(const struct timespec *length);
-
-/* The deadline of a wait until an absolute time on any clock. */
-int64_t park_deadline(clockid_t clock, const struct timespec *until);
-
-/* Pauses that grow from 1 to 32 ms, for what the kernel and other processes announce to nobody: file locks, room in the
- * backlog of a Unix socket, semaphores in shared memory. Zero is the start. */
+/* Pauses that double from 1 to 32 ms, for what nothing notifies us of: file locks, room in the backlog of a Unix
+ * socket, semaphores in shared memory. Starts as zero. */
 struct park_backoff {
-    int64_t pause; /* nanoseconds */
+    int64_t pause; /* the last one, nanoseconds */
 };
 
-/* 0 after the next pause; -ETIMEDOUT at the deadline, or the code of wait_cancel. */
+/* Take the next pause. Returns 0, -ETIMEDOUT if the deadline has passed before it, or the code of wait_cancel. */
 int park_backoff(struct park_backoff *backoff, int64_t deadline);
 
-/* The end of the next pause, for waits that something may end sooner. */
+/* Returns the end of the next pause, or the deadline if that is earlier; for waits that can end sooner. */
 int64_t park_backoff_end(struct park_backoff *backoff, int64_t deadline);
 
 #endif

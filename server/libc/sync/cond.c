@@ -10,8 +10,9 @@
 
 #include "libc/sync/parking.h"
 #include "libc/sync/mutex.h"
-#include "libc/runtime/caller.h"
 #include "base/real.h"
+#include "libc/runtime/caller.h"
+#include "libc/runtime/timespec.h"
 
 /* Bits of a condition that pthread_cond_init sets and no later libc can move, since both sides may be in use at once.
  */
@@ -20,7 +21,7 @@
 
 #define SHARED_PAUSE INT64_C(5000000) /* a signal from another process does not reach us: wake up and let them look */
 
-static int wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
+static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
 {
     struct wait_addr place;
     int64_t end = deadline;
@@ -40,11 +41,11 @@ static int wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t dead
     return result == -ETIMEDOUT && end == deadline ? ETIMEDOUT : 0;
 }
 
-static int timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+static int cond_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (until->tv_nsec < 0 || until->tv_nsec >= 1000000000)
+    if (!timespec_is_point(until))
         return EINVAL;
-    return wait_until(cond, mutex, park_deadline(clock, until));
+    return cond_wait_until(cond, mutex, timespec_deadline_at(clock, until));
 }
 
 /* ---- the calls ---- */
@@ -53,14 +54,14 @@ int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_wait(cond, mutex);
-    return wait_until(cond, mutex, WAIT_FOREVER);
+    return cond_wait_until(cond, mutex, WAIT_FOREVER);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_timedwait(cond, mutex, until);
-    return timed_wait(cond, mutex, cond->__data.__wrefs & MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, until);
+    return cond_timed_wait(cond, mutex, cond->__data.__wrefs & MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, until);
 }
 
 int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
@@ -68,7 +69,7 @@ int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid
     if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
         !park_possible())
         return real()->pthread_cond_clockwait(cond, mutex, clock, until);
-    return timed_wait(cond, mutex, clock, until);
+    return cond_timed_wait(cond, mutex, clock, until);
 }
 
 int pthread_cond_signal(pthread_cond_t *cond)

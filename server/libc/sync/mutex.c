@@ -17,8 +17,9 @@
 
 #include "libc/runtime/identity.h"
 #include "libc/sync/parking.h"
-#include "libc/runtime/caller.h"
 #include "base/real.h"
+#include "libc/runtime/caller.h"
+#include "libc/runtime/timespec.h"
 
 #define KIND_MASK    127 /* recursive and so on, robust, priorities; not shared, not elision */
 #define SHARED       128
@@ -26,24 +27,24 @@
 
 /* ---- owners ---- */
 
-static int own_mark(void)
+static int coroutine_as_owner(void)
 {
     return NO_THREAD_ID | (int)(coro_self()->id & (NO_THREAD_ID - 1));
 }
 
-static bool knows_owner(const pthread_mutex_t *mutex)
+static bool mutex_knows_owner(const pthread_mutex_t *mutex)
 {
     int kind = mutex->__data.__kind & KIND_MASK;
 
     return kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK;
 }
 
-static bool is_mine(const pthread_mutex_t *mutex)
+static bool mutex_is_mine(const pthread_mutex_t *mutex)
 {
-    return knows_owner(mutex) && mutex->__data.__owner == own_mark();
+    return mutex_knows_owner(mutex) && mutex->__data.__owner == coroutine_as_owner();
 }
 
-static int lock_again(pthread_mutex_t *mutex, int otherwise)
+static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
 {
     if ((mutex->__data.__kind & KIND_MASK) != PTHREAD_MUTEX_RECURSIVE)
         return otherwise;
@@ -53,17 +54,17 @@ static int lock_again(pthread_mutex_t *mutex, int otherwise)
     return 0;
 }
 
-static int try_lock(void *arg)
+static int mutex_try(void *arg)
 {
     pthread_mutex_t *mutex = arg;
     int result = real()->pthread_mutex_trylock(mutex);
 
-    if (result == 0 && knows_owner(mutex))
-        mutex->__data.__owner = own_mark();
+    if (result == 0 && mutex_knows_owner(mutex))
+        mutex->__data.__owner = coroutine_as_owner();
     return result;
 }
 
-static int unlock_mine(pthread_mutex_t *mutex)
+static int mutex_unlock_mine(pthread_mutex_t *mutex)
 {
     bool last = mutex->__data.__count <= 1;
     int result;
@@ -71,7 +72,7 @@ static int unlock_mine(pthread_mutex_t *mutex)
     mutex->__data.__owner = identity_tid();
     result = real()->pthread_mutex_unlock(mutex);
     if (!last)
-        mutex->__data.__owner = own_mark();
+        mutex->__data.__owner = coroutine_as_owner();
     return result;
 }
 
@@ -79,12 +80,12 @@ static int unlock_mine(pthread_mutex_t *mutex)
 
 int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
 {
-    struct parking_wait wait = {.object = mutex, .try = try_lock, .deadline = deadline};
+    struct parking_wait wait = {.object = mutex, .try = mutex_try, .deadline = deadline};
     int result;
 
-    if (is_mine(mutex))
-        return lock_again(mutex, EDEADLK);
-    result = try_lock(mutex);
+    if (mutex_is_mine(mutex))
+        return mutex_lock_again(mutex, EDEADLK);
+    result = mutex_try(mutex);
     if (result != EBUSY)
         return result;
     if (!park_possible())
@@ -95,7 +96,7 @@ int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
 
 int mutex_unlock(pthread_mutex_t *mutex)
 {
-    int result = coro_self() && is_mine(mutex) ? unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
+    int result = coro_self() && mutex_is_mine(mutex) ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
 
     parking_wake(mutex, 1);
     return result;
@@ -114,14 +115,14 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_trylock(mutex);
-    return is_mine(mutex) ? lock_again(mutex, EBUSY) : try_lock(mutex);
+    return mutex_is_mine(mutex) ? mutex_lock_again(mutex, EBUSY) : mutex_try(mutex);
 }
 
 /* A time that is none is an error only if it would be needed. */
-static int lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+static int mutex_lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    bool valid = until->tv_nsec >= 0 && until->tv_nsec < 1000000000;
-    int result = mutex_lock(mutex, valid ? park_deadline(clock, until) : 0);
+    bool valid = timespec_is_point(until);
+    int result = mutex_lock(mutex, valid ? timespec_deadline_at(clock, until) : 0);
 
     return result == ETIMEDOUT && !valid ? EINVAL : result;
 }
@@ -130,14 +131,14 @@ int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_timedlock(mutex, until);
-    return lock_until(mutex, CLOCK_REALTIME, until);
+    return mutex_lock_until(mutex, CLOCK_REALTIME, until);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->pthread_mutex_clocklock(mutex, clock, until);
-    return lock_until(mutex, clock, until);
+    return mutex_lock_until(mutex, clock, until);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)

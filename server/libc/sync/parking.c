@@ -7,7 +7,7 @@
  */
 #include "libc/sync/parking.h"
 
-static int park(struct wait_addr *place, const struct parking_wait *wait, struct park_backoff *backoff)
+static int parking_park(struct wait_addr *place, const struct parking_wait *wait, struct park_backoff *backoff)
 {
     int64_t deadline = wait->shared ? park_backoff_end(backoff, wait->deadline) : wait->deadline;
     int result = wait->interrupted ? wait_addr_park_cancellable(place, deadline) : wait_addr_park(place, deadline);
@@ -28,7 +28,7 @@ int parking_wait(const struct parking_wait *wait)
             wait_addr_leave(&place);
             return result;
         }
-        result = park(&place, wait, &backoff);
+        result = parking_park(&place, wait, &backoff);
         if (result == -ETIMEDOUT)
             return ETIMEDOUT;
         if (result < 0 && !park_restarts(result))

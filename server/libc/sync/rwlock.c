@@ -7,26 +7,22 @@
 #include <limits.h>
 
 #include "libc/sync/parking.h"
-#include "libc/runtime/caller.h"
 #include "base/real.h"
+#include "libc/runtime/caller.h"
+#include "libc/runtime/timespec.h"
 
-static int try_read(void *lock)
+static int rwlock_try_read(void *lock)
 {
     return pthread_rwlock_tryrdlock(lock);
 }
 
-static int try_write(void *lock)
+static int rwlock_try_write(void *lock)
 {
     return pthread_rwlock_trywrlock(lock);
 }
 
-static bool is_time(const struct timespec *ts)
-{
-    return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
-}
-
 /* until NULL: for ever. */
-static int lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
+static int rwlock_lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
 {
     struct parking_wait wait = {.object = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
     int result = try(lock);
@@ -34,11 +30,11 @@ static int lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t cloc
     if (result != EBUSY)
         return result;
     if (!park_possible())
-        return try == try_read ? real()->pthread_rwlock_rdlock(lock) : real()->pthread_rwlock_wrlock(lock);
-    if (until && !is_time(until))
+        return try == rwlock_try_read ? real()->pthread_rwlock_rdlock(lock) : real()->pthread_rwlock_wrlock(lock);
+    if (until && !timespec_is_point(until))
         return EINVAL;
     if (until)
-        wait.deadline = park_deadline(clock, until);
+        wait.deadline = timespec_deadline_at(clock, until);
     return parking_wait(&wait);
 }
 
@@ -46,28 +42,28 @@ int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_rdlock(lock);
-    return lock_until(lock, try_read, CLOCK_MONOTONIC, NULL);
+    return rwlock_lock_until(lock, rwlock_try_read, CLOCK_MONOTONIC, NULL);
 }
 
 int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_wrlock(lock);
-    return lock_until(lock, try_write, CLOCK_MONOTONIC, NULL);
+    return rwlock_lock_until(lock, rwlock_try_write, CLOCK_MONOTONIC, NULL);
 }
 
 int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedrdlock(lock, until);
-    return lock_until(lock, try_read, CLOCK_REALTIME, until);
+    return rwlock_lock_until(lock, rwlock_try_read, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedwrlock(lock, until);
-    return lock_until(lock, try_write, CLOCK_REALTIME, until);
+    return rwlock_lock_until(lock, rwlock_try_write, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_unlock(pthread_rwlock_t *lock)

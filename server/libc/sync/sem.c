@@ -9,14 +9,15 @@
 #include <string.h>
 
 #include "libc/sync/parking.h"
-#include "libc/runtime/caller.h"
 #include "base/real.h"
+#include "libc/runtime/caller.h"
+#include "libc/runtime/timespec.h"
 
 /* ---- private or shared ---- */
 
 #define NOTE_AT 2 /* in words of 32 bits, where glibc keeps it since 2.21 */
 
-static int note_of(const sem_t *sem)
+static int sem_note(const sem_t *sem)
 {
     int words[sizeof(*sem) / sizeof(int)];
 
@@ -24,7 +25,7 @@ static int note_of(const sem_t *sem)
     return words[NOTE_AT];
 }
 
-static bool is_shared(const sem_t *sem)
+static bool sem_is_shared(const sem_t *sem)
 {
     static enum { UNKNOWN, KNOWN, OTHER_LAYOUT } layout;
     sem_t samples[2];
@@ -32,14 +33,14 @@ static bool is_shared(const sem_t *sem)
     if (layout == UNKNOWN) {
         sem_init(&samples[0], 0, 7);
         sem_init(&samples[1], 1, 7);
-        layout = note_of(&samples[0]) == 0 && note_of(&samples[1]) != 0 ? KNOWN : OTHER_LAYOUT;
+        layout = sem_note(&samples[0]) == 0 && sem_note(&samples[1]) != 0 ? KNOWN : OTHER_LAYOUT;
     }
-    return layout == OTHER_LAYOUT || note_of(sem) != 0;
+    return layout == OTHER_LAYOUT || sem_note(sem) != 0;
 }
 
 /* ---- on a coroutine ---- */
 
-static int try_wait(void *sem)
+static int sem_try(void *sem)
 {
     if (real()->sem_trywait(sem) == 0)
         return 0;
@@ -47,17 +48,12 @@ static int try_wait(void *sem)
 }
 
 /* As the calls below return: 0, or -1 with errno. */
-static int wait_until(sem_t *sem, int64_t deadline, int saved)
+static int sem_park_until(sem_t *sem, int64_t deadline, int saved)
 {
     struct parking_wait wait = {
-        .object = sem, .try = try_wait, .deadline = deadline, .shared = is_shared(sem), .interrupted = true};
+        .object = sem, .try = sem_try, .deadline = deadline, .shared = sem_is_shared(sem), .interrupted = true};
 
     return park_end(-parking_wait(&wait), saved);
-}
-
-static bool is_time(const struct timespec *ts)
-{
-    return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
 }
 
 /* ---- the calls ---- */
@@ -68,38 +64,38 @@ int sem_wait(sem_t *sem)
 
     if (!coro_self() || caller_kind() == CALLER_LOOP)
         return real()->sem_wait(sem);
-    if (try_wait(sem) == 0)
+    if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
         return real()->sem_wait(sem);
-    return wait_until(sem, WAIT_FOREVER, saved);
+    return sem_park_until(sem, WAIT_FOREVER, saved);
 }
 
 int sem_timedwait(sem_t *sem, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || caller_kind() == CALLER_LOOP || !is_time(until))
+    if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until))
         return real()->sem_timedwait(sem, until);
-    if (try_wait(sem) == 0)
+    if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
         return real()->sem_timedwait(sem, until);
-    return wait_until(sem, park_deadline(CLOCK_REALTIME, until), saved);
+    return sem_park_until(sem, timespec_deadline_at(CLOCK_REALTIME, until), saved);
 }
 
 int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || caller_kind() == CALLER_LOOP || !is_time(until) ||
+    if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until) ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->sem_clockwait(sem, clock, until);
-    if (try_wait(sem) == 0)
+    if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
         return real()->sem_clockwait(sem, clock, until);
-    return wait_until(sem, park_deadline(clock, until), saved);
+    return sem_park_until(sem, timespec_deadline_at(clock, until), saved);
 }
 
 int sem_post(sem_t *sem)

@@ -1,17 +1,17 @@
 /*
- * process.c: waitpid and its relations.
+ * waitpid.c: wait, wait3, wait4, waitpid and waitid.
  *
- * The kernel is asked with WNOHANG; if no child has changed, the coroutine parks until the child that is asked for ends
- * (wait_child) and asks again. There is no descriptor for "any child", for a process group, nor for a child that stops
- * or goes on: for these it asks again after pauses of at most 32 ms.
+ * The kernel is asked with WNOHANG. If no child has changed its state, the coroutine parks until the child in question
+ * ends (wait_child), and asks again. No descriptor tells of "any child", of a process group, or of a child that stops
+ * or continues: then it asks again after pauses of at most 32 ms.
  */
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/runtime/park.h"
 
 /* ---- waitpid ---- */
 
-/* Park until it may be worth asking again: 0, or a negative errno. */
-static int park_for(pid_t pid, int options, struct park_backoff *backoff)
+/* Park until it may be worth asking again. Returns 0 or a negative errno. */
+static int park_for_child(pid_t pid, int options, struct park_backoff *backoff)
 {
     int result;
 
@@ -33,7 +33,7 @@ pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
     while ((found = real()->wait4(pid, status, options | WNOHANG, usage)) == 0) {
         if (!park_possible())
             return real()->wait4(pid, status, options, usage);
-        if (!park_ok(park_for(pid, options, &backoff)))
+        if (!park_ok(park_for_child(pid, options, &backoff)))
             return -1;
     }
     if (found > 0)
@@ -60,12 +60,15 @@ pid_t wait3(int *status, int options, struct rusage *usage)
 
 /* ---- waitid ---- */
 
+/* As park_for_child. */
 static int park_for_id(idtype_t type, id_t id, int options, struct park_backoff *backoff)
 {
     int result;
 
+    if (type == P_PID && !(options & WEXITED)) /* its end is not asked for */
+        return park_for_child((pid_t)id, WUNTRACED, backoff);
     if (type == P_PID)
-        return park_for((pid_t)id, options & WEXITED ? options & (WUNTRACED | WCONTINUED) : WUNTRACED, backoff);
+        return park_for_child((pid_t)id, options & (WUNTRACED | WCONTINUED), backoff);
     if (type != P_PIDFD || options & (WSTOPPED | WCONTINUED))
         result = park_backoff(backoff, WAIT_FOREVER);
     else
