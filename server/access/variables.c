@@ -31,9 +31,9 @@ static struct span text(const char *s)
 
 static struct span request_field(const struct request *req, const char *name)
 {
-    const struct sl_field *field = req->facts.fields;
+    const struct sl_field *field = req->view.fields;
 
-    for (size_t i = 0; i < req->facts.field_count; i++, field++)
+    for (size_t i = 0; i < req->view.field_count; i++, field++)
         if (!strcasecmp(field->name, name))
             return (struct span){field->value, field->value_size};
     return (struct span){NULL, 0};
@@ -123,61 +123,61 @@ static struct span get_user(const struct record *r)
 
 static struct span get_addr(const struct record *r)
 {
-    return text(r->req->facts.peer);
+    return text(r->req->view.peer);
 }
 
 static struct span get_method(const struct record *r)
 {
-    return text(r->req->facts.method);
+    return text(r->req->view.method);
 }
 
 static struct span get_uri(const struct record *r)
 {
-    return text(r->req->facts.target);
+    return text(r->req->view.target);
 }
 
 static struct span get_path(const struct record *r)
 {
-    size_t size = strcspn(r->req->facts.target, "?");
+    size_t size = strcspn(r->req->view.target, "?");
 
-    return (struct span){size ? r->req->facts.target : NULL, size};
+    return (struct span){size ? r->req->view.target : NULL, size};
 }
 
 static struct span get_query(const struct record *r)
 {
-    return text(r->req->facts.query);
+    return text(r->req->view.query);
 }
 
 static struct span get_proto(const struct record *r)
 {
-    if (!*r->req->facts.method) /* the head was not understood */
+    if (!*r->req->view.method) /* the head was not understood */
         return (struct span){NULL, 0};
-    return text(r->req->facts.http_minor ? "HTTP/1.1" : "HTTP/1.0");
+    return text(r->req->view.http_minor ? "HTTP/1.1" : "HTTP/1.0");
 }
 
 static struct span get_host(const struct record *r)
 {
-    return text(r->req->facts.host);
+    return text(r->req->view.host);
 }
 
 static struct span get_mount(const struct record *r)
 {
-    return text(r->req->facts.mount);
+    return text(r->req->view.mount);
 }
 
 static struct span get_server(const struct record *r)
 {
-    return text(r->req->facts.server);
+    return text(r->req->view.server);
 }
 
 static int64_t get_port(const struct record *r)
 {
-    return r->req->facts.peer_port;
+    return r->req->view.peer_port;
 }
 
 static int64_t get_server_port(const struct record *r)
 {
-    return r->req->facts.server_port;
+    return r->req->view.server_port;
 }
 
 /* ---- the response ---- */

@@ -64,7 +64,7 @@ void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_
     list_init(&req->deadline.link);
     if (deadlines) {
         wait_timeout_start(deadlines, &req->deadline);
-        req->facts.deadline = req->deadline.due;
+        req->view.deadline = req->deadline.due;
     }
     if (req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
         cancel_gone(req);

@@ -59,7 +59,7 @@ static void request_init(struct session *s)
         .status = 200,
         .length = -1,
         .mount = s->conn->listener->mount,
-        .facts =
+        .view =
             {
                 .scheme = s->conn->listener->scheme,
                 .method = "",
@@ -75,7 +75,7 @@ static void request_init(struct session *s)
         note_begin(req, s->conn);
 }
 
-/* The end of every request, also of one that was refused; its facts are still there. */
+/* The end of every request, also of one that was refused; its view is still there. */
 static void request_end(struct request *req)
 {
     if (config->ended)
@@ -179,7 +179,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     coro_self()->what = status ? "a malformed request" : head;
     if (status)
         refuse(s, status, why);
-    else if (*req->facts.path == '*')
+    else if (*req->view.path == '*')
         answer_asterisk(req);
     else
         finish(s, config->handle(req));
@@ -237,7 +237,7 @@ static bool skip_empty_line(struct input *in, struct head_scan *scan)
 static void refuse_early(struct session *s, int status, const char *why)
 {
     request_init(s);
-    s->req.facts.http_minor = 1;
+    s->req.view.http_minor = 1;
     refuse(s, status, why);
     request_end(&s->req);
 }
@@ -437,7 +437,7 @@ bool session_turn_away(struct conn *conn)
     output_init(&s.out, &conn->source);
     input_init(&s.in, &conn->source, s.buffer, sizeof(s.buffer));
     request_init(&s);
-    s.req.facts.http_minor = 1;
+    s.req.view.http_minor = 1;
     answer_busy(&s.req); /* which is gathered only: nothing here may wait */
     output_try_flush(&s.out);
     sent = s.out.start == s.out.end;

@@ -57,7 +57,7 @@ static bool prefix_matches(const char *path, const char *prefix, size_t size)
 static bool admit(const struct mount *mount, struct request *req)
 {
     req->body_limit = mount->limits.max_body_size;
-    if (req->body_limit == 0 || req->facts.length <= req->body_limit)
+    if (req->body_limit == 0 || req->view.length <= req->body_limit)
         return true;
     req->keep_alive = false;
     return false;
@@ -69,7 +69,7 @@ static void cancel_handler(struct request *req)
     const struct mount *mount = req->mount;
 
     if (mount->module->cancel)
-        mount->module->cancel(mount->self, &req->facts, req->cancelled);
+        mount->module->cancel(mount->self, &req->view, req->cancelled);
     else
         wait_cancel(req->coro, -ECANCELED);
 }
@@ -80,19 +80,19 @@ static int run_handler(struct mount *mount, struct request *req)
     struct wait_timeouts *deadlines = mount->limits.request_timeout ? &mount->deadlines : NULL;
 
     if (!deadlines && !if_gone)
-        return mount->module->handle(mount->self, &req->facts);
+        return mount->module->handle(mount->self, &req->view);
     req->mount = mount;
     cancel_start(req, deadlines, if_gone, cancel_handler);
-    return cancel_stop(req, mount->module->handle(mount->self, &req->facts));
+    return cancel_stop(req, mount->module->handle(mount->self, &req->view));
 }
 
 /* Hand over a request whose path begins with the mount's prefix, which has that size. */
 static int handle_at(struct mount *mount, struct request *req, size_t size)
 {
-    req->facts.mount = mount->prefix;
+    req->view.mount = mount->prefix;
     if (req->prefix)
-        req->facts.mount = arena_printf(&req->arena, "%s%s", req->prefix, mount->prefix);
-    req->facts.path += size;
+        req->view.mount = arena_printf(&req->arena, "%s%s", req->prefix, mount->prefix);
+    req->view.path += size;
     return admit(mount, req) ? run_handler(mount, req) : 413;
 }
 
@@ -103,7 +103,7 @@ int route_handle(struct request *req)
     for (struct mount **m = routes; *m; m++) {
         size_t size = strlen((*m)->prefix);
 
-        if (prefix_matches(req->facts.path, (*m)->prefix, size) && host_matches(req->facts.host, (*m)->host))
+        if (prefix_matches(req->view.path, (*m)->prefix, size) && host_matches(req->view.host, (*m)->host))
             return handle_at(*m, req, size);
     }
     return 404;

@@ -66,12 +66,12 @@ static void check_lines(const char *head, size_t size)
     }
 }
 
-static void check_facts(const struct request *req)
+static void check_view(const struct request *req)
 {
     int lengths = 0, codings = 0, hosts = 0;
 
-    for (size_t i = 0; i < req->facts.field_count; i++) {
-        const struct sl_field *field = &req->facts.fields[i];
+    for (size_t i = 0; i < req->view.field_count; i++) {
+        const struct sl_field *field = &req->view.fields[i];
 
         assert(strlen(field->name) == field->name_size && field->name_size > 0);
         assert(strlen(field->value) == field->value_size);
@@ -81,10 +81,10 @@ static void check_facts(const struct request *req)
         hosts += !strcasecmp(field->name, "host");
     }
     assert(lengths + codings <= 1 && hosts <= 1);
-    assert(hosts == 1 || req->facts.http_minor == 0);
+    assert(hosts == 1 || req->view.http_minor == 0);
     assert((req->body_kind == BODY_CHUNKED) == (codings == 1));
-    assert(*req->facts.path == '/' || !strcmp(req->facts.path, "*"));
-    assert(req->facts.length >= -1);
+    assert(*req->view.path == '/' || !strcmp(req->view.path, "*"));
+    assert(req->view.length >= -1);
 }
 
 /* ---- the server's side ---- */
@@ -114,9 +114,9 @@ static bool note_request(struct visit *v, size_t size, unsigned lines)
     status = head_parse(&req, head, size, lines, &why);
     if (!status) {
         check_lines(copy, size);
-        check_facts(&req);
-        fprintf(v->outcome.file, "%s %s %s %s %zu ", req.facts.method, req.facts.path, req.facts.query, req.facts.host,
-                req.facts.field_count);
+        check_view(&req);
+        fprintf(v->outcome.file, "%s %s %s %s %zu ", req.view.method, req.view.path, req.view.query, req.view.host,
+                req.view.field_count);
         note_body(v, &req);
     } else {
         assert(status >= 400 && status < 600 && why && *why);

@@ -69,19 +69,19 @@ static void check_proxy(const uint8_t *data, size_t size, size_t cut)
 
 /* ---- forwarded fields ---- */
 
-static void check_facts(const struct request *req)
+static void check_view(const struct request *req)
 {
     struct in6_addr address;
     const char *host = NULL;
     uint16_t port;
 
-    assert(!*req->facts.peer || network_parse_peer(&address, &port, req->facts.peer, strlen(req->facts.peer)));
-    assert(!strcmp(req->facts.scheme, "http") || !strcmp(req->facts.scheme, "https"));
-    assert(target_is_host(req->facts.host));
-    for (size_t i = 0; i < req->facts.field_count; i++)
-        if (!strcasecmp(req->facts.fields[i].name, "host"))
-            host = req->facts.fields[i].value;
-    assert(host && !strcmp(host, req->facts.host));
+    assert(!*req->view.peer || network_parse_peer(&address, &port, req->view.peer, strlen(req->view.peer)));
+    assert(!strcmp(req->view.scheme, "http") || !strcmp(req->view.scheme, "https"));
+    assert(target_is_host(req->view.host));
+    for (size_t i = 0; i < req->view.field_count; i++)
+        if (!strcasecmp(req->view.fields[i].name, "host"))
+            host = req->view.fields[i].value;
+    assert(host && !strcmp(host, req->view.host));
     assert(!req->prefix || !*req->prefix || (*req->prefix == '/' && req->prefix[1] != '/'));
     assert(!req->id || (token_is(req->id, strlen(req->id)) && strlen(req->id) <= 128));
 }
@@ -92,7 +92,7 @@ static void forward(const char *before, const uint8_t *data, size_t size, const 
 {
     struct network network;
     struct proxies proxies = {&network, 1, false, fields};
-    struct request req = {.facts = {.peer = "", .scheme = "http"}};
+    struct request req = {.view = {.peer = "", .scheme = "http"}};
     struct head_scan scan = {0};
     size_t room = strlen(before) + size + strlen(after) + 64;
     char *head = malloc(room), *end = stpcpy(stpcpy(head, "GET / HTTP/1.1\r\nHost: test\r\n"), before);
@@ -105,7 +105,7 @@ static void forward(const char *before, const uint8_t *data, size_t size, const 
     if (head_find(head, (size_t)(end - head), &scan) == (size_t)(end - head) &&
         head_parse(&req, head, (size_t)(end - head), scan.lines, &why) == 0) {
         forwarded_apply(&proxies, &req);
-        check_facts(&req);
+        check_view(&req);
         check(&req);
     }
     arena_release(&req.arena);
@@ -118,15 +118,15 @@ static void check_nothing(const struct request *req)
 
 static void check_x_forwarded(const struct request *req)
 {
-    assert(!strcmp(req->facts.peer, "192.0.2.1"));
+    assert(!strcmp(req->view.peer, "192.0.2.1"));
 }
 
 /* The client may open a quote which what is appended ends up in: then there is nothing to believe. */
 static void check_forwarded(const struct request *req)
 {
-    assert(!*req->facts.peer || !strcmp(req->facts.peer, "192.0.2.1"));
-    assert(!strcmp(req->facts.scheme, "http"));
-    assert(!strcmp(req->facts.host, *req->facts.peer ? "proxy" : "test"));
+    assert(!*req->view.peer || !strcmp(req->view.peer, "192.0.2.1"));
+    assert(!strcmp(req->view.scheme, "http"));
+    assert(!strcmp(req->view.host, *req->view.peer ? "proxy" : "test"));
 }
 
 static void check_fields(const uint8_t *data, size_t size)

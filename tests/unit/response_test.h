@@ -14,9 +14,9 @@ static struct scene scene;
 static inline void begin(const char *method, int minor, bool keep_alive)
 {
     scene_open(&scene, SOCK_SEQPACKET);
-    scene.req.facts.method = method;
-    scene.req.facts.target = "/";
-    scene.req.facts.http_minor = minor;
+    scene.req.view.method = method;
+    scene.req.view.target = "/";
+    scene.req.view.http_minor = minor;
     scene.req.keep_alive = keep_alive;
     scene.req.body_done = true;
 }

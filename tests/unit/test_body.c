@@ -34,8 +34,8 @@ static void serves(void *arg)
         assert_true(x->got_size + x->read_size < sizeof(x->got));
     } while (x->end > 0);
     assert_int_equal(body_read(req, x->got, 1), x->end < 0 ? -EBADMSG : 0); /* again and again */
-    assert_string_equal(req->facts.fields[2].name, "Mark");
-    assert_string_equal(req->facts.fields[2].value, "here");
+    assert_string_equal(req->view.fields[2].name, "Mark");
+    assert_string_equal(req->view.fields[2].value, "here");
 }
 
 static void sends(void *arg)
@@ -363,8 +363,8 @@ static void test_head_outlives_the_body(void **state)
     run(&x);
     assert_int_equal(x.end, 0);
     assert_int_equal(x.got_size, 160);
-    assert_string_equal(x.scene.req.facts.target, "/long");
-    assert_string_equal(x.scene.req.facts.fields[3].value, field);
+    assert_string_equal(x.scene.req.view.target, "/long");
+    assert_string_equal(x.scene.req.view.fields[3].value, field);
     scene_close(&x.scene);
 }
 

@@ -24,8 +24,8 @@ static void cancel_handler(struct request *req)
 static void begin(bool timed, bool if_gone)
 {
     scene_open(&scene, SOCK_STREAM);
-    scene.req.facts.method = "GET";
-    scene.req.facts.target = "/";
+    scene.req.view.method = "GET";
+    scene.req.view.target = "/";
     cancels = 0;
     cancel_start(&scene.req, timed ? &deadlines : NULL, if_gone, cancel_handler);
 }
@@ -38,7 +38,7 @@ static int sleep_ms(int ms)
 static void is_in_time(void *arg)
 {
     begin(true, false);
-    assert_true(scene.req.facts.deadline > wait_now() / 1000000);
+    assert_true(scene.req.view.deadline > wait_now() / 1000000);
     assert_int_equal(cancel_stop(&scene.req, 0), 0);
     assert_int_equal(sleep_ms(100), 0);
     assert_int_equal(cancels, 0);

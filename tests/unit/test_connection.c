@@ -88,7 +88,7 @@ static int parked_count, served, served_at_park;
 
 static int handle(struct request *req)
 {
-    const char *path = req->facts.path;
+    const char *path = req->view.path;
 
     served++;
     if (!strcmp(path, "/park")) {

@@ -1,4 +1,4 @@
-/* test_head.c: finding the end of a head, and parsing it: facts, and what is refused. */
+/* test_head.c: finding the end of a head, and parsing it: what a handler sees, and what is refused. */
 #include "core_test.h"
 
 #include "http/request/head.h"
@@ -106,24 +106,24 @@ static void test_plausible(void **state)
     assert_false(head_is_plausible("GET\x01", 4, 3));
 }
 
-/* ---- facts ---- */
+/* ---- the view ---- */
 
 static void test_request_line(void **state)
 {
     assert_int_equal(parse("POST /a%20b/c?x=%20 HTTP/1.1\r\n" HOST "\r\n"), 0);
-    assert_string_equal(req.facts.method, "POST");
-    assert_string_equal(req.facts.target, "/a%20b/c?x=%20");
-    assert_string_equal(req.facts.path, "/a b/c");
-    assert_string_equal(req.facts.query, "x=%20");
-    assert_string_equal(req.facts.host, "test");
-    assert_int_equal(req.facts.http_minor, 1);
+    assert_string_equal(req.view.method, "POST");
+    assert_string_equal(req.view.target, "/a%20b/c?x=%20");
+    assert_string_equal(req.view.path, "/a b/c");
+    assert_string_equal(req.view.query, "x=%20");
+    assert_string_equal(req.view.host, "test");
+    assert_int_equal(req.view.http_minor, 1);
     release();
     assert_int_equal(parse("GET / HTTP/1.0\r\n\r\n"), 0);
-    assert_string_equal(req.facts.method, "GET");
-    assert_string_equal(req.facts.query, "");
-    assert_string_equal(req.facts.host, "");
-    assert_int_equal(req.facts.http_minor, 0);
-    assert_int_equal(req.facts.field_count, 0);
+    assert_string_equal(req.view.method, "GET");
+    assert_string_equal(req.view.query, "");
+    assert_string_equal(req.view.host, "");
+    assert_int_equal(req.view.http_minor, 0);
+    assert_int_equal(req.view.field_count, 0);
     release();
 }
 
@@ -138,7 +138,7 @@ static void test_methods(void **state)
 
         sprintf(text, "%s / HTTP/1.1\r\n" HOST "\r\n", methods[i]);
         assert_int_equal(parse(text), 0);
-        assert_string_equal(req.facts.method, methods[i]);
+        assert_string_equal(req.view.method, methods[i]);
         release();
     }
 }
@@ -157,9 +157,9 @@ static void test_fields(void **state)
                            "A:  b c \t \r\nB:\r\nC: \r\nD:\t \t\r\ne-E:\t;= : x\r\nA:again\r\n"
                            "F: \xc3\xa4\r\nG: last\r\n\r\n"),
                      0);
-    assert_int_equal(req.facts.field_count, COUNT(rows));
+    assert_int_equal(req.view.field_count, COUNT(rows));
     for (size_t i = 0; i < COUNT(rows); i++) {
-        const struct sl_field *field = &req.facts.fields[i];
+        const struct sl_field *field = &req.view.fields[i];
 
         assert_string_equal(field->name, rows[i].name);
         assert_int_equal(field->name_size, strlen(rows[i].name));
@@ -189,9 +189,9 @@ static void test_as_many_fields_as_fit(void **state)
     strcat(text, "\r\n");
     assert_true(strlen(text) < sizeof(copy));
     assert_int_equal(parse(text), 0);
-    assert_int_equal(req.facts.field_count, FIELDS);
+    assert_int_equal(req.view.field_count, FIELDS);
     for (int i = 1; i < FIELDS; i++)
-        assert_int_equal(atoi(req.facts.fields[i].name + 1), atoi(req.facts.fields[i].value));
+        assert_int_equal(atoi(req.view.fields[i].name + 1), atoi(req.view.fields[i].value));
     release();
 }
 
@@ -224,10 +224,10 @@ static void test_targets(void **state)
 
         sprintf(text, "GET %s HTTP/1.1\r\n" HOST "\r\n", rows[i].target);
         assert_int_equal(parse(text), 0);
-        assert_string_equal(req.facts.target, rows[i].target);
-        assert_string_equal(req.facts.host, rows[i].host);
-        assert_string_equal(req.facts.path, rows[i].path);
-        assert_string_equal(req.facts.query, rows[i].query);
+        assert_string_equal(req.view.target, rows[i].target);
+        assert_string_equal(req.view.host, rows[i].host);
+        assert_string_equal(req.view.path, rows[i].path);
+        assert_string_equal(req.view.query, rows[i].query);
         release();
     }
 }
@@ -235,19 +235,19 @@ static void test_targets(void **state)
 static void test_plain_path_is_not_copied(void **state)
 {
     assert_int_equal(parse("GET /a/b HTTP/1.1\r\n" HOST "\r\n"), 0);
-    assert_ptr_equal(req.facts.path, req.facts.target);
+    assert_ptr_equal(req.view.path, req.view.target);
     release();
     assert_int_equal(parse("GET /a/b?q HTTP/1.1\r\n" HOST "\r\n"), 0);
-    assert_ptr_not_equal(req.facts.path, req.facts.target);
-    assert_string_equal(req.facts.target, "/a/b?q");
+    assert_ptr_not_equal(req.view.path, req.view.target);
+    assert_string_equal(req.view.target, "/a/b?q");
     release();
 }
 
 static void test_asterisk(void **state)
 {
     assert_int_equal(parse("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 0);
-    assert_string_equal(req.facts.path, "*");
-    assert_string_equal(req.facts.query, "");
+    assert_string_equal(req.view.path, "*");
+    assert_string_equal(req.view.query, "");
     release();
 }
 
@@ -275,7 +275,7 @@ static void test_bodies(void **state)
         sprintf(text, "POST / HTTP/1.1\r\n" HOST "%s\r\n", rows[i].fields);
         assert_int_equal(parse(text), 0);
         assert_int_equal(req.body_kind, rows[i].kind);
-        assert_int_equal(req.facts.length, rows[i].length);
+        assert_int_equal(req.view.length, rows[i].length);
         assert_int_equal(req.body_done, rows[i].kind == BODY_NONE);
         release();
     }
@@ -488,11 +488,11 @@ static void test_one_wrong_byte(void **state)
             text[at] = (char)byte;
             if (parse_some(text, &found) == 0) {
                 assert_int_equal(found, sizeof(good) - 1);
-                assert_no_control(req.facts.target);
-                assert_int_equal(req.facts.field_count, 3);
-                for (size_t i = 0; i < req.facts.field_count; i++) {
-                    assert_no_control(req.facts.fields[i].name);
-                    assert_no_control(req.facts.fields[i].value);
+                assert_no_control(req.view.target);
+                assert_int_equal(req.view.field_count, 3);
+                for (size_t i = 0; i < req.view.field_count; i++) {
+                    assert_no_control(req.view.fields[i].name);
+                    assert_no_control(req.view.fields[i].value);
                 }
             }
             release();

@@ -265,7 +265,7 @@ static void test_client_leaves_while_we_wait(void **state)
     int err = 0;
 
     scene_open(&scene, SOCK_STREAM);
-    scene.req.facts.method = "GET";
+    scene.req.view.method = "GET";
     coro_start(writes_for_ever, &err);
     on_coroutine(leaves, NULL);
     assert_true(err == -EPIPE || err == -ECONNRESET);
@@ -301,8 +301,8 @@ static const char *file_body(struct file *file, const char *method)
     char *body;
 
     scene_open(&scene, SOCK_STREAM);
-    scene.req.facts.method = method;
-    scene.req.facts.http_minor = 1;
+    scene.req.view.method = method;
+    scene.req.view.http_minor = 1;
     scene.req.keep_alive = scene.req.body_done = true;
     file->fd = make_file(1000);
     on_coroutine(sends_file, file);

@@ -236,7 +236,7 @@ static void test_forwarded(void **state)
     for (size_t i = 0; i < COUNT(forwards); i++) {
         struct network network;
         struct proxies proxies = {&network, 1, false, FORWARDED_ALL & ~forwards[i].without};
-        struct request req = {.facts = {.peer = "", .scheme = "http"}};
+        struct request req = {.view = {.peer = "", .scheme = "http"}};
         struct head_scan scan = {0};
         char head[512];
         const char *why;
@@ -248,11 +248,11 @@ static void test_forwarded(void **state)
         assert_int_equal(head_find(head, size, &scan), size);
         assert_int_equal(head_parse(&req, head, size, scan.lines, &why), 0);
         forwarded_apply(&proxies, &req);
-        if (strcmp(req.facts.peer, forwards[i].peer))
-            fail_msg("%s: %s", forwards[i].fields, req.facts.peer);
-        if (strcmp(req.facts.scheme, forwards[i].scheme) || strcmp(req.facts.host, forwards[i].host))
-            fail_msg("%s: %s %s", forwards[i].fields, req.facts.scheme, req.facts.host);
-        assert_string_equal(req.facts.fields[0].value, forwards[i].host);
+        if (strcmp(req.view.peer, forwards[i].peer))
+            fail_msg("%s: %s", forwards[i].fields, req.view.peer);
+        if (strcmp(req.view.scheme, forwards[i].scheme) || strcmp(req.view.host, forwards[i].host))
+            fail_msg("%s: %s %s", forwards[i].fields, req.view.scheme, req.view.host);
+        assert_string_equal(req.view.fields[0].value, forwards[i].host);
         assert_int_equal(req.prefix != NULL, forwards[i].prefix != NULL);
         if (req.prefix)
             assert_string_equal(req.prefix, forwards[i].prefix);
@@ -265,7 +265,7 @@ static void test_long_list(void **state)
 {
     struct network network;
     struct proxies proxies = {&network, 1, false, FORWARDED_ALL};
-    struct request req = {.facts = {.peer = "", .scheme = "http"}};
+    struct request req = {.view = {.peer = "", .scheme = "http"}};
     struct head_scan scan = {0};
     char head[4096] = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 1.1.1.1";
     const char *why;
@@ -278,7 +278,7 @@ static void test_long_list(void **state)
     assert_int_equal(head_find(head, strlen(head), &scan), strlen(head));
     assert_int_equal(head_parse(&req, head, scan.at, scan.lines, &why), 0);
     forwarded_apply(&proxies, &req);
-    assert_string_equal(req.facts.peer, "192.0.2.1");
+    assert_string_equal(req.view.peer, "192.0.2.1");
     arena_release(&req.arena);
 }
 

@@ -86,8 +86,8 @@ static void collect(struct list_of *list, const struct request *req, const char 
     size_t size = strlen(name);
 
     list->count = 0;
-    for (size_t i = req->facts.field_count; i-- > 0;) {
-        const struct sl_field *field = &req->facts.fields[i];
+    for (size_t i = req->view.field_count; i-- > 0;) {
+        const struct sl_field *field = &req->view.fields[i];
 
         if (field->name_size == size && !strncasecmp(field->name, name, size))
             split(list, field, quotes);
@@ -102,23 +102,23 @@ static const struct span *at_depth(const struct list_of *list, size_t depth)
     return &list->items[depth < list->count ? depth : list->count - 1];
 }
 
-/* ---- facts ---- */
+/* ---- the view ---- */
 
 static void set_peer(struct request *req, const struct in6_addr *address, uint16_t port)
 {
     char *text = arena_alloc(&req->arena, INET6_ADDRSTRLEN);
 
     network_text(address, text);
-    req->facts.peer = text;
-    req->facts.peer_port = port;
+    req->view.peer = text;
+    req->view.peer_port = port;
 }
 
 static void set_scheme(struct request *req, const struct span *value)
 {
     if (value && value->size == 5 && !strncasecmp(value->at, "https", 5))
-        req->facts.scheme = "https";
+        req->view.scheme = "https";
     else if (value && value->size == 4 && !strncasecmp(value->at, "http", 4))
-        req->facts.scheme = "http";
+        req->view.scheme = "http";
 }
 
 static void set_host(struct request *req, const struct span *value)

@@ -28,7 +28,7 @@ struct proxies {
 
 bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *address);
 
-/* Let the request's facts say of the client what the proxies say, whose nearest is the peer of the connection and
+/* Let the request's view say of the client what the proxies say, whose nearest is the peer of the connection and
  * trusted. What is malformed is left out. */
 void forwarded_apply(const struct proxies *proxies, struct request *req);
 

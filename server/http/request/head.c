@@ -209,7 +209,7 @@ static int set_body(struct request *req, const struct framing *framing, const ch
     if (framing->coding && framing->length)
         return 400;
     *why = "the Transfer-Encoding is not just chunked";
-    if (framing->coding && (!is_value(framing->coding, "chunked") || req->facts.http_minor == 0))
+    if (framing->coding && (!is_value(framing->coding, "chunked") || req->view.http_minor == 0))
         return 400;
     *why = "the Content-Length is no number";
     if (framing->length && (req->body_left = token_number(framing->length->value, framing->length->value_size)) < 0)
@@ -218,7 +218,7 @@ static int set_body(struct request *req, const struct framing *framing, const ch
         req->body_kind = BODY_CHUNKED;
     else if (req->body_left > 0)
         req->body_kind = BODY_SIZED;
-    req->facts.length = framing->coding ? -1 : req->body_left;
+    req->view.length = framing->coding ? -1 : req->body_left;
     req->body_done = req->body_kind == BODY_NONE;
     return 0;
 }
@@ -232,11 +232,11 @@ static int set_framing(struct request *req, const struct spans *spans, const cha
     if (framing.repeated)
         return 400;
     *why = "an HTTP/1.1 request needs a Host field";
-    if (!framing.host && req->facts.http_minor > 0)
+    if (!framing.host && req->view.http_minor > 0)
         return 400;
-    req->facts.host = framing.host ? framing.host->value : "";
+    req->view.host = framing.host ? framing.host->value : "";
     *why = "the server meets no expectation but 100-continue";
-    if (framing.expect && req->facts.http_minor > 0) {
+    if (framing.expect && req->view.http_minor > 0) {
         if (!is_value(framing.expect, "100-continue"))
             return 417;
         req->expects_100 = true;
@@ -289,7 +289,7 @@ static const char *parse_fields(struct spans *spans, const char *fields, const c
 
     parser.data = spans;
     err = llhttp_execute(&parser, fields, (size_t)(end - fields));
-    req->keep_alive = keeps_alive(&parser, req->facts.http_minor);
+    req->keep_alive = keeps_alive(&parser, req->view.http_minor);
     why = llhttp_get_error_reason(&parser);
     if (err != HPE_PAUSED || !spans->complete)
         return why && *why ? why : "the head ends too early";
@@ -311,9 +311,9 @@ int head_parse(struct request *req, char *head, size_t size, unsigned lines, con
     if (*why)
         return 400;
     terminate(&spans);
-    req->facts.fields = spans.fields;
-    req->facts.field_count = spans.count;
-    req->facts.query = "";
+    req->view.fields = spans.fields;
+    req->view.field_count = spans.count;
+    req->view.query = "";
     status = set_framing(req, &spans, why);
     return status ? status : target_parse(req, why);
 }

@@ -20,7 +20,7 @@ size_t head_find(const char *p, size_t size, struct head_scan *scan);
  * `from` bytes have been looked at before. */
 bool head_is_plausible(const char *p, size_t size, size_t from);
 
-/* Parse a whole head of size bytes, which is changed in place, and fill in the facts and the body's framing. Returns 0,
+/* Parse a whole head of size bytes, which is changed in place, and fill in the view and the body's framing. Returns 0,
  * or the status to refuse the request with; *why then says what is wrong with it. */
 int head_parse(struct request *req, char *head, size_t size, unsigned lines, const char **why);
 

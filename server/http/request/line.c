@@ -33,10 +33,10 @@ static const char *known_method(const char *name, size_t size)
 
 static int parse_method(struct request *req, const char *word, size_t size, const char **why)
 {
-    req->facts.method = known_method(word, size);
-    if (req->facts.method)
+    req->view.method = known_method(word, size);
+    if (req->view.method)
         return 0;
-    req->facts.method = "";
+    req->view.method = "";
     *why = "the server does not know the method";
     return 501;
 }
@@ -50,7 +50,7 @@ static int parse_version(struct request *req, const char *word, size_t size, con
     *why = "the server speaks HTTP/1.0 and HTTP/1.1";
     if (word[5] != '1' || word[7] > '1')
         return 505;
-    req->facts.http_minor = word[7] - '0';
+    req->view.http_minor = word[7] - '0';
     return 0;
 }
 
@@ -79,7 +79,7 @@ int line_parse(struct request *req, char *head, char **next, const char **why)
     }
     if (*version != ' ')
         return 400;
-    req->facts.target = target;
+    req->view.target = target;
     *version++ = '\0';
     end = target_end(version);
     if (end[0] != '\r' || end[1] != '\n')

@@ -45,7 +45,7 @@ void request_vlog(const struct request *req, enum log_level level, const char *f
     if (!log_enabled(level))
         return;
     arena_init(&scratch);
-    log_write(level, "rid=%s %s %s: %s", request_id(req), req->facts.method, req->facts.target,
+    log_write(level, "rid=%s %s %s: %s", request_id(req), req->view.method, req->view.target,
               arena_vprintf(&scratch, fmt, ap));
     arena_release(&scratch);
 }

@@ -22,7 +22,7 @@ enum body_kind {
 };
 
 struct request {
-    struct sl_request facts; /* first: what modules see */
+    struct sl_request view; /* first: what modules see */
     struct conn *conn;
     const char *id;     /* see request_id; NULL: none yet */
     const char *prefix; /* path of a proxy before ours, or NULL */
@@ -71,9 +71,9 @@ struct request {
     int64_t busy;   /* coro_busy() at the beginning */
 };
 
-static inline struct request *request_of(const struct sl_request *facts)
+static inline struct request *request_of(const struct sl_request *view)
 {
-    return (struct request *)facts;
+    return (struct request *)view;
 }
 
 /* Before the first request of a process. */

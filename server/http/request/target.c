@@ -35,10 +35,10 @@ static bool percent_decode(char *to, const char *from, size_t size)
 
 void target_set_host(struct request *req, const char *host)
 {
-    struct sl_field *fields = (struct sl_field *)req->facts.fields;
+    struct sl_field *fields = (struct sl_field *)req->view.fields;
 
-    req->facts.host = host;
-    for (size_t i = 0; i < req->facts.field_count; i++)
+    req->view.host = host;
+    for (size_t i = 0; i < req->view.field_count; i++)
         if (fields[i].name_size == 4 && !strncasecmp(fields[i].name, "host", 4)) {
             fields[i].value = host;
             fields[i].value_size = (uint32_t)strlen(host);
@@ -76,13 +76,13 @@ bool target_is_host(const char *host)
 
 int target_parse(struct request *req, const char **why)
 {
-    const char *target = req->facts.target, *query;
+    const char *target = req->view.target, *query;
     size_t size;
     char *path;
 
     if (*target != '/') {
-        if (!strcmp(target, "*") && !strcmp(req->facts.method, "OPTIONS")) {
-            req->facts.path = "*";
+        if (!strcmp(target, "*") && !strcmp(req->view.method, "OPTIONS")) {
+            req->view.path = "*";
             return 0;
         }
         target = split_authority(req, target);
@@ -94,21 +94,21 @@ int target_parse(struct request *req, const char **why)
     if (strchr(target, '#'))
         return 400;
     *why = "the host has bytes that no host name has";
-    if (!target_is_host(req->facts.host))
+    if (!target_is_host(req->view.host))
         return 400;
     query = strchrnul(target, '?');
     size = (size_t)(query - target);
-    req->facts.query = *query ? query + 1 : query;
+    req->view.query = *query ? query + 1 : query;
     if (size == 0) { /* an absolute form without a path */
-        req->facts.path = "/";
+        req->view.path = "/";
         return 0;
     }
     if (!*query && !memchr(target, '%', size)) { /* it may stay where it is */
-        req->facts.path = target;
+        req->view.path = target;
         return 0;
     }
     path = arena_alloc(&req->arena, size + 1);
-    req->facts.path = path;
+    req->view.path = path;
     *why = "the path has a bad percent-encoding";
     return percent_decode(path, target, size) ? 0 : 400;
 }

@@ -4,7 +4,7 @@
 
 #include "http/request/request.h"
 
-/* Split facts.target into host (absolute form only), path, decoded, and query. Returns 0 or the status to refuse the
+/* Split view.target into host (absolute form only), path, decoded, and query. Returns 0 or the status to refuse the
  * request with; *why then says what is wrong. */
 int target_parse(struct request *req, const char **why);
 

@@ -149,7 +149,7 @@ int response_reset(struct request *req)
 /* RFC 9110 section 6.4.1: responses that never have content. */
 static bool has_no_body(const struct request *req)
 {
-    return req->status == 204 || req->status == 304 || !strcmp(req->facts.method, "HEAD");
+    return req->status == 204 || req->status == 304 || !strcmp(req->view.method, "HEAD");
 }
 
 /* How the end of the body will be told: by length, by chunks, or by the close. */
@@ -161,7 +161,7 @@ static void choose_framing(struct request *req, int64_t known_length)
         req->length = -1; /* RFC 9110 section 8.6 */
     if (req->length >= 0 || has_no_body(req) || req->upgrade)
         return;
-    if (req->facts.http_minor > 0)
+    if (req->view.http_minor > 0)
         req->chunked = true;
     else
         req->keep_alive = false;
@@ -215,7 +215,7 @@ static char *put_framing(char *at, const struct request *req)
     }
     if (!req->keep_alive)
         return put(at, "Connection: close\r\n");
-    return req->facts.http_minor == 0 ? put(at, "Connection: keep-alive\r\n") : at;
+    return req->view.http_minor == 0 ? put(at, "Connection: keep-alive\r\n") : at;
 }
 
 /* Gather the head for output. known_length: of the body, if the caller knows it, or -1. */
@@ -309,7 +309,7 @@ int response_upgrade(struct request *req, const char *protocol)
 
     if (req->head_sent)
         return -EALREADY;
-    if (req->facts.http_minor == 0 || req->facts.length != 0 || strlen(protocol) > LONGEST_PROTOCOL)
+    if (req->view.http_minor == 0 || req->view.length != 0 || strlen(protocol) > LONGEST_PROTOCOL)
         return -EINVAL;
     req->status = 101;
     req->reason = "Switching Protocols";
@@ -381,7 +381,7 @@ int response_finish(struct request *req)
     int err = 0;
 
     if (!req->head_sent)
-        err = send_head(req, strcmp(req->facts.method, "HEAD") ? 0 : -1);
+        err = send_head(req, strcmp(req->view.method, "HEAD") ? 0 : -1);
     if (!err)
         err = req->out->error;
     if (err || has_no_body(req))
