@@ -1,142 +1,142 @@
 /*
- * admission.c: turns.
+ * admission.c: permits to run a request.
  *
- * A turn is what lets a coroutine use memory and the CPU for a request. Who asks for one while all are taken is queued,
- * as a connection without a coroutine (which costs nothing) or as a coroutine that has passed its turn on for a while.
- * The wait is bounded: better a quick 503 than an answer when nobody listens any more.
+ * A permit lets a coroutine use memory and the CPU for a request; at most max-concurrency exist. While all are held a
+ * request queues, either as a connection without a coroutine, which costs nothing, or as a coroutine that has given up
+ * its permit for a while. The time in the queue is bounded: a quick 503 is better than a response that comes when the
+ * client has given up.
  */
 #include "http/admission.h"
 
 #include <errno.h>
 
-#define RETRY_EVERY 1000 /* milliseconds: there may be stacks again for those that could get none */
+#define RETRY_INTERVAL 1000 /* milliseconds between two looks whether there is memory for stacks again */
 
 static struct {
-    struct turn_config config;
-    struct list waiting;
+    struct admission_config config;
+    struct list queue;
     struct wait_timeouts timeouts;
-    size_t active;
-} turns;
+    size_t held;
+} admission;
 
-/* Who waits longest, or NULL. */
-static struct turn *first_waiting(void)
+static struct permit *queue_first(void)
 {
-    return list_empty(&turns.waiting) ? NULL : list_entry(turns.waiting.next, struct turn, link);
+    return list_empty(&admission.queue) ? NULL : list_entry(admission.queue.next, struct permit, link);
 }
 
-static void leave_queue(struct turn *turn)
+static void queue_leave(struct permit *permit)
 {
-    list_remove(&turn->link);
-    wait_timeout_stop(&turn->timeout);
+    list_remove(&permit->link);
+    wait_timeout_stop(&permit->timeout);
 }
 
-static void enter_queue(struct turn *turn, struct coro *co)
+static void queue_enter(struct permit *permit, struct coro *co)
 {
-    turn->coro = co;
-    list_push(&turns.waiting, &turn->link);
-    wait_timeout_start(&turns.timeouts, &turn->timeout);
+    permit->coro = co;
+    list_push(&admission.queue, &permit->link);
+    wait_timeout_start(&admission.timeouts, &permit->timeout);
 }
 
-/* Give a turn to one that waits: to its coroutine, or a new one. False, and it goes on waiting, without a stack. */
-static bool give(struct turn *turn)
+/* Wake the coroutine that waits for this permit, or start one. If that fails the permit stays in the queue. */
+static bool permit_grant(struct permit *permit)
 {
-    if (turn->coro)
-        coro_wake(turn->coro, 0);
-    else if (!turns.config.start(turn, false))
+    if (permit->coro)
+        coro_wake(permit->coro, 0);
+    else if (!admission.config.start(permit, false))
         return false;
-    leave_queue(turn);
+    queue_leave(permit);
     return true;
 }
 
-static void give_all(void)
+static void grant_free_permits(void)
 {
-    struct turn *next;
+    struct permit *next;
 
-    while (turns.active < turns.config.max && (next = first_waiting()) && give(next))
-        turns.active++;
+    while (admission.held < admission.config.max && (next = queue_first()) && permit_grant(next))
+        admission.held++;
 }
 
-static void on_timeout(struct wait_timeout *timeout)
+static void on_queue_timeout(struct wait_timeout *timeout)
 {
-    struct turn *turn = list_entry(timeout, struct turn, timeout);
+    struct permit *permit = list_entry(timeout, struct permit, timeout);
 
-    list_remove(&turn->link);
-    if (!turn->coro) {
-        turns.config.turn_away(turn);
+    list_remove(&permit->link);
+    if (!permit->coro) {
+        admission.config.reject(permit);
         return;
     }
-    turns.active++;
-    coro_wake(turn->coro, -ETIMEDOUT);
+    admission.held++;
+    coro_wake(permit->coro, -ETIMEDOUT);
 }
 
-void turn_init(const struct turn_config *config)
+void admission_init(const struct admission_config *config)
 {
-    turns.config = *config;
-    turns.active = 0;
-    list_init(&turns.waiting);
-    wait_timeouts_init(&turns.timeouts, config->patience, on_timeout);
-    wait_every(RETRY_EVERY, give_all);
+    admission.config = *config;
+    admission.held = 0;
+    list_init(&admission.queue);
+    wait_timeouts_init(&admission.timeouts, config->queue_timeout, on_queue_timeout);
+    wait_every(RETRY_INTERVAL, grant_free_permits);
 }
 
-void turn_new(struct turn *turn)
+void permit_init(struct permit *permit)
 {
-    list_init(&turn->link);
-    list_init(&turn->timeout.link);
+    list_init(&permit->link);
+    list_init(&permit->timeout.link);
 }
 
-void turn_ask(struct turn *turn)
+void permit_request(struct permit *permit)
 {
-    if (turns.active < turns.config.max && !first_waiting()) {
-        turns.active++;
-        if (turns.config.start(turn, true))
+    if (admission.held < admission.config.max && !queue_first()) {
+        admission.held++;
+        if (admission.config.start(permit, true))
             return;
-        turns.active--;
+        admission.held--;
     }
-    enter_queue(turn, NULL);
-    give_all();
+    queue_enter(permit, NULL);
+    grant_free_permits();
 }
 
-int turn_await(struct turn *turn)
+int permit_await(struct permit *permit)
 {
-    if (turns.active < turns.config.max && !first_waiting()) {
-        turns.active++;
+    if (admission.held < admission.config.max && !queue_first()) {
+        admission.held++;
         return 0;
     }
-    enter_queue(turn, coro_self());
+    queue_enter(permit, coro_self());
     return coro_park();
 }
 
-int turn_pass(struct turn *turn)
+int permit_yield(struct permit *permit)
 {
-    struct turn *next;
+    struct permit *next;
 
-    if (!first_waiting())
-        coro_yield(); /* meanwhile somebody may come to wait */
-    next = first_waiting();
+    if (!queue_first())
+        coro_yield(); /* a request may come meanwhile, and queue */
+    next = queue_first();
     if (!next)
         return 0;
-    if (!give(next)) {
+    if (!permit_grant(next)) {
         coro_yield();
         return 0;
     }
-    enter_queue(turn, coro_self());
+    queue_enter(permit, coro_self());
     return coro_park();
 }
 
-void turn_give_back(void)
+void permit_release(void)
 {
-    turns.active--;
-    give_all();
+    admission.held--;
+    grant_free_permits();
 }
 
-struct turn *turn_end(void)
+struct permit *permit_next(void)
 {
-    struct turn *next = first_waiting();
+    struct permit *next = queue_first();
 
-    if (next && !next->coro && turns.active <= turns.config.max) {
-        leave_queue(next);
+    if (next && !next->coro && admission.held <= admission.config.max) {
+        queue_leave(next);
         return next;
     }
-    turn_give_back();
+    permit_release();
     return NULL;
 }

@@ -1,49 +1,50 @@
-/* admission.h: turns: at most so many at once, the others wait for theirs, first come, first served. */
-#ifndef HTTP_TURN_H
-#define HTTP_TURN_H
+/* admission.h: permits to run a request. At most max exist at once; whoever asks for one then queues, in order. */
+#ifndef HTTP_ADMISSION_H
+#define HTTP_ADMISSION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "wait/wait.h"
 
-struct turn {
-    struct list link;            /* among those that wait */
-    struct wait_timeout timeout; /* of that wait */
-    struct coro *coro;           /* who waits; NULL: a coroutine is to be started for it */
+struct permit {
+    struct list link;            /* in the queue */
+    struct wait_timeout timeout; /* of the time in the queue */
+    struct coro *coro;           /* the coroutine that waits; NULL: one is started when the permit is granted */
 };
 
-struct turn_config {
-    size_t max;       /* turns at once */
-    int64_t patience; /* milliseconds that one waits for its turn; 0: for ever */
+struct admission_config {
+    size_t max;            /* permits held at once */
+    int64_t queue_timeout; /* milliseconds in the queue; 0: no limit */
 
-    /* Start a coroutine that has this turn; now: it runs at once. False: there can be none now. */
-    bool (*start)(struct turn *turn, bool now);
+    /* Start a coroutine that holds this permit; now: run it at once. Returns false if there can be no coroutine now. */
+    bool (*start)(struct permit *permit, bool now);
 
-    /* It has waited for too long, without a coroutine. */
-    void (*turn_away)(struct turn *turn);
+    /* This permit was in the queue for longer than queue_timeout, without a coroutine. It is not held. */
+    void (*reject)(struct permit *permit);
 };
 
-/* Before any other. config is copied. */
-void turn_init(const struct turn_config *config);
+/* Call this before the functions below. config is copied. */
+void admission_init(const struct admission_config *config);
 
-/* To be called for a turn once. */
-void turn_new(struct turn *turn);
+/* Call this for each permit once. */
+void permit_init(struct permit *permit);
 
-/* On the loop's stack: start is called now or later, or turn_away. */
-void turn_ask(struct turn *turn);
+/* On the loop's stack: ask for a permit. start or reject is called, now or later. */
+void permit_request(struct permit *permit);
 
-/* On a coroutine: wait for a turn. 0, or -ETIMEDOUT; then it has one all the same, to say so. */
-int turn_await(struct turn *turn);
+/* On a coroutine: wait for a permit. Returns 0, or -ETIMEDOUT; in both cases the caller now holds it (it needs one to
+ * send the 503). */
+int permit_await(struct permit *permit);
 
-/* On a coroutine that has a turn: let others have it, and wait to have it again. As turn_await. */
-int turn_pass(struct turn *turn);
+/* On a coroutine that holds a permit: let those in the queue go first. Returns as permit_await. */
+int permit_yield(struct permit *permit);
 
-/* A turn is over; there may be work for the others. */
-void turn_give_back(void);
+/* Give a permit back: those in the queue may be granted it. */
+void permit_release(void);
 
-/* The same at the end of a coroutine. Returns a turn which this coroutine is to take in its place, because there could
- * be no new one; else NULL. */
-struct turn *turn_end(void);
+/* Give a permit back at the end of a coroutine. If the first in the queue has no coroutine it is granted the permit and
+ * returned, and this coroutine must serve it: there may be no memory for another stack. Else returns NULL. */
+struct permit *permit_next(void);
 
 #endif

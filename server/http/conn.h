@@ -7,15 +7,15 @@
 
 enum conn_state {
     CONN_IDLE,      /* between two requests, or before the first */
-    CONN_WAITING,   /* bytes have come, it waits for a turn */
-    CONN_SERVED,    /* a coroutine serves it */
+    CONN_QUEUED,    /* bytes have come, it waits for a permit */
+    CONN_ACTIVE,    /* a coroutine serves it */
     CONN_LINGERING, /* answered for the last time: what the client still sends is dropped */
 };
 
 struct conn {
     struct wait_source source; /* first */
     struct list all;
-    struct turn turn;
+    struct permit permit;
     struct wait_timeout timeout; /* of the state it is in */
     struct listener *listener;
     struct request *req; /* being served; NULL between requests */
@@ -43,7 +43,7 @@ void conn_set_peer(struct conn *conn, const struct sockaddr *peer);
 
 /* How a session ends: wait for the next request without a coroutine; close when the client has had time to read our
  * answer, which a reset could destroy; close. */
-void conn_rest(struct conn *conn);
+void conn_idle(struct conn *conn);
 void conn_linger(struct conn *conn);
 void conn_close(struct conn *conn);
 
@@ -56,6 +56,6 @@ void session_init(const struct http_config *config);
 void session_serve(struct conn *conn);
 
 /* On the loop's stack: answer a request, of which nothing has been read, with 503. Returns whether that was sent. */
-bool session_turn_away(struct conn *conn);
+bool session_reject(struct conn *conn);
 
 #endif

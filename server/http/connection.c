@@ -2,9 +2,9 @@
  * connection.c: the life of connections.
  *
  * A connection between two requests is a small record in the epoll set and nothing else. When bytes arrive it asks for
- * a turn (turn.c) and with that gets a coroutine from the pool, which serves (session.c) as long as there are bytes and
- * then leaves the record alone again. A connection that is to be closed while the client may still be sending lingers,
- * without a coroutine too. Each state has its time-out.
+ * a permit (admission.c) and with that gets a coroutine from the pool, which serves (session.c) as long as there are
+ * bytes and then leaves the record alone again. A connection that is to be closed while the client may still be sending
+ * lingers, without a coroutine too. Each state has its time-out.
  */
 #include "http/connection.h"
 
@@ -48,33 +48,33 @@ void http_count_request(void)
 
 /* ---- coroutines ---- */
 
-static struct conn *conn_of(struct turn *turn)
+static struct conn *conn_of(struct permit *permit)
 {
-    return list_entry(turn, struct conn, turn);
+    return list_entry(permit, struct conn, permit);
 }
 
 static void serve(void *arg)
 {
     struct conn *conn = arg;
-    struct turn *next;
+    struct permit *next;
 
     session_serve(conn);
-    while ((next = turn_end())) {
+    while ((next = permit_next())) {
         conn = conn_of(next);
-        conn->state = CONN_SERVED;
+        conn->state = CONN_ACTIVE;
         coro_yield(); /* as if it had begun anew */
         session_serve(conn);
     }
 }
 
-static bool start(struct turn *turn, bool now)
+static bool start(struct permit *permit, bool now)
 {
-    struct conn *conn = conn_of(turn);
+    struct conn *conn = conn_of(permit);
 
-    conn->state = CONN_SERVED;
+    conn->state = CONN_ACTIVE;
     if (now ? coro_run(serve, conn) : coro_start(serve, conn) != NULL)
         return true;
-    conn->state = CONN_WAITING;
+    conn->state = CONN_QUEUED;
     return false;
 }
 
@@ -125,7 +125,7 @@ static void on_timeout(struct wait_timeout *timeout)
 
 /* ---- too many ---- */
 
-static void say_turned_away(void)
+static void log_rejected(void)
 {
     static int64_t last;
 
@@ -138,19 +138,19 @@ static void say_turned_away(void)
 
 /* There will be nobody to read this request: an answer for whatever it is. A client that has only closed an idle
  * connection gets none, and no line in the access log. */
-static void turn_away(struct turn *turn)
+static void reject(struct permit *permit)
 {
-    struct conn *conn = conn_of(turn);
+    struct conn *conn = conn_of(permit);
     char byte;
     ssize_t n = recv(conn->source.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 
     if (n < 0 && errno == EAGAIN && !http.closing) { /* it was woken for nothing */
-        conn_rest(conn);
+        conn_idle(conn);
         return;
     }
     if (n > 0)
-        say_turned_away();
-    if (n > 0 && session_turn_away(conn))
+        log_rejected();
+    if (n > 0 && session_reject(conn))
         conn_linger(conn);
     else
         conn_close(conn);
@@ -184,24 +184,24 @@ static void on_ready(struct wait_source *source, short events)
     switch (conn->state) {
     case CONN_IDLE:
         wait_timeout_stop(&conn->timeout);
-        conn->state = CONN_WAITING;
+        conn->state = CONN_QUEUED;
         if (http.config.ended)
             conn->arrived = wait_now();
-        turn_ask(&conn->turn);
+        permit_request(&conn->permit);
         break;
     case CONN_LINGERING:
         drop_input(conn);
         break;
-    case CONN_SERVED: /* its coroutine sees source->seen when it wants more */
+    case CONN_ACTIVE: /* its coroutine sees source->seen when it wants more */
         if (conn->req && events & (POLLRDHUP | POLLHUP | POLLERR))
             cancel_gone(conn->req);
         break;
-    case CONN_WAITING:
+    case CONN_QUEUED:
         break;
     }
 }
 
-void conn_rest(struct conn *conn)
+void conn_idle(struct conn *conn)
 {
     conn->state = CONN_IDLE;
     wait_timeout_start(&http.idle, &conn->timeout);
@@ -230,7 +230,7 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
     conn->listener = listener;
     listener->users++;
     conn->source = (struct wait_source){.ready = on_ready, .fd = fd};
-    turn_new(&conn->turn);
+    permit_init(&conn->permit);
     list_init(&conn->timeout.link);
     list_push(&http.conns, &conn->all);
     http.count++;
@@ -251,7 +251,7 @@ void http_init(const struct http_config *config)
     wait_timeouts_init(&http.fresh, config->header_timeout, on_timeout);
     wait_timeouts_init(&http.idle, config->keepalive_timeout, on_timeout);
     wait_timeouts_init(&http.lingering, LINGER_TIME, on_timeout);
-    turn_init(&(struct turn_config){config->max_concurrency, config->queue_timeout, start, turn_away});
+    admission_init(&(struct admission_config){config->max_concurrency, config->queue_timeout, start, reject});
     session_init(&http.config);
     cancel_init();
     request_init_ids();

@@ -3,7 +3,7 @@
  *
  * Everything that a request needs lies on the coroutine's stack, such that what a small one touches lies together. A
  * connection that sends without pause is put behind the others after a number of requests, and one whose head comes
- * slowly gives up its turn meanwhile: only requests that run count against max-concurrency.
+ * slowly gives up its permit meanwhile: only requests that run count against max-concurrency.
  */
 #include "http/conn.h"
 
@@ -21,7 +21,7 @@
 
 #define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024 /* the same for the request's memory */
-#define BURST        32   /* requests of one connection before others get their turn */
+#define BURST        32   /* requests of one connection before those in the queue go first */
 
 struct session {
     struct conn *conn;
@@ -242,17 +242,17 @@ static void refuse_early(struct session *s, int status, const char *why)
     request_end(&s->req);
 }
 
-/* Wait for the rest of a head, without a turn. */
+/* Wait for the rest of a head, without a permit. */
 static int await_rest(struct session *s)
 {
-    int64_t patience = config->header_timeout;
+    int64_t timeout = config->header_timeout;
     int err;
 
     if (!s->head_due)
-        s->head_due = patience ? wait_deadline(patience * 1000000) : WAIT_FOREVER;
-    turn_give_back();
+        s->head_due = timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER;
+    permit_release();
     err = input_wait(&s->in, s->head_due);
-    if (turn_await(&s->conn->turn) == -ETIMEDOUT)
+    if (permit_await(&s->conn->permit) == -ETIMEDOUT)
         refuse_early(s, 503, "it has waited for longer than queue-timeout");
     else if (err == -ETIMEDOUT)
         refuse_early(s, 408, "the head has taken longer than header-timeout");
@@ -352,11 +352,11 @@ static int await_proxy(struct session *s)
     return 1;
 }
 
-/* Let the others have their turn. Returns whether it came back in time. */
-static bool pass_turn(struct session *s)
+/* Let the requests in the queue go first. Returns whether the permit came back in time. */
+static bool yield_permit(struct session *s)
 {
     output_flush(&s->out);
-    if (turn_pass(&s->conn->turn) == 0)
+    if (permit_yield(&s->conn->permit) == 0)
         return true;
     refuse_early(s, 503, "it has waited for longer than queue-timeout");
     return false;
@@ -377,7 +377,7 @@ static bool serve_all(struct session *s)
             return size == 0;
         if (!serve_request(s, (size_t)size, scan.lines))
             return false;
-        if (served % BURST == 0 && !pass_turn(s))
+        if (served % BURST == 0 && !yield_permit(s))
             return false;
     }
 }
@@ -422,14 +422,14 @@ void session_serve(struct conn *conn)
     linger = !s.out.error && !s.in.ended && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
     session_end(&s);
     if (open)
-        conn_rest(conn);
+        conn_idle(conn);
     else if (linger)
         conn_linger(conn);
     else
         conn_close(conn);
 }
 
-bool session_turn_away(struct conn *conn)
+bool session_reject(struct conn *conn)
 {
     struct session s = {.conn = conn};
     bool sent;
