@@ -212,7 +212,7 @@ void conn_set_peer(struct conn *conn, const struct sockaddr *peer)
     const struct proxies *proxies = http.config.proxies;
     struct in6_addr address;
 
-    if (network_address(&address, peer)) {
+    if (address_ip(&address, peer)) {
         address_text(peer, conn->peer, sizeof(conn->peer), &conn->peer_port);
         conn->trusted = proxies && forwarded_trusts(proxies, &address);
     } else {

@@ -7,9 +7,7 @@
  */
 #include "http/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,40 +21,16 @@
 #define LAST_ROUNDS    64                 /* of accepting, before a listener is closed */
 #define PAUSE          INT64_C(100000000) /* nanoseconds */
 
-void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-
-    *port = 0;
-    *text = '\0';
-    switch (address->sa_family) {
-    case AF_INET:
-        inet_ntop(AF_INET, &v4->sin_addr, text, (socklen_t)size);
-        *port = ntohs(v4->sin_port);
-        break;
-    case AF_INET6:
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, (socklen_t)size);
-        else
-            inet_ntop(AF_INET6, &v6->sin6_addr, text, (socklen_t)size);
-        *port = ntohs(v6->sin6_port);
-        break;
-    case AF_UNIX:
-        snprintf(text, size, "%s", ((const struct sockaddr_un *)address)->sun_path);
-        break;
-    }
-}
-
-/* Its address as one writes it in bind; valid until the next call. */
+/* Its address, as in bind; valid until the next call. */
 static const char *name_of(const struct listener *listener)
 {
-    static char name[sizeof(listener->address) + sizeof("[]:65535")];
+    static char name[ADDRESS_NAME_SIZE];
+    union address address;
+    socklen_t size = sizeof(address);
 
-    if (listener->port == 0)
-        return listener->address;
-    snprintf(name, sizeof(name), strchr(listener->address, ':') ? "[%s]:%u" : "%s:%u", listener->address,
-             listener->port);
+    memset(&address, 0, sizeof(address));
+    getsockname(listener->source.fd, &address.any, &size);
+    address_name(&address.any, name, sizeof(name));
     return name;
 }
 

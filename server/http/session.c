@@ -347,8 +347,8 @@ static int await_proxy(struct session *s)
     }
     s->in.start += (size_t)size;
     s->conn->proxied = false;
-    if (header.peer.ss_family != AF_UNSPEC)
-        conn_set_peer(s->conn, (struct sockaddr *)&header.peer);
+    if (header.peer.any.sa_family != AF_UNSPEC)
+        conn_set_peer(s->conn, &header.peer.any);
     return 1;
 }
 

@@ -144,7 +144,7 @@ static void fill_proxies(struct proxies *p, struct conf *c, const struct conf_se
 
     conf_fill_options(c, (struct conf_section *const[]){(struct conf_section *)s}, 1, proxies_options, &raw);
     fill_networks(p, c, s, raw.trusted);
-    p->fields = raw.fields ? 0 : FORWARDED_PRESET;
+    p->fields = raw.fields ? 0 : FORWARDED_DEFAULT;
     for (size_t i = 0; raw.fields && raw.fields[i]; i++) {
         if (!field_of(raw.fields[i]))
             conf_value_error(c, s, "trusted-headers", i,

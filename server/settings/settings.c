@@ -105,7 +105,7 @@ static void parse_workers(struct conf *c, const struct conf_section *server, con
         conf_value_error(c, server, "workers", 0, "\"workers = %s\": expected a whole number or auto", text);
 }
 
-static bool same_address(const struct address *a, const struct address *b)
+static bool same_address(const struct bind_address *a, const struct bind_address *b)
 {
     bool any_port = a->sa.any.sa_family != AF_UNIX && a->sa.in.sin_port == 0;
 
@@ -122,14 +122,14 @@ static const char *next_word(struct conf *c, const char **rest)
     return arena_strndup(&c->arena, at, size);
 }
 
-static void parse_bind(struct conf *c, const struct conf_section *server, const char *text, struct address *list,
+static void parse_bind(struct conf *c, const struct conf_section *server, const char *text, struct bind_address *list,
                        size_t n)
 {
     const char *rest = text;
-    const char *word = next_word(c, &rest), *wrong = address_parse(&list[n], word);
+    const char *word = next_word(c, &rest), *wrong = bind_address_parse(&list[n], word);
 
     while (!wrong && *(word = next_word(c, &rest)))
-        wrong = address_option(&list[n], word);
+        wrong = bind_address_option(&list[n], word);
     if (wrong)
         conf_value_error(c, server, "bind", n, "\"bind = %s\": %s", text, wrong);
     for (size_t i = 0; i < n && !wrong; i++)
@@ -139,7 +139,7 @@ static void parse_bind(struct conf *c, const struct conf_section *server, const 
 
 static void parse_binds(struct conf *c, const struct conf_section *server, const char *const *texts, struct settings *s)
 {
-    struct address *list;
+    struct bind_address *list;
     size_t count = 0;
 
     while (texts && texts[count])

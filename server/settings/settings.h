@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings/address.h"
+#include "settings/bind.h"
 #include "settings/limits.h"
 #include "settings/logging.h"
 #include "settings/http.h"
@@ -16,7 +16,7 @@ struct conf;
 enum resolver { RESOLVER_CARES, RESOLVER_SYSTEM };
 
 struct settings {
-    const struct address *binds;
+    const struct bind_address *binds;
     size_t bind_count; /* at least 1 */
     int64_t workers;   /* processes; auto is already counted */
     int64_t backlog;

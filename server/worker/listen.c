@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "http/listener.h"
+#include "base/address.h"
 #include "log/log.h"
 #include "process/inherit.h"
 
@@ -36,7 +36,7 @@ static void set_option(int fd, int level, int option)
     setsockopt(fd, level, option, &on, sizeof(on)); /* each only makes things better */
 }
 
-static bool is_abandoned(const struct address *address)
+static bool is_abandoned(const struct bind_address *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* its queue may be full */
     struct stat st;
@@ -51,7 +51,7 @@ static bool is_abandoned(const struct address *address)
     return refused;
 }
 
-static int open_socket(const struct address *address)
+static int open_socket(const struct bind_address *address)
 {
     int family = address->sa.any.sa_family, err;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -75,7 +75,7 @@ static int open_socket(const struct address *address)
 }
 
 /* What to do about it, or "". */
-static const char *advice(const struct address *address, int err)
+static const char *advice(const struct bind_address *address, int err)
 {
     bool is_unix = address->sa.any.sa_family == AF_UNIX;
 
@@ -95,7 +95,7 @@ static const char *advice(const struct address *address, int err)
     }
 }
 
-static int complain(const struct address *address, int err)
+static int complain(const struct bind_address *address, int err)
 {
     log_error("cannot listen on %s: %s%s", address->text, strerror(-err), advice(address, err));
     return err;
@@ -139,7 +139,7 @@ static void say_listening(int fd)
 
 /* ---- one socket ---- */
 
-static struct bound *new_bound(const struct address *address, const char *text, int fd)
+static struct bound *new_bound(const struct bind_address *address, const char *text, int fd)
 {
     struct bound *b = xcalloc(1, sizeof(*b));
 
@@ -177,7 +177,7 @@ static struct bound *find(const struct bound_list *list, const char *text)
     return NULL;
 }
 
-static int open_bound(const struct settings *settings, const struct address *address, struct bound **b)
+static int open_bound(const struct settings *settings, const struct bind_address *address, struct bound **b)
 {
     int fd = inherit_take(address->text), err;
     bool inherited = fd >= 0;
@@ -230,7 +230,7 @@ int bind_acquire(const struct settings *settings, struct bound_list *list)
     for (int i = 0; i < passed; i++)
         add(list, activated(i));
     for (size_t i = 0; i < settings->bind_count && !passed; i++) {
-        const struct address *address = &settings->binds[i];
+        const struct bind_address *address = &settings->binds[i];
         struct bound *b = find(list, address->text);
         int err = b ? set_file(b, &settings->process) : open_bound(settings, address, &b);
 

@@ -10,7 +10,7 @@
 struct bound {
     struct list link; /* in the list of all */
     char *text;       /* the address as the ini file writes it, or of systemd */
-    struct address address;
+    struct bind_address address;
     int fd;
     int users; /* configurations that serve it */
 };

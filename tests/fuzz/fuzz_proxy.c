@@ -33,18 +33,18 @@ static ssize_t parse(struct proxy_header *header, const uint8_t *data, size_t si
     memcpy(copy, data, size);
     result = proxy_parse(header, copy, size);
     free(copy);
-    assert(result == -EBADMSG || (result >= 0 && (size_t)result <= size && result <= PROXY_MOST));
+    assert(result == -EBADMSG || (result >= 0 && (size_t)result <= size && result <= PROXY_MAX));
     return result;
 }
 
 static void check_line(const struct proxy_header *header, const uint8_t *data, size_t size)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&header->peer;
+    const struct sockaddr_in *v4 = &header->peer.in;
     char line[128] = "", source[46], found[INET6_ADDRSTRLEN];
     struct in_addr expected;
     unsigned port, to;
 
-    if (size < 6 || memcmp(data, "PROXY ", 6) || header->peer.ss_family != AF_INET)
+    if (size < 6 || memcmp(data, "PROXY ", 6) || header->peer.any.sa_family != AF_INET)
         return;
     memcpy(line, data, size);
     assert(sscanf(line, "PROXY TCP4 %45s %45s %u %u", source, found, &port, &to) == 4);
@@ -63,7 +63,8 @@ static void check_proxy(const uint8_t *data, size_t size, size_t cut)
         assert(before == 0 ? result == -EBADMSG || result == 0 || (size_t)result > cut : result == -EBADMSG);
     if (result <= 0)
         return;
-    assert(whole.peer.ss_family == AF_UNSPEC || whole.peer.ss_family == AF_INET || whole.peer.ss_family == AF_INET6);
+    assert(whole.peer.any.sa_family == AF_UNSPEC || whole.peer.any.sa_family == AF_INET ||
+           whole.peer.any.sa_family == AF_INET6);
     check_line(&whole, data, (size_t)result);
 }
 
@@ -75,7 +76,7 @@ static void check_view(const struct request *req)
     const char *host = NULL;
     uint16_t port;
 
-    assert(!*req->view.peer || network_parse_peer(&address, &port, req->view.peer, strlen(req->view.peer)));
+    assert(!*req->view.peer || address_parse_peer(&address, &port, req->view.peer, strlen(req->view.peer)));
     assert(!strcmp(req->view.scheme, "http") || !strcmp(req->view.scheme, "https"));
     assert(target_is_host(req->view.host));
     for (size_t i = 0; i < req->view.field_count; i++)

@@ -191,7 +191,7 @@ def test_max_connections_closes_the_idlest(serve):
         sock.close()
 
 
-@pytest.mark.parametrize("bind, name", [("127.0.0.1:0", r"127\.0\.0\.1:\d+"), ("[::1]:0", r"\[::1\]:\d+"), ("unix:%(here)/s", r"/\S+/s")])
+@pytest.mark.parametrize("bind, name", [("127.0.0.1:0", r"127\.0\.0\.1:\d+"), ("[::1]:0", r"\[::1\]:\d+"), ("unix:%(here)/s", r"unix:/\S+/s")])
 def test_max_connections_waits_if_all_are_busy(serve, bind, name):
     server = serve("max-connections = 2", f"[server]\nbind = {bind}")
     busy = [server.connect() for _ in range(2)]

@@ -24,7 +24,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.traffic.keepalive_timeout, 75000);
     assert_int_equal(s.traffic.proxies.count, 0);
     assert_false(s.traffic.proxies.local);
-    assert_int_equal(s.traffic.proxies.fields, FORWARDED_PRESET);
+    assert_int_equal(s.traffic.proxies.fields, FORWARDED_DEFAULT);
     assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
@@ -94,8 +94,8 @@ static void test_settings_errors(void **state)
          "t.ini:4: \"max-header-size = 1\": expected 256 to 1048576\n"
          "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"},
         {"[server]\nbind = :1 proxy-protocol\nbind = :2 protocol=fastcgi\nbind = :3  what\nbind = :1 protocol=http\n",
-         "t.ini:3: \"bind = :2 protocol=fastcgi\": this version speaks no protocol but http\n"
-         "t.ini:4: \"bind = :3  what\": expected proxy-protocol or protocol=http behind the address\n"
+         "t.ini:3: \"bind = :2 protocol=fastcgi\": only protocol=http is supported\n"
+         "t.ini:4: \"bind = :3  what\": expected proxy-protocol or protocol=http after the address\n"
          "t.ini:5: \"bind = :1 protocol=http\" is given twice\n"},
         {"[server]\ntrusted-proxies = unix\ntrusted-proxies = 10.0.0.0/33\ntrusted-headers = Forwarded\n"
          "trusted-headers = via\n",
@@ -142,10 +142,10 @@ static void test_addresses(void **state)
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct address a;
+        struct bind_address a;
         char host[40] = "";
 
-        assert_null(address_parse(&a, rows[i].text));
+        assert_null(bind_address_parse(&a, rows[i].text));
         assert_int_equal(a.sa.any.sa_family, rows[i].family);
         assert_string_equal(a.text, rows[i].text);
         if (rows[i].family == AF_UNIX) {
@@ -188,15 +188,15 @@ static void test_bad_addresses(void **state)
         "256.0.0.1:80",
         "2130706433.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1.127.0.0.1:80",
     };
-    struct address a;
+    struct bind_address a;
     char path[200] = "unix:/";
 
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_non_null(address_parse(&a, rows[i]));
+        assert_non_null(bind_address_parse(&a, rows[i]));
     memset(path + 6, 'x', 106);
-    assert_null(address_parse(&a, path));
+    assert_null(bind_address_parse(&a, path));
     path[6 + 106] = 'x';
-    assert_non_null(address_parse(&a, path));
+    assert_non_null(bind_address_parse(&a, path));
 }
 
 int main(void)

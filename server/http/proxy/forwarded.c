@@ -108,7 +108,7 @@ static void set_peer(struct request *req, const struct in6_addr *address, uint16
 {
     char *text = arena_alloc(&req->arena, INET6_ADDRSTRLEN);
 
-    network_text(address, text);
+    address_ip_text(address, text);
     req->view.peer = text;
     req->view.peer_port = port;
 }
@@ -194,7 +194,7 @@ static size_t walk(const struct proxies *proxies, struct request *req, const str
 
         if (rfc7239)
             item = parameter(req, &item, "for");
-        if (!network_parse_peer(&address, &port, item.at, item.size))
+        if (!address_parse_peer(&address, &port, item.at, item.size))
             break;
         set_peer(req, &address, port);
         depth++;

@@ -2,7 +2,7 @@
 #ifndef HTTP_FORWARDED_H
 #define HTTP_FORWARDED_H
 
-#include "http/proxy/network.h"
+#include "base/address.h"
 #include "http/request/request.h"
 
 enum forwarded_field {
@@ -15,7 +15,7 @@ enum forwarded_field {
     FORWARDED_ALL = 63,
 
     /* What nearly every proxy sets: the others, nginx passes on as its client wrote them. */
-    FORWARDED_PRESET = FORWARDED_FOR | FORWARDED_PROTO | FORWARDED_ID,
+    FORWARDED_DEFAULT = FORWARDED_FOR | FORWARDED_PROTO | FORWARDED_ID,
 };
 
 /* Whom to believe, and what. Borrowed. */
