@@ -1,9 +1,9 @@
 /*
- * access.c: the access log: a line for each request, when it is over.
+ * access.c: the access log: a line for each request, written when it is over.
  *
- * Lines are gathered and leave at the end of a turn of the loop, in one write for all requests that the turn has ended;
- * under load that makes the log cost a few percent. Every request ends here, also one that was refused, timed out or
- * lost its client; only those that were running in a worker that is killed leave no line.
+ * Lines are gathered and written at the end of an iteration of the event loop, so that under load one write serves many
+ * requests, and the log costs a few percent. Every request ends here, also one that was refused, timed out or lost its
+ * client; only requests that run in a worker while it is killed leave no line.
  */
 #include "access/access.h"
 
@@ -14,10 +14,11 @@
 static struct {
     struct sink *sink;
     const struct format *format;
-    struct text line; /* of the request at hand; one memory for all */
+    struct text line; /* reused for each request */
 } access_state;
 
-static void forget(void)
+/* In a forked child. */
+static void access_forget(void)
 {
     if (access_state.sink)
         sink_clear(access_state.sink);
@@ -31,7 +32,7 @@ int access_open(const char *target, const struct format *format)
     if (!sink)
         return -errno;
     if (!registered)
-        pthread_atfork(NULL, NULL, forget);
+        pthread_atfork(NULL, NULL, access_forget);
     registered = true;
     access_close();
     access_state.sink = sink;

@@ -1,8 +1,9 @@
 /*
  * format.c: the format of the access log, compiled once into a list of what to add to a line.
  *
- * A part is either plain text or a variable, so a line is made by a walk over an array. In the preset json a variable
- * brings its own quotes, as its type asks for, and null; in every other format it is text, and - stands for nothing.
+ * A part is either plain text or a variable, so writing a line is a loop over an array. In the format json a variable
+ * is written as a JSON value: a number, a string in quotes, or null. In every other format it is text, and - if there
+ * is none.
  */
 #include "access/format.h"
 
@@ -10,10 +11,11 @@
 #include <unistd.h>
 
 #include "access/record.h"
+#include "base/array.h"
 
 struct part {
     const struct variable *variable; /* NULL: plain text */
-    const char *text;                /* that, or the variable's argument */
+    const char *text;                /* the text, or the argument of the variable */
     size_t size;
 };
 
@@ -28,7 +30,7 @@ struct format {
 
 static const struct {
     const char *name, *text;
-} presets[] = {
+} named_formats[] = {
     {"common", "%(addr) - %(user) [%(ltime)] \"%(method) %(uri) %(proto)\" %(status) %(size)"},
     {"combined", COMBINED},
     {"combined-time", COMBINED " %(secs)"},
@@ -55,50 +57,51 @@ struct compiler {
     const char *why;
 };
 
-static const char *add(struct compiler *c, const struct variable *variable, const char *text, size_t size,
-                       const char *next)
+/* Returns next. */
+static const char *append_part(struct compiler *c, const struct variable *variable, const char *text, size_t size,
+                               const char *next)
 {
     c->format->parts[c->format->count++] = (struct part){variable, arena_strndup(c->arena, text, size), size};
     return next;
 }
 
-/* at is behind the %( */
+/* at: after the %( */
 static const char *compile_variable(struct compiler *c, const char *at)
 {
     size_t size = strcspn(at, ")");
 
     for (const struct variable *v = variables; v->name; v++)
         if (strlen(v->name) == size && !strncmp(v->name, at, size) && at[size])
-            return add(c, v, "", 0, at + size + 1);
+            return append_part(c, v, "", 0, at + size + 1);
     c->why = arena_printf(c->arena, "there is no variable \"%%(%.*s)\"; docs/logs.md lists them", (int)size, at);
     return NULL;
 }
 
-/* at is behind the %{ */
+/* at: after the %{ */
 static const char *compile_field(struct compiler *c, const char *at)
 {
     size_t size = strcspn(at, "}");
 
     if (at[size] && at[size + 1] == 'i')
-        return add(c, &variable_request_field, at, size, at + size + 2);
+        return append_part(c, &variable_request_field, at, size, at + size + 2);
     if (at[size] && at[size + 1] == 'o')
-        return add(c, &variable_response_field, at, size, at + size + 2);
-    c->why = "after \"%{\" there must come the name of a field and \"}i\" (request) or \"}o\" (response)";
+        return append_part(c, &variable_response_field, at, size, at + size + 2);
+    c->why = "\"%{\" must be followed by the name of a field and \"}i\" (request) or \"}o\" (response)";
     return NULL;
 }
 
-/* Compile what stands at at; returns what follows it. */
+/* Returns what follows the part, or NULL if it is wrong. */
 static const char *compile_part(struct compiler *c, const char *at)
 {
     if (*at != '%')
-        return add(c, NULL, at, strcspn(at, "%"), at + strcspn(at, "%"));
+        return append_part(c, NULL, at, strcspn(at, "%"), at + strcspn(at, "%"));
     switch (at[1]) {
     case '(':
         return compile_variable(c, at + 2);
     case '{':
         return compile_field(c, at + 2);
     case '%':
-        return add(c, NULL, at, 1, at + 2);
+        return append_part(c, NULL, at, 1, at + 2);
     default:
         c->why = "\"%\" must be followed by (variable), {Field}i, {Field}o or another %";
         return NULL;
@@ -111,9 +114,9 @@ const struct format *format_compile(struct arena *arena, const char *text, const
     struct compiler c = {arena, format, NULL};
 
     *format = (struct format){.json = !strcmp(text, "json")};
-    for (size_t i = 0; i < sizeof(presets) / sizeof(*presets); i++)
-        if (!strcmp(presets[i].name, text)) {
-            text = presets[i].text;
+    for (size_t i = 0; i < ARRAY_SIZE(named_formats); i++)
+        if (!strcmp(named_formats[i].name, text)) {
+            text = named_formats[i].text;
             break;
         }
     format->parts = arena_alloc(arena, (strlen(text) + 1) * sizeof(*format->parts));
@@ -125,7 +128,7 @@ const struct format *format_compile(struct arena *arena, const char *text, const
 
 /* ---- lines ---- */
 
-static void add_string(const struct format *format, struct text *out, struct span value)
+static void write_string(const struct format *format, struct text *out, struct span value)
 {
     if (!format->json)
         text_add_escaped(out, value.at, value.at ? value.size : 0);
@@ -135,13 +138,13 @@ static void add_string(const struct format *format, struct text *out, struct spa
         text_add(out, "null", 4);
 }
 
-static void add_part(const struct format *format, struct text *out, struct record *record, const struct part *part)
+static void write_part(const struct format *format, struct text *out, struct record *record, const struct part *part)
 {
     record->argument = part->text;
     if (!part->variable)
         text_add(out, part->text, part->size);
     else if (part->variable->string)
-        add_string(format, out, part->variable->string(record));
+        write_string(format, out, part->variable->string(record));
     else if (part->variable->seconds)
         text_add_seconds(out, part->variable->number(record));
     else
@@ -154,6 +157,6 @@ void format_line(const struct format *format, struct text *out, const struct req
 
     record_init(&record, req);
     for (size_t i = 0; i < format->count; i++)
-        add_part(format, out, &record, &format->parts[i]);
+        write_part(format, out, &record, &format->parts[i]);
     text_add(out, "\n", 1);
 }

@@ -1,74 +1,62 @@
 /*
  * text.c: a line of the access log while it is put together.
  *
- * One text serves all lines of a worker, one after the other, so its memory is allocated a few times in the worker's
- * life. What a client sent is escaped byte by byte: which encoding it meant, nobody knows.
+ * A worker reuses one text for all its lines, so its memory is allocated a few times only. What clients sent is escaped
+ * byte by byte, since its encoding is unknown.
  */
 #include "access/text.h"
 
 #include <string.h>
 
+#include "base/digits.h"
 #include "base/mem.h"
 
-static char *reserve(struct text *t, size_t size)
+static char *text_reserve(struct text *t, size_t size)
 {
-    if (size > t->room - t->size) {
-        t->room = 2 * t->room + size + 512;
-        t->buf = xrealloc(t->buf, t->room);
+    if (size > t->capacity - t->size) {
+        t->capacity = 2 * t->capacity + size + 512;
+        t->buf = xrealloc(t->buf, t->capacity);
     }
     return t->buf + t->size;
 }
 
 void text_add(struct text *t, const char *s, size_t size)
 {
-    memcpy(reserve(t, size), s, size);
+    memcpy(text_reserve(t, size), s, size);
     t->size += size;
-}
-
-/* At least so many digits, with zeros before. */
-static void add_digits(struct text *t, uint64_t n, int least)
-{
-    char digits[20], *first = digits + sizeof(digits);
-
-    do
-        *--first = (char)('0' + n % 10);
-    while ((n /= 10) || digits + sizeof(digits) - first < least);
-    text_add(t, first, (size_t)(digits + sizeof(digits) - first));
 }
 
 void text_add_number(struct text *t, int64_t n)
 {
-    add_digits(t, n < 0 ? 0 : (uint64_t)n, 1);
+    char digits[DIGITS_MAX], *end = digits + sizeof(digits);
+    char *first = digits_decimal(end, n < 0 ? 0 : (uint64_t)n);
+
+    text_add(t, first, (size_t)(end - first));
 }
 
 void text_add_seconds(struct text *t, int64_t microseconds)
 {
-    uint64_t ms = microseconds < 0 ? 0 : (uint64_t)microseconds / 1000;
+    int64_t ms = microseconds < 0 ? 0 : microseconds / 1000;
+    char fraction[4] = {'.', (char)('0' + ms % 1000 / 100)};
 
-    add_digits(t, ms / 1000, 1);
-    text_add(t, ".", 1);
-    add_digits(t, ms % 1000, 3);
+    digits_two(fraction + 2, (int)(ms % 100));
+    text_add_number(t, ms / 1000);
+    text_add(t, fraction, sizeof(fraction));
 }
 
-static char *put_hex(char *at, const char *prefix, unsigned char c)
-{
-    static const char hex[] = "0123456789abcdef";
-
-    at = stpcpy(at, prefix);
-    *at++ = hex[c >> 4];
-    *at++ = hex[c & 15];
-    return at;
-}
-
-static char *put_escaped(char *at, const char *s, size_t size, const char *prefix)
+/* Write size bytes of s; prefix and two hexadecimal digits stand for bytes that could end the line or the quotes. */
+static char *escape_bytes(char *at, const char *s, size_t size, const char *prefix)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)s[i];
 
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-            at = put_hex(at, prefix, c);
-        else
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
             *at++ = (char)c;
+            continue;
+        }
+        at = stpcpy(at, prefix);
+        digits_hex(at, &c, 1);
+        at += 2;
     }
     return at;
 }
@@ -81,16 +69,16 @@ void text_add_escaped(struct text *t, const char *s, size_t size)
         text_add(t, "-", 1);
         return;
     }
-    at = put_escaped(reserve(t, 4 * size), s, size, "\\x");
+    at = escape_bytes(text_reserve(t, 4 * size), s, size, "\\x");
     t->size = (size_t)(at - t->buf);
 }
 
 void text_add_json(struct text *t, const char *s, size_t size)
 {
-    char *at = reserve(t, 6 * size + 2);
+    char *at = text_reserve(t, 6 * size + 2);
 
     *at++ = '"';
-    at = put_escaped(at, s, size, "\\u00");
+    at = escape_bytes(at, s, size, "\\u00");
     *at++ = '"';
     t->size = (size_t)(at - t->buf);
 }

@@ -1,29 +1,29 @@
-/* text.h: a line of the access log while it is put together, and what clients may put into it. */
+/* text.h: a line of the access log while it is put together, and the escaping of what clients sent. */
 #ifndef ACCESS_TEXT_H
 #define ACCESS_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that grow; zero is empty. */
+/* Bytes that grow. All zero is an empty text. */
 struct text {
-    char *buf;
-    size_t size, room;
+    char *buf; /* owned */
+    size_t size, capacity;
 };
 
 void text_add(struct text *t, const char *s, size_t size);
 
-/* A whole number, 0 for a negative one. */
+/* Add a whole number; 0 for a negative one. */
 void text_add_number(struct text *t, int64_t n);
 
-/* Seconds with three digits after the point, from microseconds. */
+/* Add microseconds as seconds with three digits after the point. */
 void text_add_seconds(struct text *t, int64_t microseconds);
 
-/* Bytes of a client, such that no reader takes them for the end of the line or of their quotes: control and non-ASCII
+/* Add bytes that a client sent, so that they cannot end the line or the quotes around them: control and non-ASCII
  * bytes, quotes and backslashes become \xHH. No bytes become "-". */
 void text_add_escaped(struct text *t, const char *s, size_t size);
 
-/* The same as a string of JSON with its quotes; a byte beyond ASCII becomes the code point of its number. */
+/* The same as a JSON string with its quotes; a byte beyond ASCII becomes the code point of that number. */
 void text_add_json(struct text *t, const char *s, size_t size);
 
 #endif

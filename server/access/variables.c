@@ -1,9 +1,9 @@
 /*
- * variables.c: what a line of the access log can say of a request.
+ * variables.c: what a line of the access log can say about a request.
  *
- * Names are those of uWSGI where it has one. The times come from marks that the connection makes in a request, and only
- * if there is an access log: the arrival of its first bytes, its head, and how long its coroutine held the loop's
- * thread.
+ * Names are those of uWSGI where it has one. Durations come from timestamps that are taken during a request only if
+ * there is an access log: when its first bytes arrived, when its head was complete, and how long its coroutine held the
+ * OS thread.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,9 @@
 #include <time.h>
 
 #include "access/record.h"
+#include "base/calendar.h"
 #include "http/io/output.h"
+#include "http/response/status.h"
 #include "wait/wait.h"
 
 void record_init(struct record *record, const struct request *req)
@@ -22,7 +24,7 @@ void record_init(struct record *record, const struct request *req)
     record->busy = coro_busy() - req->busy;
 }
 
-static struct span text(const char *s)
+static struct span span_of(const char *s)
 {
     return (struct span){s && *s ? s : NULL, s ? strlen(s) : 0};
 }
@@ -44,7 +46,7 @@ static struct span get_request_field(const struct record *r)
     return request_field(r->req, r->argument);
 }
 
-/* Of those that the handler set: lines `Name: value\r\n`. */
+/* Look among the fields that the handler has set, lines `Name: value\r\n`. */
 static struct span get_response_field(const struct record *r)
 {
     const char *at = r->req->fields, *end = at + r->req->fields_size;
@@ -75,7 +77,7 @@ static struct span get_agent(const struct record *r)
 
 static struct span get_request_id(const struct record *r)
 {
-    return text(request_id(r->req));
+    return span_of(request_id(r->req));
 }
 
 /* ---- the user of Basic authentication, RFC 7617 ---- */
@@ -88,13 +90,13 @@ static int base64_digit(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Decode until the colon that ends the user's name, the end, or the end of the room. */
-static size_t decode_user(char *to, size_t room, const char *from)
+/* Decode up to the colon after the name, the end of the text, or capacity. Returns the size of the name. */
+static size_t decode_user(char *to, size_t capacity, const char *from)
 {
     unsigned bits = 0;
     size_t size = 0;
 
-    for (int have = 0, digit; size < room && (digit = base64_digit(*from)) >= 0; from++) {
+    for (int have = 0, digit; size < capacity && (digit = base64_digit(*from)) >= 0; from++) {
         bits = bits << 6 | (unsigned)digit;
         have += 6;
         if (have < 8)
@@ -123,17 +125,17 @@ static struct span get_user(const struct record *r)
 
 static struct span get_addr(const struct record *r)
 {
-    return text(r->req->view.peer);
+    return span_of(r->req->view.peer);
 }
 
 static struct span get_method(const struct record *r)
 {
-    return text(r->req->view.method);
+    return span_of(r->req->view.method);
 }
 
 static struct span get_uri(const struct record *r)
 {
-    return text(r->req->view.target);
+    return span_of(r->req->view.target);
 }
 
 static struct span get_path(const struct record *r)
@@ -145,29 +147,29 @@ static struct span get_path(const struct record *r)
 
 static struct span get_query(const struct record *r)
 {
-    return text(r->req->view.query);
+    return span_of(r->req->view.query);
 }
 
 static struct span get_proto(const struct record *r)
 {
-    if (!*r->req->view.method) /* the head was not understood */
+    if (!*r->req->view.method) /* the request line could not be parsed */
         return (struct span){NULL, 0};
-    return text(r->req->view.http_minor ? "HTTP/1.1" : "HTTP/1.0");
+    return span_of(r->req->view.http_minor ? "HTTP/1.1" : "HTTP/1.0");
 }
 
 static struct span get_host(const struct record *r)
 {
-    return text(r->req->view.host);
+    return span_of(r->req->view.host);
 }
 
 static struct span get_mount(const struct record *r)
 {
-    return text(r->req->view.mount);
+    return span_of(r->req->view.mount);
 }
 
 static struct span get_server(const struct record *r)
 {
-    return text(r->req->view.server);
+    return span_of(r->req->view.server);
 }
 
 static int64_t get_port(const struct record *r)
@@ -182,13 +184,12 @@ static int64_t get_server_port(const struct record *r)
 
 /* ---- the response ---- */
 
-/* 499, as nginx has it: the client left before its answer was sent. */
 static int64_t get_status(const struct record *r)
 {
     int err = r->req->out->error;
 
     if (err == -EPIPE || err == -ECONNRESET || r->req->body_error == -ECONNRESET)
-        return 499;
+        return STATUS_CLIENT_CLOSED_REQUEST;
     return r->req->status;
 }
 
@@ -214,14 +215,12 @@ static struct span get_time(const struct record *r)
     gmtime_r(&now.tv_sec, &tm);
     snprintf(line, sizeof(line), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
              tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
-    return text(line);
+    return span_of(line);
 }
 
-/* Made once a second: the local time of year 2026 is looked up in a table of a century. */
+/* Cached for a second: localtime_r walks the time-zone transition table. */
 static struct span get_local_time(const struct record *r)
 {
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     static char line[80];
     static time_t second = -1;
     time_t now = time(NULL);
@@ -229,14 +228,14 @@ static struct span get_local_time(const struct record *r)
     long east;
 
     if (now == second)
-        return text(line);
+        return span_of(line);
     second = now;
     localtime_r(&now, &tm);
     east = tm.tm_gmtoff < 0 ? -tm.tm_gmtoff : tm.tm_gmtoff;
-    snprintf(line, sizeof(line), "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", tm.tm_mday, months[tm.tm_mon],
+    snprintf(line, sizeof(line), "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", tm.tm_mday, calendar_month(tm.tm_mon),
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+', east / 3600,
              east / 60 % 60);
-    return text(line);
+    return span_of(line);
 }
 
 static int64_t get_micros(const struct record *r)

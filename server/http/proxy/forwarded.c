@@ -19,10 +19,7 @@
 
 /* The elements of all fields of one name, from right to left. */
 struct list_of {
-    struct span {
-        const char *at;
-        size_t size;
-    } items[MOST];
+    struct span items[MOST];
     size_t count;
 };
 

@@ -1,23 +1,26 @@
 /*
  * request.c: the id of a request, and its lines in the error log.
  *
- * 128 bits of which nobody can guess another's matter little here, but that no two of a site are the same does: so a
- * random start for each process and a counter, through a bijection that makes them look alike no more (splitmix64).
+ * Ids need to be unique within a site, not unguessable: a counter with a random start for each process is put through a
+ * bijection, so that consecutive ids do not look alike. The randomness is the kernel's; the generator of random(3) is
+ * the application's.
  */
 #include "http/request/request.h"
 
 #include <sys/random.h>
 
+#include "base/digits.h"
 #include "log/log.h"
 
-static uint64_t start[2], count;
+static uint64_t id_start[2], id_count;
 
 void request_init_ids(void)
 {
-    if (getrandom(start, sizeof(start), 0) != sizeof(start))
-        log_die("cannot get random bytes for the ids of requests: %m");
+    if (getrandom(id_start, sizeof(id_start), 0) != sizeof(id_start))
+        log_die("cannot get random bytes for request ids: %m");
 }
 
+/* The finalizer of splitmix64, a bijection. */
 static uint64_t mix(uint64_t n)
 {
     n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -27,15 +30,19 @@ static uint64_t mix(uint64_t n)
 
 const char *request_id(const struct request *const_req)
 {
-    struct request *req = (struct request *)const_req; /* what is made late is none the less a fact */
-    uint64_t n;
+    struct request *req = (struct request *)const_req; /* to the caller the id has always been there */
+    uint64_t n, words[2];
+    char *text;
 
     if (req->id)
         return req->id;
-    n = ++count * UINT64_C(0x9e3779b97f4a7c15);
-    req->id = arena_printf(&req->arena, "%016llx%016llx", (unsigned long long)mix(start[0] + n),
-                           (unsigned long long)mix(start[1] + n));
-    return req->id;
+    n = ++id_count * UINT64_C(0x9e3779b97f4a7c15);
+    words[0] = mix(id_start[0] + n);
+    words[1] = mix(id_start[1] + n);
+    text = arena_alloc(&req->arena, 2 * sizeof(words) + 1);
+    digits_hex(text, words, sizeof(words));
+    text[2 * sizeof(words)] = '\0';
+    return req->id = text;
 }
 
 void request_vlog(const struct request *req, enum log_level level, const char *fmt, va_list ap)

@@ -56,7 +56,7 @@ struct request {
     const char *reason;  /* NULL: the standard phrase */
     const char *upgrade; /* 101: to that protocol */
     char *fields;        /* header lines, in the arena */
-    size_t fields_size, fields_room;
+    size_t fields_size, fields_capacity;
     int64_t length; /* Content-Length of the response; -1: not known */
     int64_t sent;   /* bytes of body handed over */
     bool head_sent;

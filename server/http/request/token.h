@@ -6,6 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Part of a text. */
+struct span {
+    const char *at;
+    size_t size;
+};
+
 extern const bool token_bytes[256];
 
 static inline bool token_is_digit(char c)

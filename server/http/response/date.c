@@ -1,18 +1,17 @@
 /*
  * date.c: the lines that begin every response head.
  *
- * RFC 9110 section 6.6.1 wants a Date of one second's precision. CLOCK_REALTIME_COARSE is read without a system call
- * and is right to a few milliseconds, so the text is made when its second changes, and copied otherwise.
+ * The Date field has a precision of one second (RFC 9110 section 6.6.1), so the text is cached for as long.
+ * CLOCK_REALTIME_COARSE is a few milliseconds late, and read without a system call.
  */
 #include "http/response/date.h"
 
 #include <stdio.h>
 #include <time.h>
 
-#define SERVER_LINE "Server: syncless\r\n"
+#include "base/calendar.h"
 
-static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+#define SERVER_LINE "Server: syncless\r\n"
 
 const struct date_lines *date_lines(void)
 {
@@ -27,8 +26,9 @@ const struct date_lines *date_lines(void)
     second = now.tv_sec;
     gmtime_r(&second, &tm);
     lines.server_size = sizeof(SERVER_LINE) - 1;
-    lines.size = (size_t)snprintf(lines.text, sizeof(lines.text),
-                                  SERVER_LINE "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday],
-                                  tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    lines.size =
+        (size_t)snprintf(lines.text, sizeof(lines.text), SERVER_LINE "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                         calendar_day(tm.tm_wday), tm.tm_mday, calendar_month(tm.tm_mon), tm.tm_year + 1900, tm.tm_hour,
+                         tm.tm_min, tm.tm_sec);
     return &lines;
 }

@@ -10,7 +10,7 @@ struct date_lines {
     size_t server_size; /* of the first line */
 };
 
-/* The lines for the present second; made once a second. */
+/* The lines for the current second; valid until the next call. */
 const struct date_lines *date_lines(void);
 
 #endif

@@ -1,10 +1,9 @@
 /*
  * response.c: the response to a request.
  *
- * Header lines are checked and gathered in the arena; the head is put in front of them when the first byte of body
- * comes, or at the end, when its length is known: so a handler that writes once has head and body in one send, and one
- * that sets no length and ends after one write does not need chunks. What frames the message (Content-Length,
- * Transfer-Encoding, Connection) is decided here alone, RFC 9112 section 6.
+ * The handler's fields are checked and gathered in the arena. The head is written together with the first bytes of the
+ * body, or at the end if there are none, so head and body of a short response leave in one send. What frames the
+ * message (Content-Length, Transfer-Encoding, Connection, RFC 9112 section 6) is decided here alone.
  */
 #include "http/response/response.h"
 
@@ -13,53 +12,54 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/response/date.h"
+#include "base/digits.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
-#include "http/response/status.h"
 #include "http/request/token.h"
+#include "http/response/date.h"
+#include "http/response/status.h"
 
-#define FIELDS_ROOM      512
-#define LONGEST_PROTOCOL 64
-#define HEAD_ROOM        512 /* for everything in a head but the handler's fields */
+#define FIELDS_CAPACITY 512 /* bytes of the first allocation for fields */
+#define HEAD_CAPACITY   512 /* bytes for everything in a head but the reason and the handler's fields */
+#define MAX_PROTOCOL    64  /* bytes of the name of a protocol to upgrade to */
 
 /* ---- the handler's fields ---- */
 
 enum field_kind { FIELD_PLAIN, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_HOP };
 
-/* For a name of as many bytes. */
-static bool is(const char *name, const char *known)
+/* Compare the name of a field with one of the same size. */
+static bool is_field(const char *name, const char *known)
 {
     return !strncasecmp(name, known, strlen(known));
 }
 
-/* By the size of the name, which most fields do not share with any of these. Hop-by-hop are RFC 9110 section 7.6.1's.
- */
-static enum field_kind classify(const char *name, size_t size)
+/* Look at the size of the name first: most fields share theirs with none of these. Hop-by-hop fields are those of RFC
+ * 9110 section 7.6.1. */
+static enum field_kind classify_field(const char *name, size_t size)
 {
     switch (size) {
     case 2:
-        return is(name, "te") ? FIELD_HOP : FIELD_PLAIN;
+        return is_field(name, "te") ? FIELD_HOP : FIELD_PLAIN;
     case 4:
-        return is(name, "date") ? FIELD_DATE : FIELD_PLAIN;
+        return is_field(name, "date") ? FIELD_DATE : FIELD_PLAIN;
     case 6:
-        return is(name, "server") ? FIELD_SERVER : FIELD_PLAIN;
+        return is_field(name, "server") ? FIELD_SERVER : FIELD_PLAIN;
     case 7:
-        return is(name, "trailer") || is(name, "upgrade") ? FIELD_HOP : FIELD_PLAIN;
+        return is_field(name, "trailer") || is_field(name, "upgrade") ? FIELD_HOP : FIELD_PLAIN;
     case 10:
-        return is(name, "connection") || is(name, "keep-alive") ? FIELD_HOP : FIELD_PLAIN;
+        return is_field(name, "connection") || is_field(name, "keep-alive") ? FIELD_HOP : FIELD_PLAIN;
     case 14:
-        return is(name, "content-length") ? FIELD_LENGTH : FIELD_PLAIN;
+        return is_field(name, "content-length") ? FIELD_LENGTH : FIELD_PLAIN;
     case 16:
-        return is(name, "proxy-connection") ? FIELD_HOP : FIELD_PLAIN;
+        return is_field(name, "proxy-connection") ? FIELD_HOP : FIELD_PLAIN;
     case 17:
-        return is(name, "transfer-encoding") ? FIELD_HOP : FIELD_PLAIN;
+        return is_field(name, "transfer-encoding") ? FIELD_HOP : FIELD_PLAIN;
     default:
         return FIELD_PLAIN;
     }
 }
 
-static int set_length(struct request *req, const char *value, size_t size)
+static int set_content_length(struct request *req, const char *value, size_t size)
 {
     int64_t n = token_number(value, size);
 
@@ -71,22 +71,22 @@ static int set_length(struct request *req, const char *value, size_t size)
 
 static char *fields_reserve(struct request *req, size_t size)
 {
-    if (size > req->fields_room - req->fields_size) {
-        size_t room = req->fields_room ? 2 * req->fields_room : FIELDS_ROOM;
+    if (size > req->fields_capacity - req->fields_size) {
+        size_t capacity = req->fields_capacity ? 2 * req->fields_capacity : FIELDS_CAPACITY;
         char *fields;
 
-        while (room - req->fields_size < size)
-            room *= 2;
-        fields = arena_alloc(&req->arena, room);
+        while (capacity - req->fields_size < size)
+            capacity *= 2;
+        fields = arena_alloc(&req->arena, capacity);
         if (req->fields_size)
             memcpy(fields, req->fields, req->fields_size);
         req->fields = fields;
-        req->fields_room = room;
+        req->fields_capacity = capacity;
     }
     return req->fields + req->fields_size;
 }
 
-static void add_field(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size)
+static void fields_append(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size)
 {
     char *at = fields_reserve(req, name_size + value_size + 4);
 
@@ -103,11 +103,11 @@ int response_header(struct request *req, const char *name, size_t name_size, con
         return -EALREADY;
     if (!token_is(name, name_size) || !token_is_text(value, value_size))
         return -EINVAL;
-    switch (classify(name, name_size)) {
+    switch (classify_field(name, name_size)) {
     case FIELD_HOP:
         return -EINVAL;
     case FIELD_LENGTH:
-        return set_length(req, value, value_size);
+        return set_content_length(req, value, value_size);
     case FIELD_DATE:
         req->has_date = true;
         break;
@@ -117,7 +117,7 @@ int response_header(struct request *req, const char *name, size_t name_size, con
     case FIELD_PLAIN:
         break;
     }
-    add_field(req, name, name_size, value, value_size);
+    fields_append(req, name, name_size, value, value_size);
     return 0;
 }
 
@@ -146,20 +146,20 @@ int response_reset(struct request *req)
 
 /* ---- the head ---- */
 
-/* RFC 9110 section 6.4.1: responses that never have content. */
-static bool has_no_body(const struct request *req)
+/* Responses that never have content, RFC 9110 section 6.4.1. */
+static bool has_no_content(const struct request *req)
 {
     return req->status == 204 || req->status == 304 || !strcmp(req->view.method, "HEAD");
 }
 
-/* How the end of the body will be told: by length, by chunks, or by the close. */
+/* Choose what marks the end of the body: its length, chunks, or the end of the connection. */
 static void choose_framing(struct request *req, int64_t known_length)
 {
     if (req->length < 0 && known_length >= 0 && !(req->status == 304 || req->status == 204))
         req->length = known_length;
     if (req->status == 204)
         req->length = -1; /* RFC 9110 section 8.6 */
-    if (req->length >= 0 || has_no_body(req) || req->upgrade)
+    if (req->length >= 0 || has_no_content(req) || req->upgrade)
         return;
     if (req->view.http_minor > 0)
         req->chunked = true;
@@ -167,27 +167,19 @@ static void choose_framing(struct request *req, int64_t known_length)
         req->keep_alive = false;
 }
 
-static char *put(char *at, const char *s)
+static char *put_decimal(char *at, uint64_t n)
 {
-    return stpcpy(at, s);
-}
+    char digits[DIGITS_MAX], *end = digits + sizeof(digits), *first = digits_decimal(end, n);
 
-static char *put_number(char *at, uint64_t n)
-{
-    char digits[20], *first = digits + sizeof(digits);
-
-    do
-        *--first = (char)('0' + n % 10);
-    while (n /= 10);
-    return mempcpy(at, first, (size_t)(digits + sizeof(digits) - first));
+    return mempcpy(at, first, (size_t)(end - first));
 }
 
 static char *put_status_line(char *at, const struct request *req)
 {
-    at = put(at, "HTTP/1.1 ");
-    at = put_number(at, (uint64_t)req->status);
+    at = stpcpy(at, "HTTP/1.1 ");
+    at = put_decimal(at, (uint64_t)req->status);
     *at++ = ' ';
-    return put(at, req->reason ? req->reason : status_phrase(req->status));
+    return stpcpy(at, req->reason ? req->reason : status_phrase(req->status));
 }
 
 static char *put_server_lines(char *at, const struct request *req)
@@ -202,51 +194,51 @@ static char *put_server_lines(char *at, const struct request *req)
 static char *put_framing(char *at, const struct request *req)
 {
     if (req->upgrade) {
-        at = put(at, "Connection: Upgrade\r\nUpgrade: ");
-        at = put(at, req->upgrade);
-        return put(at, "\r\n");
+        at = stpcpy(at, "Connection: Upgrade\r\nUpgrade: ");
+        at = stpcpy(at, req->upgrade);
+        return stpcpy(at, "\r\n");
     }
     if (req->length >= 0) {
-        at = put(at, "Content-Length: ");
-        at = put_number(at, (uint64_t)req->length);
-        at = put(at, "\r\n");
+        at = stpcpy(at, "Content-Length: ");
+        at = put_decimal(at, (uint64_t)req->length);
+        at = stpcpy(at, "\r\n");
     } else if (req->chunked) {
-        at = put(at, "Transfer-Encoding: chunked\r\n");
+        at = stpcpy(at, "Transfer-Encoding: chunked\r\n");
     }
     if (!req->keep_alive)
-        return put(at, "Connection: close\r\n");
-    return req->view.http_minor == 0 ? put(at, "Connection: keep-alive\r\n") : at;
+        return stpcpy(at, "Connection: close\r\n");
+    return req->view.http_minor == 0 ? stpcpy(at, "Connection: keep-alive\r\n") : at;
 }
 
-/* Gather the head for output. known_length: of the body, if the caller knows it, or -1. */
-static int send_head(struct request *req, int64_t known_length)
+/* Write the head to the output buffer. known_length: of the body, -1 if the caller does not know it. */
+static int write_head(struct request *req, int64_t known_length)
 {
     size_t reason = req->reason ? strlen(req->reason) : 0;
-    size_t room = HEAD_ROOM + reason + req->fields_size;
+    size_t capacity = HEAD_CAPACITY + reason + req->fields_size;
     char *head = NULL, *at;
     int err = 0;
 
     if ((req->expects_100 && !req->body_done) || req->body_error)
-        req->keep_alive = false; /* what the client sends next, nobody can tell */
-    choose_framing(req, known_length);
+        req->keep_alive = false; /* the next bytes on this connection are ambiguous */
     req->head_sent = true;
-    if (room < ARENA_BLOCK / 2)
-        err = output_reserve(req->out, room, &head);
+    if (capacity < ARENA_BLOCK / 2)
+        err = output_reserve(req->out, capacity, &head);
     else
-        head = arena_alloc(&req->arena, room);
+        head = arena_alloc(&req->arena, capacity);
     if (err) {
         req->head_sent = req->out->error != 0; /* not if this coroutine was cancelled before it could begin */
         return err;
     }
+    choose_framing(req, known_length);
     at = put_status_line(head, req);
-    at = put(at, "\r\n");
+    at = stpcpy(at, "\r\n");
     at = put_server_lines(at, req);
     if (req->fields_size)
         at = mempcpy(at, req->fields, req->fields_size);
     at = put_framing(at, req);
-    at = put(at, "\r\n");
+    at = stpcpy(at, "\r\n");
     req->head_size = (size_t)(at - head);
-    if (room >= ARENA_BLOCK / 2)
+    if (capacity >= ARENA_BLOCK / 2)
         return output_write(req->out, head, (size_t)(at - head));
     output_commit(req->out, (size_t)(at - head));
     return 0;
@@ -266,12 +258,12 @@ static int write_chunk(struct request *req, const void *buf, size_t size)
     return output_writev(req->out, pieces, 3);
 }
 
-/* The part of size bytes that is to be sent: none without a body, no more than Content-Length, nothing after the end.
- * *err says if some of it is too much. */
-static size_t admit(struct request *req, size_t size, int *err)
+/* How much of size more bytes of body to send: nothing where there is no content, at most the Content-Length, nothing
+ * after the end. *err is -EMSGSIZE if that is less than the handler wrote. */
+static size_t limit_body(struct request *req, size_t size, int *err)
 {
     *err = 0;
-    if (has_no_body(req))
+    if (has_no_content(req))
         return 0;
     if (req->ended && size > 0) {
         *err = -EMSGSIZE;
@@ -285,18 +277,18 @@ static size_t admit(struct request *req, size_t size, int *err)
     return size;
 }
 
-/* Send the head if that is yet to be done; the rest as admit. */
-static size_t begin_piece(struct request *req, size_t size, int *err)
+/* Write the head if this is the first piece of the body. Returns as limit_body. */
+static size_t begin_body_piece(struct request *req, size_t size, int *err)
 {
-    *err = req->head_sent ? 0 : send_head(req, -1);
-    return *err ? 0 : admit(req, size, err);
+    *err = req->head_sent ? 0 : write_head(req, -1);
+    return *err ? 0 : limit_body(req, size, err);
 }
 
 int response_write(struct request *req, const void *buf, size_t size)
 {
     int err, too_much;
 
-    size = begin_piece(req, size, &too_much);
+    size = begin_body_piece(req, size, &too_much);
     if (size == 0)
         return too_much;
     err = req->chunked ? write_chunk(req, buf, size) : output_write(req->out, buf, size);
@@ -309,7 +301,7 @@ int response_upgrade(struct request *req, const char *protocol)
 
     if (req->head_sent)
         return -EALREADY;
-    if (req->view.http_minor == 0 || req->view.length != 0 || strlen(protocol) > LONGEST_PROTOCOL)
+    if (req->view.http_minor == 0 || req->view.length != 0 || strlen(protocol) > MAX_PROTOCOL)
         return -EINVAL;
     req->status = 101;
     req->reason = "Switching Protocols";
@@ -319,18 +311,18 @@ int response_upgrade(struct request *req, const char *protocol)
     req->body_kind = BODY_RAW;
     req->body_done = false;
     req->in->timeout = 0;
-    err = send_head(req, -1);
+    err = write_head(req, -1);
     return err ? err : output_flush(req->out);
 }
 
 int response_flush(struct request *req)
 {
-    int err = req->head_sent ? 0 : send_head(req, -1);
+    int err = req->head_sent ? 0 : write_head(req, -1);
 
     return err ? err : output_flush(req->out);
 }
 
-/* A file inside a chunked body is one chunk. */
+/* A file in a chunked body is one chunk. */
 static int sendfile_chunk(struct request *req, int fd, off_t offset, size_t size)
 {
     char line[20];
@@ -345,7 +337,7 @@ int response_sendfile(struct request *req, int fd, off_t offset, size_t size)
 {
     int err, too_much;
 
-    size = begin_piece(req, size, &too_much);
+    size = begin_body_piece(req, size, &too_much);
     if (size == 0)
         return too_much;
     err = req->chunked ? sendfile_chunk(req, fd, offset, size) : output_sendfile(req->out, fd, offset, size);
@@ -359,7 +351,7 @@ int response_reply(struct request *req, int status, const char *type, const void
     if (!err && type)
         err = response_header(req, "Content-Type", 12, type, strlen(type));
     if (!err)
-        err = send_head(req, (int64_t)size);
+        err = write_head(req, (int64_t)size);
     return err ? err : response_write(req, body, size);
 }
 
@@ -381,10 +373,10 @@ int response_finish(struct request *req)
     int err = 0;
 
     if (!req->head_sent)
-        err = send_head(req, strcmp(req->view.method, "HEAD") ? 0 : -1);
+        err = write_head(req, strcmp(req->view.method, "HEAD") ? 0 : -1);
     if (!err)
         err = req->out->error;
-    if (err || has_no_body(req))
+    if (err || has_no_content(req))
         return err;
     if (req->length >= 0 && req->sent < req->length)
         return -EPROTO;

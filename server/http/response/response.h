@@ -13,11 +13,11 @@ int response_upgrade(struct request *req, const char *protocol);
 int response_flush(struct request *req);
 int response_reply(struct request *req, int status, const char *type, const void *body, size_t size);
 
-/* A plain page for a status, in place of what was set so far; for a head that is not sent yet. */
+/* Answer with a plain page for a status, in place of what was set so far. Only before the head is sent. */
 int response_page(struct request *req, int status);
 
-/* The handler is done: send the head if that did not happen, and what ends the body. Returns 0, or -errno if the
- * connection cannot be used any more (-EPROTO: the handler wrote less than it announced). May be called again. */
+/* The handler has returned: write the head if it was not, and what ends the body. Returns 0, or -errno if the
+ * connection cannot be used any more (-EPROTO: the body is shorter than its Content-Length). May be called again. */
 int response_finish(struct request *req);
 
 #endif

@@ -1,13 +1,13 @@
 /*
  * status.c: status codes and their phrases.
  *
- * A table by class and number within it: the codes in use are dense there, and a look-up is one index.
+ * Indexed by class and number: the codes in use are dense within a class.
  */
 #include "http/response/status.h"
 
 #include <stddef.h>
 
-#define PER_CLASS 52
+#define PER_CLASS 52 /* numbers in a class, from 0 to the largest in use */
 
 static const char *const phrases[5][PER_CLASS] = {
     {[0] = "Continue", "Switching Protocols", "Processing", "Early Hints"},
