@@ -444,6 +444,33 @@ static void test_cancelled_while_another_sends(void **state)
     scene_close(&scene);
 }
 
+/* A head that could not be written decides nothing: what comes in its place has framing of its own. */
+static void answers_otherwise(void *arg)
+{
+    scene.out.sending = true; /* another coroutine */
+    wait_cancel(coro_self(), -ECANCELED);
+    assert_int_equal(say("lost"), -ECANCELED);
+    wait_cancel(coro_self(), 0);
+    scene.out.sending = false;
+    assert_int_equal(response_page(&scene.req, 504), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(output_flush(&scene.out), 0);
+}
+
+static void test_cancelled_before_the_head(void **state)
+{
+    const char *body;
+
+    begin("GET", 1, true);
+    on_coroutine(answers_otherwise, NULL);
+    assert_non_null(taken());
+    body = strstr(text, "\r\n\r\n");
+    assert_non_null(body);
+    assert_memory_equal(body + 4, "<!DOCTYPE html>", 15);
+    assert_memory_equal(text + strlen(text) - 9, "syncless\n", 9);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_file_that_is_shorter),
         cmocka_unit_test(test_one_sender_at_a_time),
         cmocka_unit_test(test_cancelled_while_another_sends),
+        cmocka_unit_test(test_cancelled_before_the_head),
     };
 
     return cmocka_run_group_tests(tests, loop_setup, loop_teardown);
