@@ -1,18 +1,19 @@
 /*
  * cmdline.c: the command line.
  *
- * Options that set something are put into the configuration as if they stood in the file, so there is one place that
- * checks values and one that says what is wrong with them.
+ * Options that set something are added to the configuration as if they stood in the file, so there is one place that
+ * checks values and reports what is wrong with them.
  */
 #include "main/cmdline.h"
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "conf/conf.h"
-#include "base/exit_code.h"
 #include "main/version.h"
 
 static const char usage_text[] =
@@ -22,99 +23,122 @@ static const char usage_text[] =
     "  -c, --config FILE       read the configuration from FILE\n"
     "  -m, --app MODULE:APP    serve a WSGI application at /, without a file\n"
     "  -b, --bind ADDRESS      listen on HOST:PORT, :PORT, [IPV6]:PORT or unix:/path; repeat for more\n"
-    "  -o SECTION.KEY=VALUE    set a key, in place of what the file says; repeat for more\n"
-    "  -d, --daemonize         go to the background once workers serve\n"
+    "  -o SECTION.KEY=VALUE    set a key, replacing what the file says; repeat for more\n"
+    "  -d, --daemonize         run in the background: return when the workers are ready\n"
     "  -F, --foreground        stay in the foreground, whatever the file says\n"
-    "  -s, --signal SIGNAL     tell the server that runs (by its pidfile): reload, reopen, stop, quit or upgrade\n"
+    "  -s, --signal SIGNAL     signal the running server (found by its pidfile): reload, reopen, stop, quit or "
+    "upgrade\n"
     "  -t, --check             check the configuration and exit; --check=app loads the applications too\n"
     "  -T, --dump-config       show the configuration with all defaults and exit\n"
-    "  -v, --version           show the version and exit; -V what it was built from too\n"
-    "  -h, --help              show this and exit\n"
+    "  -v, --version           show the version and exit; -V also shows what it was built from\n"
+    "  -h, --help              show this help and exit\n"
     "\n"
-    "Exit codes: 0 stopped as asked, 1 run-time failure, 2 usage, 3 workers cannot start, 4 the application cannot be\n"
-    "loaded, 78 bad configuration.\n";
+    "Exit codes: 0 stopped as requested, 1 failure at run time, 2 usage error, 3 workers cannot start, 4 application\n"
+    "cannot be loaded, 78 bad configuration.\n";
 
 static const struct {
     const char *name;
     int signum;
 } signals[] = {{"reload", SIGHUP}, {"reopen", SIGUSR1}, {"stop", SIGTERM}, {"quit", SIGQUIT}, {"upgrade", SIGUSR2}};
 
-static int usage_error(const char *what)
+__attribute__((format(printf, 1, 2))) static enum cmdline_result usage_error(const char *fmt, ...)
 {
-    if (what)
-        fprintf(stderr, "syncless-server: %s\n", what);
-    fputs("Try 'syncless-server --help'.\n", stderr);
-    return EXIT_USAGE;
+    va_list ap;
+
+    va_start(ap, fmt);
+    fputs("syncless-server: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputs("\nTry 'syncless-server --help'.\n", stderr);
+    va_end(ap);
+    return CMDLINE_WRONG;
 }
 
-static int add(const char **list, int *count, const char *value)
+static enum cmdline_result add_value(const char **list, int *count, char option, const char *value)
 {
-    if (*count == COMMAND_MOST)
-        return usage_error("too many options of one kind");
+    if (*count == CMDLINE_MAX_OPTIONS)
+        return usage_error("-%c can be given %d times at most", option, CMDLINE_MAX_OPTIONS);
     list[(*count)++] = value;
-    return -1;
+    return CMDLINE_OK;
 }
 
-static int set_signal(struct command *cmd, const char *name)
+static enum cmdline_result set_signal(struct command *cmd, const char *name)
 {
-    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         if (!strcmp(signals[i].name, name)) {
             cmd->signum = signals[i].signum;
-            return -1;
+            return CMDLINE_OK;
         }
-    return usage_error("-s takes reload, reopen, stop, quit or upgrade");
+    return usage_error("-s %s: expected reload, reopen, stop, quit or upgrade", name);
 }
 
-static int set_check(struct command *cmd, const char *what)
+static enum cmdline_result set_check(struct command *cmd, const char *what)
 {
     cmd->check = true;
     cmd->check_app = what;
-    return what && strcmp(what, "app") ? usage_error("--check takes nothing or =app") : -1;
+    if (what && strcmp(what, "app"))
+        return usage_error("--check=%s: expected --check or --check=app", what);
+    return CMDLINE_OK;
 }
 
-static int show(const char *text)
+static enum cmdline_result show_text(const char *text)
 {
     fputs(text, stdout);
-    return EXIT_STOPPED;
+    return CMDLINE_DONE;
 }
 
-/* Take one option. Returns -1 to go on, or the exit code. */
-static int take(struct command *cmd, int c, const char *value)
+static enum cmdline_result apply_option(struct command *cmd, int c, const char *value)
 {
     switch (c) {
     case 'c':
         cmd->file = value;
-        return -1;
+        return CMDLINE_OK;
     case 'm':
         cmd->app = value;
-        return -1;
+        return CMDLINE_OK;
     case 'b':
-        return add(cmd->binds, &cmd->bind_count, value);
+        return add_value(cmd->binds, &cmd->bind_count, 'b', value);
     case 'o':
-        return add(cmd->assignments, &cmd->assignment_count, value);
+        return add_value(cmd->assignments, &cmd->assignment_count, 'o', value);
     case 'd':
     case 'F':
         cmd->daemonize = c == 'd';
-        return -1;
+        return CMDLINE_OK;
     case 's':
         return set_signal(cmd, value);
     case 't':
         return set_check(cmd, value);
     case 'T':
         cmd->dump = true;
-        return -1;
+        return CMDLINE_OK;
     case 'v':
-        return show(version_line());
+        return show_text(version_line());
     case 'V':
-        return show(version_details());
+        return show_text(version_details());
     case 'h':
-        return show(usage_text);
-    default:
-        return usage_error(NULL);
+        return show_text(usage_text);
+    default: /* getopt has reported it */
+        fputs("Try 'syncless-server --help'.\n", stderr);
+        return CMDLINE_WRONG;
     }
 }
 
-int command_parse(struct command *cmd, int argc, char **argv)
+/* What is wrong once all options were applied; stray is the first argument that belongs to none, or NULL. */
+static enum cmdline_result check_command(const struct command *cmd, const char *stray)
+{
+    bool has_subject = cmd->file || cmd->app;
+
+    if (stray && has_subject)
+        return usage_error("unexpected argument \"%s\": remove it, or write its option in front of it", stray);
+    if (stray)
+        return usage_error("unexpected argument \"%s\": write -c %s to read it as a configuration, or -m %s to serve "
+                           "it as an application",
+                           stray, stray, stray);
+    if (!has_subject)
+        return usage_error("name a configuration with -c FILE, or an application with -m MODULE:APP");
+    return CMDLINE_OK;
+}
+
+enum cmdline_result command_parse(struct command *cmd, int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
@@ -129,16 +153,23 @@ int command_parse(struct command *cmd, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    int c, code = -1;
+    enum cmdline_result result = CMDLINE_OK;
+    int c;
 
     *cmd = (struct command){.argv = argv, .daemonize = -1};
-    while (code < 0 && (c = getopt_long(argc, argv, "c:m:b:o:s:dFtTvVh", options, NULL)) != -1)
-        code = take(cmd, c, optarg);
-    if (code < 0 && optind < argc)
-        code = usage_error("there are words on the command line that belong to no option");
-    if (code < 0 && !cmd->file && !cmd->app)
-        code = usage_error("give a configuration with -c FILE, or an application with -m MODULE:APP");
-    return code;
+    while (result == CMDLINE_OK && (c = getopt_long(argc, argv, "c:m:b:o:s:dFtTvVh", options, NULL)) != -1)
+        result = apply_option(cmd, c, optarg);
+    return result == CMDLINE_OK ? check_command(cmd, argv[optind]) : result;
+}
+
+/* -m MODULE:APP mounts the WSGI application at /, importable from the working directory. */
+static void configure_app(struct conf *conf, const char *app)
+{
+    char origin[4096];
+
+    snprintf(origin, sizeof(origin), "-m %s", app);
+    conf_set_key(conf, origin, "wsgi /", "app", app);
+    conf_set_key(conf, origin, "wsgi /", "pythonpath", ".");
 }
 
 void command_configure(const struct command *cmd, struct conf *conf)
@@ -148,7 +179,7 @@ void command_configure(const struct command *cmd, struct conf *conf)
     if (cmd->file)
         conf_read(conf, cmd->file);
     if (cmd->app)
-        conf_set_app(conf, cmd->app);
+        configure_app(conf, cmd->app);
     for (int i = 0; i < cmd->bind_count; i++) {
         snprintf(origin, sizeof(origin), "-b %s", cmd->binds[i]);
         conf_set_key(conf, origin, "server", "bind", cmd->binds[i]);

@@ -1,27 +1,33 @@
 /* cmdline.h: the command line. */
-#ifndef CMDLINE_H
-#define CMDLINE_H
+#ifndef MAIN_CMDLINE_H
+#define MAIN_CMDLINE_H
 
 #include <stdbool.h>
 
 struct conf;
 
-#define COMMAND_MOST 100 /* options of one kind */
+#define CMDLINE_MAX_OPTIONS 100 /* of one kind */
 
 struct command {
     char **argv;
     const char *file, *app;
-    const char *binds[COMMAND_MOST], *assignments[COMMAND_MOST];
+    const char *binds[CMDLINE_MAX_OPTIONS], *assignments[CMDLINE_MAX_OPTIONS];
     int bind_count, assignment_count;
     bool check, check_app, dump;
-    int signum;    /* of -s; 0: none is to be sent */
-    int daemonize; /* of -d and -F; -1: as the file says */
+    int signum;    /* of -s; 0: no signal is to be sent */
+    int daemonize; /* of -d and -F; -1: what the file says */
 };
 
-/* Parse the command line. Returns -1 to go on, or the exit code of the process. */
-int command_parse(struct command *cmd, int argc, char **argv);
+enum cmdline_result {
+    CMDLINE_OK,    /* the command is to be carried out */
+    CMDLINE_DONE,  /* help or version was written: nothing is left to do */
+    CMDLINE_WRONG, /* a usage error, which was reported */
+};
 
-/* Read the configuration that it names, as if its options stood in the file. */
+/* Parse the command line. */
+enum cmdline_result command_parse(struct command *cmd, int argc, char **argv);
+
+/* Read the configuration that it names, and set its options there. Mistakes are recorded in conf. */
 void command_configure(const struct command *cmd, struct conf *conf);
 
 #endif

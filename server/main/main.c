@@ -1,8 +1,8 @@
 /*
  * main.c: from the command line to the master.
  *
- * The file is read, every mistake in it and in the options is reported at once, and the master takes over; or what is
- * asked for instead is done: a check, a look at the configuration, a signal to a server that runs.
+ * The configuration is read and every mistake in it and in the options is reported. Then the master takes over, or what
+ * the options ask for instead is done: check the configuration, show it, or send a signal to a running server.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "main/cmdline.h"
-#include "conf/dump.h"
 #include "base/exit_code.h"
+#include "main/cmdline.h"
 #include "master/master.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
@@ -21,7 +20,7 @@
 #include "process/pidfile.h"
 #include "worker/worker.h"
 
-/* Descriptors 0 to 2 must be open, or the next socket would be taken for standard error. */
+/* Open descriptors 0 to 2 if they are closed, or the next socket would be taken for standard error. */
 static void open_standard_fds(void)
 {
     int fd;
@@ -33,19 +32,19 @@ static void open_standard_fds(void)
         close(fd);
 }
 
-/* A caller that ignores SIGCHLD passes that on, and then no end of a child is ever told. */
-static void hear_of_children(void)
+/* A parent that ignores SIGCHLD passes that on, and then waitid reports no child. */
+static void reset_sigchld(void)
 {
     signal(SIGCHLD, SIG_DFL);
 }
 
-static int say(const char *text)
+static int print_result(const char *text)
 {
     return puts(text) < 0 || fflush(stdout) ? EXIT_RUNTIME : EXIT_STOPPED;
 }
 
-/* Load the applications too, with the privileges of a worker. */
-static int check_app(const struct generation *g)
+/* Load the applications, with the privileges of a worker. Returns the exit code. */
+static int check_applications(const struct generation *g)
 {
     int err = worker_prepare(&g->settings, &g->sockets);
 
@@ -54,10 +53,10 @@ static int check_app(const struct generation *g)
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     modules_stop(g->mounts);
-    return say("the configuration is good, and the applications can be loaded");
+    return print_result("the configuration is good, and the applications can be loaded");
 }
 
-static int send_signal(const struct generation *g, int signum)
+static int signal_server(const struct generation *g, int signum)
 {
     const char *path = g->settings.process.pidfile;
     pid_t pid;
@@ -71,12 +70,17 @@ static int send_signal(const struct generation *g, int signum)
         pid = -errno;
     if (pid > 0)
         return EXIT_STOPPED;
-    fprintf(stderr, "syncless-server: no server was found by the pidfile %s: %s\n", path,
-            pid == -EINVAL ? "it holds no pid" : strerror(-pid));
+    fprintf(stderr, "syncless-server: no server found by its pidfile %s: %s\n", path,
+            pid == -EINVAL ? "there is no pid in it" : strerror(-pid));
     return EXIT_RUNTIME;
 }
 
-static int serve(const struct command *cmd, struct generation *g)
+static bool wants_server(const struct command *cmd)
+{
+    return !cmd->signum && !cmd->dump && !cmd->check;
+}
+
+static int start_server(const struct command *cmd, struct generation *g)
 {
     inherit_init();
     notify_init();
@@ -85,30 +89,36 @@ static int serve(const struct command *cmd, struct generation *g)
     return master_run(cmd, g);
 }
 
+/* Do what is asked for instead of starting a server. Returns the exit code. */
+static int run_without_server(const struct command *cmd, struct generation *g)
+{
+    if (conf_report(g->conf, stderr) > 0)
+        return EXIT_BADCONF;
+    if (cmd->signum)
+        return signal_server(g, cmd->signum);
+    if (cmd->dump)
+        return generation_dump(g, stdout);
+    if (cmd->check_app)
+        return check_applications(g);
+    return print_result("the configuration is good");
+}
+
 int main(int argc, char **argv)
 {
+    enum cmdline_result result;
     struct generation *g;
     struct command cmd;
     int code;
 
     open_standard_fds();
-    hear_of_children();
-    code = command_parse(&cmd, argc, argv);
-    if (code >= 0)
-        return code;
+    reset_sigchld();
+    result = command_parse(&cmd, argc, argv);
+    if (result != CMDLINE_OK)
+        return result == CMDLINE_DONE ? EXIT_STOPPED : EXIT_USAGE;
     g = generation_load(&cmd);
-    if (conf_report(g->conf, stderr) > 0)
-        code = EXIT_BADCONF;
-    else if (cmd.signum)
-        code = send_signal(g, cmd.signum);
-    else if (cmd.dump)
-        code = generation_dump(g, stdout);
-    else if (cmd.check_app)
-        code = check_app(g);
-    else if (cmd.check)
-        code = say("the configuration is good");
-    else
-        return serve(&cmd, g);
+    if (wants_server(&cmd) && g->conf->error_count == 0)
+        return start_server(&cmd, g); /* which logs the warnings */
+    code = run_without_server(&cmd, g);
     generation_drop(g);
     return code;
 }

@@ -1,5 +1,5 @@
 /*
- * version.c: what this is, and what it was built from: what a bug report should say.
+ * version.c: the version, and what the program was built from: what a bug report should have in it.
  */
 #include "main/version.h"
 

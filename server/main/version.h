@@ -1,11 +1,11 @@
-/* version.h: what this is, and what it was built from. */
-#ifndef VERSION_H
-#define VERSION_H
+/* version.h: the version, and what the program was built from. */
+#ifndef MAIN_VERSION_H
+#define MAIN_VERSION_H
 
-/* "syncless-server 0.1.0\n" */
+/* Returns "syncless-server 0.1.0\n". */
 const char *version_line(void);
 
-/* The same, with compiler, flags and the versions of libraries that are loaded, a line each. */
+/* Returns the same, then the compiler, its flags and the versions of the loaded libraries, a line each; static. */
 const char *version_details(void);
 
 #endif

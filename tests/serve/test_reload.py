@@ -257,7 +257,7 @@ def test_signals_by_pidfile(upgradable, run_server):
     tell("stop")
     assert server.wait_exit() == 0
     done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", "stop"], capture_output=True, text=True)
-    assert done.returncode == 1 and "no server was found" in done.stderr
+    assert done.returncode == 1 and "no server found" in done.stderr
     done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", "dance"], capture_output=True, text=True)
     assert done.returncode == 2
 
