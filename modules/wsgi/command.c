@@ -5,9 +5,15 @@
  * the main coroutine's PyThreadState becomes known to the bridge: from then on it is handed over at a park like all
  * others.
  */
-#include "bridge.h"
+#include "command.h"
 
-static PyStatus initialize(int argc, char **argv)
+#include "bridge.h"
+#include "interp/cpython.h"
+#include "package/finder.h"
+#include "syncless.h"
+#include "threads/tstate.h"
+
+static PyStatus start_program(int argc, char **argv)
 {
     PyPreConfig before;
     PyConfig config;
@@ -30,9 +36,9 @@ int command_run(int argc, char **argv)
     PyStatus status;
     int code;
 
-    if (interp_prepare() < 0 || child_init() < 0 || tstate_init() < 0)
+    if (bridge_prepare() < 0)
         return 1;
-    status = initialize(argc, argv);
+    status = start_program(argc, argv);
     if (PyStatus_IsExit(status))
         return status.exitcode;
     if (PyStatus_Exception(status))
@@ -41,7 +47,7 @@ int command_run(int argc, char **argv)
         sl_log(NULL, SL_ERROR, "there is no room for the main coroutine's thread state");
         return 1;
     }
-    if (package_init() < 0)
+    if (finder_init() < 0)
         PyErr_Print(); /* programs that do not need it run all the same */
     code = Py_RunMain();
     tstate_disown();

@@ -84,7 +84,7 @@ def test_without_an_ini_file(daemon):
 def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
     done = run_server(ini=f"[wsgi /]\napp = {spec}", files={"app.py": APP, **files})
     assert done.returncode == 4, done
-    assert re.search(rf"\[error\].* wsgi: app = {re.escape(spec)} cannot be loaded\n", done.stderr)
+    assert re.search(rf"\[error\].* wsgi: cannot load the application: app = {re.escape(spec)}\n", done.stderr)
     assert re.search(expected, done.stderr), done.stderr
 
 
@@ -142,8 +142,8 @@ def test_env(daemon):
 @pytest.mark.parametrize("line, expected", [
     ("env = MODE", "env = MODE: must be NAME=VALUE"), ("env = =x", "env = =x: must be NAME=VALUE"),
     ("chdir = nowhere", "chdir = .*/nowhere: No such file"),
-    ("virtualenv = nowhere", "virtualenv = .*/nowhere: no virtualenv is there"),
-    ("virtualenv = old", "virtualenv = .*/old: was made for another Python, this server runs 3"),
+    ("virtualenv = nowhere", "virtualenv = .*/nowhere: is not a virtualenv"),
+    ("virtualenv = old", "virtualenv = .*/old: was made for another Python version, this server runs 3"),
 ])
 def test_bad_surroundings(run_server, line, expected):
     done = run_server(ini=f"[wsgi /]\napp = app\n{line}",

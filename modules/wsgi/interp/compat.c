@@ -11,7 +11,7 @@
 
 #if PY_VERSION_HEX < 0x030c0000
 #define Py_BUILD_CORE 1
-#include <Python.h>
+#include "interp/cpython.h"
 #include <internal/pycore_runtime.h>
 #endif
 

@@ -4,8 +4,9 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
-#include <Python.h>
 #include <stdbool.h>
+
+#include "interp/cpython.h"
 
 /* Whether this state holds the GIL. */
 static inline bool compat_holds_gil(PyThreadState *state)

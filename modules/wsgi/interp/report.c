@@ -1,13 +1,12 @@
 /*
- * report.c: Python exceptions to the log, and the server's errors to Python.
+ * report.c: Python exceptions to the error log.
  *
  * The traceback is made by Python's own traceback module, so it looks as people know it: chained causes, notes, the
  * carets of newer versions.
  */
-#include "bridge.h"
-#include "interp/compat.h"
+#include "interp/report.h"
 
-#include <errno.h>
+#include "interp/compat.h"
 
 static PyObject *format_exception; /* traceback.format_exception */
 
@@ -67,26 +66,5 @@ void report_raised(const struct sl_request *req, const char *what)
         sl_log(req, SL_ERROR, "%s: %s (its traceback cannot be shown)", what, Py_TYPE(raised)->tp_name);
     }
     Py_XDECREF(text);
-    Py_DECREF(raised);
-}
-
-/* Whether it is the client's doing, so that an application which fails by it is not at fault. */
-static bool is_the_clients(int error)
-{
-    return error != -EINTR && error != -ECANCELED && error != -EIO && error != -EBADF;
-}
-
-void report_connection(struct exchange *x, int error, const char *doing)
-{
-    PyObject *raised;
-
-    if (!x->error && is_the_clients(error))
-        x->error = error;
-    if (error == -EINTR && PyErr_CheckSignals() < 0) /* interrupt.c */
-        return;
-    raised = PyObject_CallFunction(PyExc_OSError, "is", -error, doing);
-    if (!raised)
-        return;
-    PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
     Py_DECREF(raised);
 }

@@ -8,10 +8,19 @@
  *
  * Bytes of the client become latin-1 strings, as PEP 3333 wants it.
  */
-#include "bridge.h"
+#include "request/environ.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "request/errors.h"
+#include "request/exchange.h"
+#include "request/fields.h"
+#include "request/file_wrapper.h"
+#include "request/input.h"
+#include "request/text.h"
+#include "request/upgrade.h"
+#include "syncless.h"
 
 /* Variables whose text is taken from the request, all of them present in the template. */
 enum variable {
@@ -126,7 +135,7 @@ void environ_free(struct environ *e)
 /* Make the template say text. */
 static int change(struct environ *e, enum variable v, const char *text, size_t size)
 {
-    PyObject *value = latin1(text, size);
+    PyObject *value = text_latin1(text, size);
     int rc = value ? set_value(e, v, value) : -1;
 
     Py_XDECREF(value);
@@ -149,11 +158,11 @@ static int update_part(struct environ *e, enum variable v, const char *text, siz
 /* The same for a number, which *known says is there. 0 is no port, and an empty text. */
 static int update_port(struct environ *e, enum variable v, unsigned *known, unsigned port)
 {
-    char digits[20], *end = digits + sizeof digits, *at;
+    char digits[MAX_DECIMAL], *end = digits + sizeof digits, *at;
 
     if (port == *known)
         return 0;
-    at = port ? decimal(end, port) : end;
+    at = port ? text_decimal(end, port) : end;
     if (change(e, v, at, (size_t)(end - at)) < 0)
         return -1;
     *known = port;
@@ -168,7 +177,7 @@ static int update_target(struct environ *e, const struct sl_request *req)
 
     if (strcmp(e->text[REQUEST_URI], req->target) == 0)
         return 0;
-    value = latin1(req->target, strlen(req->target));
+    value = text_latin1(req->target, strlen(req->target));
     rc = value && set_value(e, REQUEST_URI, value) == 0 ? set_value(e, RAW_URI, value) : -1;
     Py_XDECREF(value);
     return rc;

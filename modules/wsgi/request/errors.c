@@ -5,39 +5,44 @@
  * comes before a line break is kept, with the request that wrote it, until the break comes, the file is flushed or the
  * request ends. Threads of the application that serve no request share one such beginning of a line.
  */
-#include "bridge.h"
+#include "request/errors.h"
 
 #include <string.h>
 
+#include "interp/report.h"
+#include "request/exchange.h"
+#include "syncless.h"
+#include "threads/tstate.h"
+
 #define LONGEST (64 << 10) /* a longer line is logged in parts */
 
-static struct line background;
+static struct partial_line background;
 
 static void log_line(const struct exchange *x, const char *text, size_t size)
 {
     sl_log(x ? x->req : NULL, SL_ERROR, "%.*s", (int)size, text);
 }
 
-static void finish(const struct exchange *x, struct line *line)
+static void finish(const struct exchange *x, struct partial_line *line)
 {
     if (line->size > 0)
         log_line(x, line->text, line->size);
     PyMem_Free(line->text);
-    *line = (struct line){0};
+    *line = (struct partial_line){0};
 }
 
-static int keep(struct line *line, const char *text, size_t size)
+static int keep(struct partial_line *line, const char *text, size_t size)
 {
-    if (line->size + size > line->room) {
-        size_t room = (line->size + size) * 2;
-        char *grown = PyMem_Realloc(line->text, room);
+    if (line->size + size > line->capacity) {
+        size_t capacity = (line->size + size) * 2;
+        char *grown = PyMem_Realloc(line->text, capacity);
 
         if (!grown) {
             PyErr_NoMemory();
             return -1;
         }
         line->text = grown;
-        line->room = room;
+        line->capacity = capacity;
     }
     memcpy(line->text + line->size, text, size);
     line->size += size;
@@ -45,7 +50,7 @@ static int keep(struct line *line, const char *text, size_t size)
 }
 
 /* Log the lines that are complete and keep the rest. */
-static int append(const struct exchange *x, struct line *line, const char *text, size_t size)
+static int append(const struct exchange *x, struct partial_line *line, const char *text, size_t size)
 {
     while (size > 0) {
         const char *newline = memchr(text, '\n', size);

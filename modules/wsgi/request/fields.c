@@ -8,10 +8,13 @@
  * A name with an underscore would become the same variable as another one with a hyphen, and so could pass for a field
  * that a proxy has set or removed. Such fields are dropped, as nginx and gunicorn do.
  */
-#include "bridge.h"
+#include "request/fields.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
+
+#include "request/text.h"
 
 #define SLOTS      256
 #define KEPT_NAME  40  /* longer names are not remembered */
@@ -94,7 +97,7 @@ static PyObject *value_get(struct slot *slot, const struct sl_field *f)
     if (old && (size_t)PyUnicode_GET_LENGTH(old) == f->value_size &&
         memcmp(PyUnicode_1BYTE_DATA(old), f->value, f->value_size) == 0)
         return Py_NewRef(old);
-    value = latin1(f->value, f->value_size);
+    value = text_latin1(f->value, f->value_size);
     if (value && f->value_size <= KEPT_VALUE) {
         Py_INCREF(value);
         Py_XSETREF(slot->value, value);
@@ -125,7 +128,7 @@ static int set(PyObject *environ, PyObject *key, PyObject *value)
 
 static int add_long(PyObject *environ, const struct sl_field *f)
 {
-    PyObject *key = key_new(f), *value = key ? latin1(f->value, f->value_size) : NULL;
+    PyObject *key = key_new(f), *value = key ? text_latin1(f->value, f->value_size) : NULL;
     int rc = value ? set(environ, key, value) : -1;
 
     Py_XDECREF(key);

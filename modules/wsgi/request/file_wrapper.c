@@ -4,8 +4,9 @@
  * It is replaced only where the file is one of io's own classes over a regular file: fileno() alone proves nothing, a
  * GzipFile has one too and its bytes are not those of the descriptor. All others are iterated.
  */
-#include "bridge.h"
+#include "request/file_wrapper.h"
 
+#include <stdbool.h>
 #include <structmember.h>
 #include <sys/stat.h>
 

@@ -5,12 +5,17 @@
  * at again to say why, while the application's frames are still there for the traceback. Until the first byte of the
  * body the application may replace them (exc_info): then the server forgets them first.
  */
-#include "bridge.h"
-#include "interp/compat.h"
+#include "request/head.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
+
+#include "interp/compat.h"
+#include "request/exchange.h"
+#include "request/text.h"
+#include "syncless.h"
 
 struct text {
     const char *at;
@@ -195,12 +200,12 @@ int head_set(struct exchange *x, PyObject *status, PyObject *headers)
  * well answer HEAD with an empty one. */
 static int set_length(struct exchange *x, int64_t length)
 {
-    char digits[20], *end = digits + sizeof digits, *at;
+    char digits[MAX_DECIMAL], *end = digits + sizeof digits, *at;
 
     if (length < 0 || x->length >= 0 || (x->bodiless && length == 0))
         return 0;
     x->length = length;
-    at = decimal(end, (uint64_t)length);
+    at = text_decimal(end, (uint64_t)length);
     return sl_header_n(x->req, "Content-Length", 14, at, (size_t)(end - at));
 }
 

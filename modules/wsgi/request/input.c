@@ -7,10 +7,14 @@
  *
  * Applications may keep the object, or hand it to another thread; then it says so instead of reading what is not there.
  */
-#include "bridge.h"
+#include "request/input.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "request/exchange.h"
+#include "syncless.h"
 
 #define BUFFER     (8 << 10)
 #define FIRST_READ (64 << 10) /* what read() allocates at once, at most */
@@ -86,10 +90,10 @@ static Py_ssize_t receive(struct input *in, char *to, size_t size)
         return 0;
     n = sl_body(in->x->req, to, size);
     if (n < 0) {
-        report_connection(in->x, (int)n,
-                          n == -EBADMSG ? "the request body is malformed"
-                          : n == -EFBIG ? "the request body is larger than max-body-size"
-                                        : "the request body cannot be read to its end");
+        exchange_raise(in->x, (int)n,
+                       n == -EBADMSG ? "the request body is malformed"
+                       : n == -EFBIG ? "the request body is larger than max-body-size"
+                                     : "the request body cannot be read to its end");
         return -1;
     }
     if (n == 0)

@@ -8,9 +8,16 @@
  * The calls that may wait are made with the GIL held: they rarely wait, and if they do, the park hook of tstate.c
  * releases it. Only sendfile, which may wait for the disk without parking, gives it up first.
  */
-#include "bridge.h"
+#include "request/response.h"
 
 #include <errno.h>
+#include <stdbool.h>
+
+#include "request/exchange.h"
+#include "request/file_wrapper.h"
+#include "request/head.h"
+#include "syncless.h"
+#include "threads/child.h"
 
 static int sent(struct exchange *x, int rc, size_t size)
 {
@@ -23,12 +30,12 @@ static int sent(struct exchange *x, int rc, size_t size)
                      (long long)x->length);
         x->error = rc;
     } else {
-        report_connection(x, rc, "the response cannot be sent");
+        exchange_raise(x, rc, "the response cannot be sent");
     }
     return -1;
 }
 
-int response_write(struct exchange *x, PyObject *bytes, int64_t length)
+int response_put(struct exchange *x, PyObject *bytes, int64_t length)
 {
     size_t size;
 
@@ -46,7 +53,7 @@ int response_write(struct exchange *x, PyObject *bytes, int64_t length)
     return sent(x, sl_write(x->req, PyBytes_AS_STRING(bytes), size), size);
 }
 
-int response_flush(struct exchange *x)
+int response_push(struct exchange *x)
 {
     return x->head_sent ? sent(x, sl_flush(x->req), 0) : 0;
 }
@@ -81,7 +88,7 @@ static int send_sequence(struct exchange *x, PyObject *sequence)
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence) && rc == 0; i++) {
         PyObject *item = Py_NewRef(PySequence_Fast_GET_ITEM(sequence, i));
 
-        rc = response_write(x, item, length);
+        rc = response_put(x, item, length);
         Py_DECREF(item);
     }
     return rc;
@@ -110,7 +117,7 @@ static int send_item(struct exchange *x, PyObject *item, bool single)
 {
     int64_t length = single && PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : -1;
 
-    return response_write(x, item, length) < 0 ? -1 : response_flush(x);
+    return response_put(x, item, length) < 0 ? -1 : response_push(x);
 }
 
 static int send_items(struct exchange *x, PyObject *iterator, bool single)

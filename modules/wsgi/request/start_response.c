@@ -4,7 +4,12 @@
  * Both are bare objects with a vectorcall, one of each for a request. They may outlive it, then they only say so; those
  * that nobody kept serve the next request.
  */
-#include "bridge.h"
+#include "request/start_response.h"
+
+#include "request/exchange.h"
+#include "request/head.h"
+#include "request/response.h"
+#include "syncless.h"
 
 /* start_response or write: they differ in the function that is called. */
 struct callable {
@@ -121,7 +126,7 @@ static PyObject *write_body(PyObject *self, PyObject *const *args, size_t nargsf
                                                 : "write() works only in the thread that called the application");
         return NULL;
     }
-    if (response_write(x, args[0], -1) < 0 || response_flush(x) < 0)
+    if (response_put(x, args[0], -1) < 0 || response_push(x) < 0)
         return NULL;
     return Py_NewRef(Py_None);
 }

@@ -6,11 +6,15 @@
  * the client for the second time, and change what the worker's own loop watches, which both share. So it ends here,
  * with the exit code that it would have in a script.
  */
-#include "bridge.h"
-#include "interp/compat.h"
+#include "threads/child.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <unistd.h>
+
+#include "interp/compat.h"
+#include "interp/cpython.h"
+#include "interp/report.h"
 
 static bool forked;
 

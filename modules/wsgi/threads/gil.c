@@ -8,7 +8,8 @@
  * get it when they did before: at the end of a turn, or whenever they have waited for Python's switch interval, which
  * running code looks at.
  */
-#include "bridge.h"
+#include "threads/gil.h"
+
 #include "interp/compat.h"
 
 static PyThreadState *kept; /* holds the GIL, though nothing runs with it; or NULL */

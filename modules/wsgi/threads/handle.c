@@ -7,9 +7,11 @@
  *
  * The attribute owner is for the package: its object for that coroutine. Both point at each other until the end.
  */
-#include "bridge.h"
+#include "threads/handle.h"
 
 #include <structmember.h>
+
+#include "threads/interrupt.h"
 
 struct handle {
     PyObject_HEAD

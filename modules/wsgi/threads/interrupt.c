@@ -12,11 +12,15 @@
  * code that never waits see overdue.c. Libraries in C try again after an EINTR, as they should. Their second attempt
  * fails with ECANCELED, which they report as they report any failure of a connection.
  */
-#include "bridge.h"
+#include "threads/interrupt.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
+
+#include "interp/report.h"
+#include "request/exchange.h"
+#include "threads/tstate.h"
 
 #define SIGNUM (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
 #define GRACE  4000           /* milliseconds that finally blocks have before the request is interrupted again */

@@ -6,7 +6,7 @@
  * any thread does, from between two of their instructions, and has CPython raise the exception. Unlike the one of
  * interrupt.c this may strike anywhere, in a finally block too: it is for those who cannot be reached otherwise.
  */
-#include "bridge.h"
+#include "threads/overdue.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -16,6 +16,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "request/exchange.h"
+#include "threads/interrupt.h"
+#include "threads/tstate.h"
 
 static struct {
     atomic_uint noted;     /* how often; what the thread sleeps on */

@@ -8,7 +8,7 @@
  * faulthandler's handler, once left in that way, stays silent from then on, which is why the function itself is used
  * where it can be.
  */
-#include "bridge.h"
+#include "threads/stack_dump.h"
 
 #include <dlfcn.h>
 #include <signal.h>
@@ -54,13 +54,13 @@ static int take_handler(void)
     return 0;
 }
 
-int where_init(void)
+int stack_dump_init(void)
 {
     dump = (void (*)(int, PyThreadState *))dlsym(RTLD_DEFAULT, "_Py_DumpTraceback");
     return dump ? 0 : take_handler();
 }
 
-void where_write(PyThreadState *state, int fd)
+void stack_dump_write(PyThreadState *state, int fd)
 {
     char buf[4096];
     ssize_t n;

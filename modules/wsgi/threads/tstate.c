@@ -12,12 +12,19 @@
  * of it. The park hook releases it then and the resume hook takes it back, so nobody has to foresee which call waits,
  * and the bridge need not give up the GIL around calls that hardly ever do.
  */
-#include "bridge.h"
-#include "interp/compat.h"
+#include "threads/tstate.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+#include "syncless.h"
+#include "threads/gil.h"
+#include "threads/handle.h"
+#include "threads/interrupt.h"
+#include "threads/overdue.h"
+#include "threads/stack_dump.h"
 
 struct thread {
     PyThreadState *state; /* owned, unless borrowed; NULL when there is none now */
@@ -105,7 +112,7 @@ static void thread_dump_stack(void *value, int fd)
     if (!t->x || t->state != PyGILState_GetThisThreadState())
         return;
     overdue_note(t->x, t->state->thread_id);
-    where_write(t->state, fd);
+    stack_dump_write(t->state, fd);
 }
 
 static void thread_cancelled(void *value, int error)
@@ -179,26 +186,21 @@ static void thread_settle(struct thread *t)
     interrupt_settle(&t->interrupt);
 }
 
-int tstate_enter(struct exchange *x)
+struct interrupt *tstate_enter(struct exchange *x)
 {
     struct thread *t = thread_attach();
 
     if (!t)
-        return -ENOMEM;
+        return NULL;
     t->runs = true;
     t->x = x;
-    x->interrupt = &t->interrupt;
-    x->req->local = x;
-    if (x->req->deadline)
-        overdue_watch();
-    return 0;
+    return &t->interrupt;
 }
 
 void tstate_leave(void)
 {
     struct thread *t = sl_local_get(key);
 
-    t->x->req->local = NULL;
     t->x = NULL;
     thread_settle(t);
     t->runs = false;

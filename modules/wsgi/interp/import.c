@@ -1,14 +1,14 @@
 /*
- * app.c: from "module:attribute" to the application.
+ * import.c: from "module:attribute" to the application.
  *
  * The part after the colon is what gunicorn and uWSGI users write there: a name, a dotted name, or a call of a factory
  * with arguments, which is evaluated in the module. Without it the name is `application`, as PEP 3333 servers have it.
  */
-#include "bridge.h"
+#include "interp/import.h"
 
 #include <string.h>
 
-static PyObject *import(const char *name, size_t size)
+static PyObject *import_module(const char *name, size_t size)
 {
     PyObject *text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)size, NULL), *module;
 
@@ -19,8 +19,8 @@ static PyObject *import(const char *name, size_t size)
     return module;
 }
 
-/* Follow a dotted name from an object. */
-static PyObject *find(PyObject *object, const char *path)
+/* Returns what a dotted name leads to from an object. */
+static PyObject *follow_path(PyObject *object, const char *path)
 {
     Py_INCREF(object);
     while (*path && object) {
@@ -36,14 +36,14 @@ static PyObject *find(PyObject *object, const char *path)
     return object;
 }
 
-static PyObject *evaluate(PyObject *module, const char *expression)
+static PyObject *evaluate_in(PyObject *module, const char *expression)
 {
     PyObject *names = PyModule_GetDict(module);
 
     return names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;
 }
 
-PyObject *app_load(const char *spec)
+PyObject *import_app(const char *spec)
 {
     size_t size = strcspn(spec, ":");
     const char *attribute = spec[size] ? spec + size + 1 : "application";
@@ -52,10 +52,10 @@ PyObject *app_load(const char *spec)
     if (size == 0 || *attribute == '\0')
         return PyErr_Format(PyExc_ValueError, "%s must be written as module:attribute, such as shop.wsgi:application",
                             *spec ? spec : "it");
-    module = import(spec, size);
+    module = import_module(spec, size);
     if (!module)
         return NULL;
-    app = strchr(attribute, '(') ? evaluate(module, attribute) : find(module, attribute);
+    app = strchr(attribute, '(') ? evaluate_in(module, attribute) : follow_path(module, attribute);
     Py_DECREF(module);
     if (app && !PyCallable_Check(app)) {
         PyErr_Format(PyExc_TypeError, "%s is no WSGI application: an object of type %s cannot be called", spec,
@@ -65,8 +65,8 @@ PyObject *app_load(const char *spec)
     return app;
 }
 
-/* Whether an attribute of a module that is loaded is true (or not empty). */
-static int module_says(const char *module, const char *attribute)
+/* Returns 1 if the module is loaded and has an attribute that is true (not empty), 0 if not, or -1. */
+static int has_true_attribute(const char *module, const char *attribute)
 {
     PyObject *name = PyUnicode_FromString(module), *loaded, *value;
     int truth;
@@ -88,13 +88,13 @@ static int module_says(const char *module, const char *attribute)
     return truth;
 }
 
-int app_check(void)
+int import_check_patches(void)
 {
     static const char *const patched[][3] = {{"gevent", "gevent.monkey", "saved"},
                                              {"eventlet", "eventlet.patcher", "already_patched"}};
 
     for (size_t i = 0; i < sizeof patched / sizeof *patched; i++) {
-        int found = module_says(patched[i][1], patched[i][2]);
+        int found = has_true_attribute(patched[i][1], patched[i][2]);
 
         if (found > 0)
             PyErr_Format(

@@ -7,10 +7,16 @@
  * reading and one writing, until the request ends. Those who are inside of a call then have what it stands on, the
  * request, taken away: they are cancelled, and the request waits until they have left.
  */
-#include "bridge.h"
+#include "request/upgrade.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "request/exchange.h"
+#include "request/text.h"
+#include "syncless.h"
+#include "threads/interrupt.h"
+#include "threads/tstate.h"
 
 #define LARGEST (64 << 10) /* bytes that one recv allocates */
 
@@ -55,7 +61,7 @@ static int leave(struct stream *s, enum call call, ssize_t result, const char *d
     }
     if (result >= 0)
         return 0;
-    report_connection(s->x, (int)result, doing);
+    exchange_raise(s->x, (int)result, doing);
     return -1;
 }
 
@@ -147,7 +153,7 @@ PyObject *upgrade_field(PyObject *module, PyObject *name)
     if (!text)
         return NULL;
     value = sl_find(x->req, text);
-    return value ? latin1(value, strlen(value)) : Py_NewRef(Py_None);
+    return value ? text_latin1(value, strlen(value)) : Py_NewRef(Py_None);
 }
 
 /* Add the fields, a list of pairs, to the response. */
@@ -194,7 +200,7 @@ PyObject *upgrade_run(PyObject *module, PyObject *args)
     if (rc == -EINVAL)
         return PyErr_Format(PyExc_ValueError, "the client does not ask for a WebSocket");
     if (rc < 0) {
-        report_connection(x, rc, "the handshake cannot be sent");
+        exchange_raise(x, rc, "the handshake cannot be sent");
         return NULL;
     }
     return stream_new(x);

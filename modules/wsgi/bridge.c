@@ -1,0 +1,140 @@
+/*
+ * bridge.c: start and end of Python in a process.
+ *
+ * All instances of a worker share one interpreter: the first one starts it, the last one ends it. With preload that
+ * happens in the fork server, whose workers inherit the interpreter as it is. There are no sub-interpreters: too many
+ * extension modules do not survive them.
+ */
+#include "bridge.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "interp/cpython.h"
+#include "interp/report.h"
+#include "package/builtin.h"
+#include "package/finder.h"
+#include "request/application.h"
+#include "syncless.h"
+#include "threads/child.h"
+#include "threads/gil.h"
+#include "threads/stack_dump.h"
+#include "threads/tstate.h"
+
+static PyThreadState *main_state;
+static int users;           /* instances that have acquired it */
+static bool is_fork_server; /* this process forks workers */
+
+int bridge_prepare(void)
+{
+    int err = interp_prepare();
+
+    if (err < 0)
+        return err;
+    PyImport_AppendInittab("_syncless", builtin_init);
+    err = tstate_init();
+    if (err == 0)
+        err = child_init();
+    if (err < 0)
+        sl_log(NULL, SL_ERROR, "wsgi: the worker has no room for one more module with hooks: %s", strerror(-err));
+    return err;
+}
+
+static int bridge_start(const struct interp_config *config)
+{
+    int err = bridge_prepare();
+
+    if (err == 0)
+        err = interp_start(config);
+    if (err < 0)
+        return err;
+    main_state = PyThreadState_Get();
+    if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 && finder_init() == 0)
+        return 0;
+    report_raised(NULL, "wsgi: Python cannot be set up");
+    Py_FinalizeEx();
+    return -EINVAL;
+}
+
+int bridge_acquire(const struct interp_config *config)
+{
+    int err = 0;
+
+    if (users > 0)
+        bridge_enter();
+    else
+        err = bridge_start(config);
+    if (err < 0)
+        return err;
+    users++;
+    if (interp_add_paths(config) == 0)
+        return 0;
+    report_raised(NULL, "wsgi: sys.path cannot be extended");
+    bridge_release();
+    return -EINVAL;
+}
+
+void bridge_release(void)
+{
+    if (--users > 0) {
+        bridge_leave();
+        return;
+    }
+    application_clear();
+    tstate_clear();
+    if (Py_FinalizeEx() < 0)
+        sl_log(NULL, SL_WARN, "wsgi: Python could not write out all of its standard output");
+}
+
+void bridge_leave(void)
+{
+    gil_give();
+}
+
+void bridge_enter(void)
+{
+    gil_take(main_state);
+}
+
+/* ---- preload ---- */
+
+static void before_fork(void)
+{
+    if (!is_fork_server)
+        return;
+    bridge_enter();
+    PyOS_BeforeFork();
+}
+
+static void after_fork_in_parent(void)
+{
+    if (!is_fork_server)
+        return;
+    PyOS_AfterFork_Parent();
+    bridge_leave();
+}
+
+static void after_fork_in_child(void)
+{
+    if (!is_fork_server)
+        return;
+    PyOS_AfterFork_Child();
+    bridge_leave();
+}
+
+int bridge_become_fork_server(void)
+{
+    static bool registered;
+    int err = registered ? 0 : pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+
+    registered = is_fork_server = err == 0;
+    return -err;
+}
+
+void bridge_become_worker(void)
+{
+    is_fork_server = false;
+    child_adopt();
+}

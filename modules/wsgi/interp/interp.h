@@ -1,0 +1,29 @@
+/*
+ * interp.h: configures and starts CPython, one interpreter for all instances of a worker.
+ */
+#ifndef INTERP_H
+#define INTERP_H
+
+/* How Python is to be set up: keys of a [wsgi] section. Strings and lists are borrowed; each may be NULL. */
+struct interp_config {
+    const char *virtualenv;
+    const char *chdir;
+    const char *const *pythonpath; /* NULL-terminated */
+    const char *const *env;        /* NAME=VALUE, NULL-terminated */
+};
+
+/* Checks that this CPython works on coroutines and makes its symbols global. Call it before Python starts.
+ * Returns 0 or a negative errno, with the reason in the log. */
+int interp_prepare(void);
+
+/* Starts Python, which leaves the GIL held. Not on a coroutine. Returns 0 or a negative errno, with the reason in the
+ * log. */
+int interp_start(const struct interp_config *config);
+
+/* Puts chdir and pythonpath in front of sys.path. */
+int interp_add_paths(const struct interp_config *config);
+
+/* Makes sys.stdout write whole lines at once. */
+int interp_buffer_lines(void);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * builtin.c: _syncless, the module in C behind the package syncless.
+ */
+#include "package/builtin.h"
+
+#include <arpa/nameser.h>
+#include <errno.h>
+
+#include "package/serve.h"
+#include "package/spawn.h"
+#include "request/upgrade.h"
+#include "syncless.h"
+#include "threads/handle.h"
+#include "threads/interrupt.h"
+#include "threads/tstate.h"
+
+static PyObject *builtin_yield_now(PyObject *module, PyObject *unused)
+{
+    sl_yield();
+    Py_RETURN_NONE;
+}
+
+static PyObject *builtin_handle(PyObject *module, PyObject *unused)
+{
+    return tstate_handle();
+}
+
+static PyObject *builtin_handles(PyObject *module, PyObject *unused)
+{
+    return tstate_handles();
+}
+
+/* The reply of DNS, as bytes. */
+static PyObject *builtin_query(PyObject *module, PyObject *args)
+{
+    char reply[NS_MAXMSG];
+    const char *name;
+    ssize_t size;
+    int type;
+
+    if (!PyArg_ParseTuple(args, "si:query", &name, &type))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    size = sl_resolve(name, type, reply, sizeof(reply));
+    Py_END_ALLOW_THREADS;
+    if (size >= 0)
+        return PyBytes_FromStringAndSize(reply, size);
+    errno = (int)-size;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static PyMethodDef builtin_methods[] = {
+    {"spawn", (PyCFunction)(void *)spawn_call, METH_VARARGS | METH_KEYWORDS,
+     "spawn(callable, *args, **kwargs)\n--\n\n"
+     "Call it on a coroutine of its own, which starts when this one waits. May be called in any thread."},
+    {"yield_now", builtin_yield_now, METH_NOARGS,
+     "yield_now()\n--\n\nLet all coroutines run that are ready, and come back. Elsewhere it does nothing."},
+    {"query", builtin_query, METH_VARARGS,
+     "query(name, type)\n--\n\nThe message by which DNS answers. OSError if it does not."},
+    {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,
+     "serve(fd, app, accepts, tls, limits)\n--\n\n"
+     "Serve a WSGI application, see sl_serve in syncless.h. limits: a list of keys and values in turns. Returns what "
+     "the other two take."},
+    {"serve_connection", serve_accepted, METH_VARARGS,
+     "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted from that client."},
+    {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
+    {"field", upgrade_field, METH_O,
+     "field(name)\n--\n\nA header field of the request that this coroutine serves, or None."},
+    {"upgrade", upgrade_run, METH_VARARGS,
+     "upgrade(fields)\n--\n\nAnswer 101 with these fields, and return the Stream that the connection is then."},
+    {"handle", builtin_handle, METH_NOARGS,
+     "handle()\n--\n\nThe Handle of this coroutine; None outside of coroutines."},
+    {"handles", builtin_handles, METH_NOARGS,
+     "handles()\n--\n\nThose of all coroutines that run Python code or wait in it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef builtin_definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_syncless",
+    .m_doc = "Coroutines that Python takes for threads.",
+    .m_size = -1,
+    .m_methods = builtin_methods,
+};
+
+PyObject *builtin_init(void)
+{
+    PyObject *module;
+
+    if (interrupt_init() < 0 || handle_init() < 0)
+        return NULL;
+    module = PyModule_Create(&builtin_definition);
+    if (module && interrupt_add_types(module) < 0)
+        Py_CLEAR(module);
+    return module;
+}

@@ -1,0 +1,194 @@
+/*
+ * application.c: the course of a request through an application.
+ *
+ * Whatever an application raises, SystemExit and KeyboardInterrupt included, ends its request only: the traceback goes
+ * to the log, the client gets a plain 500, or a cut connection if the response had begun. An application that fails
+ * because its client left is not at fault, and nothing is logged. close() of the result is called in any case.
+ */
+#include "request/application.h"
+
+#include <errno.h>
+
+#include "interp/report.h"
+#include "request/environ.h"
+#include "request/errors.h"
+#include "request/exchange.h"
+#include "request/fields.h"
+#include "request/file_wrapper.h"
+#include "request/input.h"
+#include "request/response.h"
+#include "request/start_response.h"
+#include "request/upgrade.h"
+#include "threads/child.h"
+#include "threads/interrupt.h"
+#include "threads/overdue.h"
+#include "threads/tstate.h"
+
+int application_init_types(void)
+{
+    static bool done;
+
+    if (!done)
+        done = report_init() == 0 && start_response_init() == 0 && file_wrapper_init() == 0 && input_init() == 0 &&
+               errors_init() == 0 && upgrade_init() == 0 && interrupt_init() == 0;
+    return done ? 0 : -1;
+}
+
+int application_init(struct application *app, PyObject *callable)
+{
+    app->environ = environ_new();
+    if (!app->environ)
+        return -1;
+    app->callable = Py_NewRef(callable);
+    return 0;
+}
+
+void application_release(struct application *app)
+{
+    environ_free(app->environ);
+    Py_CLEAR(app->callable);
+}
+
+/* Logs and clears the exception that is set. Returns what sl_module.handle is to return. */
+static int end_failed(struct exchange *x)
+{
+    int status = interrupt_conclude(x->req);
+
+    if (status)
+        return status;
+    if (!x->error || x->error == -EMSGSIZE || !PyErr_ExceptionMatches(PyExc_OSError)) {
+        report_raised(x->req, "the application failed");
+        return x->error == -EMSGSIZE ? 0 : 500;
+    }
+    PyErr_Clear();
+    return x->error == -EBADMSG ? 400 : x->error;
+}
+
+/* close() of the result as a new reference; NULL if it has none. Lists and tuples have none. */
+static PyObject *find_close(const struct exchange *x, PyObject *result)
+{
+    PyObject *close;
+
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+        return NULL;
+    close = PyObject_GetAttrString(result, "close");
+    if (!close && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Clear();
+    else if (!close)
+        report_raised(x->req, "close of the response cannot be found");
+    return close;
+}
+
+static void call_close(const struct exchange *x, PyObject *close)
+{
+    PyObject *closed = PyObject_CallNoArgs(close);
+
+    child_end();
+    if (!closed)
+        report_raised(x->req, "close() of the response failed");
+    Py_XDECREF(closed);
+    Py_DECREF(close);
+}
+
+static PyObject *call_application(const struct application *app, struct exchange *x)
+{
+    PyObject *environ = environ_make(app->environ, x), *result = NULL;
+
+    if (environ && start_response_new(x) == 0) {
+        PyObject *args[] = {NULL, environ, x->start_response};
+
+        result = PyObject_Vectorcall(app->callable, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        child_end();
+    }
+    Py_XDECREF(environ);
+    return result;
+}
+
+static int exchange_run(const struct application *app, struct exchange *x)
+{
+    PyObject *result = call_application(app, x), *close;
+    int status;
+
+    if (!result)
+        return end_failed(x);
+    status = !x->stream && response_send(x, result) < 0 ? end_failed(x) : 0;
+    close = find_close(x, result);
+    if (close && status == 0 && !x->stream && response_end(x) < 0) /* the client need not wait for close() */
+        status = end_failed(x);
+    if (close)
+        call_close(x, close);
+    Py_DECREF(result);
+    return status;
+}
+
+static void exchange_release(struct exchange *x)
+{
+    if (x->input)
+        input_end(x->input);
+    Py_XDECREF(x->input);
+    start_response_end(x);
+    Py_XDECREF(x->status);
+    Py_XDECREF(x->headers);
+    upgrade_end(x);
+    errors_end(x);
+}
+
+/* A context in which nothing was ever set is as good as a new one. */
+static PyObject *spare_context;
+
+static PyObject *context_new(void)
+{
+    PyObject *context = spare_context;
+
+    spare_context = NULL;
+    return context ? context : PyContext_New();
+}
+
+static void context_end(const struct exchange *x, PyObject *context)
+{
+    if (PyContext_Exit(context) < 0)
+        report_raised(x->req, "the application left its contextvars.Context");
+    else if (!spare_context && Py_REFCNT(context) == 1 && PyObject_Size(context) == 0)
+        spare_context = Py_NewRef(context);
+    Py_DECREF(context);
+}
+
+static int exchange_run_in_context(const struct application *app, struct exchange *x)
+{
+    PyObject *context = context_new();
+    int status = 500;
+
+    if (context && PyContext_Enter(context) == 0) {
+        status = exchange_run(app, x);
+        context_end(x, context);
+    } else {
+        report_raised(x->req, "cannot make a contextvars.Context");
+        Py_XDECREF(context);
+    }
+    exchange_release(x);
+    return status;
+}
+
+int application_handle(const struct application *app, struct sl_request *req)
+{
+    struct exchange x = {.req = req, .coroutine = sl_self(), .length = -1};
+    int status;
+
+    x.interrupt = tstate_enter(&x);
+    if (!x.interrupt)
+        return -ENOMEM;
+    req->local = &x;
+    if (req->deadline)
+        overdue_watch();
+    status = exchange_run_in_context(app, &x);
+    req->local = NULL;
+    tstate_leave();
+    return status;
+}
+
+void application_clear(void)
+{
+    Py_CLEAR(spare_context);
+    fields_clear();
+    start_response_clear();
+}

@@ -1,0 +1,50 @@
+/*
+ * tstate.h: one PyThreadState for each coroutine.
+ */
+#ifndef TSTATE_H
+#define TSTATE_H
+
+#include "interp/cpython.h"
+
+struct exchange;
+struct interrupt;
+
+/* Registers the hooks for coroutines that park, resume and end. Returns 0 or a negative errno. */
+int tstate_init(void);
+
+/* Takes the GIL on this coroutine, which serves the request x from now on. Returns the coroutine's interrupts; NULL
+ * without memory, and then without the GIL. */
+struct interrupt *tstate_enter(struct exchange *x);
+
+/* Ends the request and releases the GIL. */
+void tstate_leave(void);
+
+/* Gives this coroutine the thread state that holds the GIL now, the interpreter's main one, until tstate_disown. For
+ * the main coroutine. Returns 0 or -ENOMEM. */
+int tstate_adopt(void);
+void tstate_disown(void);
+
+/* Takes the GIL with a thread state made for this call, so that Python sees a new thread; tstate_leave_fresh deletes
+ * it and releases the GIL. Returns 0, or -ENOMEM without the GIL. */
+int tstate_enter_fresh(void);
+void tstate_leave_fresh(void);
+
+/* Returns the request that this coroutine serves; NULL on any other thread and outside of a request. */
+struct exchange *tstate_exchange(void);
+
+/* Returns the interrupts of this coroutine; NULL if it has no thread state. */
+struct interrupt *tstate_interrupt(void);
+
+/* Returns the _syncless.Handle of this coroutine as a new reference, None outside of one. */
+PyObject *tstate_handle(void);
+
+/* Returns a list of the handles of all coroutines that run Python code or wait in it. */
+PyObject *tstate_handles(void);
+
+/* Returns the request that the Python thread of that identity serves, or NULL. With the GIL, in any thread. */
+struct exchange *tstate_find(unsigned long identity);
+
+/* Frees the thread states of all coroutines. Called with the main state's GIL, which it releases in between. */
+void tstate_clear(void);
+
+#endif
