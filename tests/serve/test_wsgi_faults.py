@@ -146,11 +146,11 @@ BEFORE = {
     "none": r"returned NoneType, where .* \[body\]", "returns_bytes": r"returned bytes, where .* \[body\]",
     "returns_str": r"returned str, where .* \[body\]", "str_item": "must consist of bytes, not str",
     "str_item_of_iter": "must consist of bytes, not str", "bytearray_item": "must consist of bytes, not bytearray",
-    "write_str": "must consist of bytes, not str", "write_two": r"use write\(data\)",
+    "write_str": "must consist of bytes, not str", "write_two": r"expected write\(data\)",
     "no_start": "did not call start_response", "no_start_empty": "did not call start_response",
-    "no_arguments": r"use start_response\(status, headers, exc_info=None\)", "four_arguments": "use start_response",
+    "no_arguments": r"expected start_response\(status, headers, exc_info=None\)", "four_arguments": "expected start_response",
     "wrong_name": r"start_response\(\) has no argument 'exception'", "bad_exc_info": "exc_info must be a tuple",
-    "twice": r"AssertionError: start_response\(\) was called for the second time without exc_info",
+    "twice": r"AssertionError: start_response\(\) was called a second time without exc_info",
     "status_bytes": "TypeError: status must be str, not bytes", "status_int": "TypeError: status must be str, not int",
     "status_short": "like '200 OK', not '200'", "status_no_space": "not '200OK'", "status_word": "not 'OK 200'",
     "status_100": "number from 200 to 599", "status_999": "number from 200 to 599", "status_crlf": "not '200 OK",
@@ -168,7 +168,7 @@ BEFORE = {
     "value_wide": "header value has characters that are not in latin-1",
     "connection": "hop-by-hop", "transfer_encoding": "hop-by-hop", "keep_alive": "hop-by-hop", "upgrade": "hop-by-hop",
     "te": "hop-by-hop", "length_word": "must be a number of bytes", "length_negative": "must be a number of bytes",
-    "length_twice": "for the second time", "both_fail": "ValueError: in close too",
+    "length_twice": "is given twice", "both_fail": "ValueError: in close too",
 }
 AFTER = {"begun": "second item", "begun_interrupt": "KeyboardInterrupt", "begun_str": "not str",
          "written": "after write"}

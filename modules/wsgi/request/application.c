@@ -1,9 +1,9 @@
 /*
  * application.c: the course of a request through an application.
  *
- * Whatever an application raises, SystemExit and KeyboardInterrupt included, ends its request only: the traceback goes
- * to the log, the client gets a plain 500, or a cut connection if the response had begun. An application that fails
- * because its client left is not at fault, and nothing is logged. close() of the result is called in any case.
+ * Whatever an application raises, SystemExit and KeyboardInterrupt included, ends only its request: the traceback goes
+ * to the log, and the client gets a plain 500, or a closed connection if the response had begun. If an application
+ * fails because its client left, nothing is logged. close() of the result is called in any case.
  */
 #include "request/application.h"
 
@@ -29,8 +29,8 @@ int application_init_types(void)
     static bool done;
 
     if (!done)
-        done = report_init() == 0 && start_response_init() == 0 && file_wrapper_init() == 0 && input_init() == 0 &&
-               errors_init() == 0 && upgrade_init() == 0 && interrupt_init() == 0;
+        done = report_init() == 0 && start_response_init_types() == 0 && file_wrapper_init_type() == 0 &&
+               input_init_type() == 0 && errors_init_type() == 0 && upgrade_init_type() == 0 && interrupt_init() == 0;
     return done ? 0 : -1;
 }
 
@@ -64,7 +64,7 @@ static int end_failed(struct exchange *x)
     return x->error == -EBADMSG ? 400 : x->error;
 }
 
-/* close() of the result as a new reference; NULL if it has none. Lists and tuples have none. */
+/* Returns close() of the result as a new reference; NULL if it has none, as lists and tuples. */
 static PyObject *find_close(const struct exchange *x, PyObject *result)
 {
     PyObject *close;
@@ -75,7 +75,7 @@ static PyObject *find_close(const struct exchange *x, PyObject *result)
     if (!close && PyErr_ExceptionMatches(PyExc_AttributeError))
         PyErr_Clear();
     else if (!close)
-        report_raised(x->req, "close of the response cannot be found");
+        report_raised(x->req, "getting close of the response failed");
     return close;
 }
 
@@ -113,7 +113,8 @@ static int exchange_run(const struct application *app, struct exchange *x)
         return end_failed(x);
     status = !x->stream && response_send(x, result) < 0 ? end_failed(x) : 0;
     close = find_close(x, result);
-    if (close && status == 0 && !x->stream && response_end(x) < 0) /* the client need not wait for close() */
+    /* The client need not wait for close(). */
+    if (close && status == 0 && !x->stream && response_end(x) < 0)
         status = end_failed(x);
     if (close)
         call_close(x, close);
@@ -133,7 +134,7 @@ static void exchange_release(struct exchange *x)
     errors_end(x);
 }
 
-/* A context in which nothing was ever set is as good as a new one. */
+/* Owned: the context of the last request, if nothing was set in it, for the next one; or NULL. */
 static PyObject *spare_context;
 
 static PyObject *context_new(void)

@@ -1,9 +1,9 @@
 /*
  * errors.c: wsgi.errors, a text file that goes to the log.
  *
- * One object serves all requests: which of them writes is known from the coroutine. Log lines are whole lines, so what
- * comes before a line break is kept, with the request that wrote it, until the break comes, the file is flushed or the
- * request ends. Threads of the application that serve no request share one such beginning of a line.
+ * One object serves all requests: the coroutine tells which of them writes. The log takes whole lines, so text without
+ * a line break is kept with its request until the break comes, the file is flushed or the request ends. Threads that
+ * serve no request share one such partial line.
  */
 #include "request/errors.h"
 
@@ -14,16 +14,16 @@
 #include "syncless.h"
 #include "threads/tstate.h"
 
-#define LONGEST (64 << 10) /* a longer line is logged in parts */
+#define MAX_LINE (64 << 10) /* bytes; a longer line is logged in parts */
 
-static struct partial_line background;
+static struct partial_line shared_line; /* of threads that serve no request */
 
 static void log_line(const struct exchange *x, const char *text, size_t size)
 {
     sl_log(x ? x->req : NULL, SL_ERROR, "%.*s", (int)size, text);
 }
 
-static void finish(const struct exchange *x, struct partial_line *line)
+static void flush_line(const struct exchange *x, struct partial_line *line)
 {
     if (line->size > 0)
         log_line(x, line->text, line->size);
@@ -31,7 +31,7 @@ static void finish(const struct exchange *x, struct partial_line *line)
     *line = (struct partial_line){0};
 }
 
-static int keep(struct partial_line *line, const char *text, size_t size)
+static int append_partial(struct partial_line *line, const char *text, size_t size)
 {
     if (line->size + size > line->capacity) {
         size_t capacity = (line->size + size) * 2;
@@ -49,24 +49,24 @@ static int keep(struct partial_line *line, const char *text, size_t size)
     return 0;
 }
 
-/* Log the lines that are complete and keep the rest. */
-static int append(const struct exchange *x, struct partial_line *line, const char *text, size_t size)
+/* Logs the lines that are complete and keeps the rest. */
+static int log_lines(const struct exchange *x, struct partial_line *line, const char *text, size_t size)
 {
     while (size > 0) {
         const char *newline = memchr(text, '\n', size);
         size_t part = newline ? (size_t)(newline - text) : size;
 
-        if (part > LONGEST) {
-            part = LONGEST;
+        if (part > MAX_LINE) {
+            part = MAX_LINE;
             newline = NULL;
         }
         if (newline && line->size == 0) {
             log_line(x, text, part);
         } else {
-            if (keep(line, text, part) < 0)
+            if (append_partial(line, text, part) < 0)
                 return -1;
-            if (newline || line->size >= LONGEST)
-                finish(x, line);
+            if (newline || line->size >= MAX_LINE)
+                flush_line(x, line);
         }
         part += newline != NULL;
         text += part;
@@ -75,41 +75,41 @@ static int append(const struct exchange *x, struct partial_line *line, const cha
     return 0;
 }
 
-static int write_text(PyObject *text)
+static int errors_write_text(PyObject *text)
 {
     struct exchange *x = tstate_exchange();
     PyObject *bytes;
-    int rc;
+    int result;
 
     if (!PyUnicode_Check(text)) {
-        PyErr_Format(PyExc_TypeError, "wsgi.errors takes str, not %s", Py_TYPE(text)->tp_name);
+        PyErr_Format(PyExc_TypeError, "wsgi.errors.write() takes str, not %s", Py_TYPE(text)->tp_name);
         return -1;
     }
     bytes = report_bytes(text);
     if (!bytes)
         return -1;
-    rc = append(x, x ? &x->line : &background, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    result = log_lines(x, x ? &x->line : &shared_line, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
     Py_DECREF(bytes);
-    return rc;
+    return result;
 }
 
 void errors_end(struct exchange *x)
 {
-    finish(x, &x->line);
+    flush_line(x, &x->line);
 }
 
 static PyObject *errors_write(PyObject *self, PyObject *text)
 {
-    return write_text(text) < 0 ? NULL : PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
+    return errors_write_text(text) < 0 ? NULL : PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
 
 static PyObject *errors_writelines(PyObject *self, PyObject *lines)
 {
     PyObject *iterator = PyObject_GetIter(lines), *line;
-    int rc = 0;
+    int result = 0;
 
-    while (iterator && rc == 0 && (line = PyIter_Next(iterator))) {
-        rc = write_text(line);
+    while (iterator && result == 0 && (line = PyIter_Next(iterator))) {
+        result = errors_write_text(line);
         Py_DECREF(line);
     }
     Py_XDECREF(iterator);
@@ -120,13 +120,13 @@ static PyObject *errors_flush(PyObject *self, PyObject *unused)
 {
     struct exchange *x = tstate_exchange();
 
-    finish(x, x ? &x->line : &background);
+    flush_line(x, x ? &x->line : &shared_line);
     return Py_NewRef(Py_None);
 }
 
 static PyMethodDef errors_methods[] = {
     {"write", errors_write, METH_O, "write(text): to the log, line by line."},
-    {"writelines", errors_writelines, METH_O, "writelines(lines): each of them as write does."},
+    {"writelines", errors_writelines, METH_O, "writelines(lines): the same for each of them."},
     {"flush", errors_flush, METH_NOARGS, "flush(): log the unfinished line."},
     {0},
 };
@@ -144,7 +144,7 @@ PyObject *errors_new(void)
     return (PyObject *)PyObject_New(PyObject, &errors_type);
 }
 
-int errors_init(void)
+int errors_init_type(void)
 {
     return PyType_Ready(&errors_type);
 }

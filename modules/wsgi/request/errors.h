@@ -8,7 +8,7 @@
 
 struct exchange;
 
-int errors_init(void);
+int errors_init_type(void);
 
 /* Returns a new reference to the object that serves all requests. */
 PyObject *errors_new(void);

@@ -23,8 +23,7 @@ void exchange_raise(struct exchange *x, int error, const char *doing)
     if (error == -EINTR && PyErr_CheckSignals() < 0) /* threads/interrupt.c */
         return;
     raised = PyObject_CallFunction(PyExc_OSError, "is", -error, doing);
-    if (!raised)
-        return;
-    PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
-    Py_DECREF(raised);
+    if (raised)
+        PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_XDECREF(raised);
 }

@@ -1,11 +1,11 @@
 /*
  * fields.c: header fields to HTTP_* variables.
  *
- * Clients send the same few names over and over, and often the same values. A table remembers, for the bytes of a name,
- * the key object made of them and the last value seen with it, so that the usual field costs two comparisons and a dict
- * insertion. A name has one place in the table and the newest one has it, so nobody can make the table grow.
+ * Clients send the same few names over and over, and often the same values. A cache has, for the bytes of a name, the
+ * key object made of them and the last value seen with it, so that the usual field costs two comparisons and a dict
+ * insertion. Each name has one slot, which the most recent name takes, so clients cannot make the cache grow.
  *
- * A name with an underscore would become the same variable as another one with a hyphen, and so could pass for a field
+ * A name with an underscore becomes the same variable as the name with a hyphen, and so could be mistaken for a field
  * that a proxy has set or removed. Such fields are dropped, as nginx and gunicorn do.
  */
 #include "request/fields.h"
@@ -16,12 +16,12 @@
 
 #include "request/text.h"
 
-#define SLOTS      256
-#define KEPT_NAME  40  /* longer names are not remembered */
-#define KEPT_VALUE 512 /* the same for values */
+#define SLOTS            256
+#define MAX_CACHED_NAME  40  /* bytes; longer names are not cached */
+#define MAX_CACHED_VALUE 512 /* bytes; longer values are not cached */
 
 struct slot {
-    char name[KEPT_NAME];
+    char name[MAX_CACHED_NAME];
     unsigned size;   /* of the name; 0: free */
     PyObject *key;   /* owned */
     PyObject *value; /* owned, or NULL */
@@ -29,14 +29,14 @@ struct slot {
 
 static struct slot slots[SLOTS];
 
-/* A place that depends on both ends of the name and on its size; names that share it push each other out. */
+/* The slot depends on both ends of the name and on its size; names that share a slot replace each other. */
 static struct slot *slot_of(const char *name, size_t size)
 {
     uint32_t head = 0, tail;
 
-    if (size >= sizeof head) {
-        memcpy(&head, name, sizeof head);
-        memcpy(&tail, name + size - sizeof tail, sizeof tail);
+    if (size >= sizeof(head)) {
+        memcpy(&head, name, sizeof(head));
+        memcpy(&tail, name + size - sizeof(tail), sizeof(tail));
     } else {
         memcpy(&head, name, size);
         tail = head;
@@ -44,20 +44,20 @@ static struct slot *slot_of(const char *name, size_t size)
     return &slots[((head ^ (tail * 0x9e3779b1u) ^ (uint32_t)size) * 0x85ebca6bu) >> 24];
 }
 
-static bool is(const struct sl_field *f, const char *name)
+static bool has_name(const struct sl_field *f, const char *name)
 {
-    return f->name_size == strlen(name) && strncasecmp(f->name, name, f->name_size) == 0;
+    return f->name_size == strlen(name) && !strncasecmp(f->name, name, f->name_size);
 }
 
-/* The name of the variable for a field. */
+/* Returns the name of the variable for a field. */
 static PyObject *key_new(const struct sl_field *f)
 {
     PyObject *key;
     Py_UCS1 *to;
 
-    if (is(f, "Content-Type"))
+    if (has_name(f, "Content-Type"))
         return PyUnicode_InternFromString("CONTENT_TYPE");
-    if (is(f, "Content-Length"))
+    if (has_name(f, "Content-Length"))
         return PyUnicode_InternFromString("CONTENT_LENGTH");
     key = PyUnicode_New((Py_ssize_t)f->name_size + 5, 127);
     if (!key)
@@ -72,13 +72,13 @@ static PyObject *key_new(const struct sl_field *f)
     return key;
 }
 
-/* The slot of a name, after a look whether it is the one there; NULL with an exception. */
+/* Returns the slot that has the key for the field's name. */
 static struct slot *slot_get(const struct sl_field *f)
 {
     struct slot *slot = slot_of(f->name, f->name_size);
     PyObject *key;
 
-    if (slot->size == f->name_size && memcmp(slot->name, f->name, f->name_size) == 0)
+    if (slot->size == f->name_size && !memcmp(slot->name, f->name, f->name_size))
         return slot;
     key = key_new(f);
     if (!key)
@@ -90,75 +90,76 @@ static struct slot *slot_get(const struct sl_field *f)
     return slot;
 }
 
-static PyObject *value_get(struct slot *slot, const struct sl_field *f)
+/* Returns the field's value as a new reference. */
+static PyObject *slot_value(struct slot *slot, const struct sl_field *f)
 {
     PyObject *old = slot->value, *value;
 
     if (old && (size_t)PyUnicode_GET_LENGTH(old) == f->value_size &&
-        memcmp(PyUnicode_1BYTE_DATA(old), f->value, f->value_size) == 0)
+        !memcmp(PyUnicode_1BYTE_DATA(old), f->value, f->value_size))
         return Py_NewRef(old);
     value = text_latin1(f->value, f->value_size);
-    if (value && f->value_size <= KEPT_VALUE) {
+    if (value && f->value_size <= MAX_CACHED_VALUE) {
         Py_INCREF(value);
         Py_XSETREF(slot->value, value);
     }
     return value;
 }
 
-/* The second and later fields of a name are appended to the first. */
-static int join(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
+/* Appends the second and later fields of a name to the first. */
+static int join_values(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
 {
     const char *separator = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ";
     PyObject *both = PyUnicode_FromFormat("%U%s%U", first, separator, value);
-    int rc = both ? PyDict_SetItem(environ, key, both) : -1;
+    int result = both ? PyDict_SetItem(environ, key, both) : -1;
 
     Py_XDECREF(both);
-    return rc;
+    return result;
 }
 
-static int set(PyObject *environ, PyObject *key, PyObject *value)
+static int set_variable(PyObject *environ, PyObject *key, PyObject *value)
 {
     Py_ssize_t count = PyDict_GET_SIZE(environ);
     PyObject *there = PyDict_SetDefault(environ, key, value);
 
     if (!there)
         return -1;
-    return PyDict_GET_SIZE(environ) > count ? 0 : join(environ, key, there, value);
+    return PyDict_GET_SIZE(environ) > count ? 0 : join_values(environ, key, there, value);
 }
 
-static int add_long(PyObject *environ, const struct sl_field *f)
+static int add_uncached(PyObject *environ, const struct sl_field *f)
 {
     PyObject *key = key_new(f), *value = key ? text_latin1(f->value, f->value_size) : NULL;
-    int rc = value ? set(environ, key, value) : -1;
+    int result = value ? set_variable(environ, key, value) : -1;
 
     Py_XDECREF(key);
     Py_XDECREF(value);
-    return rc;
+    return result;
 }
 
-static int add(PyObject *environ, const struct sl_field *f)
+static int environ_add_field(PyObject *environ, const struct sl_field *f)
 {
     struct slot *slot;
     PyObject *value;
-    int rc;
+    int result;
 
     if (memchr(f->name, '_', f->name_size))
         return 0;
-    if (f->name_size > KEPT_NAME)
-        return add_long(environ, f);
+    if (f->name_size > MAX_CACHED_NAME)
+        return add_uncached(environ, f);
     slot = slot_get(f);
-    value = slot ? value_get(slot, f) : NULL;
+    value = slot ? slot_value(slot, f) : NULL;
     if (!value)
         return -1;
-    rc = set(environ, slot->key, value);
+    result = set_variable(environ, slot->key, value);
     Py_DECREF(value);
-    return rc;
+    return result;
 }
 
 int fields_add(PyObject *environ, const struct sl_request *req)
 {
     for (size_t i = 0; i < req->field_count; i++)
-        if (add(environ, &req->fields[i]) < 0)
+        if (environ_add_field(environ, &req->fields[i]) < 0)
             return -1;
     return 0;
 }

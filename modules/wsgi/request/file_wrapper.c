@@ -1,8 +1,8 @@
 /*
- * file_wrapper.c: wsgi.file_wrapper, an iterator over the blocks of a file that the server may replace by sendfile.
+ * file_wrapper.c: wsgi.file_wrapper, an iterator over the blocks of a file, which the server may send by sendfile.
  *
- * It is replaced only where the file is one of io's own classes over a regular file: fileno() alone proves nothing, a
- * GzipFile has one too and its bytes are not those of the descriptor. All others are iterated.
+ * It uses sendfile only for a regular file opened as one of io's own classes: having a fileno() proves nothing, since a
+ * GzipFile has one too and its bytes are not those of the descriptor. Other files are iterated.
  */
 #include "request/file_wrapper.h"
 
@@ -16,7 +16,7 @@ struct file_wrapper {
     Py_ssize_t block_size;
 };
 
-static PyTypeObject *file_io, *buffered_reader, *buffered_random; /* of the module io */
+static PyTypeObject *file_io, *buffered_reader, *buffered_random; /* of the module io, owned */
 
 static PyObject *wrapper_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -80,11 +80,11 @@ static PyObject *wrapper_close(PyObject *self, PyObject *unused)
     return result;
 }
 
-/* Whether reading the file is reading the descriptor. */
-static bool is_plain(PyObject *file)
+/* Whether reading the file gives the bytes of the descriptor. */
+static bool is_raw_file(PyObject *file)
 {
     PyObject *raw;
-    bool plain;
+    bool is_raw;
 
     if (Py_IS_TYPE(file, file_io))
         return true;
@@ -93,13 +93,13 @@ static bool is_plain(PyObject *file)
     raw = PyObject_GetAttrString(file, "raw");
     if (!raw)
         PyErr_Clear();
-    plain = raw && Py_IS_TYPE(raw, file_io);
+    is_raw = raw && Py_IS_TYPE(raw, file_io);
     Py_XDECREF(raw);
-    return plain;
+    return is_raw;
 }
 
-/* An integer that a method without arguments returns; -1 with an exception. */
-static long long call_number(PyObject *object, const char *method)
+/* Returns the integer that a method without arguments returns. */
+static long long call_for_number(PyObject *object, const char *method)
 {
     PyObject *result = PyObject_CallMethod(object, method, NULL);
     long long number = result ? PyLong_AsLongLong(result) : -1;
@@ -108,7 +108,7 @@ static long long call_number(PyObject *object, const char *method)
     return number;
 }
 
-static int flush(PyObject *file)
+static int flush_file(PyObject *file)
 {
     PyObject *result = PyObject_CallMethod(file, "flush", NULL);
 
@@ -122,15 +122,15 @@ int file_wrapper_region(PyObject *wrapper, struct region *region)
     struct stat st;
     int fd;
 
-    if (!is_plain(file))
+    if (!is_raw_file(file))
         return 0;
     fd = PyObject_AsFileDescriptor(file);
-    if (fd < 0 || flush(file) < 0)
+    if (fd < 0 || flush_file(file) < 0)
         return -1;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) /* files of /proc do not tell their size */
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) /* files of /proc have size 0 */
         return 0;
     region->fd = fd;
-    region->offset = (off_t)call_number(file, "tell");
+    region->offset = (off_t)call_for_number(file, "tell");
     if (region->offset < 0)
         return -1;
     region->size = st.st_size > region->offset ? (size_t)(st.st_size - region->offset) : 0;
@@ -138,7 +138,7 @@ int file_wrapper_region(PyObject *wrapper, struct region *region)
 }
 
 static PyMethodDef wrapper_methods[] = {
-    {"close", wrapper_close, METH_NOARGS, "close(): close the file, if it can be closed."},
+    {"close", wrapper_close, METH_NOARGS, "close(): close the file, if it has close()."},
     {0},
 };
 
@@ -163,18 +163,18 @@ PyTypeObject file_wrapper_type = {
     .tp_members = wrapper_members,
 };
 
-static PyTypeObject *io_type(PyObject *io, const char *name)
+static PyTypeObject *get_io_type(PyObject *io, const char *name)
 {
     return io ? (PyTypeObject *)PyObject_GetAttrString(io, name) : NULL;
 }
 
-int file_wrapper_init(void)
+int file_wrapper_init_type(void)
 {
     PyObject *io = PyImport_ImportModule("io");
 
-    file_io = io_type(io, "FileIO");
-    buffered_reader = file_io ? io_type(io, "BufferedReader") : NULL;
-    buffered_random = buffered_reader ? io_type(io, "BufferedRandom") : NULL;
+    file_io = get_io_type(io, "FileIO");
+    buffered_reader = file_io ? get_io_type(io, "BufferedReader") : NULL;
+    buffered_random = buffered_reader ? get_io_type(io, "BufferedRandom") : NULL;
     Py_XDECREF(io);
     return buffered_random ? PyType_Ready(&file_wrapper_type) : -1;
 }

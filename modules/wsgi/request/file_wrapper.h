@@ -10,7 +10,7 @@
 
 extern PyTypeObject file_wrapper_type;
 
-int file_wrapper_init(void);
+int file_wrapper_init_type(void);
 
 /* The part of a regular file that is to be sent. */
 struct region {

@@ -1,9 +1,9 @@
 /*
  * head.c: the status and the header list of start_response.
  *
- * They go to the server when the application gives them, which checks them once and for all; what it refuses is looked
- * at again to say why, while the application's frames are still there for the traceback. Until the first byte of the
- * body the application may replace them (exc_info): then the server forgets them first.
+ * They go to the server as soon as the application gives them, so that it checks them while the application's frames
+ * are still there for a traceback. Only for those that it refuses we look again, to say why. Until the first byte of
+ * the body the application may replace them (exc_info): then the server drops the old ones first.
  */
 #include "request/head.h"
 
@@ -22,8 +22,9 @@ struct text {
     size_t size;
 };
 
-/* Set an exception, whose message shows the object: code that its repr runs may take it from where it is borrowed. */
-static int refuse(PyObject *object, PyObject *type, const char *format, ...)
+/* Sets an exception whose message shows the object. The object is borrowed, and its __repr__ may drop the reference
+ * that it is borrowed from. Returns -1. */
+static int refuse_object(PyObject *object, PyObject *type, const char *format, ...)
 {
     va_list args;
 
@@ -35,15 +36,16 @@ static int refuse(PyObject *object, PyObject *type, const char *format, ...)
     return -1;
 }
 
-/* The bytes of a str of latin-1 characters, borrowed from it. */
-static int text_of(PyObject *object, const char *what, struct text *text)
+/* Borrows the bytes of a str of latin-1 characters. */
+static int get_text(PyObject *object, const char *what, struct text *text)
 {
     if (!PyUnicode_Check(object))
-        return refuse(object, PyExc_TypeError, "%s must be str, not %s: %R", what, Py_TYPE(object)->tp_name, object);
+        return refuse_object(object, PyExc_TypeError, "%s must be str, not %s: %R", what, Py_TYPE(object)->tp_name,
+                             object);
     if (compat_text_ready(object) < 0)
         return -1;
     if (PyUnicode_KIND(object) != PyUnicode_1BYTE_KIND)
-        return refuse(object, PyExc_ValueError, "%s has characters that are not in latin-1: %R", what, object);
+        return refuse_object(object, PyExc_ValueError, "%s has characters that are not in latin-1: %R", what, object);
     text->at = (const char *)PyUnicode_1BYTE_DATA(object);
     text->size = (size_t)PyUnicode_GET_LENGTH(object);
     return 0;
@@ -51,10 +53,11 @@ static int text_of(PyObject *object, const char *what, struct text *text)
 
 static bool is_name(struct text t, const char *name)
 {
-    return strlen(name) == t.size && strncasecmp(t.at, name, t.size) == 0;
+    return strlen(name) == t.size && !strncasecmp(t.at, name, t.size);
 }
 
-/* Fields that PEP 3333 forbids (RFC 2616 section 13.5.1) beyond those that the server refuses to every module. */
+/* Hop-by-hop fields (RFC 2616 section 13.5.1), which PEP 3333 forbids, besides those that the server refuses to every
+ * module. */
 static bool is_forbidden(struct text t)
 {
     switch (t.size) {
@@ -74,7 +77,7 @@ static bool is_content_length(struct text t)
     return t.size == 14 && is_name(t, "Content-Length");
 }
 
-/* A decimal number that fits, or -1. */
+/* Returns a decimal number of up to 18 digits, or -1. */
 static int64_t parse_length(struct text t)
 {
     int64_t n = 0;
@@ -89,7 +92,7 @@ static int64_t parse_length(struct text t)
     return n;
 }
 
-/* The number in "200 OK", or -1. */
+/* Returns the number in "200 OK", or -1. */
 static int parse_status(struct text t)
 {
     int status = 0;
@@ -104,7 +107,7 @@ static int parse_status(struct text t)
     return status >= 200 && status <= 599 ? status : -1;
 }
 
-/* Here and below, a loop or a look at the first character is quicker than a call of libc for so few bytes. */
+/* Here and below a loop, or a look at the first character, is faster than a call of libc for so few bytes. */
 static bool has_nul(const char *at, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -115,7 +118,7 @@ static bool has_nul(const char *at, size_t size)
 
 static bool is_head(const char *method)
 {
-    return *method == 'H' && strcmp(method, "HEAD") == 0;
+    return *method == 'H' && !strcmp(method, "HEAD");
 }
 
 static int set_status(struct exchange *x, PyObject *object)
@@ -123,27 +126,28 @@ static int set_status(struct exchange *x, PyObject *object)
     struct text t;
     int status;
 
-    if (text_of(object, "status", &t) < 0)
+    if (get_text(object, "status", &t) < 0)
         return -1;
     status = parse_status(t);
     x->bodiless = status == 204 || status == 304 || is_head(x->req->method);
     if (status > 0 && !has_nul(t.at + 4, t.size - 4) && sl_status(x->req, status, t.at + 4) == 0)
         return 0;
-    return refuse(object, PyExc_ValueError,
-                  "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R", object);
+    return refuse_object(object, PyExc_ValueError,
+                         "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R",
+                         object);
 }
 
-/* The name and the value of a header tuple. */
-static int header_of(PyObject *header, struct text *name, struct text *value)
+/* Borrows the name and the value of a header tuple. */
+static int get_header(PyObject *header, struct text *name, struct text *value)
 {
     if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)
-        return refuse(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
-    if (text_of(PyTuple_GET_ITEM(header, 0), "header name", name) < 0)
+        return refuse_object(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
+    if (get_text(PyTuple_GET_ITEM(header, 0), "header name", name) < 0)
         return -1;
-    return text_of(PyTuple_GET_ITEM(header, 1), "header value", value);
+    return get_text(PyTuple_GET_ITEM(header, 1), "header value", value);
 }
 
-/* What is wrong with a header that was refused, as a format for its repr. */
+/* Returns what is wrong with a header that was refused, as a format for its repr. */
 static const char *why_refused(struct text name, struct text value)
 {
     static const char no_name[] = "the name of header %R must consist of letters, digits and hyphens";
@@ -165,16 +169,16 @@ static int set_header(struct exchange *x, PyObject *header)
     struct text name, value;
     bool is_length;
 
-    if (header_of(header, &name, &value) < 0)
+    if (get_header(header, &name, &value) < 0)
         return -1;
     is_length = is_content_length(name);
     if (is_length && x->length >= 0)
-        wrong = "header %R is there for the second time";
+        wrong = "header %R is given twice";
     else if (is_forbidden(name) || sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
         wrong = why_refused(name, value);
     else if (is_length)
         x->length = parse_length(value);
-    return wrong ? refuse(header, PyExc_ValueError, wrong, header) : 0;
+    return wrong ? refuse_object(header, PyExc_ValueError, wrong, header) : 0;
 }
 
 int head_set(struct exchange *x, PyObject *status, PyObject *headers)
@@ -196,11 +200,11 @@ int head_set(struct exchange *x, PyObject *status, PyObject *headers)
     return 0;
 }
 
-/* The application's Content-Length, if it gave none. Not where the size of the body says nothing: an application may
- * well answer HEAD with an empty one. */
-static int set_length(struct exchange *x, int64_t length)
+/* Adds a Content-Length if the application gave none. If no body is sent, an empty one says nothing about the length:
+ * applications may answer HEAD so. */
+static int add_content_length(struct exchange *x, int64_t length)
 {
-    char digits[MAX_DECIMAL], *end = digits + sizeof digits, *at;
+    char digits[MAX_DECIMAL], *end = digits + sizeof(digits), *at;
 
     if (length < 0 || x->length >= 0 || (x->bodiless && length == 0))
         return 0;
@@ -219,5 +223,5 @@ int head_complete(struct exchange *x, int64_t length)
     if (x->headers && head_set(x, x->status, x->headers) < 0)
         return -1;
     x->head_sent = true;
-    return set_length(x, length);
+    return add_content_length(x, length);
 }

@@ -1,11 +1,11 @@
 /*
  * input.c: wsgi.input, the body of the request as a binary file.
  *
- * read() goes from the server right into the bytes object that it returns; a buffer is taken only by readline and
- * iteration. The size a client announces is never allocated before the bytes are there. The end of the body is the end
- * of the file, chunked or not (wsgi.input_terminated). One object without a body serves all requests that have none.
+ * read() receives directly into the bytes object that it returns; only readline and iteration use a buffer. The size
+ * that a client announces is never allocated before the bytes have arrived. The end of the body is the end of the file,
+ * chunked or not (wsgi.input_terminated). One object without a body serves all requests that have none.
  *
- * Applications may keep the object, or hand it to another thread; then it says so instead of reading what is not there.
+ * Applications may keep the object, or hand it to another thread; reading from it then raises an exception.
  */
 #include "request/input.h"
 
@@ -16,16 +16,16 @@
 #include "request/exchange.h"
 #include "syncless.h"
 
-#define BUFFER     (8 << 10)
-#define FIRST_READ (64 << 10) /* what read() allocates at once, at most */
+#define BUFFER_SIZE    (8 << 10)
+#define MAX_FIRST_READ (64 << 10) /* bytes that read() allocates before any have arrived */
 
 struct input {
     PyObject_HEAD
-    struct exchange *x; /* NULL: never had a body, or the request is over */
-    bool over;
-    int64_t left;   /* bytes of body not taken from the server, -1 if not known */
-    char *buffer;   /* owned, or NULL */
-    size_t at, end; /* bytes in buffer that nobody has read */
+    struct exchange *x; /* borrowed; NULL: there is no body, or the request is over */
+    bool over;          /* the request is over */
+    int64_t left;       /* bytes of body that were not received yet, -1 if not known */
+    char *buffer;       /* owned, or NULL */
+    size_t at, end;     /* the bytes of buffer from at to end were not read yet */
 };
 
 static PyTypeObject input_type;
@@ -68,7 +68,7 @@ static void input_dealloc(PyObject *self)
     PyObject_Free(self);
 }
 
-static int check(const struct input *in)
+static int input_check(const struct input *in)
 {
     if (in->over) {
         PyErr_SetString(PyExc_ValueError, "wsgi.input was used after the request had ended");
@@ -81,8 +81,8 @@ static int check(const struct input *in)
     return 0;
 }
 
-/* Bytes from the server: their number, 0 at the end, or -1. */
-static Py_ssize_t receive(struct input *in, char *to, size_t size)
+/* Returns the number of bytes received, 0 at the end of the body, or -1. */
+static Py_ssize_t input_receive(struct input *in, char *to, size_t size)
 {
     ssize_t n;
 
@@ -103,7 +103,7 @@ static Py_ssize_t receive(struct input *in, char *to, size_t size)
     return n;
 }
 
-static size_t take_buffered(struct input *in, char *to, size_t size)
+static size_t read_buffered(struct input *in, char *to, size_t size)
 {
     size_t n = in->end - in->at < size ? in->end - in->at : size;
 
@@ -113,70 +113,69 @@ static size_t take_buffered(struct input *in, char *to, size_t size)
     return n;
 }
 
-/* The next bytes, buffered ones first: at least one, unless it is the end. */
-static Py_ssize_t take(struct input *in, char *to, size_t size)
+/* Reads the next bytes, buffered ones first. Returns their number, 0 at the end of the body, or -1. */
+static Py_ssize_t read_some(struct input *in, char *to, size_t size)
 {
-    size_t n = take_buffered(in, to, size);
+    size_t n = read_buffered(in, to, size);
 
-    return n > 0 || size == 0 ? (Py_ssize_t)n : receive(in, to, size);
+    return n > 0 || size == 0 ? (Py_ssize_t)n : input_receive(in, to, size);
 }
 
-/* The most that can still come. */
-static size_t available(const struct input *in, size_t wanted)
+/* Returns wanted, or how many bytes can still come if that is less. */
+static size_t limit_to_rest(const struct input *in, size_t wanted)
 {
-    size_t most = in->left < 0 ? SIZE_MAX : (size_t)in->left + (in->end - in->at);
+    size_t rest = in->left < 0 ? SIZE_MAX : (size_t)in->left + (in->end - in->at);
 
-    return wanted < most ? wanted : most;
+    return wanted < rest ? wanted : rest;
 }
 
-/* Exactly wanted bytes, or all there are if that is less. */
+/* Returns wanted bytes, fewer only at the end of the body. */
 static PyObject *read_bytes(struct input *in, size_t wanted)
 {
-    size_t room = available(in, wanted), size = 0;
+    size_t capacity, size = 0;
     PyObject *out;
     Py_ssize_t n = 1;
 
-    wanted = room;
-    if (room > FIRST_READ)
-        room = FIRST_READ;
-    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room);
+    wanted = limit_to_rest(in, wanted);
+    capacity = wanted < MAX_FIRST_READ ? wanted : MAX_FIRST_READ;
+    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)capacity);
     while (out && size < wanted && n > 0) {
-        if (size == room) {
-            room = wanted / 2 < room ? wanted : room * 2;
-            if (_PyBytes_Resize(&out, (Py_ssize_t)room) < 0)
+        if (size == capacity) {
+            capacity = wanted / 2 < capacity ? wanted : capacity * 2;
+            if (_PyBytes_Resize(&out, (Py_ssize_t)capacity) < 0)
                 break;
         }
-        n = take(in, PyBytes_AS_STRING(out) + size, room - size);
+        n = read_some(in, PyBytes_AS_STRING(out) + size, capacity - size);
         size += n > 0 ? (size_t)n : 0;
     }
     if (n < 0)
         Py_CLEAR(out);
-    if (out && size < room)
+    if (out && size < capacity)
         _PyBytes_Resize(&out, (Py_ssize_t)size);
     return out;
 }
 
-/* Have something in the buffer: 1, or 0 at the end, or -1. */
-static int fill(struct input *in)
+/* Makes sure that the buffer has something. Returns 1, 0 at the end of the body, or -1. */
+static int input_fill_buffer(struct input *in)
 {
     Py_ssize_t n;
 
     if (in->at < in->end)
         return 1;
     if (!in->buffer)
-        in->buffer = PyMem_Malloc(BUFFER);
+        in->buffer = PyMem_Malloc(BUFFER_SIZE);
     if (!in->buffer) {
         PyErr_NoMemory();
         return -1;
     }
-    n = receive(in, in->buffer, BUFFER);
+    n = input_receive(in, in->buffer, BUFFER_SIZE);
     in->at = 0;
     in->end = n > 0 ? (size_t)n : 0;
     return n > 0 ? 1 : (int)n;
 }
 
-/* Take from the buffer what belongs to the line, at most size bytes. *ended says whether that is all of it. */
-static PyObject *take_line(struct input *in, size_t size, bool *ended)
+/* Returns what the buffer has of the line, at most size bytes. Sets *ended if the line, or size, ends there. */
+static PyObject *read_line_part(struct input *in, size_t size, bool *ended)
 {
     const char *from = in->buffer + in->at, *newline;
     size_t n = in->end - in->at;
@@ -197,8 +196,8 @@ static PyObject *read_line(struct input *in, size_t size)
     bool ended = size == 0;
 
     while (!ended) {
-        int more = fill(in);
-        PyObject *part = more > 0 ? take_line(in, size, &ended) : NULL;
+        int more = input_fill_buffer(in);
+        PyObject *part = more > 0 ? read_line_part(in, size, &ended) : NULL;
 
         if (!part && PyErr_Occurred()) {
             Py_XDECREF(line);
@@ -217,8 +216,8 @@ static PyObject *read_line(struct input *in, size_t size)
     return line ? line : PyBytes_FromStringAndSize(NULL, 0);
 }
 
-/* The optional size of read and readline: absent, None or negative means all. */
-static int parse_size(PyObject *const *args, Py_ssize_t count, const char *name, size_t *size)
+/* Parses the optional argument of read and readline: absent, None or negative means all. */
+static int parse_read_size(PyObject *const *args, Py_ssize_t count, const char *name, size_t *size)
 {
     Py_ssize_t n;
 
@@ -241,7 +240,7 @@ static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t co
 {
     size_t size;
 
-    if (check((struct input *)self) < 0 || parse_size(args, count, "read", &size) < 0)
+    if (input_check((struct input *)self) < 0 || parse_read_size(args, count, "read", &size) < 0)
         return NULL;
     return read_bytes((struct input *)self, size);
 }
@@ -250,27 +249,27 @@ static PyObject *input_readline(PyObject *self, PyObject *const *args, Py_ssize_
 {
     size_t size;
 
-    if (check((struct input *)self) < 0 || parse_size(args, count, "readline", &size) < 0)
+    if (input_check((struct input *)self) < 0 || parse_read_size(args, count, "readline", &size) < 0)
         return NULL;
     return read_line((struct input *)self, size);
 }
 
 static PyObject *input_next(PyObject *self)
 {
-    PyObject *line = check((struct input *)self) < 0 ? NULL : read_line((struct input *)self, SIZE_MAX);
+    PyObject *line = input_check((struct input *)self) < 0 ? NULL : read_line((struct input *)self, SIZE_MAX);
 
     if (line && PyBytes_GET_SIZE(line) == 0)
         Py_CLEAR(line);
     return line;
 }
 
-/* Lines until there are no more, or until they have about as many bytes as the hint says. */
+/* Stops at the end of the body, or when the lines have at least hint bytes together. */
 static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     PyObject *lines, *line = NULL;
     size_t hint, size = 0;
 
-    if (parse_size(args, count, "readlines", &hint) < 0)
+    if (parse_read_size(args, count, "readlines", &hint) < 0)
         return NULL;
     if (hint == 0)
         hint = SIZE_MAX;
@@ -291,9 +290,9 @@ static PyObject *input_readinto(PyObject *self, PyObject *target)
     Py_buffer view;
     Py_ssize_t n;
 
-    if (check((struct input *)self) < 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
+    if (input_check((struct input *)self) < 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
         return NULL;
-    n = take((struct input *)self, view.buf, (size_t)view.len);
+    n = read_some((struct input *)self, view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
@@ -303,7 +302,8 @@ static PyMethodDef input_methods[] = {
      "read(size=-1): size bytes, fewer only at the end."},
     {"readline", (PyCFunction)(void (*)(void))input_readline, METH_FASTCALL, "readline(size=-1): the next line."},
     {"readlines", (PyCFunction)(void (*)(void))input_readlines, METH_FASTCALL, "readlines(hint=-1): a list of lines."},
-    {"readinto", input_readinto, METH_O, "readinto(buffer): what is there, as one read of a raw file."},
+    {"readinto", input_readinto, METH_O,
+     "readinto(buffer): the bytes that have arrived, as one read of a raw file; the number of them."},
     {0},
 };
 
@@ -318,7 +318,7 @@ static PyTypeObject input_type = {
     .tp_iternext = input_next,
 };
 
-int input_init(void)
+int input_init_type(void)
 {
     return PyType_Ready(&input_type);
 }

@@ -8,7 +8,7 @@
 
 struct exchange;
 
-int input_init(void);
+int input_init_type(void);
 
 /* Returns the body of x as a new reference. */
 PyObject *input_new(struct exchange *x);

@@ -1,8 +1,8 @@
 /*
  * start_response.c: the callable given to an application, and the write() that it returns.
  *
- * Both are bare objects with a vectorcall, one of each for a request. They may outlive it, then they only say so; those
- * that nobody kept serve the next request.
+ * Both are bare objects with a vectorcall, one of each for a request. They may outlive it, and then raise an exception
+ * when called; those that nobody kept serve the next request.
  */
 #include "request/start_response.h"
 
@@ -11,38 +11,38 @@
 #include "request/response.h"
 #include "syncless.h"
 
-/* start_response or write: they differ in the function that is called. */
+/* start_response or write, which differ only in the function that is called. */
 struct callable {
     PyObject_HEAD
     vectorcallfunc call;
-    struct exchange *x; /* NULL after the request */
+    struct exchange *x; /* borrowed; NULL after the request */
 };
 
 static PyTypeObject start_response_type, write_type;
 
-/* The third argument, by place or by name; *exc_info is NULL if it is absent or None. */
+/* Borrows the third argument, given by position or by name; NULL if it is absent or None. */
 static int parse_exc_info(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **exc_info)
 {
     Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
 
     if (count < 2 || count + named > 3) {
-        PyErr_SetString(PyExc_TypeError, "use start_response(status, headers, exc_info=None)");
+        PyErr_SetString(PyExc_TypeError, "expected start_response(status, headers, exc_info=None)");
         return -1;
     }
-    if (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "exc_info") != 0) {
+    if (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "exc_info")) {
         PyErr_Format(PyExc_TypeError, "start_response() has no argument %R", PyTuple_GET_ITEM(names, 0));
         return -1;
     }
     *exc_info = count + named == 3 && args[2] != Py_None ? args[2] : NULL;
     if (*exc_info && (!PyTuple_Check(*exc_info) || PyTuple_GET_SIZE(*exc_info) != 3)) {
-        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple as of sys.exc_info(), not %R", *exc_info);
+        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple like that of sys.exc_info(), not %R", *exc_info);
         return -1;
     }
     return 0;
 }
 
-/* Raise the exception of an exc_info tuple again. */
-static void reraise(PyObject *exc_info)
+/* Raises the exception of an exc_info tuple again. */
+static void reraise_exc_info(PyObject *exc_info)
 {
     PyObject *type = PyTuple_GET_ITEM(exc_info, 0), *value = PyTuple_GET_ITEM(exc_info, 1);
     PyObject *traceback = PyTuple_GET_ITEM(exc_info, 2);
@@ -52,11 +52,11 @@ static void reraise(PyObject *exc_info)
     if (PyExceptionInstance_Check(value))
         PyErr_SetObject((PyObject *)Py_TYPE(value), value);
     else
-        PyErr_Format(PyExc_TypeError, "exc_info holds no exception: (%R, %R)", type, value);
+        PyErr_Format(PyExc_TypeError, "exc_info has no exception: (%R, %R)", type, value);
 }
 
-/* PEP 3333: only to report an error may start_response be called again, and only before anything was sent. */
-static int check_order(const struct exchange *x, PyObject *exc_info)
+/* PEP 3333: start_response may be called again only to report an error, and only before anything was sent. */
+static int check_call_order(const struct exchange *x, PyObject *exc_info)
 {
     if (!x || x->stream) {
         PyErr_SetString(PyExc_RuntimeError, x ? "start_response() was called after the request became a WebSocket"
@@ -64,19 +64,20 @@ static int check_order(const struct exchange *x, PyObject *exc_info)
         return -1;
     }
     if (exc_info && x->head_sent) {
-        reraise(exc_info);
+        reraise_exc_info(exc_info);
         return -1;
     }
     if (!exc_info && x->started) {
-        PyErr_SetString(PyExc_AssertionError, "start_response() was called for the second time without exc_info");
+        PyErr_SetString(PyExc_AssertionError, "start_response() was called a second time without exc_info");
         return -1;
     }
     return 0;
 }
 
-/* The server takes them in the request's own thread only; head_complete sees to those of another one. What was kept
- * before goes last: code that runs then may wait until the request is over. */
-static void keep(struct exchange *x, PyObject *status, PyObject *headers)
+/* The server takes status and headers in the request's own thread only; those given in another one are stored, and
+ * handed over by head_complete. The old ones are dropped last: freeing them may run code that waits, until after the
+ * end of the request. */
+static void store_head(struct exchange *x, PyObject *status, PyObject *headers)
 {
     PyObject *old_status = x->status, *old_headers = x->headers;
 
@@ -86,37 +87,37 @@ static void keep(struct exchange *x, PyObject *status, PyObject *headers)
     Py_XDECREF(old_headers);
 }
 
-static int set_head(struct exchange *x, PyObject *status, PyObject *headers)
+static int set_or_store_head(struct exchange *x, PyObject *status, PyObject *headers)
 {
     if (x->coroutine == sl_self()) {
         if (x->headers)
-            keep(x, NULL, NULL);
+            store_head(x, NULL, NULL);
         return head_set(x, status, headers);
     }
     x->started = true;
-    keep(x, status, headers);
+    store_head(x, status, headers);
     return 0;
 }
 
-static PyObject *start_response(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+static PyObject *start_response_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     struct exchange *x = ((struct callable *)self)->x;
     PyObject *exc_info, *write;
 
-    if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_order(x, exc_info) < 0)
+    if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_call_order(x, exc_info) < 0)
         return NULL;
     write = Py_NewRef(x->write);
-    if (set_head(x, args[0], args[1]) < 0)
+    if (set_or_store_head(x, args[0], args[1]) < 0)
         Py_CLEAR(write);
     return write;
 }
 
-static PyObject *write_body(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+static PyObject *write_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     struct exchange *x = ((struct callable *)self)->x;
 
     if (PyVectorcall_NARGS(nargsf) != 1 || names) {
-        PyErr_SetString(PyExc_TypeError, "use write(data)");
+        PyErr_SetString(PyExc_TypeError, "expected write(data)");
         return NULL;
     }
     if (!x || x->stream || x->coroutine != sl_self()) {
@@ -148,7 +149,7 @@ static PyTypeObject start_response_type = {
 
 static PyTypeObject write_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "syncless.write",
-    .tp_doc = "write(data): send bytes at once. New code returns an iterable instead.",
+    .tp_doc = "write(data): send bytes at once. For old code; new code returns an iterable.",
     .tp_basicsize = sizeof(struct callable),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_dealloc = callable_dealloc,
@@ -156,7 +157,7 @@ static PyTypeObject write_type = {
     .tp_call = PyVectorcall_Call,
 };
 
-/* One of each kind that no application kept, for the next request. */
+/* Owned: those of the last request, if no application kept them, for the next one. */
 static PyObject *spare_start_response, *spare_write;
 
 static PyObject *callable_new(PyObject **spare, PyTypeObject *type, vectorcallfunc call, struct exchange *x)
@@ -175,8 +176,8 @@ static PyObject *callable_new(PyObject **spare, PyTypeObject *type, vectorcallfu
 
 int start_response_new(struct exchange *x)
 {
-    x->start_response = callable_new(&spare_start_response, &start_response_type, start_response, x);
-    x->write = callable_new(&spare_write, &write_type, write_body, x);
+    x->start_response = callable_new(&spare_start_response, &start_response_type, start_response_call, x);
+    x->write = callable_new(&spare_write, &write_type, write_call, x);
     return x->start_response && x->write ? 0 : -1;
 }
 
@@ -203,7 +204,7 @@ void start_response_clear(void)
     Py_CLEAR(spare_write);
 }
 
-int start_response_init(void)
+int start_response_init_types(void)
 {
     return PyType_Ready(&start_response_type) < 0 ? -1 : PyType_Ready(&write_type);
 }

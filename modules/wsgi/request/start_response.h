@@ -6,7 +6,7 @@
 
 struct exchange;
 
-int start_response_init(void);
+int start_response_init_types(void);
 
 /* Makes x->start_response and x->write. */
 int start_response_new(struct exchange *x);

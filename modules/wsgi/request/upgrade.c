@@ -1,11 +1,11 @@
 /*
  * upgrade.c: a request whose connection goes on in another protocol, for syncless.websocket.
  *
- * environ['syncless.websocket'] is one function for all requests: whose it is to be is known from the coroutine, as
- * with wsgi.errors, so requests that want none of it pay nothing. Called, it imports the package, which does the
- * handshake by upgrade() and speaks the protocol over the Stream that it gets: bytes in and out, on any coroutine, one
- * reading and one writing, until the request ends. Those who are inside of a call then have what it stands on, the
- * request, taken away: they are cancelled, and the request waits until they have left.
+ * environ['syncless.websocket'] is one function for all requests: as with wsgi.errors, the coroutine tells which
+ * request it is for, so requests that do not use it pay nothing. The function imports the package, which does the
+ * handshake by upgrade() and speaks the protocol over the Stream that it returns: bytes in and out, on any coroutine,
+ * one reading and one writing, until the request ends. Calls that are under way then use memory of the request: they
+ * are cancelled, and the request waits until they have returned.
  */
 #include "request/upgrade.h"
 
@@ -18,32 +18,32 @@
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
-#define LARGEST (64 << 10) /* bytes that one recv allocates */
+#define MAX_RECV (64 << 10) /* bytes that one recv allocates */
 
-enum call { RECV, SEND, CALLS };
+enum stream_call { RECV, SEND, STREAM_CALLS };
 
 struct stream {
     PyObject_HEAD
-    struct exchange *x;  /* NULL: the request is over */
-    void *inside[CALLS]; /* the coroutine that is inside of that call, its sl_self(); NULL for none */
+    struct exchange *x;         /* borrowed; NULL: the request is over */
+    void *inside[STREAM_CALLS]; /* sl_self() of the coroutine that is in that call, or NULL */
 };
 
-static int refuse_over(void)
+static int raise_over(void)
 {
-    PyErr_SetString(PyExc_ConnectionAbortedError, "the request that this connection came with is over");
+    PyErr_SetString(PyExc_ConnectionAbortedError, "the request of this connection is over");
     return -1;
 }
 
-/* A call begins: -1 with an exception where there can be none. */
-static int enter(struct stream *s, enum call call)
+/* A call begins. Fails where it is not possible. */
+static int stream_enter(struct stream *s, enum stream_call call)
 {
     void *coroutine = sl_self();
 
     if (!s->x)
-        return refuse_over();
+        return raise_over();
     if (!coroutine || s->inside[call]) {
         PyErr_SetString(PyExc_RuntimeError,
-                        coroutine ? "another coroutine is inside of the same call on this connection"
+                        coroutine ? "another coroutine is in the same call on this connection"
                                   : "a WebSocket works on coroutines only; this is an OS thread (or a forked child)");
         return -1;
     }
@@ -51,13 +51,13 @@ static int enter(struct stream *s, enum call call)
     return 0;
 }
 
-/* It ends, with that result of the server's: -1 with an exception if it has failed. */
-static int leave(struct stream *s, enum call call, ssize_t result, const char *doing)
+/* The call ends, with that result of the server. Fails if it is an error. */
+static int stream_leave(struct stream *s, enum stream_call call, ssize_t result, const char *doing)
 {
     s->inside[call] = NULL;
     if (!s->x) {
         interrupt_renew(tstate_interrupt()); /* upgrade_end has cancelled it */
-        return refuse_over();
+        return raise_over();
     }
     if (result >= 0)
         return 0;
@@ -73,13 +73,13 @@ static PyObject *stream_recv(PyObject *self, PyObject *arg)
 
     if (size == -1 && PyErr_Occurred())
         return NULL;
-    bytes = PyBytes_FromStringAndSize(NULL, size < 1 ? 1 : size > LARGEST ? LARGEST : size);
-    if (!bytes || enter(s, RECV) < 0) {
+    bytes = PyBytes_FromStringAndSize(NULL, size < 1 ? 1 : size > MAX_RECV ? MAX_RECV : size);
+    if (!bytes || stream_enter(s, RECV) < 0) {
         Py_XDECREF(bytes);
         return NULL;
     }
     n = sl_body(s->x->req, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-    if (leave(s, RECV, n, "nothing can be received") < 0)
+    if (stream_leave(s, RECV, n, "cannot receive from the client") < 0)
         Py_CLEAR(bytes);
     else
         _PyBytes_Resize(&bytes, n);
@@ -91,19 +91,20 @@ static PyObject *stream_send(PyObject *self, PyObject *bytes)
     struct stream *s = (struct stream *)self;
     Py_ssize_t size;
     char *data;
-    int rc;
+    int err;
 
-    if (PyBytes_AsStringAndSize(bytes, &data, &size) < 0 || enter(s, SEND) < 0)
+    if (PyBytes_AsStringAndSize(bytes, &data, &size) < 0 || stream_enter(s, SEND) < 0)
         return NULL;
-    rc = sl_write(s->x->req, data, (size_t)size);
-    if (rc == 0 && s->x)
-        rc = sl_flush(s->x->req);
-    return leave(s, SEND, rc, "nothing can be sent") < 0 ? NULL : Py_NewRef(Py_None);
+    err = sl_write(s->x->req, data, (size_t)size);
+    if (err == 0 && s->x)
+        err = sl_flush(s->x->req);
+    return stream_leave(s, SEND, err, "cannot send to the client") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef stream_methods[] = {
-    {"recv", stream_recv, METH_O, "recv(size)\n--\n\nBytes, at most so many; none when the client sends no more."},
-    {"send", stream_send, METH_O, "send(bytes)\n--\n\nSend all of them. OSError when the client is gone."},
+    {"recv", stream_recv, METH_O,
+     "recv(size)\n--\n\nReturn at least one and at most size bytes; b'' when the client sends no more."},
+    {"send", stream_send, METH_O, "send(bytes)\n--\n\nSend all of them. Raise OSError when the client is gone."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -115,7 +116,7 @@ static PyTypeObject stream_type = {
     .tp_methods = stream_methods,
 };
 
-int upgrade_init(void)
+int upgrade_init_type(void)
 {
     return PyType_Ready(&stream_type);
 }
@@ -127,7 +128,7 @@ void upgrade_end(struct exchange *x)
     if (!s)
         return;
     s->x = NULL;
-    for (enum call call = 0; call < CALLS; call++)
+    for (enum stream_call call = 0; call < STREAM_CALLS; call++)
         if (s->inside[call])
             sl_cancel(s->inside[call], ECANCELED);
     while (s->inside[RECV] || s->inside[SEND])
@@ -135,8 +136,8 @@ void upgrade_end(struct exchange *x)
     Py_CLEAR(x->stream);
 }
 
-/* The request of this coroutine; NULL with an exception if it serves none. */
-static struct exchange *present(void)
+/* Returns the request that this coroutine serves, or NULL with an exception. */
+static struct exchange *current_exchange(void)
 {
     struct exchange *x = tstate_exchange();
 
@@ -147,7 +148,7 @@ static struct exchange *present(void)
 
 PyObject *upgrade_field(PyObject *module, PyObject *name)
 {
-    struct exchange *x = present();
+    struct exchange *x = current_exchange();
     const char *text = x ? PyUnicode_AsUTF8(name) : NULL, *value;
 
     if (!text)
@@ -156,8 +157,8 @@ PyObject *upgrade_field(PyObject *module, PyObject *name)
     return value ? text_latin1(value, strlen(value)) : Py_NewRef(Py_None);
 }
 
-/* Add the fields, a list of pairs, to the response. */
-static int add_fields(struct exchange *x, PyObject *fields)
+/* Adds fields, a list of pairs, to the response. */
+static int add_response_fields(struct exchange *x, PyObject *fields)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(fields); i++) {
         const char *name, *value;
@@ -165,7 +166,7 @@ static int add_fields(struct exchange *x, PyObject *fields)
         if (!PyArg_ParseTuple(PyList_GET_ITEM(fields, i), "ss", &name, &value))
             return -1;
         if (sl_header(x->req, name, value) < 0) {
-            PyErr_Format(PyExc_ValueError, "the field %s: %s cannot be sent", name, value);
+            PyErr_Format(PyExc_ValueError, "cannot send the field %s: %s", name, value);
             return -1;
         }
     }
@@ -186,28 +187,28 @@ static PyObject *stream_new(struct exchange *x)
 
 PyObject *upgrade_run(PyObject *module, PyObject *args)
 {
-    struct exchange *x = present();
+    struct exchange *x = current_exchange();
     PyObject *fields;
-    int rc;
+    int err;
 
     if (!x || !PyArg_ParseTuple(args, "O!:upgrade", &PyList_Type, &fields))
         return NULL;
     if (x->head_sent || x->stream)
         return PyErr_Format(PyExc_ValueError, "the response has begun: it is too late for a WebSocket");
-    if (add_fields(x, fields) < 0)
+    if (add_response_fields(x, fields) < 0)
         return NULL;
-    rc = sl_upgrade(x->req, "websocket");
-    if (rc == -EINVAL)
-        return PyErr_Format(PyExc_ValueError, "the client does not ask for a WebSocket");
-    if (rc < 0) {
-        exchange_raise(x, rc, "the handshake cannot be sent");
+    err = sl_upgrade(x->req, "websocket");
+    if (err == -EINVAL)
+        return PyErr_Format(PyExc_ValueError, "the client did not ask for a WebSocket");
+    if (err < 0) {
+        exchange_raise(x, err, "cannot send the handshake");
         return NULL;
     }
     return stream_new(x);
 }
 
 /* environ['syncless.websocket'](**options) */
-static PyObject *websocket(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *upgrade_accept(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *module = PyImport_ImportModule("syncless.websocket");
     PyObject *accept = module ? PyObject_GetAttrString(module, "accept") : NULL;
@@ -220,7 +221,7 @@ static PyObject *websocket(PyObject *self, PyObject *args, PyObject *kwargs)
 
 PyObject *upgrade_function(void)
 {
-    static PyMethodDef method = {"websocket", (PyCFunction)(void *)websocket, METH_VARARGS | METH_KEYWORDS,
+    static PyMethodDef method = {"websocket", (PyCFunction)(void *)upgrade_accept, METH_VARARGS | METH_KEYWORDS,
                                  "See syncless.websocket.accept."};
 
     return PyCFunction_New(&method, NULL);

@@ -8,7 +8,7 @@
 
 struct exchange;
 
-int upgrade_init(void);
+int upgrade_init_type(void);
 
 /* Returns the value of environ's syncless.websocket as a new reference. */
 PyObject *upgrade_function(void);
