@@ -1,9 +1,8 @@
 /*
  * command.c: CPython's own command line, run by the executable syncless-python on its main coroutine.
  *
- * What Py_BytesMain does is done here in its steps, so that between starting the interpreter and running the program
- * the main coroutine's PyThreadState becomes known to the bridge: from then on it is handed over at a park like all
- * others.
+ * It does the steps of Py_BytesMain, so that between the start of the interpreter and that of the program the bridge
+ * can adopt the main coroutine's PyThreadState: from then on the main coroutine parks like all others.
  */
 #include "command.h"
 
@@ -44,11 +43,11 @@ int command_run(int argc, char **argv)
     if (PyStatus_Exception(status))
         Py_ExitStatusException(status);
     if (tstate_adopt() < 0) {
-        sl_log(NULL, SL_ERROR, "there is no room for the main coroutine's thread state");
+        sl_log(NULL, SL_ERROR, "wsgi: no memory for the main coroutine");
         return 1;
     }
     if (finder_init() < 0)
-        PyErr_Print(); /* programs that do not need it run all the same */
+        PyErr_Print(); /* the program may not need the package */
     code = Py_RunMain();
     tstate_disown();
     return code;

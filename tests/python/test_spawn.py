@@ -33,7 +33,7 @@ def test_arguments_and_errors(script):
         time.sleep(0)
         time.sleep(0.01)
         """)
-    assert out == "spawn() needs a callable as its first argument\n" * 3 + "(1, 2) {'a': 3}\n"
+    assert out == "the first argument of spawn() must be callable\n" * 3 + "(1, 2) {'a': 3}\n"
 
 
 def test_what_it_raises_goes_to_the_hook(script):

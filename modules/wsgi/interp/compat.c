@@ -1,11 +1,11 @@
 /*
  * compat.c: what differs between CPython 3.10 and 3.13.
  *
- * PyGILState_Ensure, by which C code calls back into Python, looks up a thread-specific slot of the OS thread. All our
- * coroutines share one OS thread, so the slot must be made to name the state of the coroutine that runs. Up to 3.11
- * CPython fills it once, when the first state of an OS thread is made, and has no function to change it: we write to
- * the slot itself. From 3.12 on each attach fills it, so a coroutine that comes back detached (it waits in C code that
- * may call back) is attached for a moment. Either way it costs next to nothing where the slot is right already.
+ * PyGILState_Ensure, by which C code calls back into Python, looks up the thread state in a thread-specific slot. All
+ * coroutines share one OS thread, so the slot must have the state of the coroutine that runs. Up to 3.11 CPython sets
+ * it once, when the first state of an OS thread is made, and has no function to change it: we write to the slot itself.
+ * From 3.12 on each attach sets it, so a coroutine that resumes detached (in C code that may call back) is attached and
+ * detached once. Either way it costs next to nothing if the slot is right already.
  */
 #include <patchlevel.h>
 
@@ -38,7 +38,7 @@ PyObject *compat_raised(void)
 
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
-    PyException_SetTraceback(value, traceback ? traceback : Py_None); /* perhaps it was raised before, elsewhere */
+    PyException_SetTraceback(value, traceback ? traceback : Py_None); /* of this raise, not of an earlier one */
     Py_XDECREF(type);
     Py_XDECREF(traceback);
     return value;
@@ -69,6 +69,6 @@ PyObject *compat_raised(void)
 const char *compat_refuse(void)
 {
     if (strncmp(Py_GetVersion(), "3.14.0", 6) == 0)
-        return "CPython 3.14.0 checks the address of the stack and aborts on a coroutine; use 3.13 or an older one";
+        return "CPython 3.14.0 checks the address of the stack and aborts on a coroutine: use 3.13 or older";
     return NULL;
 }

@@ -18,7 +18,7 @@ static inline bool compat_holds_gil(PyThreadState *state)
 #endif
 }
 
-/* Strings made by the old API of 3.11 and before have no data yet. */
+/* Up to 3.11 strings made by the old API may not have their data yet. */
 static inline int compat_text_ready(PyObject *text)
 {
 #if PY_VERSION_HEX < 0x030c0000
@@ -28,16 +28,16 @@ static inline int compat_text_ready(PyObject *text)
 #endif
 }
 
-/* PyEval_RestoreThread for a state of which PyGILState_Ensure may not know that it is the one in use now. */
+/* PyEval_RestoreThread, after which PyGILState_Ensure finds this state too. */
 void compat_attach(PyThreadState *state);
 
-/* Make PyGILState_Ensure find this state, which runs again without the GIL. */
+/* Makes PyGILState_Ensure find this state, whose coroutine resumes without the GIL. */
 void compat_resume(PyThreadState *state);
 
-/* Take the exception that is set, an instance with its __traceback__. New reference. */
+/* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);
 
-/* A message if the CPython that is loaded cannot run on a stack of ours, else NULL. */
+/* Returns why the CPython that is loaded cannot run on the stack of a coroutine; NULL if it can. */
 const char *compat_refuse(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * import.c: from "module:attribute" to the application.
  *
- * The part after the colon is what gunicorn and uWSGI users write there: a name, a dotted name, or a call of a factory
- * with arguments, which is evaluated in the module. Without it the name is `application`, as PEP 3333 servers have it.
+ * The part after the colon is the same as for gunicorn and uWSGI: a name, a dotted name, or a call of a factory with
+ * arguments, which is evaluated in the module. Without it the name is `application`, as is usual for WSGI servers.
  */
 #include "interp/import.h"
 
@@ -90,18 +90,19 @@ static int has_true_attribute(const char *module, const char *attribute)
 
 int import_check_patches(void)
 {
+    /* The library, and where it notes what it has patched: a module and an attribute. */
     static const char *const patched[][3] = {{"gevent", "gevent.monkey", "saved"},
                                              {"eventlet", "eventlet.patcher", "already_patched"}};
 
-    for (size_t i = 0; i < sizeof patched / sizeof *patched; i++) {
+    for (size_t i = 0; i < sizeof(patched) / sizeof(*patched); i++) {
         int found = has_true_attribute(patched[i][1], patched[i][2]);
 
         if (found > 0)
-            PyErr_Format(
-                PyExc_RuntimeError,
-                "%s has monkey-patched Python's blocking calls. They do not block under syncless-server as they "
-                "are, and %s's loop cannot run inside of it: take the monkey patching out",
-                patched[i][0], patched[i][0]);
+            PyErr_Format(PyExc_RuntimeError,
+                         "%s has monkey-patched Python's blocking calls: remove the monkey patching. Under "
+                         "syncless-server they block only their own request as they are, and %s's event loop cannot "
+                         "run inside it",
+                         patched[i][0], patched[i][0]);
         if (found)
             return -1;
     }

@@ -1,8 +1,8 @@
 /*
  * report.c: Python exceptions to the error log.
  *
- * The traceback is made by Python's own traceback module, so it looks as people know it: chained causes, notes, the
- * carets of newer versions.
+ * Python's own traceback module formats them, so they look as usual: chained causes, notes, the carets of newer
+ * versions.
  */
 #include "interp/report.h"
 
@@ -36,16 +36,16 @@ PyObject *report_bytes(PyObject *text)
     return bytes;
 }
 
-static PyObject *traceback_text(PyObject *raised)
+static PyObject *format_raised(PyObject *raised)
 {
-    PyObject *lines, *text, *none, *bytes;
+    PyObject *lines, *text, *empty, *bytes;
 
     lines = format_exception ? PyObject_CallOneArg(format_exception, raised) : NULL;
     if (!lines)
         return NULL;
-    none = PyUnicode_New(0, 0);
-    text = PyUnicode_Join(none, lines);
-    Py_XDECREF(none);
+    empty = PyUnicode_New(0, 0);
+    text = PyUnicode_Join(empty, lines);
+    Py_XDECREF(empty);
     Py_DECREF(lines);
     if (!text)
         return NULL;
@@ -57,13 +57,13 @@ static PyObject *traceback_text(PyObject *raised)
 void report_raised(const struct sl_request *req, const char *what)
 {
     PyObject *raised = compat_raised();
-    PyObject *text = traceback_text(raised);
+    PyObject *text = format_raised(raised);
 
     if (text) {
         sl_log(req, SL_ERROR, "%s\n%s", what, PyBytes_AS_STRING(text));
-    } else { /* its __str__ raises, or no memory is left */
+    } else { /* its __str__ raises, or there is no memory */
         PyErr_Clear();
-        sl_log(req, SL_ERROR, "%s: %s (its traceback cannot be shown)", what, Py_TYPE(raised)->tp_name);
+        sl_log(req, SL_ERROR, "%s: %s (cannot show its traceback)", what, Py_TYPE(raised)->tp_name);
     }
     Py_XDECREF(text);
     Py_DECREF(raised);

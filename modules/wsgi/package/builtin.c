@@ -30,7 +30,6 @@ static PyObject *builtin_handles(PyObject *module, PyObject *unused)
     return tstate_handles();
 }
 
-/* The reply of DNS, as bytes. */
 static PyObject *builtin_query(PyObject *module, PyObject *args)
 {
     char reply[NS_MAXMSG];
@@ -51,34 +50,35 @@ static PyObject *builtin_query(PyObject *module, PyObject *args)
 
 static PyMethodDef builtin_methods[] = {
     {"spawn", (PyCFunction)(void *)spawn_call, METH_VARARGS | METH_KEYWORDS,
-     "spawn(callable, *args, **kwargs)\n--\n\n"
-     "Call it on a coroutine of its own, which starts when this one waits. May be called in any thread."},
+     "spawn(function, *args, **kwargs)\n--\n\n"
+     "Call the function on a coroutine of its own, which begins when this one waits. Any thread may call spawn."},
     {"yield_now", builtin_yield_now, METH_NOARGS,
-     "yield_now()\n--\n\nLet all coroutines run that are ready, and come back. Elsewhere it does nothing."},
+     "yield_now()\n--\n\nLet all coroutines that are ready run first. In an OS thread it does nothing."},
     {"query", builtin_query, METH_VARARGS,
-     "query(name, type)\n--\n\nThe message by which DNS answers. OSError if it does not."},
+     "query(name, type)\n--\n\nReturn the message by which DNS answers. Raise OSError if there is no answer."},
     {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,
      "serve(fd, app, accepts, tls, limits)\n--\n\n"
-     "Serve a WSGI application, see sl_serve in syncless.h. limits: a list of keys and values in turns. Returns what "
-     "the other two take."},
+     "Serve a WSGI application, see sl_serve in syncless.h. limits is a list of keys, each followed by its value. "
+     "Return the server."},
     {"serve_connection", serve_accepted, METH_VARARGS,
-     "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted from that client."},
+     "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted; host and port are the "
+     "client's."},
     {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
     {"field", upgrade_field, METH_O,
-     "field(name)\n--\n\nA header field of the request that this coroutine serves, or None."},
+     "field(name)\n--\n\nReturn a header field of the request that this coroutine serves, or None."},
     {"upgrade", upgrade_run, METH_VARARGS,
-     "upgrade(fields)\n--\n\nAnswer 101 with these fields, and return the Stream that the connection is then."},
+     "upgrade(fields)\n--\n\nAnswer 101 with these fields. Return the connection as a Stream."},
     {"handle", builtin_handle, METH_NOARGS,
-     "handle()\n--\n\nThe Handle of this coroutine; None outside of coroutines."},
+     "handle()\n--\n\nReturn the Handle of this coroutine; None in an OS thread."},
     {"handles", builtin_handles, METH_NOARGS,
-     "handles()\n--\n\nThose of all coroutines that run Python code or wait in it."},
+     "handles()\n--\n\nReturn the Handles of all coroutines that run Python code or wait in it."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef builtin_definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_syncless",
-    .m_doc = "Coroutines that Python takes for threads.",
+    .m_doc = "Coroutines that are threads to Python.",
     .m_size = -1,
     .m_methods = builtin_methods,
 };

@@ -2,8 +2,8 @@
  * spawn.c: Python functions on coroutines of their own.
  *
  * A spawned function runs on a coroutine with a PyThreadState of its own, so all that is per thread in Python is its
- * own too, in a copy of the context of who spawned it, as asyncio does it for tasks. It ends as a thread does: what it
- * raises goes to sys.unraisablehook, SystemExit and Killed end it without a word, and nothing else ends with it.
+ * own too, and in a copy of the spawning coroutine's context, as tasks in asyncio do. It ends as a thread does: what it
+ * raises goes to sys.unraisablehook, but SystemExit and Killed end it silently, and nothing else ends with it.
  */
 #include "package/spawn.h"
 
@@ -14,11 +14,12 @@
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
-struct call {
-    PyObject *function, *args, *kwargs, *context; /* kwargs may be NULL */
+/* A function to be called on a coroutine. All are owned; kwargs may be NULL. */
+struct spawned_call {
+    PyObject *function, *args, *kwargs, *context;
 };
 
-static void call_free(struct call *call)
+static void spawned_call_free(struct spawned_call *call)
 {
     Py_DECREF(call->function);
     Py_XDECREF(call->args);
@@ -27,9 +28,9 @@ static void call_free(struct call *call)
     PyMem_RawFree(call);
 }
 
-static struct call *call_new(PyObject *args, PyObject *kwargs)
+static struct spawned_call *spawned_call_new(PyObject *args, PyObject *kwargs)
 {
-    struct call *call = PyMem_RawCalloc(1, sizeof *call);
+    struct spawned_call *call = PyMem_RawCalloc(1, sizeof(*call));
 
     if (!call) {
         PyErr_NoMemory();
@@ -41,11 +42,11 @@ static struct call *call_new(PyObject *args, PyObject *kwargs)
     call->context = PyContext_CopyCurrent();
     if (call->args && call->context)
         return call;
-    call_free(call);
+    spawned_call_free(call);
     return NULL;
 }
 
-static PyObject *invoke(const struct call *call)
+static PyObject *spawned_call_invoke(const struct spawned_call *call)
 {
     PyObject *result;
 
@@ -58,46 +59,46 @@ static PyObject *invoke(const struct call *call)
     return result;
 }
 
-static void run(void *arg)
+static void spawned_call_run(void *arg)
 {
-    struct call *call = arg;
+    struct spawned_call *call = arg;
     PyObject *result;
 
-    if (!Py_IsInitialized()) /* the program ends before this has begun */
-        return;
+    if (!Py_IsInitialized())
+        return; /* the program ends before this has begun */
     if (tstate_enter_fresh() < 0) {
-        sl_log(NULL, SL_ERROR, "a spawned coroutine does not run: no memory for its thread state");
+        sl_log(NULL, SL_ERROR, "wsgi: cannot run a spawned coroutine: no memory for its thread state");
         return;
     }
-    result = invoke(call);
+    result = spawned_call_invoke(call);
     if (!result && (PyErr_ExceptionMatches(PyExc_SystemExit) || interrupt_is_kill()))
         PyErr_Clear();
     else if (!result)
         PyErr_WriteUnraisable(call->function);
     Py_XDECREF(result);
-    call_free(call);
+    spawned_call_free(call);
     tstate_leave_fresh();
 }
 
 PyObject *spawn_call(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    struct call *call;
-    int rc;
+    struct spawned_call *call;
+    int err;
 
     if (PyTuple_GET_SIZE(args) < 1 || !PyCallable_Check(PyTuple_GET_ITEM(args, 0))) {
-        PyErr_SetString(PyExc_TypeError, "spawn() needs a callable as its first argument");
+        PyErr_SetString(PyExc_TypeError, "the first argument of spawn() must be callable");
         return NULL;
     }
-    call = call_new(args, kwargs);
+    call = spawned_call_new(args, kwargs);
     if (!call)
         return NULL;
-    rc = sl_spawn(run, call);
-    if (rc == 0)
+    err = sl_spawn(spawned_call_run, call);
+    if (err == 0)
         return Py_NewRef(Py_None);
-    if (rc == -EPERM)
+    if (err == -EPERM)
         PyErr_SetString(PyExc_RuntimeError, "a forked child process has no coroutines");
     else
-        PyErr_SetString(PyExc_MemoryError, "no stack for another coroutine");
-    call_free(call);
+        PyErr_SetString(PyExc_MemoryError, "no memory for the stack of another coroutine");
+    spawned_call_free(call);
     return NULL;
 }

@@ -1,10 +1,10 @@
 /*
  * child.c: children that an application forks and that come back from it.
  *
- * os.fork() in a request copies the worker. Mostly the child runs another program or ends by os._exit(). One that
- * returns from the application, or leaves it by sys.exit(), must not go on as if it were the worker: it would answer
- * the client for the second time, and change what the worker's own loop watches, which both share. So it ends here,
- * with the exit code that it would have in a script.
+ * os.fork() in a request copies the worker. Most children run another program or end by os._exit(). One that returns
+ * from the application, or leaves it by sys.exit(), must not go on as if it were the worker: it would answer the client
+ * a second time, and change the epoll set that it shares with the worker. So it ends here, with the exit code that it
+ * would have in a script.
  */
 #include "threads/child.h"
 
@@ -16,25 +16,25 @@
 #include "interp/cpython.h"
 #include "interp/report.h"
 
-static bool forked;
+static bool is_child; /* the application has forked this process */
 
-static void note_fork(void)
+static void set_is_child(void)
 {
-    forked = true;
+    is_child = true;
 }
 
 int child_init(void)
 {
-    return -pthread_atfork(NULL, NULL, note_fork);
+    return -pthread_atfork(NULL, NULL, set_is_child);
 }
 
 void child_adopt(void)
 {
-    forked = false;
+    is_child = false;
 }
 
-/* The exit code for a SystemExit, which is cleared. */
-static int exit_code(void)
+/* Returns the exit code for the SystemExit that is set, and clears it. */
+static int take_exit_code(void)
 {
     PyObject *raised = compat_raised(), *code = PyObject_GetAttrString(raised, "code");
     long number = 1;
@@ -49,7 +49,7 @@ static int exit_code(void)
     return (int)number;
 }
 
-static void flush(const char *name)
+static void flush_stream(const char *name)
 {
     PyObject *file = PySys_GetObject(name), *result = file ? PyObject_CallMethod(file, "flush", NULL) : NULL;
 
@@ -62,15 +62,15 @@ void child_end(void)
 {
     int code = 0;
 
-    if (!forked)
+    if (!is_child)
         return;
     if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
-        code = exit_code();
+        code = take_exit_code();
     } else if (PyErr_Occurred()) {
         report_raised(NULL, "wsgi: the application failed in a child process that it forked");
         code = 1;
     }
-    flush("stdout");
-    flush("stderr");
+    flush_stream("stdout");
+    flush_stream("stderr");
     _exit(code);
 }

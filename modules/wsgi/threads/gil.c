@@ -1,18 +1,18 @@
 /*
- * gil.c: the GIL, in the OS thread of the coroutines: the one place where it is taken and given back.
+ * gil.c: takes and releases the GIL in the OS thread of the coroutines.
  *
- * Giving it back and taking it again is a twentieth of a small request, so a coroutine keeps it when its request is
- * over: the next request of the same turn of the loop mostly comes to the same coroutine, since the pool is last in,
- * first out, and finds it taken. Whoever else wants it in this OS thread takes it from that one, which does not run:
- * to wait for it would be to wait for ever. And it is given back before the loop looks for events, so other threads
- * get it when they did before: at the end of a turn, or whenever they have waited for Python's switch interval, which
- * running code looks at.
+ * To release it and take it again costs a twentieth of a small request, so a coroutine keeps it when its request is
+ * over: the next request in the same iteration of the event loop usually goes to the same coroutine, since the pool is
+ * last in, first out, and finds the GIL taken. Any other coroutine that needs the GIL releases it first for the idle
+ * one that keeps it; waiting for it would deadlock. It is also released before the loop polls for events. So OS threads
+ * get it as if it were not kept: at the end of an iteration, or after Python's switch interval, which running code
+ * checks.
  */
 #include "threads/gil.h"
 
 #include "interp/compat.h"
 
-static PyThreadState *kept; /* holds the GIL, though nothing runs with it; or NULL */
+static PyThreadState *kept; /* the state of an idle coroutine that holds the GIL; or NULL */
 
 void gil_return(void)
 {

@@ -1,12 +1,11 @@
 /*
  * stack_dump.c: the Python stack of a thread that does not give up the GIL, from a signal handler.
  *
- * CPython has a function for that, which uses nothing but system calls and looks at memory; faulthandler is made of it.
- * Up to 3.11 libpython exports it. Later on we get at it by faulthandler's public register(): it is asked to handle
- * some signal, and the handler that this installs is taken away again and called by us. Either way it follows pointers
- * that the interrupted code may be changing, and sometimes one leads nowhere: who calls us is ready for that.
- * faulthandler's handler, once left in that way, stays silent from then on, which is why the function itself is used
- * where it can be.
+ * CPython has a function for this, which only reads memory and makes system calls; faulthandler is built on it. Up to
+ * 3.11 libpython exports it. Since 3.12 we reach it by faulthandler's public register(): we register a signal, take the
+ * handler that was installed, remove it and call it ourselves. Either way pointers are followed that the interrupted
+ * code may be changing, and the dump may fault, for which the caller is prepared. After such a fault faulthandler's
+ * handler writes nothing any more, so we prefer the function where it is exported.
  */
 #include "threads/stack_dump.h"
 
@@ -15,18 +14,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SIGNAL (SIGRTMAX - 2) /* any that nobody uses: it is never sent */
+#define DUMP_SIGNAL (SIGRTMAX - 2) /* registered, but never sent */
 
-static void (*dump)(int fd, PyThreadState *state); /* _Py_DumpTraceback; NULL: it is not exported */
-static void (*handler)(int signum);                /* faulthandler's, if so */
-static int said = -1;                              /* a file in memory, into which that writes */
+static void (*dump)(int fd, PyThreadState *state); /* _Py_DumpTraceback, or NULL if it is not exported */
+static void (*handler)(int signum);                /* faulthandler's, used if dump is NULL */
+static int output = -1;                            /* the file in memory that handler writes to */
 
-/* faulthandler.register(SIGNAL, file=said, all_threads=False) */
-static int ask_faulthandler(void)
+/* faulthandler.register(DUMP_SIGNAL, file=output, all_threads=False) */
+static int register_faulthandler(void)
 {
     PyObject *module = PyImport_ImportModule("faulthandler");
     PyObject *function = module ? PyObject_GetAttrString(module, "register") : NULL;
-    PyObject *args = Py_BuildValue("(ii)", SIGNAL, said), *kwargs = Py_BuildValue("{sO}", "all_threads", Py_False);
+    PyObject *args = Py_BuildValue("(ii)", DUMP_SIGNAL, output),
+             *kwargs = Py_BuildValue("{sO}", "all_threads", Py_False);
     PyObject *result = function && args && kwargs ? PyObject_Call(function, args, kwargs) : NULL;
 
     Py_XDECREF(module);
@@ -37,19 +37,19 @@ static int ask_faulthandler(void)
     return result ? 0 : -1;
 }
 
-static int take_handler(void)
+static int take_faulthandler(void)
 {
     struct sigaction before, theirs;
 
-    said = memfd_create("python-stack", MFD_CLOEXEC);
-    if (said < 0) {
+    output = memfd_create("python-stack", MFD_CLOEXEC);
+    if (output < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    sigaction(SIGNAL, NULL, &before);
-    if (ask_faulthandler() < 0)
+    sigaction(DUMP_SIGNAL, NULL, &before);
+    if (register_faulthandler() < 0)
         return -1;
-    sigaction(SIGNAL, &before, &theirs);
+    sigaction(DUMP_SIGNAL, &before, &theirs);
     handler = theirs.sa_handler;
     return 0;
 }
@@ -57,7 +57,7 @@ static int take_handler(void)
 int stack_dump_init(void)
 {
     dump = (void (*)(int, PyThreadState *))dlsym(RTLD_DEFAULT, "_Py_DumpTraceback");
-    return dump ? 0 : take_handler();
+    return dump ? 0 : take_faulthandler();
 }
 
 void stack_dump_write(PyThreadState *state, int fd)
@@ -70,10 +70,10 @@ void stack_dump_write(PyThreadState *state, int fd)
         dump(fd, state);
         return;
     }
-    if (!handler || ftruncate(said, 0) < 0)
+    if (!handler || ftruncate(output, 0) < 0)
         return;
-    lseek(said, 0, SEEK_SET);
-    handler(SIGNAL);
-    while ((n = pread(said, buf, sizeof(buf), at)) > 0 && write(fd, buf, (size_t)n) == n)
+    lseek(output, 0, SEEK_SET);
+    handler(DUMP_SIGNAL);
+    while ((n = pread(output, buf, sizeof(buf), at)) > 0 && write(fd, buf, (size_t)n) == n)
         at += n;
 }
