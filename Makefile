@@ -88,7 +88,7 @@ $(BUILD)/%.o: %.c $(FLAGS)
 	$(CC) $(ALL) $(LTO) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
 # Where an installed program looks for its modules.
-$(BUILD)/server/settings/settings.o $(BUILD)/server/main/python_main.o: ALL += -DMODULE_DIR='"$(libdir)"'
+$(BUILD)/server/settings/module_dirs.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
 $(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
 
@@ -131,9 +131,9 @@ lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
 	tests/include-order
 
-# settings.o and python_main.o know PREFIX, so they are made anew.
+# module_dirs.o has PREFIX in it, so it is compiled again.
 install:
-	@$(MAKE) --no-print-directory -W server/settings/settings.c -W server/main/python_main.c all
+	@$(MAKE) --no-print-directory -W server/settings/module_dirs.c all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin

@@ -1,30 +1,35 @@
 /*
- * conf.c: a configuration as a whole: its life, its errors, and the options of the command line.
+ * conf.c: a configuration as a whole: its memory, its messages, and the options of the command line.
  *
- * A configuration is read in two steps. First files (read.c) and options become raw sections and entries, each with the
- * place it came from; then whoever knows the keys, a table of struct sl_option, has them checked and stored (fill.c).
- * Between the two the server loads the modules that the sections name, for only they know their keys. Nothing stops at
- * the first mistake: every error is noted here, and the caller looks at the count when all is done.
+ * A configuration is read in two steps. First, files (read.c) and options of the command line become sections of raw
+ * entries, each with the place it came from. Then the code that knows the keys has them checked and stored, by tables
+ * of struct sl_option (fill.c). Between the two steps the server loads the modules that the sections name, because only
+ * they know their keys. Nothing stops at the first mistake: every error is recorded here, and the caller looks at the
+ * count at the end.
  */
+#include "conf/conf.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/internal.h"
 #include "base/mem.h"
+#include "conf/internal.h"
 
-struct conf *conf_new(void)
+struct conf *conf_new(const char *const *own_names)
 {
     struct conf *c = xcalloc(1, sizeof(*c));
     char *cwd = getcwd(NULL, 0);
 
     arena_init(&c->arena);
+    c->own_names = own_names;
     c->sections_end = &c->sections;
     c->errors_end = &c->errors;
+    c->warnings_end = &c->warnings;
     if (!cwd)
-        conf_error(c, (struct conf_place){0}, "cannot tell the working directory: %s", strerror(errno));
+        conf_error(c, (struct conf_place){0}, "cannot find the working directory: %s", strerror(errno));
     c->cwd = cwd ? arena_strndup(&c->arena, cwd, strlen(cwd)) : "/";
     free(cwd);
     return c;
@@ -36,21 +41,28 @@ void conf_free(struct conf *c)
     free(c);
 }
 
+/* ---- messages ---- */
+
 const char *conf_place_text(struct conf *c, struct conf_place place)
 {
     return place.line ? arena_printf(&c->arena, "%s:%d", place.file, place.line) : place.file;
 }
 
-static void note(struct conf *c, struct conf_place place, const char *fmt, va_list ap)
+/* Append a message to the list whose end is at *end. */
+static void append_message(struct conf *c, struct conf_message ***end, struct conf_place place, const char *text)
 {
-    struct conf_error *e = arena_alloc(&c->arena, sizeof(*e));
-    const char *text = arena_vprintf(&c->arena, fmt, ap);
+    struct conf_message *m = arena_alloc(&c->arena, sizeof(*m));
 
     if (place.file)
         text = arena_printf(&c->arena, "%s: %s", conf_place_text(c, place), text);
-    *e = (struct conf_error){.text = text};
-    *c->errors_end = e;
-    c->errors_end = &e->next;
+    *m = (struct conf_message){.text = text};
+    **end = m;
+    *end = &m->next;
+}
+
+static void record_error(struct conf *c, struct conf_place place, const char *text)
+{
+    append_message(c, &c->errors_end, place, text);
     c->error_count++;
 }
 
@@ -59,46 +71,76 @@ void conf_error(struct conf *c, struct conf_place place, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    note(c, place, fmt, ap);
+    record_error(c, place, arena_vprintf(&c->arena, fmt, ap));
     va_end(ap);
+}
+
+void conf_warning(struct conf *c, struct conf_place place, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    append_message(c, &c->warnings_end, place, arena_vprintf(&c->arena, fmt, ap));
+    va_end(ap);
+}
+
+static void record_entry_error(struct conf *c, struct conf_entry *e, const char *text)
+{
+    if (!e->reported)
+        record_error(c, e->place, text);
+    e->reported = true;
 }
 
 void conf_entry_error(struct conf *c, struct conf_entry *e, const char *fmt, ...)
 {
     va_list ap;
 
-    if (e->reported)
-        return;
-    e->reported = true;
     va_start(ap, fmt);
-    note(c, e->place, fmt, ap);
+    record_entry_error(c, e, arena_vprintf(&c->arena, fmt, ap));
+    va_end(ap);
+}
+
+static void record_bad_value(struct conf *c, struct conf_entry *e, const char *text)
+{
+    record_entry_error(c, e, arena_printf(&c->arena, "\"%s =%s%s\": %s", e->key, *e->value ? " " : "", e->value, text));
+}
+
+void conf_entry_bad_value(struct conf *c, struct conf_entry *e, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    record_bad_value(c, e, arena_vprintf(&c->arena, fmt, ap));
     va_end(ap);
 }
 
 void conf_value_error(struct conf *c, const struct conf_section *s, const char *key, size_t index, const char *fmt, ...)
 {
     struct conf_entry *first = conf_entry_first(s, key), *e = first;
+    const char *text;
     va_list ap;
 
+    va_start(ap, fmt);
+    text = arena_vprintf(&c->arena, fmt, ap);
+    va_end(ap);
     while (e && (!*e->value || index-- > 0))
         e = conf_entry_next(e);
-    if (!e)
-        e = first; /* an empty list */
-    if (e && e->reported)
-        return;
-    if (e)
-        e->reported = true;
-    va_start(ap, fmt);
-    note(c, e ? e->place : (struct conf_place){0}, fmt, ap);
-    va_end(ap);
+    if (first)
+        record_bad_value(c, e ? e : first, text);
+    else
+        conf_error(c, (struct conf_place){0}, "\"%s\": %s", key, text);
 }
 
 size_t conf_report(const struct conf *c, FILE *out)
 {
-    for (const struct conf_error *e = c->errors; e; e = e->next)
-        fprintf(out, "%s\n", e->text);
+    for (const struct conf_message *m = c->errors; m; m = m->next)
+        fprintf(out, "%s\n", m->text);
+    for (const struct conf_message *m = c->warnings; m; m = m->next)
+        fprintf(out, "%s\n", m->text);
     return c->error_count;
 }
+
+/* ---- the command line ---- */
 
 void conf_set_key(struct conf *c, const char *origin, const char *section, const char *key, const char *value)
 {
@@ -108,7 +150,7 @@ void conf_set_key(struct conf *c, const char *origin, const char *section, const
     conf_entry_add(c, s, (struct conf_entry){.key = key, .value = value, .here = c->cwd, .place = place});
 }
 
-/* A key holds no dot, but the prefix of a section may: the last dot before the = is the one between them. */
+/* A key has no dot, but the prefix of a section may: the last dot before the = separates the two. */
 int conf_set(struct conf *c, const char *assignment)
 {
     const char *origin = arena_printf(&c->arena, "-o %s", assignment);
@@ -122,12 +164,4 @@ int conf_set(struct conf *c, const char *assignment)
     conf_set_key(c, origin, arena_strndup(&c->arena, assignment, dot - assignment),
                  arena_strndup(&c->arena, dot + 1, equals - dot - 1), equals + 1);
     return 0;
-}
-
-void conf_set_app(struct conf *c, const char *app)
-{
-    const char *origin = arena_printf(&c->arena, "-m %s", app);
-
-    conf_set_key(c, origin, "wsgi /", "app", app);
-    conf_set_key(c, origin, "wsgi /", "pythonpath", ".");
 }

@@ -1,13 +1,12 @@
 /*
- * dump.c: show a configuration as the server understands it: an ini file in which every key is given.
+ * dump.c: options as the server understands them: lines of an ini file in which every key is given.
  *
- * What comes from a file or an option is followed by its place, what is a default says so. Of a key without either
- * there is a comment.
+ * A value from a file or from the command line is followed by its place, a default by the word. A key that has neither
+ * is shown as a comment.
  */
-#include "conf/dump.h"
+#include "conf/options.h"
 
 #include "conf/internal.h"
-#include "settings/limits.h"
 
 static void dump_option(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *o,
                         FILE *out)
@@ -27,14 +26,4 @@ void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t
 {
     for (const struct sl_option *o = options; o && o->name; o++)
         dump_option(c, chain, count, o, out);
-}
-
-void conf_dump_mount(struct conf *c, const char *title, const struct sl_option *options, FILE *out)
-{
-    struct conf_section *s = conf_section_find(c, title);
-    struct conf_section *chain[] = {s, conf_section_find(c, s->name), conf_section_find(c, "limits")};
-
-    fprintf(out, "\n[%s]\n", title);
-    conf_dump_options(c, chain, 2, options, out);
-    conf_dump_options(c, chain, 3, limits_options, out);
 }

@@ -1,18 +1,18 @@
 /*
  * expand.c: %(here) and ${ENV} in values.
  *
- * %(here) is the directory of the file that holds the value. ${NAME} is a variable of the environment, and an error if
- * that is not set; ${NAME:-default} takes the default if it is not set or empty, as in the shell, and the default may
- * hold %(here) but no brace. $${ stands for a plain ${. Any other % or $ stands for itself, for passwords and log
- * formats are full of them; only what looks like a mistyped %(here) is refused. What a variable brings in is not looked
- * at again: an environment cannot inject ${...}.
+ * %(here) is the directory of the file that has the value. ${NAME} is an environment variable; it is an error if that
+ * is not set. ${NAME:-default} takes the default if the variable is not set or empty, as in the shell; the default may
+ * have
+ * %(here) in it, but no brace. $${ stands for a plain ${. Any other % or $ stands for itself, because passwords and log
+ * formats are full of them; only what looks like a mistyped %(here) is an error. The value of a variable is not
+ * expanded again: the environment cannot inject ${...}.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "conf/internal.h"
-#include "log/log.h"
 
 struct expansion {
     struct conf *conf;
@@ -22,7 +22,7 @@ struct expansion {
 
 static void expand_part(struct expansion *x, const char *s, const char *end);
 
-static bool is_variable(const char *s)
+static bool is_variable_name(const char *s)
 {
     return conf_is_key(s) && !strchr(s, '-') && (*s < '0' || *s > '9');
 }
@@ -31,17 +31,17 @@ static bool starts_with(const char *s, const char *end, const char *word)
 {
     size_t size = strlen(word);
 
-    return (size_t)(end - s) >= size && memcmp(s, word, size) == 0;
+    return (size_t)(end - s) >= size && !memcmp(s, word, size);
 }
 
-/* s is what stands between the braces. */
+/* Write the value of the variable whose name, and perhaps default, is at s, without the braces. */
 static void write_variable(struct expansion *x, const char *s, const char *end)
 {
     const char *sep = memmem(s, end - s, ":-", 2);
     const char *name = arena_strndup(&x->conf->arena, s, (sep ? sep : end) - s);
     const char *value = getenv(name);
 
-    if (!is_variable(name))
+    if (!is_variable_name(name))
         conf_entry_error(x->conf, x->entry,
                          "\"${%s}\" in the value of \"%s\" names no variable; write $${ for a plain ${", name,
                          x->entry->key);
@@ -55,7 +55,7 @@ static void write_variable(struct expansion *x, const char *s, const char *end)
                          x->entry->key, name, name);
 }
 
-/* s begins with ${; returns what follows the closing brace. */
+/* s begins with ${. Returns the end of the variable, behind its brace. */
 static const char *expand_variable(struct expansion *x, const char *s, const char *end)
 {
     const char *brace = memchr(s, '}', end - s);
@@ -69,8 +69,8 @@ static const char *expand_variable(struct expansion *x, const char *s, const cha
     return brace + 1;
 }
 
-/* s begins with %( */
-static void check_name(struct expansion *x, const char *s, const char *end)
+/* Complain if s, which begins with %(, looks like a mistyped %(here). */
+static void check_for_here(struct expansion *x, const char *s, const char *end)
 {
     const char *close = memchr(s, ')', end - s);
     const char *name = close ? arena_strndup(&x->conf->arena, s + 2, close - s - 2) : "";
@@ -82,7 +82,7 @@ static void check_name(struct expansion *x, const char *s, const char *end)
                          name, x->entry->key);
 }
 
-/* Write what stands at s, and return what follows it. */
+/* Write the character, variable or directory at s. Returns its end. */
 static const char *expand_one(struct expansion *x, const char *s, const char *end)
 {
     if (starts_with(s, end, "%(here)")) {
@@ -96,7 +96,7 @@ static const char *expand_one(struct expansion *x, const char *s, const char *en
     if (starts_with(s, end, "${"))
         return expand_variable(x, s, end);
     if (starts_with(s, end, "%("))
-        check_name(x, s, end);
+        check_for_here(x, s, end);
     fputc(*s, x->out);
     return s + 1;
 }
@@ -116,10 +116,10 @@ const char *conf_expand(struct conf *c, struct conf_entry *e)
 
     x.out = open_memstream(&text, &size);
     if (!x.out)
-        log_die("out of memory: %s", strerror(errno));
+        mem_die(strlen(e->value));
     expand_part(&x, e->value, e->value + strlen(e->value));
     if (fclose(x.out))
-        log_die("out of memory: %s", strerror(errno));
+        mem_die(size);
     value = arena_strndup(&c->arena, text, size);
     free(text);
     return value;

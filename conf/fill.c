@@ -1,24 +1,33 @@
 /*
- * fill.c: raw entries into typed fields, as a table of struct sl_option says.
+ * fill.c: raw entries to typed fields, by tables of struct sl_option.
  *
- * First a section is checked by itself: its keys are known, its values are of their kind, and what is no list is given
- * once; also where another value will take their place. Then the fields are filled. A key is looked for along a chain
- * of sections: for a mount that is [MODULE /prefix], then [MODULE], and for its limits [limits] too. The first section
- * that gives the key gives all of its values. A key of the process (SL_PROCESS) is looked for in every section of the
- * module instead, for the process has one value, and all who give it must agree. Defaults are texts like those of the
- * user, and go the same way.
+ * First each section is checked by itself: its keys are known, its values are of their kind and in their range, and
+ * only lists are given more than once. Values that will be overridden are checked too. Then the fields are filled. A
+ * key is looked for along a chain of sections: for a mount that is [MODULE /prefix], then [MODULE]. The first section
+ * that gives the key gives all of its values. A key of the process (SL_PROCESS) is instead looked for in all sections
+ * of the module: the process has one value, and all sections that give the key must agree. Defaults are texts like
+ * those of the user, and are handled by the same code.
+ *
+ * A key that was renamed is accepted under its old name. It gets its new name before anything else looks at it, so the
+ * two names are one key for everything that follows.
  */
+#include "conf/options.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "conf/internal.h"
-#include "settings/limits.h"
 
 /* ---- texts to values ---- */
 
 static bool is_list(const struct sl_option *o)
 {
     return o->kind == SL_STRINGS || o->kind == SL_PATHS;
+}
+
+static bool is_number(const struct sl_option *o)
+{
+    return o->kind == SL_INTEGER || o->kind == SL_SIZE || o->kind == SL_DURATION;
 }
 
 static const char *entry_path(struct conf *c, const struct conf_entry *e)
@@ -35,7 +44,7 @@ static const char *join_choices(struct conf *c, const char *const *choices)
     return list;
 }
 
-static const char *expected(struct conf *c, const struct sl_option *o)
+static const char *expected_kind(struct conf *c, const struct sl_option *o)
 {
     switch (o->kind) {
     case SL_BOOL:
@@ -48,21 +57,36 @@ static const char *expected(struct conf *c, const struct sl_option *o)
         return "a duration such as 500ms, 10s, 5m, 1h or 1d";
     case SL_CHOICE:
         return join_choices(c, o->choices);
+    case SL_PATH:
+    case SL_PATHS:
+        return "a path (write . for the directory of the file)";
     default:
-        return "nothing, for the module's table has a kind that this server does not know";
+        return "nothing: the module's table has a kind that this server does not know";
     }
 }
 
+static const char *expected_range(struct conf *c, const struct sl_option *o)
+{
+    const char *min = conf_value_text(c, o->kind, o->min);
+
+    if (!o->max)
+        return "a number that fits into 64 bits";
+    if (o->max == INT64_MAX)
+        return arena_printf(&c->arena, "%s or more", min);
+    return arena_printf(&c->arena, "%s to %s", min, conf_value_text(c, o->kind, o->max));
+}
+
+/* An empty path is an error: no file is called "", and the directory itself is better written as a dot. */
 static int store_path(struct conf *c, const struct conf_entry *e, const char **field)
 {
-    if (!*e->value) /* no file has the name "", and the directory itself is better said with a dot */
-        return -ENOENT;
+    if (!*e->value)
+        return -EINVAL;
     *field = entry_path(c, e);
     return 0;
 }
 
-/* 0, -EINVAL, -ERANGE or -ENOENT (an empty path). */
-static int store(struct conf *c, const struct sl_option *o, const struct conf_entry *e, void *field)
+/* Returns 0, -EINVAL: not of that kind, or -ERANGE: not an int64_t. */
+static int store_value(struct conf *c, const struct sl_option *o, const struct conf_entry *e, void *field)
 {
     switch (o->kind) {
     case SL_BOOL:
@@ -86,20 +110,20 @@ static int store(struct conf *c, const struct sl_option *o, const struct conf_en
     return -EINVAL;
 }
 
+static bool is_in_range(const struct sl_option *o, int64_t value)
+{
+    return !o->max || (value >= o->min && value <= o->max);
+}
+
+/* Store the value of an entry, or record what is wrong with it. */
 static void store_checked(struct conf *c, const struct sl_option *o, struct conf_entry *e, void *field)
 {
-    switch (store(c, o, e, field)) {
-    case 0:
-        break;
-    case -ERANGE:
-        conf_entry_error(c, e, "\"%s = %s\": the number is out of range", o->name, e->value);
-        break;
-    case -ENOENT:
-        conf_entry_error(c, e, "\"%s\" is empty; expected a path (write . for the directory of the file)", o->name);
-        break;
-    default:
-        conf_entry_error(c, e, "\"%s = %s\": expected %s", o->name, e->value, expected(c, o));
-    }
+    int err = store_value(c, o, e, field);
+
+    if (!err && is_number(o) && !is_in_range(o, *(const int64_t *)field))
+        err = -ERANGE;
+    if (err)
+        conf_entry_bad_value(c, e, "expected %s", err == -ERANGE ? expected_range(c, o) : expected_kind(c, o));
 }
 
 /* ---- a section by itself ---- */
@@ -109,11 +133,35 @@ static const struct sl_option *find_option(const struct sl_option *const *tables
 {
     for (; *tables; tables++)
         for (const struct sl_option *o = *tables; o->name; o++) {
-            if (strcmp(o->name, key) == 0)
+            if (!strcmp(o->name, key))
                 return o;
             conf_nearest_try(near, o->name);
         }
     return NULL;
+}
+
+static const struct sl_option *find_by_old_name(const struct sl_option *const *tables, const char *key)
+{
+    for (; *tables; tables++)
+        for (const struct sl_option *o = *tables; o->name; o++)
+            if (o->old_name && !strcmp(o->old_name, key))
+                return o;
+    return NULL;
+}
+
+static void replace_old_names(struct conf *c, struct conf_section *s, const struct sl_option *const *tables)
+{
+    if (s->has_new_names)
+        return;
+    s->has_new_names = true;
+    for (struct conf_entry *e = s->entries; e; e = e->next) {
+        const struct sl_option *o = find_by_old_name(tables, e->key);
+
+        if (!o)
+            continue;
+        conf_warning(c, e->place, "\"%s\" has been renamed to \"%s\"; the old name still works", e->key, o->name);
+        e->key = o->name;
+    }
 }
 
 static void check_entry(struct conf *c, const struct sl_option *o, struct conf_entry *e)
@@ -134,6 +182,9 @@ static void check_entry(struct conf *c, const struct sl_option *o, struct conf_e
 
 void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_option *const *tables)
 {
+    for (struct conf_section *i = s ? c->sections : NULL; i; i = i->next)
+        if (!strcmp(i->name, s->name))
+            replace_old_names(c, i, tables);
     for (struct conf_entry *e = s ? s->entries : NULL; e; e = e->next) {
         struct conf_nearest near = {.wrong = e->key};
         const struct sl_option *o = find_option(tables, e->key, &near);
@@ -149,7 +200,7 @@ void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_
 
 /* ---- which entry counts ---- */
 
-/* What one call of conf_fill_options works on. */
+/* The arguments of conf_fill_options. */
 struct fill {
     struct conf *conf;
     struct conf_section *const *chain;
@@ -171,33 +222,34 @@ static bool is_path(const struct sl_option *o)
     return o->kind == SL_PATH || o->kind == SL_PATHS;
 }
 
-static bool same_values(const struct fill *f, const struct sl_option *o, const struct conf_entry *a,
-                        const struct conf_entry *b)
+static bool have_same_values(const struct fill *f, const struct sl_option *o, const struct conf_entry *a,
+                             const struct conf_entry *b)
 {
     for (; a && b; a = conf_entry_next(a), b = conf_entry_next(b)) {
         const char *left = is_path(o) ? entry_path(f->conf, a) : a->value;
         const char *right = is_path(o) ? entry_path(f->conf, b) : b->value;
 
-        if (strcmp(left, right) != 0)
+        if (strcmp(left, right))
             return false;
     }
     return !a && !b;
 }
 
-/* The value for the process: of the lowest rank in any section of the module, of the defaults before the mounts. */
-static struct conf_entry *find_process(const struct fill *f, const struct sl_option *o)
+/* Returns the value for the process: that of the lowest rank in any section of the module; of equal ranks, [MODULE]
+ * comes first, then the order of appearance. */
+static struct conf_entry *find_for_process(const struct fill *f, const struct sl_option *o)
 {
     const char *module = f->chain[0]->name;
     struct conf_entry *own = conf_entry_first(f->chain[0], o->name);
     struct conf_entry *best = conf_entry_first(conf_section_find(f->conf, module), o->name);
 
     for (struct conf_section *s = f->conf->sections; s; s = s->next) {
-        struct conf_entry *e = strcmp(s->name, module) == 0 ? conf_entry_first(s, o->name) : NULL;
+        struct conf_entry *e = strcmp(s->name, module) ? NULL : conf_entry_first(s, o->name);
 
         if (e && (!best || e->rank < best->rank))
             best = e;
     }
-    if (own && own->rank == best->rank && !same_values(f, o, own, best))
+    if (own && own->rank == best->rank && !have_same_values(f, o, own, best))
         conf_entry_error(f->conf, own, "\"%s\" belongs to the whole process, but [%s] does not agree with %s", o->name,
                          f->chain[0]->title, conf_place_text(f->conf, best->place));
     return best;
@@ -208,10 +260,13 @@ struct conf_entry *conf_find_entry(struct conf *c, struct conf_section *const *c
 {
     struct fill f = {c, chain, count, NULL};
 
-    return o->flags & SL_PROCESS ? find_process(&f, o) : find_in_chain(&f, o->name);
+    return o->flags & SL_PROCESS ? find_for_process(&f, o) : find_in_chain(&f, o->name);
 }
 
-static struct conf_entry *preset_entry(const struct fill *f, const struct sl_option *o)
+/* ---- fields ---- */
+
+/* Returns an entry with the default of an option; its place is that of the section. */
+static struct conf_entry *make_default_entry(const struct fill *f, const struct sl_option *o)
 {
     struct conf_entry *e = arena_alloc(&f->conf->arena, sizeof(*e));
     const struct conf_section *s = f->chain[0];
@@ -223,9 +278,8 @@ static struct conf_entry *preset_entry(const struct fill *f, const struct sl_opt
     return e;
 }
 
-/* ---- fields ---- */
-
-/* An empty value adds nothing, so that a lone "key =" is the empty list. */
+/* Returns the values from e on; NULL if there are none. An empty value adds nothing: a lone "key =" is the empty list.
+ */
 static const char *const *make_list(const struct fill *f, const struct sl_option *o, struct conf_entry *e)
 {
     const char **list;
@@ -251,7 +305,7 @@ static void fill_option(const struct fill *f, const struct sl_option *o)
     bool missing;
 
     if (!e && o->default_value)
-        e = preset_entry(f, o);
+        e = make_default_entry(f, o);
     missing = !e;
     if (is_list(o))
         missing = !(*(const char *const **)field = make_list(f, o, e));
@@ -266,20 +320,6 @@ void conf_fill_options(struct conf *c, struct conf_section *const *chain, size_t
 {
     struct fill f = {c, chain, count, base};
 
-    for (const struct sl_option *o = options; o->name; o++)
+    for (const struct sl_option *o = options; o && o->name; o++)
         fill_option(&f, o);
-}
-
-void conf_fill(struct conf *c, struct conf_section *s, const struct sl_option *options, void *instance,
-               struct limits *limits)
-{
-    static const struct sl_option none[] = {{.name = NULL}};
-    struct conf_section *chain[] = {s, conf_section_find(c, s->name), conf_section_find(c, "limits")};
-    const struct sl_option *tables[] = {options ? options : none, limits_options, NULL};
-
-    conf_check_section(c, s, tables);
-    if (!s->prefix)
-        return;
-    conf_fill_options(c, chain, 2, tables[0], instance);
-    conf_fill_options(c, chain, 3, limits_options, limits);
 }

@@ -1,11 +1,11 @@
 /*
  * read.c: ini files, read by inih, with a reader between the file and inih.
  *
- * inih splits keys from values and trims both. As Debian builds it, it also cuts a line at 199 bytes and a section's
- * name at 49 without a word, gives its handler no line number, reports no empty section, and takes indented lines for
- * more values of the key above. So its ini_reader is ours: next_piece counts lines, drops comments and indentation,
- * keeps the section lines to itself and hands a long line on in pieces, the first as it stands and the rest as indented
- * lines, which on_pair puts together again. Nothing is cut.
+ * inih splits keys from values and trims both. As Debian builds it, it also silently cuts lines at 199 bytes and
+ * section names at 49, does not tell its handler the line number, reports no empty sections, and takes indented lines
+ * for more values of the key above. So we are its ini_reader: next_piece counts lines, drops comments and indentation,
+ * handles section lines itself, and passes a long line on in pieces, the first one as it is and the others as indented
+ * lines, which on_pair joins again. Nothing is cut.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 #include "conf/internal.h"
 
-/* Stands on both sides of a cut, where inih would strip blanks or see a comment. No line holds this byte. */
+/* Put on both sides of a cut, where inih would strip blanks or see a comment. No line has this byte in it. */
 #define GUARD "\x1f"
 
 /* One open file. */
@@ -25,17 +25,17 @@ struct reader {
     struct conf *conf;
     const struct reader *parent; /* the file that includes this one, or NULL */
     FILE *in;
-    struct stat stat; /* tells the file from others; zero for a stream without one */
+    struct stat stat; /* identifies the file; zero for a stream */
     struct conf_place place;
     const char *here;
     int rank;
     struct conf_section *section; /* NULL before the first */
 
     char *line; /* the current line, getline's */
-    size_t room;
-    const char *rest; /* of the current line, not yet handed to inih; "" none */
-    bool handed;      /* a piece of the current line was */
-    const char *key;  /* inih's answer: key and value of the current line; NULL until it comes */
+    size_t capacity;
+    const char *rest; /* of the current line: not yet passed to inih; "": none */
+    bool passed;      /* a piece of the current line was passed to inih */
+    const char *key;  /* what inih made of the current line; NULL until on_pair is called */
     char *value, *value_end;
 };
 
@@ -48,7 +48,7 @@ static bool is_blank(char c)
 
 /* ---- lines ---- */
 
-/* A comment begins at a ; after a blank. */
+/* Cut off the comment, which begins with a ; after a blank. */
 static void cut_comment(char *s)
 {
     for (char *p = s; (p = strchr(p, ';')); p++)
@@ -58,12 +58,12 @@ static void cut_comment(char *s)
         }
 }
 
-/* The line without byte order mark, indentation, comment, blanks and line end behind it. */
+/* Returns the line without byte order mark, indentation, comment, and trailing blanks. */
 static char *strip_line(struct reader *r)
 {
     char *s = r->line, *end;
 
-    if (r->place.line == 1 && strncmp(s, "\xef\xbb\xbf", 3) == 0)
+    if (r->place.line == 1 && !strncmp(s, "\xef\xbb\xbf", 3))
         s += 3;
     s += strspn(s, " \t");
     cut_comment(s);
@@ -77,7 +77,7 @@ static bool has_control_bytes(const char *s)
 {
     while (*s && (!iscntrl((unsigned char)*s) || *s == '\t'))
         s++;
-    return *s != '\0';
+    return *s;
 }
 
 static void open_section(struct reader *r, const char *line)
@@ -85,7 +85,7 @@ static void open_section(struct reader *r, const char *line)
     const char *start = line + 1 + strspn(line + 1, " \t"), *end = strrchr(line, ']');
 
     if (!end || end[1]) {
-        conf_error(r->conf, r->place, "expected [SECTION] and nothing behind it, found %s", line);
+        conf_error(r->conf, r->place, "expected [SECTION] and nothing after it, found %s", line);
         r->section = conf_section_lost(r->conf);
         return;
     }
@@ -95,62 +95,62 @@ static void open_section(struct reader *r, const char *line)
     r->section = conf_section_open(r->conf, arena_strndup(&r->conf->arena, start, end - start), r->place, r->here);
 }
 
-/* Step to the next line with a key, seeing to the sections on the way. false at the end of the file. */
-static bool next_line(struct reader *r)
+/* Go to the next line with a key, opening the sections in between. Returns false at the end of the file. */
+static bool next_key_line(struct reader *r)
 {
     ssize_t size;
 
-    while ((size = getline(&r->line, &r->room, r->in)) >= 0) {
+    while ((size = getline(&r->line, &r->capacity, r->in)) >= 0) {
         char *s;
 
         r->place.line++;
         if (strlen(r->line) != (size_t)size) {
-            conf_error(r->conf, r->place, "a NUL byte: this is no text file, reading stops here");
+            conf_error(r->conf, r->place, "NUL byte: this is not a text file, the rest is not read");
             return false;
         }
         s = strip_line(r);
         if (has_control_bytes(s)) {
-            conf_error(r->conf, r->place, "a control byte in the line; remove it");
+            conf_error(r->conf, r->place, "the line has a control character in it; remove it");
         } else if (*s == '[') {
             open_section(r, s);
         } else if (*s) {
             r->rest = s;
-            r->handed = false;
+            r->passed = false;
             r->key = NULL;
             return true;
         }
     }
     if (ferror(r->in))
-        conf_error(r->conf, r->place, "cannot read on: %s", strerror(errno));
+        conf_error(r->conf, r->place, "read error: %s", strerror(errno));
     return false;
 }
 
 /* ---- between inih and us ---- */
 
-/* The ini_reader: the next piece for inih, at most room - 1 bytes, always ended by a line feed. */
-static char *next_piece(char *buf, int room, void *arg)
+/* The ini_reader. Writes the next piece for inih, at most capacity - 1 bytes, always with a line feed at its end. */
+static char *next_piece(char *buf, int capacity, void *arg)
 {
     struct reader *r = arg;
     const char *before = " " GUARD;
-    size_t size = room - sizeof(" " GUARD GUARD "\n");
+    size_t size = capacity - sizeof(" " GUARD GUARD "\n");
 
-    if (r->handed && !r->key) {
+    if (r->passed && !r->key) {
         conf_error(r->conf, r->place, "expected KEY = VALUE or [SECTION]");
         r->rest = "";
     }
     if (!*r->rest) {
-        if (!next_line(r))
+        if (!next_key_line(r))
             return NULL;
         before = "";
     }
     size = strnlen(r->rest, size);
-    snprintf(buf, room, "%s%.*s%s\n", before, (int)size, r->rest, r->rest[size] ? GUARD : "");
+    snprintf(buf, capacity, "%s%.*s%s\n", before, (int)size, r->rest, r->rest[size] ? GUARD : "");
     r->rest += size;
-    r->handed = true;
+    r->passed = true;
     return buf;
 }
 
-static void end_pair(struct reader *r)
+static void finish_pair(struct reader *r)
 {
     struct conf_entry entry = {.key = r->key,
                                .value = r->value + strspn(r->value, " \t"),
@@ -159,16 +159,17 @@ static void end_pair(struct reader *r)
                                .rank = r->rank};
 
     if (!conf_is_key(r->key))
-        conf_error(r->conf, r->place, "expected KEY = VALUE, found \"%s\" for a key", r->key);
-    else if (strcmp(r->key, "include") == 0)
+        conf_error(r->conf, r->place, "expected KEY = VALUE, found \"%s\" as the key", r->key);
+    else if (!strcmp(r->key, "include"))
         read_include(r, &entry);
     else if (!r->section)
-        conf_error(r->conf, r->place, "\"%s\" stands before the first section; write [server] above it", r->key);
+        conf_error(r->conf, r->place, "\"%s\" comes before the first section; write [%s] above it", r->key,
+                   r->conf->own_names[0]);
     else
         conf_entry_add(r->conf, r->section, entry);
 }
 
-/* The ini_handler: the first piece of a line brings its key, each piece a part of its value. */
+/* The ini_handler. The first piece of a line has its key, and each piece a part of its value. */
 static int on_pair(void *arg, const char *section, const char *key, const char *value)
 {
     struct reader *r = arg;
@@ -181,28 +182,28 @@ static int on_pair(void *arg, const char *section, const char *key, const char *
     if (r->value_end > r->value && r->value_end[-1] == *GUARD)
         *--r->value_end = '\0';
     if (!*r->rest)
-        end_pair(r);
+        finish_pair(r);
     return 1;
 }
 
-static void run(struct reader *r, const char *name)
+static void read_stream(struct reader *r, const char *name)
 {
     r->place.file = arena_printf(&r->conf->arena, "%s", name);
     r->here = conf_path_here(r->conf, name);
     r->rest = "";
     r->rank = r->parent ? r->parent->rank + 1 : 1;
-    ini_parse_stream(next_piece, r, on_pair, r); /* its result says less than what we have noted */
+    ini_parse_stream(next_piece, r, on_pair, r); /* its result tells less than the errors recorded by us */
     free(r->line);
 }
 
 void conf_read_stream(struct conf *c, FILE *in, const char *name)
 {
-    run(&(struct reader){.conf = c, .in = in}, name);
+    read_stream(&(struct reader){.conf = c, .in = in}, name);
 }
 
 /* ---- files and includes ---- */
 
-static bool is_open(const struct reader *r, const struct stat *st)
+static bool is_being_read(const struct reader *r, const struct stat *st)
 {
     for (; r; r = r->parent)
         if (r->stat.st_ino == st->st_ino && r->stat.st_dev == st->st_dev)
@@ -210,32 +211,32 @@ static bool is_open(const struct reader *r, const struct stat *st)
     return false;
 }
 
-/* place is that of the include, and without file for the first one. */
-static void read_file(struct conf *c, const char *path, const struct reader *parent, struct conf_place place)
+/* place is that of the include; the first file has none. */
+static void read_ini_file(struct conf *c, const char *path, const struct reader *parent, struct conf_place place)
 {
     struct reader r = {.conf = c, .parent = parent};
 
-    if (parent && stat(path, &r.stat) == 0 && !S_ISREG(r.stat.st_mode)) { /* to read a pipe or a device may never end */
-        conf_error(c, place, "cannot include %s: it is no regular file", path);
+    if (parent && !stat(path, &r.stat) && !S_ISREG(r.stat.st_mode)) { /* reading a pipe or a device may never end */
+        conf_error(c, place, "cannot include %s: not a regular file", path);
         return;
     }
     r.in = fopen(path, "re");
     if (!r.in || fstat(fileno(r.in), &r.stat) < 0)
         conf_error(c, place, "cannot read %s: %s", path, strerror(errno));
-    else if (is_open(parent, &r.stat))
-        conf_error(c, place, "%s includes itself, directly or by way of others", path);
+    else if (is_being_read(parent, &r.stat))
+        conf_error(c, place, "%s includes itself, directly or through other files", path);
     else
-        run(&r, path);
+        read_stream(&r, path);
     if (r.in)
         fclose(r.in);
 }
 
 void conf_read(struct conf *c, const char *path)
 {
-    read_file(c, path, NULL, (struct conf_place){0});
+    read_ini_file(c, path, NULL, (struct conf_place){0});
 }
 
-/* The directory of a file as glob(3) needs it, its own special characters marked. */
+/* Returns the directory of a file as a pattern for glob(3), with its special characters escaped. */
 static const char *glob_dir(struct conf *c, const char *file)
 {
     const char *slash = strrchr(file, '/');
@@ -260,7 +261,7 @@ static void read_glob(struct reader *r, const char *pattern)
     if (error && error != GLOB_NOMATCH)
         conf_error(r->conf, r->place, "cannot include %s: %s", path, strerror(errno));
     for (size_t i = 0; i < found.gl_pathc; i++)
-        read_file(r->conf, found.gl_pathv[i], r, r->place);
+        read_ini_file(r->conf, found.gl_pathv[i], r, r->place);
     globfree(&found);
 }
 
@@ -276,5 +277,5 @@ static void read_include(struct reader *r, struct conf_entry *entry)
     else if (strpbrk(pattern, "*?["))
         read_glob(r, pattern);
     else
-        read_file(r->conf, conf_path_join(r->conf, dir, pattern), r, r->place);
+        read_ini_file(r->conf, conf_path_join(r->conf, dir, pattern), r, r->place);
 }

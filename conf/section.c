@@ -1,37 +1,35 @@
 /*
  * section.c: sections and their titles.
  *
- * A title is one word, [server], or a module and where it is mounted, [wsgi host/prefix]. It is normalised at once,
- * host in lower case and prefix without its last slash, so that two spellings of a mount are seen to be the same: as
- * text, the normalised title is the section's identity. The server's own sections and the defaults of a module may
- * appear several times, also in several files, and add up; a mount may not, for that is a mistake in every case seen.
+ * A title is one word, [server], or a module and its mount point, [wsgi host/prefix]. It is normalised at once, with
+ * the host in lower case and the prefix without its last slash, so that two spellings of a mount are the same section:
+ * the normalised title identifies it. The program's own sections and the defaults of a module may appear several times,
+ * also in several files, and add up. A mount may not, because that is nearly always a mistake.
  */
 #include <ctype.h>
 #include <string.h>
 
 #include "conf/internal.h"
 
-static const char *const own[] = {"server", "log", "limits", NULL};
-
-static bool is_own(const char *name)
+static bool is_own_name(const struct conf *c, const char *name)
 {
-    for (int i = 0; own[i]; i++)
-        if (strcmp(own[i], name) == 0)
+    for (int i = 0; c->own_names[i]; i++)
+        if (!strcmp(c->own_names[i], name))
             return true;
     return false;
 }
 
-static bool is_host(const char *s)
+static bool is_host_name(const char *s)
 {
     size_t size = strlen(s);
 
     if (size > 2 && s[0] == '[' && s[size - 1] == ']')
         return strspn(s + 1, "0123456789abcdef:.") == size - 2;
-    return s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-_")] == '\0';
+    return !s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-_")];
 }
 
-/* The part of a title after the module: host, if there is one, and prefix. */
-static bool parse_mount(struct conf *c, struct conf_section *s, const char *mount)
+/* Parse the part of a title after the module: the prefix, perhaps with a host in front. */
+static bool parse_mount_point(struct conf *c, struct conf_section *s, const char *mount)
 {
     const char *slash = strchr(mount, '/');
     size_t size = strlen(mount);
@@ -47,7 +45,7 @@ static bool parse_mount(struct conf *c, struct conf_section *s, const char *moun
     host = arena_strndup(&c->arena, mount, slash - mount);
     for (char *p = host; *p; p++)
         *p = tolower((unsigned char)*p);
-    if (!is_host(host)) {
+    if (!is_host_name(host)) {
         conf_error(c, s->place, "bad host \"%s\" in [%s %s]: expected a name or address, without a port", host, s->name,
                    mount);
         return false;
@@ -58,6 +56,16 @@ static bool parse_mount(struct conf *c, struct conf_section *s, const char *moun
     return true;
 }
 
+/* Returns "[a], [b], ". */
+static const char *own_titles(struct conf *c)
+{
+    const char *list = "";
+
+    for (int i = 0; c->own_names[i]; i++)
+        list = arena_printf(&c->arena, "%s[%s], ", list, c->own_names[i]);
+    return list;
+}
+
 static bool parse_title(struct conf *c, struct conf_section *s, const char *title)
 {
     size_t size = strcspn(title, " \t");
@@ -66,17 +74,16 @@ static bool parse_title(struct conf *c, struct conf_section *s, const char *titl
     s->name = s->title = arena_strndup(&c->arena, title, size);
     s->host = "";
     if (!conf_is_key(s->name)) {
-        conf_error(c, s->place, "bad section [%s]: expected [server], [log], [limits], [MODULE] or [MODULE /prefix]",
-                   title);
+        conf_error(c, s->place, "bad section [%s]: expected %s[MODULE] or [MODULE /prefix]", title, own_titles(c));
         return false;
     }
     if (!*mount)
         return true;
-    if (is_own(s->name)) {
+    if (is_own_name(c, s->name)) {
         conf_error(c, s->place, "[%s] takes no prefix, but has \"%s\"", s->name, mount);
         return false;
     }
-    return parse_mount(c, s, mount);
+    return parse_mount_point(c, s, mount);
 }
 
 static struct conf_section *section_new(struct conf *c, const struct conf_section *from)
@@ -115,14 +122,14 @@ struct conf_section *conf_section_open(struct conf *c, const char *title, struct
 
     if (is_new || !s->prefix) /* a lost one has no prefix either */
         return s;
-    conf_error(c, place, "[%s] stands here a second time; first at %s", s->title, conf_place_text(c, s->place));
+    conf_error(c, place, "[%s] is given twice; first at %s", s->title, conf_place_text(c, s->place));
     return conf_section_lost(c);
 }
 
 struct conf_section *conf_section_find(const struct conf *c, const char *title)
 {
     for (struct conf_section *s = c->sections; s; s = s->next)
-        if (strcmp(s->title, title) == 0)
+        if (!strcmp(s->title, title))
             return s;
     return NULL;
 }
@@ -131,31 +138,28 @@ struct conf_section *conf_modules(const struct conf *c, const struct conf_sectio
 {
     struct conf_section *s = after ? after->next : c->sections;
 
-    while (s && is_own(s->name))
+    while (s && is_own_name(c, s->name))
         s = s->next;
     return s;
 }
 
-/* "a, b, c" */
-static const char *join_names(struct conf *c, const char *const *modules)
+/* Try names for the nearest one, and append them to a list, "a, b, c". */
+static const char *try_names(struct conf *c, struct conf_nearest *near, const char *list, const char *const *names)
 {
-    const char *list = "server, log, limits";
-
-    for (int i = 0; modules[i]; i++)
-        list = arena_printf(&c->arena, "%s, %s", list, modules[i]);
+    for (int i = 0; names[i]; i++) {
+        conf_nearest_try(near, names[i]);
+        list = arena_printf(&c->arena, "%s%s%s", list, *list ? ", " : "", names[i]);
+    }
     return list;
 }
 
 void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules)
 {
     struct conf_nearest near = {.wrong = s->name};
+    const char *known = try_names(c, &near, try_names(c, &near, "", c->own_names), modules);
 
-    for (int i = 0; own[i]; i++)
-        conf_nearest_try(&near, own[i]);
-    for (int i = 0; modules[i]; i++)
-        conf_nearest_try(&near, modules[i]);
     if (near.name)
         conf_error(c, s->place, "unknown section [%s]; did you mean \"%s\"?", s->title, near.name);
     else
-        conf_error(c, s->place, "unknown section [%s]; known are %s", s->title, join_names(c, modules));
+        conf_error(c, s->place, "unknown section [%s]; known are %s", s->title, known);
 }

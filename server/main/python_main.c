@@ -1,10 +1,10 @@
 /*
  * python_main.c: the main function of executables that run a module's command instead of the server: syncless-python.
  *
- * The command runs on a coroutine, the main coroutine, so that every call that blocks parks it while the coroutines it
- * spawned go on. It keeps what belongs to the main thread of a process: the thread's identity, and being interrupted by
- * signals. The process ends when the command returns, whatever else still waits; so do children that it forked, which
- * return from it too.
+ * The command runs on a coroutine, the main coroutine: a call that blocks parks it, and the coroutines that it spawned
+ * go on. It keeps what belongs to the main thread of a process: the identity of that thread, and interruption by
+ * signals. The process ends when the command returns, even if other coroutines still wait. So do forked children, where
+ * the command returns as well.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,22 +13,18 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
 #include "libc/libc.h"
 #include "log/log.h"
+#include "settings/module_dirs.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
-#define COMMAND_MODULE "wsgi"
-#ifndef MODULE_DIR /* where make install puts the modules */
-#define MODULE_DIR "/usr/local/lib/syncless"
-#endif
-
-#define STACK_SIZE    (16 * 1024 * 1024) /* as generous as a main thread's, and as lazily touched */
-#define LIBUV_DECIDES 0                  /* how many threads, for what cannot park */
+#define COMMAND_FILE    "wsgi.so"
+#define STACK_SIZE      (16 * 1024 * 1024) /* bytes: as large as a main thread's; only touched pages take memory */
+#define DEFAULT_THREADS 0                  /* libuv's number of threads, for calls that cannot park */
 
 static struct {
     const struct sl_module *module;
@@ -36,52 +32,47 @@ static struct {
     char **argv;
 } command;
 
-/* A build tree keeps its modules beside the executable; an installed one has them in MODULE_DIR. */
-static void find_module(char *path, size_t size)
+/* Write the path of the module: of the first directory that has it, or of the last one, for the error message. */
+static void find_command_module(char *path, size_t size)
 {
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-    if (n > 0) {
-        exe[n] = '\0';
-        *strrchr(exe, '/') = '\0';
-        snprintf(path, size, "%s/modules/" COMMAND_MODULE ".so", exe);
-        if (access(path, F_OK) == 0)
+    for (const char *const *dir = module_dirs(); *dir; dir++) {
+        snprintf(path, size, "%s/" COMMAND_FILE, *dir);
+        if (!access(path, F_OK))
             return;
     }
-    snprintf(path, size, MODULE_DIR "/" COMMAND_MODULE ".so");
 }
 
-static int load(const char *name)
+static int load_command(const char *program)
 {
-    char path[PATH_MAX + sizeof("/modules/" COMMAND_MODULE ".so")];
+    char path[2 * PATH_MAX];
     void *handle;
 
-    find_module(path, sizeof(path));
+    find_command_module(path, sizeof(path));
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     command.module = handle ? dlsym(handle, "sl_module") : NULL;
     if (command.module && command.module->abi == SL_ABI && command.module->command)
         return 0;
-    fprintf(stderr, "%s: cannot use %s: %s\n", name, path,
-            !handle ? dlerror() : "it is no module with a command for this ABI, build it again");
+    fprintf(stderr, "%s: cannot use %s: %s\n", program, path,
+            !handle ? dlerror() : "it is not a module with a command for this ABI, build it again");
     return -ENOEXEC;
 }
 
-static void run(void *arg)
+static void run_command(void *arg)
 {
     wait_set_main(coro_self());
     exit(command.module->command(command.argc, command.argv));
 }
 
-/* Make the loop. Standard descriptors that are closed stay so for the program: the loop's do not take their place. */
-static void start_loop(void)
+/* Make the event loop. Standard descriptors that are closed stay closed for the program: the loop's descriptors must
+ * not take their numbers. */
+static void init_event_loop(void)
 {
     bool closed[STDERR_FILENO + 1];
 
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         closed[fd] = fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) == fd;
     coro_init(STACK_SIZE);
-    wait_init(LIBUV_DECIDES);
+    wait_init(DEFAULT_THREADS);
     libc_init(LIBC_RESOLVER_CARES);
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (closed[fd])
@@ -92,12 +83,12 @@ int main(int argc, char **argv)
 {
     command.argc = argc;
     command.argv = argv;
-    log_init(LOG_LEVEL_WARN, 0); /* a program's stderr is its own */
-    if (load(argv[0]) < 0)
+    log_init(LOG_LEVEL_WARN, 0); /* stderr is the program's own */
+    if (load_command(argv[0]) < 0)
         return EXIT_BOOT;
-    start_loop();
-    if (!coro_start(run, NULL))
+    init_event_loop();
+    if (!coro_start(run_command, NULL))
         return EXIT_BOOT;
     wait_run();
-    return EXIT_RUNTIME; /* never: run does not return */
+    return EXIT_RUNTIME; /* not reached: run_command does not return */
 }

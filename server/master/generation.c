@@ -12,7 +12,6 @@
 
 #include "base/mem.h"
 #include "access/access.h"
-#include "conf/dump.h"
 #include "base/exit_code.h"
 #include "log/log.h"
 #include "master/fork_server.h"
@@ -25,7 +24,7 @@ struct generation *generation_load(const struct command *cmd)
     struct generation *g = xcalloc(1, sizeof(*g));
 
     g->users = 1;
-    g->conf = conf_new();
+    g->conf = conf_new(settings_sections);
     command_configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
     g->mounts = modules_load(g->conf, &g->settings);
@@ -77,7 +76,7 @@ int generation_dump(const struct generation *g, FILE *out)
 {
     settings_dump(g->conf, out);
     for (const struct mount *m = g->mounts; m; m = m->next)
-        conf_dump_mount(g->conf, m->title, m->module->options, out);
+        settings_dump_mount(g->conf, m->title, m->module->options, out);
     return fflush(out) ? EXIT_RUNTIME : EXIT_STOPPED;
 }
 

@@ -94,12 +94,6 @@ static void stop(int signum)
 
 /* ---- reload ---- */
 
-static void log_mistakes(const struct conf *conf)
-{
-    for (const struct conf_error *e = conf->errors; e; e = e->next)
-        log_error("%s", e->text);
-}
-
 static void watch_files(const struct generation *g)
 {
     if (master.watch_fd >= 0)
@@ -113,7 +107,7 @@ static struct generation *load(void)
     struct generation *g = generation_load(master.cmd);
     bool good = g->conf->error_count == 0;
 
-    log_mistakes(g->conf);
+    settings_log_messages(g->conf);
     if (good)
         good = bind_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
     if (good)
@@ -368,6 +362,7 @@ int master_run(const struct command *cmd, struct generation *g)
     master.ping_due = notify_watchdog() ? wait_now() : WAIT_FOREVER;
     if (generation_open_logs(g) < 0)
         goto out;
+    settings_log_messages(g->conf);
     daemonize_leave_stderr();
     open_signals(); /* before we say that we listen: who reads that may send one */
     if (begin(g) < 0)

@@ -19,36 +19,36 @@
 #include "http/cancel.h"
 #include "mount/route.h"
 
-void serve_init(const struct traffic_settings *t, void (*ended)(const struct request *req))
+void serve_init(const struct http_settings *s, void (*ended)(const struct request *req))
 {
     http_init(&(struct http_config){
         .handle = route_handle,
         .ended = ended,
-        .proxies = &t->proxies,
-        .max_concurrency = (size_t)t->max_concurrency,
-        .queue_timeout = t->queue_timeout,
-        .max_connections = (size_t)t->max_connections,
-        .max_request_line = (size_t)t->max_request_line,
-        .max_header_size = (size_t)t->max_header_size,
-        .max_headers = (size_t)t->max_headers,
-        .header_timeout = t->header_timeout,
-        .keepalive_timeout = t->keepalive_timeout,
-        .body_timeout = t->body_timeout,
-        .write_timeout = t->write_timeout,
+        .proxies = &s->proxies,
+        .max_concurrency = (size_t)s->max_concurrency,
+        .queue_timeout = s->queue_timeout,
+        .max_connections = (size_t)s->max_connections,
+        .max_request_line = (size_t)s->max_request_line,
+        .max_header_size = (size_t)s->max_header_size,
+        .max_headers = (size_t)s->max_headers,
+        .header_timeout = s->header_timeout,
+        .keepalive_timeout = s->keepalive_timeout,
+        .body_timeout = s->body_timeout,
+        .write_timeout = s->write_timeout,
     });
 }
 
 /* A limit of connections, which HTTP has been set up with already, cannot be another one for this server. */
 static void refuse_late(struct conf *c, const char *key)
 {
-    for (const struct sl_option *option = traffic_options; option->name; option++)
+    for (const struct sl_option *option = http_options; option->name; option++)
         if (strcmp(option->name, key) == 0)
             conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
 }
 
 static struct conf *read_limits(const char *const *limits)
 {
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
 
     for (; limits && *limits; limits += 2) {
         conf_set_key(c, "limits", "limits", limits[0], limits[1]);
@@ -71,7 +71,7 @@ static char *error_text(const struct conf *c)
 }
 
 /* The limits of a mount, and HTTP set up if it is not: false, and why not. */
-static bool prepare(const struct sl_service *service, struct limits *limits, char **why)
+static bool prepare(const struct sl_service *service, struct mount_limits *limits, char **why)
 {
     struct settings *settings = xcalloc(1, sizeof(*settings));
     struct conf *c = read_limits(service->limits);
@@ -80,8 +80,10 @@ static bool prepare(const struct sl_service *service, struct limits *limits, cha
     settings_fill(settings, c);
     good = c->error_count == 0;
     *limits = settings->limits;
+    if (good)
+        settings_log_messages(c); /* warnings */
     if (good && !http_is_ready()) {
-        serve_init(&settings->traffic, NULL); /* keeps them, and the strings in c */
+        serve_init(&settings->http, NULL); /* keeps them, and the strings in c */
         return true;
     }
     if (!good)
@@ -91,7 +93,7 @@ static bool prepare(const struct sl_service *service, struct limits *limits, cha
     return good;
 }
 
-static struct mount *mount_new(const struct sl_service *service, const struct limits *limits)
+static struct mount *mount_new(const struct sl_service *service, const struct mount_limits *limits)
 {
     struct mount *mount = xcalloc(1, sizeof(*mount));
 
@@ -120,7 +122,7 @@ static void on_unused(struct listener *listener)
 struct listener *serve_open(const struct sl_service *service, char **why)
 {
     struct listener *listener;
-    struct limits limits;
+    struct mount_limits limits;
 
     if (!prepare(service, &limits, why))
         return NULL;

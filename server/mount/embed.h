@@ -6,8 +6,8 @@
 #include "http/connection.h"
 #include "syncless.h"
 
-/* Once in a process that serves. ended: as http_config.ended. t is kept. */
-void serve_init(const struct traffic_settings *t, void (*ended)(const struct request *req));
+/* Once in a process that serves. ended: as http_config.ended. s is kept. */
+void serve_init(const struct http_settings *s, void (*ended)(const struct request *req));
 
 /* Serve one instance of a module on a socket of a program's own, as sl_serve says; with the defaults of all settings
  * where serve_init was not called. What is returned stays for the life of the process. NULL if its limits are wrong:

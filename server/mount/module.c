@@ -114,7 +114,7 @@ static struct mount *make_mount(struct conf *c, struct conf_section *section, co
         .prefix = section->prefix,
     };
     memset(mount->self, 0, module->size);
-    conf_fill(c, section, module->options, mount->self, &mount->limits);
+    settings_fill_mount(c, section, module->options, mount->self, &mount->limits);
     return mount;
 }
 
@@ -129,7 +129,7 @@ struct mount *modules_load(struct conf *c, const struct settings *settings)
         if (!module)
             continue;
         if (!section->prefix) {
-            conf_fill(c, section, module->options, NULL, NULL);
+            settings_fill_mount(c, section, module->options, NULL, NULL);
             continue;
         }
         *last = make_mount(c, section, module);

@@ -19,7 +19,7 @@ struct mount {
     const char *title;         /* of its section, for messages */
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
-    struct limits limits;
+    struct mount_limits limits;
     struct wait_timeouts deadlines; /* of its requests; route.c's */
     struct mount *next;             /* in order of the file */
 };

@@ -1,74 +1,68 @@
 /*
  * logging.c: the keys of [log].
  *
- * A log goes to a word (stderr, syslog, off) or a file. A file is a path like others, seen from the directory of the
- * line that names it, which is why these keys are texts and are read here.
+ * A target is a keyword (stderr, syslog, off) or a path. Paths are relative to the directory of the file that has the
+ * line, as other paths are, but keywords are not, so these keys are strings that are read here.
  */
 #include "settings/logging.h"
 
 #include <string.h>
 
-#include "conf/internal.h"
+#include "conf/options.h"
+#include "log/log.h"
 #include "log/target.h"
 
-struct raw {
+struct log_raw {
     struct log_settings s;
     const char *error_log, *access_log, *format;
 };
 
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const level_names[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
 
-const struct sl_option logging_options[] = {
-    {.name = "level",
-     .kind = SL_CHOICE,
-     .offset = offsetof(struct raw, s.level),
-     .default_value = "info",
-     .help = "Least important lines to write: error, warn, info or debug.",
-     .choices = levels},
-    {.name = "error-log",
-     .kind = SL_STRING,
-     .offset = offsetof(struct raw, error_log),
-     .default_value = "stderr",
-     .help = "Where these lines go: stderr, syslog, syslog:FACILITY or a file."},
-    {.name = "access-log",
-     .kind = SL_STRING,
-     .offset = offsetof(struct raw, access_log),
-     .default_value = "off",
-     .help = "Where a line for each request goes: off, stderr, syslog, syslog:FACILITY or a file."},
-    {.name = "log-format",
-     .kind = SL_STRING,
-     .offset = offsetof(struct raw, format),
-     .default_value = "combined",
-     .help = "Of the access log: common, combined, combined-time, json, or a text with %(variables)."},
+const struct sl_option log_options[] = {
+    SL_OPTION("level", SL_CHOICE, struct log_raw, s.level, .default_value = "info", .choices = level_names,
+              .help = "Least important lines to write: error, warn, info or debug."),
+    SL_OPTION("error-log", SL_STRING, struct log_raw, error_log, .default_value = "stderr",
+              .help = "Where these lines go: stderr, syslog, syslog:FACILITY or a file."),
+    SL_OPTION("access-log", SL_STRING, struct log_raw, access_log, .default_value = "off",
+              .help = "Where a line for each request goes: off, stderr, syslog, syslog:FACILITY or a file."),
+    SL_OPTION("log-format", SL_STRING, struct log_raw, format, .default_value = "combined",
+              .help = "Format of the access log: common, combined, combined-time, json, or a text with %(variables)."),
     {.name = NULL},
 };
 
-/* A word as it is, or the absolute path of a file. */
-static const char *target(struct conf *c, const struct conf_section *log, const char *key, const char *text)
+/* Returns a keyword as it is, or the absolute path of a file. */
+static const char *parse_target(struct conf *c, const struct conf_section *log, const char *key, const char *text)
 {
-    const struct conf_entry *e = conf_entry_first(log, key);
-
-    if (strncmp(text, "syslog:", 7) == 0 && !log_target_is_known(text))
-        conf_value_error(c, log, key, 0, "\"%s = %s\": expected syslog:daemon, syslog:user or syslog:local0 to local7",
-                         key, text);
+    if (log_target_is_known(text))
+        return text;
+    if (!strncmp(text, "syslog:", 7))
+        conf_value_error(c, log, key, 0, "expected syslog:daemon, syslog:user or syslog:local0 to local7");
     else if (!*text)
-        conf_value_error(c, log, key, 0, "\"%s\" is empty; expected stderr, syslog or a file", key);
-    return log_target_is_known(text) ? text : conf_path_join(c, e ? e->here : c->cwd, text);
+        conf_value_error(c, log, key, 0, "expected stderr, syslog or a file");
+    return conf_value_path(c, log, key, text);
 }
 
-void logging_fill(struct log_settings *s, struct conf *c)
+void log_settings_fill(struct log_settings *s, struct conf *c)
 {
     struct conf_section *log = conf_section_find(c, "log");
-    struct raw raw = {0};
+    struct log_raw raw = {0};
     const char *why;
 
-    conf_check_section(c, log, (const struct sl_option *const[]){logging_options, NULL});
-    conf_fill_options(c, &log, 1, logging_options, &raw);
-    raw.s.error_log = target(c, log, "error-log", raw.error_log);
+    conf_fill_options(c, &log, 1, log_options, &raw);
+    raw.s.error_log = parse_target(c, log, "error-log", raw.error_log);
     if (strcmp(raw.access_log, "off"))
-        raw.s.access_log = target(c, log, "access-log", raw.access_log);
+        raw.s.access_log = parse_target(c, log, "access-log", raw.access_log);
     raw.s.format = format_compile(&c->arena, raw.format, &why);
     if (!raw.s.format)
-        conf_value_error(c, log, "log-format", 0, "\"log-format\": %s", why);
+        conf_value_error(c, log, "log-format", 0, "%s", why);
     *s = raw.s;
+}
+
+void settings_log_messages(const struct conf *c)
+{
+    for (const struct conf_message *m = c->errors; m; m = m->next)
+        log_error("%s", m->text);
+    for (const struct conf_message *m = c->warnings; m; m = m->next)
+        log_warn("%s", m->text);
 }

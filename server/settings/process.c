@@ -1,8 +1,8 @@
 /*
  * process.c: the keys of [server] about processes, and the users, groups and modes that they name.
  *
- * Users and groups are looked up when the configuration is read: a name that nobody has is a mistake in the file, to be
- * told with its line, and inside a chroot there may be no /etc/passwd.
+ * Users and groups are looked up when the configuration is read: an unknown name is a mistake in the file, reported
+ * with its line, and inside a chroot there may be no /etc/passwd.
  */
 #include "settings/process.h"
 
@@ -13,7 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/internal.h"
+#include "conf/options.h"
+
+struct process_raw {
+    struct process_settings s;
+    const char *group, *umask, *socket_mode, *socket_owner;
+};
 
 const struct sl_option process_options[] = {
     SL_OPTION("user", SL_STRING, struct process_raw, s.user, .help = "User of the workers; only root can choose one."),
@@ -45,28 +50,30 @@ const struct sl_option process_options[] = {
     {.name = NULL},
 };
 
-static void fill_mode(struct conf *c, const struct conf_section *server, const char *key, const char *text, bool *given,
-                      mode_t *mode)
+/* text may be NULL. */
+static void fill_mode(struct conf *c, const struct conf_section *server, const char *key, const char *text,
+                      bool *has_mode, mode_t *mode)
 {
     char *end;
     unsigned long value;
 
-    *given = text;
+    *has_mode = text;
     if (!text)
         return;
     value = strtoul(text, &end, 8);
     if (*end || !*text || *text == '-' || value > 0777)
-        conf_value_error(c, server, key, 0, "\"%s = %s\": expected an octal number such as 0660", key, text);
+        conf_value_error(c, server, key, 0, "expected an octal number such as 0660");
     *mode = (mode_t)value;
 }
 
-/* A name or a number: 0, or -ENOENT. */
+/* Find the user of that name or number, and its group. A number need not have an entry in passwd. Returns 0 or -ENOENT.
+ */
 static int find_user(const char *name, uid_t *uid, gid_t *gid)
 {
     struct passwd *found = getpwnam(name);
     int64_t number;
 
-    if (!found && conf_value_integer(name, &number) == 0 && number >= 0) {
+    if (!found && !conf_value_integer(name, &number) && number >= 0) {
         *uid = (uid_t)number;
         found = getpwuid(*uid);
         *gid = found ? found->pw_gid : (gid_t)number;
@@ -97,12 +104,11 @@ static void fill_identity(struct process_raw *raw, struct conf *c, const struct 
 
     s->has_group = s->user || raw->group;
     if (s->user && find_user(s->user, &s->uid, &s->gid))
-        conf_value_error(c, server, "user", 0, "\"user = %s\": there is no such user", s->user);
+        conf_value_error(c, server, "user", 0, "there is no such user");
     if (raw->group && find_group(raw->group, &s->gid))
-        conf_value_error(c, server, "group", 0, "\"group = %s\": there is no such group", raw->group);
+        conf_value_error(c, server, "group", 0, "there is no such group");
     if (geteuid() != 0 && (s->user || raw->group || s->chroot))
-        conf_value_error(c, server, privileged, 0, "\"%s\" can be set by root only; this is uid %d", privileged,
-                         (int)geteuid());
+        conf_value_error(c, server, privileged, 0, "only root can set this; the server runs as uid %d", (int)geteuid());
 }
 
 static void fill_owner(struct process_raw *raw, struct conf *c, const struct conf_section *server)
@@ -114,18 +120,18 @@ static void fill_owner(struct process_raw *raw, struct conf *c, const struct con
     raw->s.socket_uid = (uid_t)-1;
     raw->s.socket_gid = (gid_t)-1;
     if ((*user && find_user(user, &raw->s.socket_uid, &unused)) || (colon && find_group(colon + 1, &raw->s.socket_gid)))
-        conf_value_error(c, server, "socket-owner", 0, "\"socket-owner = %s\": there is no such user or group", text);
+        conf_value_error(c, server, "socket-owner", 0, "there is no such user or group");
 }
 
-void process_fill(struct process_raw *raw, struct conf *c, const struct conf_section *server)
+void process_settings_fill(struct process_settings *s, struct conf *c)
 {
-    struct process_settings *s = &raw->s;
+    struct conf_section *server = conf_section_find(c, "server");
+    struct process_raw raw = {0};
 
-    fill_identity(raw, c, server);
-    fill_owner(raw, c, server);
-    fill_mode(c, server, "umask", raw->umask, &s->has_umask, &s->umask);
-    fill_mode(c, server, "socket-mode", raw->socket_mode, &s->has_socket_mode, &s->socket_mode);
-    if (s->max_requests < 0 || s->max_requests_jitter < 0)
-        conf_value_error(c, server, s->max_requests < 0 ? "max-requests" : "max-requests-jitter", 0,
-                         "a number of requests cannot be negative");
+    conf_fill_options(c, &server, 1, process_options, &raw);
+    fill_identity(&raw, c, server);
+    fill_owner(&raw, c, server);
+    fill_mode(c, server, "umask", raw.umask, &raw.s.has_umask, &raw.s.umask);
+    fill_mode(c, server, "socket-mode", raw.socket_mode, &raw.s.has_socket_mode, &raw.s.socket_mode);
+    *s = raw.s;
 }

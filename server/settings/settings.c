@@ -1,119 +1,87 @@
 /*
- * settings.c: the keys of [server], and what a table cannot say of them.
+ * settings.c: the keys of [server], and what a table of options cannot express about them.
  *
- * A struct sl_option knows kinds and defaults. Addresses, `workers = auto`, ranges, and the default module-path, which
- * depends on where the executable lies, are seen to here; what of that is only a text on its way stays in struct raw.
+ * A struct sl_option knows kinds, ranges and defaults. Listen addresses, `workers = auto` and the default module-path,
+ * which depends on where the executable is, are handled here; their texts are kept in struct server_raw until then.
  *
- * backlog is 2048 as in gunicorn, not 511 (nginx) or 100 (uWSGI): one worker takes in every connection of a burst, and
+ * backlog is 2048 as in gunicorn, not 511 (nginx) or 100 (uWSGI): one worker accepts every connection of a burst, and
  * a full queue shows as a one-second stall in the client (SYN retry), not as an error. The kernel caps it at somaxconn,
  * 4096 since Linux 5.4.
  */
 #include "settings/settings.h"
 
-#include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/dump.h"
-#include "conf/internal.h"
+#include "base/array.h"
+#include "conf/options.h"
+#include "libc/libc.h"
+#include "settings/module_dirs.h"
 
-#ifndef MODULE_DIR /* where make install puts the modules */
-#define MODULE_DIR "/usr/local/lib/syncless"
-#endif
+#define MAX_WORKERS 1024
 
-struct raw {
+const char *const settings_sections[] = {"server", "log", "limits", NULL};
+
+struct server_raw {
     struct settings s;
     const char *const *binds;
     const char *workers;
 };
 
-static const char *const resolvers[] = {"c-ares", "system", NULL};
+static const char *const resolver_names[] = {[LIBC_RESOLVER_CARES] = "c-ares", [LIBC_RESOLVER_SYSTEM] = "system", NULL};
 
-static const struct sl_option server_options[] = {
-    {.name = "bind",
-     .kind = SL_STRINGS,
-     .offset = offsetof(struct raw, binds),
-     .default_value = "127.0.0.1:8080",
-     .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path, and perhaps proxy-protocol behind it; "
-             "repeat for more."},
-    {.name = "workers",
-     .kind = SL_STRING,
-     .offset = offsetof(struct raw, workers),
-     .default_value = "1",
-     .help = "Worker processes; auto is one for each CPU this process may run on."},
-    {.name = "backlog",
-     .kind = SL_INTEGER,
-     .offset = offsetof(struct raw, s.backlog),
-     .default_value = "2048",
-     .help = "Connections the kernel keeps waiting to be accepted."},
-    {.name = "stack-size",
-     .kind = SL_SIZE,
-     .offset = offsetof(struct raw, s.stack_size),
-     .default_value = "4m",
-     .help = "Address space for the stack of a coroutine; memory is taken only where it is touched."},
-    {.name = "threads",
-     .kind = SL_INTEGER,
-     .offset = offsetof(struct raw, s.threads),
-     .default_value = "4",
-     .help = "Real threads of a worker, for calls that cannot park."},
-    {.name = "resolver",
-     .kind = SL_CHOICE,
-     .offset = offsetof(struct raw, s.resolver),
-     .default_value = "c-ares",
-     .help = "Who answers getaddrinfo: c-ares, or the C library on a real thread (system).",
-     .choices = resolvers},
-    {.name = "module-path",
-     .kind = SL_PATHS,
-     .offset = offsetof(struct raw, s.module_path),
-     .help = "Directories of modules, searched in order."},
-    {.name = "shutdown-timeout",
-     .kind = SL_DURATION,
-     .offset = offsetof(struct raw, s.shutdown_timeout),
-     .default_value = "30s",
-     .help = "Time that running requests have to end when the server stops."},
+const struct sl_option server_options[] = {
+    SL_OPTION("bind", SL_STRINGS, struct server_raw, binds, .default_value = "127.0.0.1:8080",
+              .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path, optionally followed by "
+                      "proxy-protocol; repeat for more."),
+    SL_OPTION("workers", SL_STRING, struct server_raw, workers, .default_value = "1",
+              .help = "Worker processes; auto: one for each CPU that this process may run on."),
+    SL_OPTION("backlog", SL_INTEGER, struct server_raw, s.backlog, .default_value = "2048", .min = 1, .max = 65535,
+              .help = "Connections that the kernel queues until they are accepted."),
+    SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "4m", .min = 64 << 10,
+              .max = 1 << 30, .help = "Address space for the stack of a coroutine; only touched pages take memory."),
+    SL_OPTION("threads", SL_INTEGER, struct server_raw, s.threads, .default_value = "4", .min = 1, .max = 1024,
+              .help = "OS threads of a worker, for calls that cannot park."),
+    SL_OPTION("resolver", SL_CHOICE, struct server_raw, s.resolver, .default_value = "c-ares",
+              .choices = resolver_names,
+              .help = "How host names are looked up: c-ares, or system for the C library on an OS thread."),
+    SL_OPTION("module-path", SL_PATHS, struct server_raw, s.module_path,
+              .help = "Directories of modules, searched in order."),
+    SL_OPTION("shutdown-timeout", SL_DURATION, struct server_raw, s.shutdown_timeout, .default_value = "30s",
+              .help = "Time that running requests have to end when the server stops."),
     {.name = NULL},
 };
 
-static const struct range {
-    const char *key;
-    size_t offset;
-    int64_t low, high;
-} ranges[] = {
-    {"workers", offsetof(struct settings, workers), 1, 1024},
-    {"backlog", offsetof(struct settings, backlog), 1, 65535},
-    {"stack-size", offsetof(struct settings, stack_size), 64 << 10, 1 << 30},
-    {"threads", offsetof(struct settings, threads), 1, 1024},
-};
+static const struct sl_option *const log_tables[] = {log_options, NULL};
 
-/* CPUs that this process may run on, which containers and taskset make fewer than the machine has. */
-static int64_t available_cpus(void)
+/* Returns the number of CPUs that this process may run on; containers and taskset can make it less than all. */
+static int64_t count_cpus(void)
 {
     cpu_set_t set;
 
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    if (!sched_getaffinity(0, sizeof(set), &set))
         return CPU_COUNT(&set);
-    return sysconf(_SC_NPROCESSORS_ONLN); /* the set holds 1024 CPUs, this machine has more */
+    return sysconf(_SC_NPROCESSORS_ONLN); /* the set has room for 1024 CPUs, and this machine has more */
 }
 
 static void parse_workers(struct conf *c, const struct conf_section *server, const char *text, int64_t *workers)
 {
-    if (strcmp(text, "auto") == 0)
-        *workers = available_cpus();
-    else if (conf_value_integer(text, workers))
-        conf_value_error(c, server, "workers", 0, "\"workers = %s\": expected a whole number or auto", text);
+    if (!strcmp(text, "auto"))
+        *workers = min_int64(count_cpus(), MAX_WORKERS);
+    else if (conf_value_integer(text, workers) || *workers < 1 || *workers > MAX_WORKERS)
+        conf_value_error(c, server, "workers", 0, "expected 1 to %d, or auto", MAX_WORKERS);
 }
 
-static bool same_address(const struct bind_address *a, const struct bind_address *b)
+static bool is_same_address(const struct bind_address *a, const struct bind_address *b)
 {
     bool any_port = a->sa.any.sa_family != AF_UNIX && a->sa.in.sin_port == 0;
 
-    return a->size == b->size && memcmp(&a->sa, &b->sa, a->size) == 0 && !any_port;
+    return a->size == b->size && !memcmp(&a->sa, &b->sa, a->size) && !any_port;
 }
 
-/* The next word of a text; "" at its end. */
-static const char *next_word(struct conf *c, const char **rest)
+/* Returns the next word of a text; "" at its end. */
+static const char *next_bind_word(struct conf *c, const char **rest)
 {
     const char *at = *rest + strspn(*rest, " \t");
     size_t size = strcspn(at, " \t");
@@ -122,19 +90,20 @@ static const char *next_word(struct conf *c, const char **rest)
     return arena_strndup(&c->arena, at, size);
 }
 
+/* Parse the n-th address of the list. */
 static void parse_bind(struct conf *c, const struct conf_section *server, const char *text, struct bind_address *list,
                        size_t n)
 {
     const char *rest = text;
-    const char *word = next_word(c, &rest), *wrong = bind_address_parse(&list[n], word);
+    const char *word = next_bind_word(c, &rest), *why = bind_address_parse(&list[n], word);
 
-    while (!wrong && *(word = next_word(c, &rest)))
-        wrong = bind_address_option(&list[n], word);
-    if (wrong)
-        conf_value_error(c, server, "bind", n, "\"bind = %s\": %s", text, wrong);
-    for (size_t i = 0; i < n && !wrong; i++)
-        if (same_address(&list[i], &list[n]))
-            conf_value_error(c, server, "bind", n, "\"bind = %s\" is given twice", text);
+    while (!why && *(word = next_bind_word(c, &rest)))
+        why = bind_address_option(&list[n], word);
+    for (size_t i = 0; i < n && !why; i++)
+        if (is_same_address(&list[i], &list[n]))
+            why = "this address is given twice";
+    if (why)
+        conf_value_error(c, server, "bind", n, "%s", why);
 }
 
 static void parse_binds(struct conf *c, const struct conf_section *server, const char *const *texts, struct settings *s)
@@ -145,7 +114,7 @@ static void parse_binds(struct conf *c, const struct conf_section *server, const
     while (texts && texts[count])
         count++;
     if (count == 0)
-        conf_value_error(c, server, "bind", 0, "\"bind\" is empty; expected an address such as 127.0.0.1:8080");
+        conf_value_error(c, server, "bind", 0, "expected an address such as 127.0.0.1:8080");
     list = arena_alloc(&c->arena, count * sizeof(*list));
     for (size_t i = 0; i < count; i++)
         parse_bind(c, server, texts[i], list, i);
@@ -153,60 +122,34 @@ static void parse_binds(struct conf *c, const struct conf_section *server, const
     s->bind_count = count;
 }
 
-static void check_ranges(struct conf *c, const struct conf_section *server, const struct settings *s)
+static void check_sections(struct conf *c)
 {
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
-        const struct range *r = &ranges[i];
-        int64_t value = *(const int64_t *)((const char *)s + r->offset);
+    const struct sl_option *const server[] = {server_options, proxies_options, process_options, http_options, NULL};
+    const struct sl_option *const limits[] = {mount_limits_options, http_options, NULL};
 
-        if (value < r->low || value > r->high)
-            conf_value_error(c, server, r->key, 0, "\"%s = %lld\": expected %lld to %lld", r->key, (long long)value,
-                             (long long)r->low, (long long)r->high);
-    }
-}
-
-/* A build tree keeps its modules beside the executable; an installed server has them in MODULE_DIR. */
-static const char *const *default_module_path(struct conf *c)
-{
-    const char **list = arena_alloc(&c->arena, 3 * sizeof(*list));
-    char exe[4096];
-    ssize_t size = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    int n = 0;
-
-    if (size > 0) {
-        exe[size] = '\0';
-        list[n++] = conf_path_join(c, conf_path_here(c, exe), "modules");
-    }
-    list[n++] = MODULE_DIR;
-    list[n] = NULL;
-    return list;
+    conf_check_section(c, conf_section_find(c, "server"), server);
+    conf_check_section(c, conf_section_find(c, "log"), log_tables);
+    conf_check_section(c, conf_section_find(c, "limits"), limits);
 }
 
 void settings_fill(struct settings *s, struct conf *c)
 {
     struct conf_section *server = conf_section_find(c, "server"), *limits = conf_section_find(c, "limits");
-    struct process_raw process = {0};
-    struct raw raw = {0};
+    struct server_raw raw = {0};
 
-    conf_check_section(
-        c, server,
-        (const struct sl_option *const[]){server_options, proxies_options, process_options, traffic_options, NULL});
-    logging_fill(&raw.s.log, c);
-    conf_check_section(c, limits, (const struct sl_option *const[]){limits_options, traffic_options, NULL});
+    check_sections(c);
     conf_fill_options(c, &server, 1, server_options, &raw);
-    conf_fill_options(c, &server, 1, process_options, &process);
-    process_fill(&process, c, server);
-    raw.s.process = process.s;
-    conf_fill_options(c, &limits, 1, limits_options, &raw.s.limits);
-    traffic_fill(&raw.s.traffic, c);
+    conf_fill_options(c, &limits, 1, mount_limits_options, &raw.s.limits);
+    log_settings_fill(&raw.s.log, c);
+    http_settings_fill(&raw.s.http, c);
+    process_settings_fill(&raw.s.process, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_binds(c, server, raw.binds, &raw.s);
-    check_ranges(c, server, &raw.s);
     if (!raw.s.module_path)
-        raw.s.module_path = default_module_path(c);
-    if (raw.s.process.daemonize && strcmp(raw.s.log.error_log, "stderr") == 0)
+        raw.s.module_path = module_dirs();
+    if (raw.s.process.daemonize && !strcmp(raw.s.log.error_log, "stderr"))
         conf_value_error(c, server, "daemonize", 0,
-                         "\"daemonize\" needs \"error-log\" in [log], a file or syslog: nobody would see the log");
+                         "set \"error-log\" in [log] to a file or syslog, or nobody would see the log");
     *s = raw.s;
 }
 
@@ -221,11 +164,12 @@ static void dump_section(struct conf *c, const char *title, const struct sl_opti
 
 void settings_dump(struct conf *c, FILE *out)
 {
-    struct conf_section *traffic[] = {conf_section_find(c, "limits"), conf_section_find(c, "server")};
+    const struct sl_option *const server[] = {server_options, proxies_options, process_options, NULL};
+    const struct sl_option *const limits[] = {mount_limits_options, NULL};
+    struct conf_section *http[] = {conf_section_find(c, "limits"), conf_section_find(c, "server")};
 
-    dump_section(c, "server", (const struct sl_option *const[]){server_options, proxies_options, process_options, NULL},
-                 out);
-    dump_section(c, "log", (const struct sl_option *const[]){logging_options, NULL}, out);
-    dump_section(c, "limits", (const struct sl_option *const[]){limits_options, NULL}, out);
-    conf_dump_options(c, traffic, 2, traffic_options, out);
+    dump_section(c, "server", server, out);
+    dump_section(c, "log", log_tables, out);
+    dump_section(c, "limits", limits, out);
+    conf_dump_options(c, http, ARRAY_SIZE(http), http_options, out);
 }

@@ -1,19 +1,18 @@
 /* settings.h: the server's own settings: [server], [log] and [limits], checked and typed. */
-#ifndef CONF_SETTINGS_H
-#define CONF_SETTINGS_H
+#ifndef SETTINGS_SETTINGS_H
+#define SETTINGS_SETTINGS_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "settings/bind.h"
+#include "settings/http.h"
 #include "settings/limits.h"
 #include "settings/logging.h"
-#include "settings/http.h"
 #include "settings/process.h"
 
 struct conf;
-
-enum resolver { RESOLVER_CARES, RESOLVER_SYSTEM };
 
 struct settings {
     const struct bind_address *binds;
@@ -21,18 +20,27 @@ struct settings {
     int64_t workers;   /* processes; auto is already counted */
     int64_t backlog;
     int64_t stack_size;             /* bytes of a coroutine's stack */
-    int64_t threads;                /* real threads of each worker, for what cannot park */
-    int resolver;                   /* enum resolver */
+    int64_t threads;                /* OS threads of each worker, for calls that cannot park */
+    int resolver;                   /* enum libc_resolver */
     const char *const *module_path; /* directories, searched in order */
     int64_t shutdown_timeout;       /* milliseconds */
     struct log_settings log;
-    struct traffic_settings traffic;
+    struct http_settings http;
     struct process_settings process;
-    struct limits limits; /* of mounts that set none; conf_fill merges them */
+    struct mount_limits limits; /* from [limits] alone; settings_fill_mount makes those of a mount */
 };
 
-/* Fill s; mistakes are noted in c. If there are any, only module_path may be used, to look for those of the modules.
- * What s points at ends with c. */
+/* The keys of [server] that are in no other table. */
+extern const struct sl_option server_options[];
+
+/* The names of the sections that are not modules, for conf_new. */
+extern const char *const settings_sections[];
+
+/* Fill in s. Mistakes are recorded in c, which owns what s points at. If there are any, only module_path may be used,
+ * to find those in the sections of modules too. */
 void settings_fill(struct settings *s, struct conf *c);
+
+/* Write these sections with every key. */
+void settings_dump(struct conf *c, FILE *out);
 
 #endif

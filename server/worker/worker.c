@@ -232,8 +232,8 @@ static int start(const struct worker_job *job)
     fault_init();
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
-    libc_init(settings->resolver == RESOLVER_SYSTEM ? LIBC_RESOLVER_SYSTEM : LIBC_RESOLVER_CARES);
-    serve_init(&settings->traffic, access_sink() ? access_log : NULL);
+    libc_init((enum libc_resolver)settings->resolver);
+    serve_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts);
     worklog_start(job->number);
     return modules_start(job->mounts);

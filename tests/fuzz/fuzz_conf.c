@@ -41,9 +41,9 @@ static void fill_modules(struct conf *c)
 {
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s)) {
         struct instance instance = {0};
-        struct limits limits;
+        struct mount_limits limits;
 
-        conf_fill(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
+        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
         assert(!s->prefix || c->error_count > 0 || (instance.path && *instance.path == '/'));
     }
 }
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!null)
         null = fopen("/dev/null", "w");
     in = fmemopen((void *)data, size, "r");
-    c = conf_new();
+    c = conf_new(settings_sections);
     conf_read_stream(c, in, "/nowhere/fuzz.ini");
     settings_fill(&settings, c);
     fill_modules(c);

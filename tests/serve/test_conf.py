@@ -3,6 +3,8 @@ import re
 
 import pytest
 
+from conftest import BUILD
+
 CONFIG, USAGE, OK = 78, 2, 0
 
 
@@ -39,6 +41,8 @@ BAD = {
     "include of nothing": ("include = missing.ini\n[hello /]\n", r"server\.ini:1: .*missing\.ini"),
     "environment variable": ("[server]\nbind = ${SYNCLESS_NO_SUCH}\n[hello /]\n", r"server\.ini:2: .*SYNCLESS_NO_SUCH"),
     "unknown %()": ("[static /]\nroot = %(hre)/x\n", r"server\.ini:2: .*hre"),
+    "range": ("[server]\n[limits]\nmax-headers = 0\n[hello /]\n", r'server\.ini:3: "max-headers = 0": expected 1 to 100000'),
+    "range of a size": ("[server]\nstack-size = 1k\n[hello /]\n", r'server\.ini:2: "stack-size = 1k": expected 64k to 1g'),
     "log level": ("[log]\nlevel = loud\n[hello /]\n", r"server\.ini:2: .*loud"),
 }
 
@@ -52,6 +56,13 @@ def test_complaint(refused, name):
 def test_every_mistake_is_reported_at_once(refused):
     said = refused("[server]\nworkrs = 2\nbacklg = 3\n[hello /]\n")
     assert re.search(r"server\.ini:2: .*workers", said) and re.search(r"server\.ini:3: .*backlog", said)
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (BUILD / "modules").glob("*.so")))
+def test_defaults_of_a_module_are_in_their_ranges(run_server, module):
+    """They are checked as values of the user are: nothing is complained of but keys that must be given."""
+    said = run_server(["--check"], f"[{module} /]\n").stderr
+    assert re.sub(r'^\S*server\.ini:1: \[\w+ /\] needs "[\w-]+": .*\n', "", said, flags=re.M) == ""
 
 
 def test_complaint_names_the_included_file(refused):
@@ -163,6 +174,12 @@ def test_help_names_every_option(run_server):
 def test_usage_errors(run_server, args):
     done = run_server(args)
     assert done.returncode == USAGE and "-h" in done.stderr
+
+
+@pytest.mark.parametrize("args", [["extra"], ["-m", "tiny:app", "extra"], ["extra", "-c", "x.ini", "-t"]])
+def test_stray_argument_is_named(run_server, args):
+    done = run_server(args)
+    assert done.returncode == USAGE and re.search('unexpected argument "extra": (write -c extra|remove it)', done.stderr)
 
 
 def test_nothing_given(run_server):

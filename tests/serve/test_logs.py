@@ -191,11 +191,11 @@ def test_access_log_on_stderr(daemon):
 
 
 MISTAKES = {
-    "log-format = %(adr)": r'server\.ini:2: "log-format": there is no variable "%\(adr\)"',
-    "log-format = %x": r'server\.ini:2: "log-format": "%" must be followed by',
-    "log-format = %{X}": r'server\.ini:2: "log-format": "%\{" must be followed by the name',
+    "log-format = %(adr)": r'server\.ini:2: "log-format = %\(adr\)": there is no variable "%\(adr\)"',
+    "log-format = %x": r'server\.ini:2: "log-format = %x": "%" must be followed by',
+    "log-format = %{X}": r'server\.ini:2: "log-format = %\{X\}": "%\{" must be followed by the name',
     "access-log = syslog:mail": r'server\.ini:2: "access-log = syslog:mail": expected syslog:daemon',
-    "error-log =": r'server\.ini:2: "error-log" is empty',
+    "error-log =": r'server\.ini:2: "error-log =": expected stderr, syslog or a file',
     "acess-log = x": r'server\.ini:2: unknown key "acess-log" in \[log\]; did you mean "access-log"\?',
 }
 

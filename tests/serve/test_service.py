@@ -87,8 +87,8 @@ MISTAKES = {
     "umask = 9": '"umask = 9": expected an octal number',
     "socket-mode = rw": '"socket-mode = rw": expected an octal number',
     "socket-owner = nobody:no-such-group": "there is no such user or group",
-    "max-requests = -1": "cannot be negative",
-    "daemonize = yes": '"daemonize" needs "error-log"',
+    "max-requests = -1": '"max-requests = -1": expected 0 or more',
+    "daemonize = yes": '"daemonize = yes": set "error-log" in [log]',
 }
 
 

@@ -1,6 +1,6 @@
 /*
  * conf_test.h: what the tests of conf/ share: texts read under the name t.ini, errors and entries as one string, files
- * in a directory of their own, and a module "shop" with a key of every kind.
+ * in a directory of their own, and a module "shop" with a key of every kind, ranges, and a renamed key.
  */
 #ifndef CONF_TEST_H
 #define CONF_TEST_H
@@ -14,10 +14,9 @@
 
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "conf/internal.h"
-#include "settings/limits.h"
-
-#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#include "settings/settings.h"
 
 struct shop {
     const char *name;
@@ -30,25 +29,28 @@ struct shop {
     const char *const *paths;
     int color;
     const char *venv;
+    int64_t count;
+    int64_t buffer;
+    int64_t pause;
 };
 
 static const char *const colors[] = {"red", "green", "blue", NULL};
 
 static const struct sl_option shop_options[] = {
-    {.name = "name", .kind = SL_STRING, .offset = offsetof(struct shop, name), .default_value = "noname"},
-    {.name = "root", .kind = SL_PATH, .offset = offsetof(struct shop, root)},
-    {.name = "list", .kind = SL_BOOL, .offset = offsetof(struct shop, list), .default_value = "yes"},
-    {.name = "number", .kind = SL_INTEGER, .offset = offsetof(struct shop, number), .default_value = "-7"},
-    {.name = "size", .kind = SL_SIZE, .offset = offsetof(struct shop, size), .default_value = "64k"},
-    {.name = "wait", .kind = SL_DURATION, .offset = offsetof(struct shop, wait)},
-    {.name = "env", .kind = SL_STRINGS, .offset = offsetof(struct shop, env)},
-    {.name = "paths", .kind = SL_PATHS, .offset = offsetof(struct shop, paths), .default_value = "lib"},
-    {.name = "color",
-     .kind = SL_CHOICE,
-     .offset = offsetof(struct shop, color),
-     .default_value = "green",
-     .choices = colors},
-    {.name = "venv", .kind = SL_PATH, .offset = offsetof(struct shop, venv), .flags = SL_PROCESS},
+    SL_OPTION("name", SL_STRING, struct shop, name, .default_value = "noname"),
+    SL_OPTION("root", SL_PATH, struct shop, root),
+    SL_OPTION("list", SL_BOOL, struct shop, list, .default_value = "yes"),
+    SL_OPTION("number", SL_INTEGER, struct shop, number, .default_value = "-7"),
+    SL_OPTION("size", SL_SIZE, struct shop, size, .default_value = "64k"),
+    SL_OPTION("wait", SL_DURATION, struct shop, wait),
+    SL_OPTION("env", SL_STRINGS, struct shop, env, .old_name = "environment"),
+    SL_OPTION("paths", SL_PATHS, struct shop, paths, .default_value = "lib"),
+    SL_OPTION("color", SL_CHOICE, struct shop, color, .default_value = "green", .choices = colors),
+    SL_OPTION("venv", SL_PATH, struct shop, venv, .flags = SL_PROCESS, .old_name = "python-home"),
+    SL_OPTION("count", SL_INTEGER, struct shop, count, .default_value = "1", .min = 1, .max = 100,
+              .old_name = "repeat-count"),
+    SL_OPTION("buffer", SL_SIZE, struct shop, buffer, .default_value = "4k", .min = 512, .max = 1 << 20),
+    SL_OPTION("pause", SL_DURATION, struct shop, pause, .default_value = "2s", .min = 1500, .max = INT64_MAX),
     {.name = NULL},
 };
 
@@ -63,21 +65,31 @@ static inline void read_bytes(struct conf *c, const char *text, size_t size)
 
 static inline struct conf *parse(const char *text)
 {
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
 
     if (*text)
         read_bytes(c, text, strlen(text));
     return c;
 }
 
-/* All errors, a line each, in memory of c. */
-static inline const char *errors(struct conf *c)
+/* Messages, a line each, in memory of c. */
+static inline const char *join_messages(struct conf *c, const struct conf_message *m)
 {
     const char *all = "";
 
-    for (const struct conf_error *e = c->errors; e; e = e->next)
-        all = arena_printf(&c->arena, "%s%s\n", all, e->text);
+    for (; m; m = m->next)
+        all = arena_printf(&c->arena, "%s%s\n", all, m->text);
     return all;
+}
+
+static inline const char *errors(struct conf *c)
+{
+    return join_messages(c, c->errors);
+}
+
+static inline const char *warnings(struct conf *c)
+{
+    return join_messages(c, c->warnings);
 }
 
 /* All entries, "[title] key=value;" with the sections in order, in memory of c. */
@@ -94,7 +106,7 @@ static inline const char *entries(struct conf *c)
 }
 
 /* Fill every [shop ...] section the way the server does; the instances are in memory of c. */
-static inline struct shop *fill(struct conf *c, struct limits *limits)
+static inline struct shop *fill(struct conf *c, struct mount_limits *limits)
 {
     struct shop *shops = arena_alloc(&c->arena, 8 * sizeof(*shops));
     int n = 0;
@@ -104,7 +116,7 @@ static inline struct shop *fill(struct conf *c, struct limits *limits)
         bool mount = s->prefix != NULL;
 
         assert_true(n < 8);
-        conf_fill(c, s, shop_options, mount ? &shops[n] : NULL, mount ? &limits[n] : NULL);
+        settings_fill_mount(c, s, shop_options, mount ? &shops[n] : NULL, mount ? &limits[n] : NULL);
         n += mount;
     }
     return shops;

@@ -34,7 +34,7 @@ static void test_format(void **state)
         {"\n\n \t \n", ""},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct conf *c = parse(rows[i].text);
 
         assert_string_equal(errors(c), "");
@@ -48,34 +48,34 @@ static void test_format_errors(void **state)
     static const struct {
         const char *text, *errors;
     } rows[] = {
-        {"bind = :80\n", "t.ini:1: \"bind\" stands before the first section; write [server] above it\n"},
+        {"bind = :80\n", "t.ini:1: \"bind\" comes before the first section; write [server] above it\n"},
         {"[server]\n\nbind\n", "t.ini:3: expected KEY = VALUE or [SECTION]\n"},
         {"[server]\nbind\nport\n[log]\nx",
          "t.ini:2: expected KEY = VALUE or [SECTION]\nt.ini:3: expected KEY = VALUE or [SECTION]\n"
          "t.ini:5: expected KEY = VALUE or [SECTION]\n"},
-        {"[server]\nbind 127.0.0.1:80\n", "t.ini:2: expected KEY = VALUE, found \"bind 127.0.0.1\" for a key\n"},
-        {"[server]\n = x\n", "t.ini:2: expected KEY = VALUE, found \"\" for a key\n"},
-        {"[server\nbind = x\n", "t.ini:1: expected [SECTION] and nothing behind it, found [server\n"},
-        {"[server] x\n", "t.ini:1: expected [SECTION] and nothing behind it, found [server] x\n"},
+        {"[server]\nbind 127.0.0.1:80\n", "t.ini:2: expected KEY = VALUE, found \"bind 127.0.0.1\" as the key\n"},
+        {"[server]\n = x\n", "t.ini:2: expected KEY = VALUE, found \"\" as the key\n"},
+        {"[server\nbind = x\n", "t.ini:1: expected [SECTION] and nothing after it, found [server\n"},
+        {"[server] x\n", "t.ini:1: expected [SECTION] and nothing after it, found [server] x\n"},
         {"[]\nk = v\n", "t.ini:1: bad section []: expected [server], [log], [limits], [MODULE] or [MODULE /prefix]\n"},
-        {"[ ; ]\n", "t.ini:1: expected [SECTION] and nothing behind it, found [\n"},
+        {"[ ; ]\n", "t.ini:1: expected [SECTION] and nothing after it, found [\n"},
         {"[a.b /]\n",
          "t.ini:1: bad section [a.b /]: expected [server], [log], [limits], [MODULE] or [MODULE /prefix]\n"},
-        {"[a]\nk = a\rb\nl = \x1b[0m\nm = 1\n",
-         "t.ini:2: a control byte in the line; remove it\nt.ini:3: a control byte in the line; remove it\n"},
+        {"[a]\nk = a\rb\nl = \x1b[0m\nm = 1\n", "t.ini:2: the line has a control character in it; remove it\nt.ini:3: "
+                                                "the line has a control character in it; remove it\n"},
         {"[server /x]\n", "t.ini:1: [server] takes no prefix, but has \"/x\"\n"},
         {"[wsgi shop]\n",
          "t.ini:1: bad prefix \"shop\" in [wsgi shop]: write /prefix or host/prefix, without blanks\n"},
         {"[wsgi /a b]\n",
          "t.ini:1: bad prefix \"/a b\" in [wsgi /a b]: write /prefix or host/prefix, without blanks\n"},
         {"[wsgi a:80/]\n", "t.ini:1: bad host \"a:80\" in [wsgi a:80/]: expected a name or address, without a port\n"},
-        {"[wsgi /a]\n\n[wsgi /a/]\nk=v\n", "t.ini:3: [wsgi /a] stands here a second time; first at t.ini:1\n"},
+        {"[wsgi /a]\n\n[wsgi /a/]\nk=v\n", "t.ini:3: [wsgi /a] is given twice; first at t.ini:1\n"},
         {"[wsgi X.org/]\n[wsgi x.org]\n[wsgi x.ORG//]\n",
          "t.ini:2: bad prefix \"x.org\" in [wsgi x.org]: write /prefix or host/prefix, without blanks\n"
-         "t.ini:3: [wsgi x.org/] stands here a second time; first at t.ini:1\n"},
+         "t.ini:3: [wsgi x.org/] is given twice; first at t.ini:1\n"},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct conf *c = parse(rows[i].text);
 
         assert_string_equal(errors(c), rows[i].errors);
@@ -99,8 +99,8 @@ static void test_titles(void **state)
         {"my_module-2 /", "my_module-2 /", "my_module-2", "", ""},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct conf *c = conf_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct conf *c = conf_new(settings_sections);
         struct conf_section *s = conf_section_get(c, rows[i].title, (struct conf_place){0}, "/");
 
         assert_string_equal(errors(c), "");
@@ -131,7 +131,7 @@ static void test_long_values(void **state)
     static const char *const patterns[] = {"x", "word ", "a; ", "#b", "c;;", "1 ", "d\t\t\t", "\xc3\xa9", "x\t\t y"};
     char text[12000], *value;
 
-    for (size_t i = 0; i < COUNT(patterns); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
         for (size_t size = 150; size <= 10000; size = size == 450 ? 10000 : size + 1) {
             struct conf *c;
 
@@ -178,7 +178,7 @@ static void test_long_runs(void **state)
         {"k", " ", "= v", NULL, "t.ini:3: expected KEY = VALUE or [SECTION]\n"},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char line[3000], text[3100], *end = repeat(stpcpy(line, rows[i].head), rows[i].run, 500);
         const char *value;
         struct conf *c;
@@ -208,7 +208,7 @@ static void test_long_names(void **state)
     assert_string_equal(errors(c), "");
     snprintf(text, sizeof(text), "[hello /%s] %s=1;[%s h.%s/%s] k=2;", name, name, name, name, name);
     assert_string_equal(entries(c), text);
-    fill(c, (struct limits[8]){0});
+    fill(c, (struct mount_limits[8]){0});
     snprintf(text, sizeof(text), "t.ini:2: unknown key \"%s\" in [hello /%s]", name, name);
     assert_string_equal(c->errors->text, text);
     conf_free(c);
@@ -217,10 +217,10 @@ static void test_long_names(void **state)
 static void test_nul_byte(void **state)
 {
     static const char text[] = "[a]\nk = v\nl = x\0y\nm = z\n";
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
 
     read_bytes(c, text, sizeof(text) - 1);
-    assert_string_equal(errors(c), "t.ini:3: a NUL byte: this is no text file, reading stops here\n");
+    assert_string_equal(errors(c), "t.ini:3: NUL byte: this is not a text file, the rest is not read\n");
     assert_string_equal(entries(c), "[a] k=v;");
     conf_free(c);
 }
@@ -259,9 +259,9 @@ static void test_expand(void **state)
     setenv("T_EMPTY", "", 1);
     setenv("T_EVIL", "${T_SET}%(here)", 1);
     unsetenv("T_UNSET");
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char text[200];
-        struct conf *c = conf_new();
+        struct conf *c = conf_new(settings_sections);
 
         c->cwd = "/here";
         snprintf(text, sizeof(text), "[a]\nk = %s\n", rows[i].value);
@@ -278,8 +278,8 @@ static void test_here(void **state)
         const char *file, *here;
     } rows[] = {{"t.ini", "/cwd"}, {"./t.ini", "/cwd"}, {"a/b/t.ini", "/cwd/a/b"}, {"/t.ini", "/"}, {"/a/t.ini", "/a"}};
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct conf *c = conf_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct conf *c = conf_new(settings_sections);
 
         c->cwd = "/cwd";
         assert_string_equal(conf_path_here(c, rows[i].file), rows[i].here);
@@ -297,7 +297,7 @@ static void test_report(void **state)
     assert_int_equal(conf_report(c, out), 2);
     fclose(out);
     assert_string_equal(text, "t.ini:2: expected KEY = VALUE or [SECTION]\n"
-                              "t.ini:3: expected [SECTION] and nothing behind it, found [server] y\n");
+                              "t.ini:3: expected [SECTION] and nothing after it, found [server] y\n");
     free(text);
     conf_free(c);
 }
@@ -306,7 +306,7 @@ static void test_report(void **state)
 
 static void check_file(const char *path, const char *want_entries, const char *want_errors)
 {
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
 
     conf_read(c, path);
     assert_string_equal(errors(c), want_errors);
@@ -323,7 +323,7 @@ static void test_include(void **state)
     put("conf.d/a.ini", "[a]\nk = 1\ninclude = more\nl = 3\n");
     put("conf.d/more", "[more /]\n");
     check_file("main.ini", "[a] k=1; l=3;[more /][b] k=2;[server] workers=2;",
-               "conf.d/more:1: [more /] stands here a second time; first at conf.d/more:1\n");
+               "conf.d/more:1: [more /] is given twice; first at conf.d/more:1\n");
     put("main.ini", "include = conf.d/*.none\ninclude = ./conf.d/more\n");
     check_file("./main.ini", "[more /]", "");
     put("odd[1]*/main.ini", "include = d/*.ini\n");
@@ -343,21 +343,21 @@ static void test_include_errors(void **state)
                "main.ini:2: cannot read conf.d/none.ini: No such file or directory\n"
                "main.ini:3: \"include\" needs a file, or a pattern such as conf.d/*.ini\n"
                "main.ini:4: cannot include none.d/*.ini: No such file or directory\n"
-               "main.ini:5: cannot include conf.d: it is no regular file\n"
+               "main.ini:5: cannot include conf.d: not a regular file\n"
                "main.ini:7: \"include\" needs the environment variable T_UNSET, which is not set; set it, or write "
                "${T_UNSET:-default}\n");
     check_file("none.ini", "", "cannot read none.ini: No such file or directory\n");
     put("conf.d/bad.ini", "k = v\n[a]\nx\n");
     put("main.ini", "[a]\ninclude = conf.d/bad.ini\ny = 1\n");
     check_file("main.ini", "[a] y=1;",
-               "conf.d/bad.ini:1: \"k\" stands before the first section; write [server] above it\n"
+               "conf.d/bad.ini:1: \"k\" comes before the first section; write [server] above it\n"
                "conf.d/bad.ini:3: expected KEY = VALUE or [SECTION]\n");
 }
 
 static void test_include_cycles(void **state)
 {
     put("self.ini", "[a]\ninclude = ./self.ini\nk = v\n");
-    check_file("self.ini", "[a] k=v;", "self.ini:2: self.ini includes itself, directly or by way of others\n");
+    check_file("self.ini", "[a] k=v;", "self.ini:2: self.ini includes itself, directly or through other files\n");
     put("one.ini", "include = conf.d/two\n");
     put("conf.d/two", "\ninclude = ../three.ini\n[two]\n");
     put("three.ini", "[three]\n");
@@ -365,7 +365,7 @@ static void test_include_cycles(void **state)
     check_file("one.ini", "[three][two]", "");
     put("three.ini", "include = conf.d/li*\n[three]\n");
     check_file("one.ini", "[three][two]",
-               "conf.d/../three.ini:1: conf.d/../conf.d/link includes itself, directly or by way of others\n");
+               "conf.d/../three.ini:1: conf.d/../conf.d/link includes itself, directly or through other files\n");
 }
 
 int main(void)

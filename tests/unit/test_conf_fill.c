@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 
-#include "settings/settings.h"
 #include "conf_test.h"
 
 /* ---- values ---- */
@@ -78,7 +77,7 @@ static void test_numbers(void **state)
         {conf_value_duration, "64k", -EINVAL, 0},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         int64_t value = 0;
 
         assert_int_equal(rows[i].parse(rows[i].text, &value), rows[i].result);
@@ -95,13 +94,13 @@ static void test_words(void **state)
     bool value;
     int choice;
 
-    for (size_t i = 0; i < COUNT(yes); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
         assert_int_equal(conf_value_bool(yes[i], &value), 0);
         assert_true(value);
         assert_int_equal(conf_value_bool(no[i], &value), 0);
         assert_false(value);
     }
-    for (size_t i = 0; i < COUNT(bad); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_int_equal(conf_value_bool(bad[i], &value), -EINVAL);
     assert_int_equal(conf_value_choice("blue", colors, &choice), 0);
     assert_int_equal(choice, 2);
@@ -128,10 +127,10 @@ static void test_nearest(void **state)
         {"bin-dir-of-it", NULL},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct conf_nearest n = {.wrong = rows[i].wrong};
 
-        for (size_t j = 0; j < COUNT(names); j++)
+        for (size_t j = 0; j < ARRAY_SIZE(names); j++)
             conf_nearest_try(&n, names[j]);
         if (rows[i].name)
             assert_string_equal(n.name, rows[i].name);
@@ -147,7 +146,7 @@ static void test_fill(void **state)
     struct conf *c =
         parse("[shop /]\nname = Tea\nroot = site\nlist = off\nnumber = 12\nsize = 1m\nwait = 3\n"
               "env = A=1\nenv = B=2\npaths = ./a\npaths = /b\npaths = .\ncolor = blue\nvenv = %(here)/v\n");
-    struct shop *s = fill(c, (struct limits[8]){0});
+    struct shop *s = fill(c, (struct mount_limits[8]){0});
     const char *a = arena_printf(&c->arena, "%s/a", c->cwd);
 
     assert_string_equal(errors(c), "");
@@ -169,10 +168,10 @@ static void test_fill(void **state)
     conf_free(c);
 }
 
-static void test_presets(void **state)
+static void test_default_values(void **state)
 {
     struct conf *c = parse("[shop /]\nname =\n");
-    struct shop *s = fill(c, (struct limits[8]){0});
+    struct shop *s = fill(c, (struct mount_limits[8]){0});
 
     assert_string_equal(errors(c), "");
     assert_string_equal(s->name, "");
@@ -192,7 +191,7 @@ static void test_defaults(void **state)
 {
     struct conf *c = parse("[shop /a]\nname = a\nenv = X\n[shop]\nname = all\nnumber = 3\nenv = 1\nenv = 2\n"
                            "[shop /b]\nenv =\n[shop /c]\n");
-    struct shop *s = fill(c, (struct limits[8]){0});
+    struct shop *s = fill(c, (struct mount_limits[8]){0});
 
     assert_string_equal(errors(c), "");
     assert_string_equal(s[0].name, "a");
@@ -228,8 +227,8 @@ static void test_fill_errors(void **state)
          "t.ini:4: \"wait = 1 s\": expected a duration such as 500ms, 10s, 5m, 1h or 1d\n"
          "t.ini:5: \"color = pink\": expected red, green or blue\n"},
         {"[shop /]\nsize = 99999999999999999999\n",
-         "t.ini:2: \"size = 99999999999999999999\": the number is out of range\n"},
-        {"[shop /]\nroot =\n", "t.ini:2: \"root\" is empty; expected a path (write . for the directory of the file)\n"},
+         "t.ini:2: \"size = 99999999999999999999\": expected a number that fits into 64 bits\n"},
+        {"[shop /]\nroot =\n", "t.ini:2: \"root =\": expected a path (write . for the directory of the file)\n"},
         {"[shop /]\nname = a\n\nname = b\n", "t.ini:4: \"name\" is given twice; first at t.ini:2\n"},
         {"[shop /]\nmax-body-size = -1\n",
          "t.ini:2: \"max-body-size = -1\": expected a size such as 512, 64k, 4m or 1g\n"},
@@ -242,10 +241,10 @@ static void test_fill_errors(void **state)
     };
 
     unsetenv("T_UNSET");
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct conf *c = parse(rows[i].text);
 
-        fill(c, (struct limits[8]){0});
+        fill(c, (struct mount_limits[8]){0});
         assert_string_equal(errors(c), rows[i].errors);
         conf_free(c);
     }
@@ -254,16 +253,16 @@ static void test_fill_errors(void **state)
 static void test_required(void **state)
 {
     static const struct sl_option options[] = {
-        {.name = "app", .kind = SL_STRING, .help = "What to serve.", .flags = SL_REQUIRED},
-        {.name = "list", .kind = SL_STRINGS, .offset = sizeof(void *), .help = "More.", .flags = SL_REQUIRED},
+        SL_OPTION("app", SL_STRING, struct shop, name, .help = "What to serve.", .flags = SL_REQUIRED),
+        SL_OPTION("list", SL_STRINGS, struct shop, env, .help = "More.", .flags = SL_REQUIRED),
         {.name = NULL},
     };
     struct conf *c = parse("[x]\n\n[x /]\nlist =\n[x /b]\nlist = 1\napp = a\n");
-    void *instance[2];
-    struct limits limits;
+    struct shop instance;
+    struct mount_limits limits;
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
-        conf_fill(c, s, options, s->prefix ? instance : NULL, s->prefix ? &limits : NULL);
+        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
     assert_string_equal(errors(c), "t.ini:3: [x /] needs \"app\": What to serve.\n"
                                    "t.ini:3: [x /] needs \"list\": More.\n");
     conf_free(c);
@@ -287,15 +286,15 @@ static void test_process_keys(void **state)
         {"[shop /a]\n[other /b]\nvenv = /w\n", NULL, NULL, ""},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct conf *c = conf_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct conf *c = conf_new(settings_sections);
         struct shop *s;
 
         c->cwd = "/cwd";
         read_bytes(c, rows[i].text, strlen(rows[i].text));
         if (rows[i].option)
             conf_set(c, rows[i].option);
-        s = fill(c, (struct limits[8]){0});
+        s = fill(c, (struct mount_limits[8]){0});
         assert_string_equal(errors(c), rows[i].errors);
         if (rows[i].venv) {
             assert_string_equal(s[0].venv, rows[i].venv);
@@ -309,7 +308,7 @@ static void test_process_keys(void **state)
 
 static void test_limits(void **state)
 {
-    struct limits limits[8] = {0};
+    struct mount_limits limits[8] = {0};
     struct conf *c = parse("[limits]\nrequest-timeout = 30s\n[shop]\nmax-body-size = 2k\n[shop /a]\n"
                            "[shop /b]\nrequest_timeout = 1s\nmax-body-size = 0\n");
 
@@ -336,6 +335,176 @@ static void test_unknown_section(void **state)
     conf_free(c);
 }
 
+/* ---- ranges ---- */
+
+static void test_ranges(void **state)
+{
+    static const struct {
+        const char *line, *errors;
+    } rows[] = {
+        {"count = 1", ""},
+        {"count = 100", ""},
+        {"count = 0", "t.ini:2: \"count = 0\": expected 1 to 100\n"},
+        {"count = -1", "t.ini:2: \"count = -1\": expected 1 to 100\n"},
+        {"count = 101", "t.ini:2: \"count = 101\": expected 1 to 100\n"},
+        {"count = 99999999999999999999", "t.ini:2: \"count = 99999999999999999999\": expected 1 to 100\n"},
+        {"count = many", "t.ini:2: \"count = many\": expected a whole number\n"},
+        {"buffer = 512", ""},
+        {"buffer = 1m", ""},
+        {"buffer = 511", "t.ini:2: \"buffer = 511\": expected 512 to 1m\n"},
+        {"buffer = 1025k", "t.ini:2: \"buffer = 1025k\": expected 512 to 1m\n"},
+        {"pause = 1500ms", ""},
+        {"pause = 1000d", ""},
+        {"pause = 1s", "t.ini:2: \"pause = 1s\": expected 1500ms or more\n"},
+        {"number = -9223372036854775808", ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[100];
+        struct conf *c;
+
+        snprintf(text, sizeof(text), "[shop /]\n%s\n", rows[i].line);
+        c = parse(text);
+        fill(c, (struct mount_limits[8]){0});
+        assert_string_equal(errors(c), rows[i].errors);
+        conf_free(c);
+    }
+}
+
+/* A default is checked as a value of the user is; a value that another one overrides, too. */
+static void test_range_of_defaults(void **state)
+{
+    static const struct sl_option options[] = {
+        SL_OPTION("count", SL_INTEGER, struct shop, count, .default_value = "0", .min = 1, .max = 9),
+        {.name = NULL},
+    };
+    struct conf *c = parse("[x]\ncount = 10\n[x /a]\ncount = 1\n\n[y /]\n");
+    struct mount_limits limits;
+    struct shop instance;
+
+    for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
+        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
+    assert_string_equal(errors(c), "t.ini:2: \"count = 10\": expected 1 to 9\n"
+                                   "t.ini:6: \"count = 0\": expected 1 to 9\n");
+    conf_free(c);
+}
+
+static void test_value_text(void **state)
+{
+    static const struct {
+        enum sl_kind kind;
+        int64_t value;
+        const char *text;
+    } rows[] = {
+        {SL_INTEGER, 0, "0"},
+        {SL_INTEGER, 65536, "65536"},
+        {SL_INTEGER, INT64_MIN, "-9223372036854775808"},
+        {SL_SIZE, 0, "0"},
+        {SL_SIZE, 1000, "1000"},
+        {SL_SIZE, 1536, "1536"},
+        {SL_SIZE, 65536, "64k"},
+        {SL_SIZE, 1 << 30, "1g"},
+        {SL_SIZE, ((int64_t)1 << 30) + (1 << 20), "1025m"},
+        {SL_SIZE, INT64_MAX, "9223372036854775807"},
+        {SL_DURATION, 0, "0"},
+        {SL_DURATION, 500, "500ms"},
+        {SL_DURATION, 1000, "1s"},
+        {SL_DURATION, 90000, "90s"},
+        {SL_DURATION, 300000, "5m"},
+        {SL_DURATION, 7200000, "2h"},
+        {SL_DURATION, 86400000, "1d"},
+    };
+    struct conf *c = conf_new(settings_sections);
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *text = conf_value_text(c, rows[i].kind, rows[i].value);
+        int64_t value;
+
+        assert_string_equal(text, rows[i].text);
+        if (rows[i].kind == SL_SIZE)
+            assert_int_equal(conf_value_size(text, &value), 0);
+        else if (rows[i].kind == SL_DURATION)
+            assert_int_equal(conf_value_duration(text, &value), 0);
+        else
+            assert_int_equal(conf_value_integer(text, &value), 0);
+        assert_true(value == rows[i].value);
+    }
+    conf_free(c);
+}
+
+/* ---- renamed keys ---- */
+
+static void test_old_names(void **state)
+{
+    static const struct {
+        const char *text, *warnings, *errors;
+        int64_t count; /* of the first mount */
+    } rows[] = {
+        {"[shop /]\nrepeat-count = 7\n",
+         "t.ini:2: \"repeat-count\" has been renamed to \"count\"; the old name still works\n", "", 7},
+        {"[shop /]\nrepeat_count = 7\n",
+         "t.ini:2: \"repeat-count\" has been renamed to \"count\"; the old name still works\n", "", 7},
+        {"[shop /]\ncount = 7\n", "", "", 7},
+        {"[shop /]\nrepeat-count = 700\n",
+         "t.ini:2: \"repeat-count\" has been renamed to \"count\"; the old name still works\n",
+         "t.ini:2: \"count = 700\": expected 1 to 100\n", 700},
+        {"[shop /]\nrepeat-count = 7\ncount = 8\n",
+         "t.ini:2: \"repeat-count\" has been renamed to \"count\"; the old name still works\n",
+         "t.ini:3: \"count\" is given twice; first at t.ini:2\n", 7},
+        {"[shop /]\ncount = 8\nrepeat-count = 7\n",
+         "t.ini:3: \"repeat-count\" has been renamed to \"count\"; the old name still works\n",
+         "t.ini:3: \"count\" is given twice; first at t.ini:2\n", 8},
+        {"[shop /]\nrepeat-cuont = 8\n", "", "t.ini:2: unknown key \"repeat-cuont\" in [shop /]\n", 1},
+        /* Defaults of the module that come after the mounts, one warning for all of them. */
+        {"[shop /]\n[shop /b]\n[shop]\nrepeat-count = 7\n",
+         "t.ini:4: \"repeat-count\" has been renamed to \"count\"; the old name still works\n", "", 7},
+        {"[other /]\nrepeat-count = 7\n",
+         "t.ini:2: \"repeat-count\" has been renamed to \"count\"; the old name still works\n", "", 7},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct conf *c = parse(rows[i].text);
+        struct shop *s = fill(c, (struct mount_limits[8]){0});
+
+        assert_string_equal(warnings(c), rows[i].warnings);
+        assert_string_equal(errors(c), rows[i].errors);
+        assert_int_equal(s->count, rows[i].count);
+        conf_free(c);
+    }
+}
+
+/* The two names of a list are one list, in order. -o replaces the other name. A process key may have either name. */
+static void test_old_names_join(void **state)
+{
+    struct conf *c = parse("[shop /a]\nenvironment = A\nenv = B\nenvironment = C\nrepeat-count = 7\n"
+                           "python-home = /v\n[shop /b]\nvenv = /v\nrepeat-count = 7\n");
+    struct shop *s;
+
+    conf_set(c, "shop /a.count=8");
+    conf_set(c, "shop /b.repeat-count=9");
+    s = fill(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors(c), "");
+    assert_string_equal(s[0].env[0], "A");
+    assert_string_equal(s[0].env[1], "B");
+    assert_string_equal(s[0].env[2], "C");
+    assert_null(s[0].env[3]);
+    assert_int_equal(s[0].count, 8);
+    assert_int_equal(s[1].count, 9);
+    assert_string_equal(s[1].venv, "/v");
+    assert_non_null(strstr(warnings(c), "-o shop /b.repeat-count=9: \"repeat-count\" has been renamed to \"count\";"));
+    conf_free(c);
+}
+
+static void test_old_names_that_disagree(void **state)
+{
+    struct conf *c = parse("[shop /a]\npython-home = /v\n[shop /b]\nvenv = /w\n");
+
+    fill(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors(c), "t.ini:4: \"venv\" belongs to the whole process, but [shop /b] does not agree with "
+                                   "t.ini:2\n");
+    conf_free(c);
+}
+
 /* ---- the command line ---- */
 
 static void test_options(void **state)
@@ -348,7 +517,7 @@ static void test_options(void **state)
     conf_set(c, "shop /.name=${T_UNSET:-cli}");
     conf_set(c, "shop v1.2/x.y.root=up");
     conf_set(c, "shop /new.max_body_size=1k");
-    s = fill(c, (struct limits[8]){0});
+    s = fill(c, (struct mount_limits[8]){0});
     assert_string_equal(errors(c), "");
     assert_string_equal(s[0].env[0], "A=1");
     assert_string_equal(s[0].env[1], "B=2.0");
@@ -364,12 +533,12 @@ static void test_no_assignment(void **state)
 {
     static const char *const rows[] = {"",   "x",         "workers=4",  "server.workers", "=x",
                                        ".=", "server.=4", ".workers=4", "a=b.c"};
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
 
-    for (size_t i = 0; i < COUNT(rows); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_int_equal(conf_set(c, rows[i]), -EINVAL);
     assert_null(c->sections);
-    assert_int_equal(c->error_count, COUNT(rows));
+    assert_int_equal(c->error_count, ARRAY_SIZE(rows));
     assert_string_equal(c->errors->next->text, "-o x: expected SECTION.KEY=VALUE, as in -o server.workers=4");
     conf_free(c);
 }
@@ -385,7 +554,7 @@ static void test_option_errors(void **state)
     conf_set(c, "shop /.name=b");
     conf_set_key(c, "-b nowhere", "server", "bind", "nowhere");
     settings_fill(&(struct settings){0}, c);
-    fill(c, (struct limits[8]){0});
+    fill(c, (struct mount_limits[8]){0});
     assert_string_equal(errors(c),
                         "-o shop x.name=4: bad prefix \"x\" in [shop x]: write /prefix or host/prefix, without blanks\n"
                         "-o server.proceses=4: unknown key \"proceses\" in [server]\n"
@@ -395,28 +564,12 @@ static void test_option_errors(void **state)
     conf_free(c);
 }
 
-static void test_app(void **state)
-{
-    struct conf *c = conf_new();
-    struct settings s;
-
-    conf_set_app(c, "shop.wsgi:app");
-    conf_set_key(c, "-b :8000", "server", "bind", ":8000");
-    settings_fill(&s, c);
-    assert_string_equal(errors(c), "");
-    assert_string_equal(entries(c), "[wsgi /] app=shop.wsgi:app; pythonpath=.;[server] bind=:8000;");
-    assert_int_equal(s.bind_count, 1);
-    assert_string_equal(s.binds[0].text, ":8000");
-    assert_string_equal(conf_modules(c, NULL)->prefix, "");
-    conf_free(c);
-}
-
 /* ---- several sources ---- */
 
 /* command line > file > what it includes > what that includes, for whole lists, wherever the include stands */
 static void test_precedence(void **state)
 {
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
     struct shop *s;
 
     put("main.ini", "[shop /]\nenv = file1\ninclude = mid.ini\nenv = file2\nnumber = 1\n");
@@ -424,7 +577,7 @@ static void test_precedence(void **state)
     put("low.ini", "[shop]\nsize = 1\nlist = yes\nname = low\n[server]\nworkers = 2\nbacklog = 7\n");
     conf_read(c, "main.ini");
     conf_set(c, "shop.name=cli");
-    s = fill(c, (struct limits[8]){0});
+    s = fill(c, (struct mount_limits[8]){0});
     assert_string_equal(errors(c), "");
     assert_string_equal(s->env[0], "file1");
     assert_string_equal(s->env[1], "file2");
@@ -441,7 +594,7 @@ static void test_precedence(void **state)
 /* A relative path starts at the file that names it, on the command line at the working directory. */
 static void test_paths(void **state)
 {
-    struct conf *c = conf_new();
+    struct conf *c = conf_new(settings_sections);
     struct shop *s;
 
     put("main.ini", "[shop /a]\ninclude = conf.d/p.ini\nroot = x\n[shop /b]\n[shop /c]\n");
@@ -450,7 +603,7 @@ static void test_paths(void **state)
     assert_int_equal(chdir("conf.d"), 0);
     c->cwd = "/work";
     conf_set(c, "shop /c.root=w");
-    s = fill(c, (struct limits[8]){0});
+    s = fill(c, (struct mount_limits[8]){0});
     assert_int_equal(chdir(".."), 0);
     assert_string_equal(errors(c), "");
     assert_string_equal(s[0].root, arena_printf(&c->arena, "%s/x", dir));
@@ -468,17 +621,22 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_fill),
-        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_default_values),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_fill_errors),
         cmocka_unit_test(test_required),
         cmocka_unit_test(test_process_keys),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_unknown_section),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_range_of_defaults),
+        cmocka_unit_test(test_value_text),
+        cmocka_unit_test(test_old_names),
+        cmocka_unit_test(test_old_names_join),
+        cmocka_unit_test(test_old_names_that_disagree),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_no_assignment),
         cmocka_unit_test(test_option_errors),
-        cmocka_unit_test(test_app),
     };
     const struct CMUnitTest file_tests[] = {
         cmocka_unit_test(test_precedence),

@@ -3,8 +3,8 @@
  */
 #include <sched.h>
 
-#include "settings/settings.h"
 #include "conf_test.h"
+#include "libc/libc.h"
 #include "log/log.h"
 
 static void test_settings_defaults(void **state)
@@ -19,15 +19,15 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.workers, 1);
     assert_int_equal(s.backlog, 2048);
     assert_int_equal(s.stack_size, 4 << 20);
-    assert_int_equal(s.traffic.max_concurrency, 10000);
-    assert_int_equal(s.traffic.header_timeout, 60000);
-    assert_int_equal(s.traffic.keepalive_timeout, 75000);
-    assert_int_equal(s.traffic.proxies.count, 0);
-    assert_false(s.traffic.proxies.local);
-    assert_int_equal(s.traffic.proxies.fields, FORWARDED_DEFAULT);
+    assert_int_equal(s.http.max_concurrency, 10000);
+    assert_int_equal(s.http.header_timeout, 60000);
+    assert_int_equal(s.http.keepalive_timeout, 75000);
+    assert_int_equal(s.http.proxies.count, 0);
+    assert_false(s.http.proxies.local);
+    assert_int_equal(s.http.proxies.fields, FORWARDED_DEFAULT);
     assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
-    assert_int_equal(s.resolver, RESOLVER_CARES);
+    assert_int_equal(s.resolver, LIBC_RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     assert_int_equal(s.limits.request_timeout, 0);
@@ -55,15 +55,15 @@ static void test_settings(void **state)
     assert_int_equal(s.workers, CPU_COUNT(&set));
     assert_int_equal(s.backlog, 9);
     assert_int_equal(s.stack_size, 1 << 20);
-    assert_int_equal(s.traffic.max_concurrency, 5);
-    assert_int_equal(s.traffic.proxies.count, 1);
-    assert_true(s.traffic.proxies.local);
-    assert_int_equal(s.traffic.proxies.fields, FORWARDED_ID);
+    assert_int_equal(s.http.max_concurrency, 5);
+    assert_int_equal(s.http.proxies.count, 1);
+    assert_true(s.http.proxies.local);
+    assert_int_equal(s.http.proxies.fields, FORWARDED_ID);
     assert_true(s.binds[0].proxied);
     assert_string_equal(s.binds[0].text, ":80");
     assert_false(s.binds[1].proxied);
     assert_int_equal(s.threads, 2);
-    assert_int_equal(s.resolver, RESOLVER_SYSTEM);
+    assert_int_equal(s.resolver, LIBC_RESOLVER_SYSTEM);
     assert_string_equal(s.module_path[0], "/m");
     assert_null(s.module_path[1]);
     assert_int_equal(s.shutdown_timeout, 500);
@@ -81,22 +81,25 @@ static void test_settings_errors(void **state)
         {"[log]\nlevle = info\n[limits]\nbody-size = 1\n",
          "t.ini:2: unknown key \"levle\" in [log]; did you mean \"level\"?\n"
          "t.ini:4: unknown key \"body-size\" in [limits]\n"},
-        {"[server]\nworkers = many\n", "t.ini:2: \"workers = many\": expected a whole number or auto\n"},
+        {"[server]\nworkers = many\n", "t.ini:2: \"workers = many\": expected 1 to 1024, or auto\n"},
         {"[server]\nworkers = 0\nbacklog = -5\nstack-size = 1k\nmax-concurrency = 0\nthreads = 2000\n",
-         "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
-         "t.ini:2: \"workers = 0\": expected 1 to 1024\n"
          "t.ini:3: \"backlog = -5\": expected 1 to 65535\n"
-         "t.ini:4: \"stack-size = 1024\": expected 65536 to 1073741824\n"
-         "t.ini:6: \"threads = 2000\": expected 1 to 1024\n"},
+         "t.ini:4: \"stack-size = 1k\": expected 64k to 1g\n"
+         "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
+         "t.ini:6: \"threads = 2000\": expected 1 to 1024\n"
+         "t.ini:2: \"workers = 0\": expected 1 to 1024, or auto\n"},
         {"[limits]\nmax-connections = 0\nmax-request-line = 2m\nmax-header-size = 1\n[server]\nmax-headers = 0\n",
+         "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"
          "t.ini:2: \"max-connections = 0\": expected 1 to 10000000\n"
-         "t.ini:3: \"max-request-line = 2097152\": expected 64 to 1048576\n"
-         "t.ini:4: \"max-header-size = 1\": expected 256 to 1048576\n"
-         "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"},
+         "t.ini:3: \"max-request-line = 2m\": expected 64 to 1m\n"
+         "t.ini:4: \"max-header-size = 1\": expected 256 to 1m\n"},
+        {"[server]\nmax-requests = -1\nmax-requests-jitter = -1\n",
+         "t.ini:2: \"max-requests = -1\": expected 0 or more\n"
+         "t.ini:3: \"max-requests-jitter = -1\": expected 0 or more\n"},
         {"[server]\nbind = :1 proxy-protocol\nbind = :2 protocol=fastcgi\nbind = :3  what\nbind = :1 protocol=http\n",
          "t.ini:3: \"bind = :2 protocol=fastcgi\": only protocol=http is supported\n"
          "t.ini:4: \"bind = :3  what\": expected proxy-protocol or protocol=http after the address\n"
-         "t.ini:5: \"bind = :1 protocol=http\" is given twice\n"},
+         "t.ini:5: \"bind = :1 protocol=http\": this address is given twice\n"},
         {"[server]\ntrusted-proxies = unix\ntrusted-proxies = 10.0.0.0/33\ntrusted-headers = Forwarded\n"
          "trusted-headers = via\n",
          "t.ini:3: \"trusted-proxies = 10.0.0.0/33\": expected a number of bits after the slash, at most 32 for IPv4 "
@@ -107,14 +110,14 @@ static void test_settings_errors(void **state)
          "x-forwarded-prefix or x-request-id\n"},
         {"[log]\nlevel = verbose\n", "t.ini:2: \"level = verbose\": expected error, warn, info or debug\n"},
         {"[server]\nresolver = dns\n", "t.ini:2: \"resolver = dns\": expected c-ares or system\n"},
-        {"[server]\nbind =\n", "t.ini:2: \"bind\" is empty; expected an address such as 127.0.0.1:8080\n"},
+        {"[server]\nbind =\n", "t.ini:2: \"bind =\": expected an address such as 127.0.0.1:8080\n"},
         {"[server]\nbind = :80\nbind =\nbind = *:80\nbind = :0\nbind = :0\nbind = x:1\n",
-         "t.ini:4: \"bind = *:80\" is given twice\n"
+         "t.ini:4: \"bind = *:80\": this address is given twice\n"
          "t.ini:7: \"bind = x:1\": expected a numeric address, localhost or * before the port (IPv6 in brackets); "
          "names are not resolved\n"},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct conf *c = parse(rows[i].text);
 
         settings_fill(&(struct settings){0}, c);
@@ -141,7 +144,7 @@ static void test_addresses(void **state)
         {"unix:/a:b", AF_UNIX, "/a:b", 0},
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct bind_address a;
         char host[40] = "";
 
@@ -191,7 +194,7 @@ static void test_bad_addresses(void **state)
     struct bind_address a;
     char path[200] = "unix:/";
 
-    for (size_t i = 0; i < COUNT(rows); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_non_null(bind_address_parse(&a, rows[i]));
     memset(path + 6, 'x', 106);
     assert_null(bind_address_parse(&a, path));
@@ -199,12 +202,58 @@ static void test_bad_addresses(void **state)
     assert_non_null(bind_address_parse(&a, path));
 }
 
+/* ---- the tables ---- */
+
+/* The default, if there is one, is a value that the user could write. */
+static void check_default(const struct sl_option *o)
+{
+    struct sl_option row[] = {*o, {.name = NULL}};
+    struct conf *c = parse("[server]\n");
+    struct conf_section *s = conf_section_find(c, "server");
+    union {
+        int64_t number;
+        const char *text;
+    } field;
+
+    row[0].offset = 0;
+    conf_fill_options(c, &s, 1, row, &field);
+    assert_string_equal(errors(c), "");
+    conf_free(c);
+}
+
+static bool is_name_in(const struct sl_option *table, const char *name)
+{
+    for (const struct sl_option *o = table; o->name; o++)
+        if (!strcmp(o->name, name))
+            return true;
+    return false;
+}
+
+static void test_tables(void **state)
+{
+    const struct sl_option *const tables[] = {server_options, proxies_options, process_options,
+                                              log_options,    http_options,    mount_limits_options};
+
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        for (const struct sl_option *o = tables[i]; o->name; o++) {
+            bool is_number = o->kind == SL_INTEGER || o->kind == SL_SIZE || o->kind == SL_DURATION;
+
+            assert_non_null(o->help);
+            assert_null(strchr(o->name, '_'));
+            assert_true(o->min <= o->max && (is_number || o->max == 0));
+            assert_true(o->kind == SL_CHOICE ? o->choices && o->choices[0] : !o->choices);
+            check_default(o);
+            for (size_t j = 0; j < ARRAY_SIZE(tables); j++)
+                assert_false(o->old_name && is_name_in(tables[j], o->old_name));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings_defaults), cmocka_unit_test(test_settings),
         cmocka_unit_test(test_settings_errors),   cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_bad_addresses),     cmocka_unit_test(test_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

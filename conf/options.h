@@ -1,0 +1,40 @@
+/*
+ * options.h: tables of options: sections are checked against them, and the fields of structs filled in by them.
+ *
+ * A table (struct sl_option, syncless.h) ends with a row without a name. A chain is an array of sections, of which the
+ * first one that has a key gives its value; its elements may be NULL.
+ */
+#ifndef CONF_OPTIONS_H
+#define CONF_OPTIONS_H
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "syncless.h"
+
+/* Check the section: every key is in one of the tables (NULL-terminated), every value is of its kind and in its range,
+ * and only lists are given more than once. Old names of keys are replaced by the new ones, with a warning; in all
+ * sections of the same module, since they may share keys. s may be NULL. */
+void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_option *const *tables);
+
+/* Fill in the fields of base from the chain of checked sections, else with the defaults. Where an option has flags, the
+ * first section of the chain must not be NULL. */
+void conf_fill_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
+                       void *base);
+
+/* Write each option of a table (NULL: none) with the value that conf_fill_options would find, and its place. */
+void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
+                       FILE *out);
+
+/* Record `"KEY = VALUE": text` for the index-th value of key that is not empty; for the first entry if there are fewer;
+ * without place and value if the key is not given. One error is recorded for each entry. */
+void conf_value_error(struct conf *c, const struct conf_section *s, const char *key, size_t index, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Returns text as a path, which is seen from the directory of the file that gives the key. */
+const char *conf_value_path(struct conf *c, const struct conf_section *s, const char *key, const char *text);
+
+/* Parse a whole number. Returns 0, -EINVAL or -ERANGE. */
+int conf_value_integer(const char *s, int64_t *value);
+
+#endif
