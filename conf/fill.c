@@ -25,7 +25,7 @@ static bool is_list(const struct sl_option *o)
     return o->kind == SL_STRINGS || o->kind == SL_PATHS;
 }
 
-static bool is_number(const struct sl_option *o)
+static bool is_numeric(const struct sl_option *o)
 {
     return o->kind == SL_INTEGER || o->kind == SL_SIZE || o->kind == SL_DURATION;
 }
@@ -120,7 +120,7 @@ static void store_checked(struct conf *c, const struct sl_option *o, struct conf
 {
     int err = store_value(c, o, e, field);
 
-    if (!err && is_number(o) && !is_in_range(o, *(const int64_t *)field))
+    if (!err && is_numeric(o) && !is_in_range(o, *(const int64_t *)field))
         err = -ERANGE;
     if (err)
         conf_entry_bad_value(c, e, "expected %s", err == -ERANGE ? expected_range(c, o) : expected_kind(c, o));

@@ -1,4 +1,4 @@
-/* fuzz_conf.c: any text as an ini file: it is read, or every mistake has a line that says so. */
+/* fuzz_conf.c: any text as an ini file: it is read and all values are in their ranges, or an error says why not. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,30 +21,30 @@ struct instance {
 };
 
 static const struct sl_option options[] = {
-    {.name = "text", .kind = SL_STRING, .offset = offsetof(struct instance, text), .flags = SL_PROCESS},
-    {.name = "path", .kind = SL_PATH, .offset = offsetof(struct instance, path), .flags = SL_REQUIRED},
-    {.name = "flag", .kind = SL_BOOL, .offset = offsetof(struct instance, flag), .default_value = "no"},
-    {.name = "number", .kind = SL_INTEGER, .offset = offsetof(struct instance, number), .default_value = "1"},
-    {.name = "size", .kind = SL_SIZE, .offset = offsetof(struct instance, size), .default_value = "1k"},
-    {.name = "time", .kind = SL_DURATION, .offset = offsetof(struct instance, time), .default_value = "1s"},
-    {.name = "texts", .kind = SL_STRINGS, .offset = offsetof(struct instance, texts)},
-    {.name = "paths", .kind = SL_PATHS, .offset = offsetof(struct instance, paths), .flags = SL_PROCESS},
-    {.name = "choice",
-     .kind = SL_CHOICE,
-     .offset = offsetof(struct instance, choice),
-     .default_value = "one",
-     .choices = choices},
+    SL_OPTION("text", SL_STRING, struct instance, text, .flags = SL_PROCESS, .old_name = "word"),
+    SL_OPTION("path", SL_PATH, struct instance, path, .flags = SL_REQUIRED),
+    SL_OPTION("flag", SL_BOOL, struct instance, flag, .default_value = "no"),
+    SL_OPTION("number", SL_INTEGER, struct instance, number, .default_value = "1", .min = -1, .max = 9,
+              .old_name = "count"),
+    SL_OPTION("size", SL_SIZE, struct instance, size, .default_value = "1k", .min = 1, .max = 1 << 20),
+    SL_OPTION("time", SL_DURATION, struct instance, time, .default_value = "1s"),
+    SL_OPTION("texts", SL_STRINGS, struct instance, texts),
+    SL_OPTION("paths", SL_PATHS, struct instance, paths, .flags = SL_PROCESS),
+    SL_OPTION("choice", SL_CHOICE, struct instance, choice, .default_value = "one", .choices = choices),
     {.name = NULL},
 };
 
-static void fill_modules(struct conf *c)
+static void fill_fuzzed_mounts(struct conf *c)
 {
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s)) {
         struct instance instance = {0};
         struct mount_limits limits;
 
         settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
-        assert(!s->prefix || c->error_count > 0 || (instance.path && *instance.path == '/'));
+        if (!s->prefix || c->error_count > 0)
+            continue;
+        assert(instance.path && *instance.path == '/');
+        assert(instance.number >= -1 && instance.number <= 9 && instance.size >= 1 && instance.size <= 1 << 20);
     }
 }
 
@@ -56,14 +56,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FILE *in;
 
     if (size == 0 || (memmem(data, size, "include", 7) && memchr(data, '/', size)))
-        return -1; /* what it would read there is not ours to choose */
+        return -1; /* it might read any file */
     if (!null)
         null = fopen("/dev/null", "w");
     in = fmemopen((void *)data, size, "r");
     c = conf_new(settings_sections);
     conf_read_stream(c, in, "/nowhere/fuzz.ini");
     settings_fill(&settings, c);
-    fill_modules(c);
+    fill_fuzzed_mounts(c);
     assert(conf_report(c, null) == c->error_count);
     conf_free(c);
     fclose(in);

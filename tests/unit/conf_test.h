@@ -54,7 +54,7 @@ static const struct sl_option shop_options[] = {
     {.name = NULL},
 };
 
-static inline void read_bytes(struct conf *c, const char *text, size_t size)
+static inline void read_ini_bytes(struct conf *c, const char *text, size_t size)
 {
     FILE *in = fmemopen((void *)text, size, "r");
 
@@ -63,12 +63,12 @@ static inline void read_bytes(struct conf *c, const char *text, size_t size)
     fclose(in);
 }
 
-static inline struct conf *parse(const char *text)
+static inline struct conf *parse_ini(const char *text)
 {
     struct conf *c = conf_new(settings_sections);
 
     if (*text)
-        read_bytes(c, text, strlen(text));
+        read_ini_bytes(c, text, strlen(text));
     return c;
 }
 
@@ -82,18 +82,18 @@ static inline const char *join_messages(struct conf *c, const struct conf_messag
     return all;
 }
 
-static inline const char *errors(struct conf *c)
+static inline const char *errors_of(struct conf *c)
 {
     return join_messages(c, c->errors);
 }
 
-static inline const char *warnings(struct conf *c)
+static inline const char *warnings_of(struct conf *c)
 {
     return join_messages(c, c->warnings);
 }
 
 /* All entries, "[title] key=value;" with the sections in order, in memory of c. */
-static inline const char *entries(struct conf *c)
+static inline const char *entries_of(struct conf *c)
 {
     const char *all = "";
 
@@ -106,7 +106,7 @@ static inline const char *entries(struct conf *c)
 }
 
 /* Fill every [shop ...] section the way the server does; the instances are in memory of c. */
-static inline struct shop *fill(struct conf *c, struct mount_limits *limits)
+static inline struct shop *fill_shops(struct conf *c, struct mount_limits *limits)
 {
     struct shop *shops = arena_alloc(&c->arena, 8 * sizeof(*shops));
     int n = 0;
@@ -138,7 +138,7 @@ static inline int leave_dir(void **state)
     return chdir("/") || system(command);
 }
 
-static inline void put(const char *name, const char *text)
+static inline void put_ini_file(const char *name, const char *text)
 {
     FILE *out = fopen(name, "w");
 

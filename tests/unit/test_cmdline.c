@@ -109,9 +109,9 @@ static void test_configure(void **state)
                      CMDLINE_OK);
     command_configure(&cmd, c);
     settings_fill(&s, c);
-    assert_string_equal(errors(c), "");
-    assert_string_equal(entries(c), "[wsgi /] app=shop.wsgi:app; pythonpath=.;[server] bind=:8000; daemonize=no; "
-                                    "workers=2;");
+    assert_string_equal(errors_of(c), "");
+    assert_string_equal(entries_of(c), "[wsgi /] app=shop.wsgi:app; pythonpath=.;[server] bind=:8000; daemonize=no; "
+                                       "workers=2;");
     assert_int_equal(s.bind_count, 1);
     assert_string_equal(s.binds[0].text, ":8000");
     assert_string_equal(conf_modules(c, NULL)->prefix, "");

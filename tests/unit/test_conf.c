@@ -35,10 +35,10 @@ static void test_format(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct conf *c = parse(rows[i].text);
+        struct conf *c = parse_ini(rows[i].text);
 
-        assert_string_equal(errors(c), "");
-        assert_string_equal(entries(c), rows[i].entries);
+        assert_string_equal(errors_of(c), "");
+        assert_string_equal(entries_of(c), rows[i].entries);
         conf_free(c);
     }
 }
@@ -76,9 +76,9 @@ static void test_format_errors(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct conf *c = parse(rows[i].text);
+        struct conf *c = parse_ini(rows[i].text);
 
-        assert_string_equal(errors(c), rows[i].errors);
+        assert_string_equal(errors_of(c), rows[i].errors);
         conf_free(c);
     }
 }
@@ -103,7 +103,7 @@ static void test_titles(void **state)
         struct conf *c = conf_new(settings_sections);
         struct conf_section *s = conf_section_get(c, rows[i].title, (struct conf_place){0}, "/");
 
-        assert_string_equal(errors(c), "");
+        assert_string_equal(errors_of(c), "");
         assert_string_equal(s->title, rows[i].normal);
         assert_string_equal(s->name, rows[i].name);
         assert_string_equal(s->host, rows[i].host);
@@ -138,8 +138,8 @@ static void test_long_values(void **state)
             value = stpcpy(text, "[a]\n  key =   ");
             repeat(value, patterns[i], size / strlen(patterns[i]) + 1);
             strcpy(value + size - 1, "z\nnext = 1\n");
-            c = parse(text);
-            assert_string_equal(errors(c), "");
+            c = parse_ini(text);
+            assert_string_equal(errors_of(c), "");
             assert_int_equal(strncmp(conf_entry_first(c->sections, "key")->value, value, size), 0);
             assert_int_equal(strlen(conf_entry_first(c->sections, "key")->value), size);
             assert_string_equal(conf_entry_first(c->sections, "next")->value, "1");
@@ -157,9 +157,9 @@ static void test_long_comment(void **state)
     end = stpcpy(end, "\n# ");
     end = repeat(end, "x", 5000);
     strcpy(end, "\nl = w\n");
-    c = parse(text);
-    assert_string_equal(errors(c), "");
-    assert_string_equal(entries(c), "[a] k=v; l=w;");
+    c = parse_ini(text);
+    assert_string_equal(errors_of(c), "");
+    assert_string_equal(entries_of(c), "[a] k=v; l=w;");
     conf_free(c);
 }
 
@@ -185,13 +185,13 @@ static void test_long_runs(void **state)
 
         strcpy(end, rows[i].tail);
         snprintf(text, sizeof(text), "[a]\nbefore = 1\n%s\nafter = 2\n", line);
-        c = parse(text);
-        assert_string_equal(errors(c), rows[i].errors);
+        c = parse_ini(text);
+        assert_string_equal(errors_of(c), rows[i].errors);
         value = strchr(line, '=') + 1;
         if (rows[i].key)
             assert_string_equal(conf_entry_first(c->sections, rows[i].key)->value, value + strspn(value, " "));
         else
-            assert_string_equal(entries(c), "[a] before=1; after=2;");
+            assert_string_equal(entries_of(c), "[a] before=1; after=2;");
         assert_int_equal(conf_entry_first(c->sections, "after")->place.line, 4);
         conf_free(c);
     }
@@ -204,11 +204,11 @@ static void test_long_names(void **state)
 
     repeat(name, "ten-bytes-", 12);
     snprintf(text, sizeof(text), "[hello /%s]\n%s = 1\n[%s h.%s/%s]\nk = 2\n", name, name, name, name, name);
-    c = parse(text);
-    assert_string_equal(errors(c), "");
+    c = parse_ini(text);
+    assert_string_equal(errors_of(c), "");
     snprintf(text, sizeof(text), "[hello /%s] %s=1;[%s h.%s/%s] k=2;", name, name, name, name, name);
-    assert_string_equal(entries(c), text);
-    fill(c, (struct mount_limits[8]){0});
+    assert_string_equal(entries_of(c), text);
+    fill_shops(c, (struct mount_limits[8]){0});
     snprintf(text, sizeof(text), "t.ini:2: unknown key \"%s\" in [hello /%s]", name, name);
     assert_string_equal(c->errors->text, text);
     conf_free(c);
@@ -219,9 +219,9 @@ static void test_nul_byte(void **state)
     static const char text[] = "[a]\nk = v\nl = x\0y\nm = z\n";
     struct conf *c = conf_new(settings_sections);
 
-    read_bytes(c, text, sizeof(text) - 1);
-    assert_string_equal(errors(c), "t.ini:3: NUL byte: this is not a text file, the rest is not read\n");
-    assert_string_equal(entries(c), "[a] k=v;");
+    read_ini_bytes(c, text, sizeof(text) - 1);
+    assert_string_equal(errors_of(c), "t.ini:3: NUL byte: this is not a text file, the rest is not read\n");
+    assert_string_equal(entries_of(c), "[a] k=v;");
     conf_free(c);
 }
 
@@ -265,8 +265,8 @@ static void test_expand(void **state)
 
         c->cwd = "/here";
         snprintf(text, sizeof(text), "[a]\nk = %s\n", rows[i].value);
-        read_bytes(c, text, strlen(text));
-        assert_string_equal(errors(c), rows[i].errors);
+        read_ini_bytes(c, text, strlen(text));
+        assert_string_equal(errors_of(c), rows[i].errors);
         assert_string_equal(c->sections->entries->value, rows[i].expanded);
         conf_free(c);
     }
@@ -292,7 +292,7 @@ static void test_report(void **state)
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    struct conf *c = parse("[server]\nx\n[server] y\n");
+    struct conf *c = parse_ini("[server]\nx\n[server] y\n");
 
     assert_int_equal(conf_report(c, out), 2);
     fclose(out);
@@ -309,8 +309,8 @@ static void check_file(const char *path, const char *want_entries, const char *w
     struct conf *c = conf_new(settings_sections);
 
     conf_read(c, path);
-    assert_string_equal(errors(c), want_errors);
-    assert_string_equal(entries(c), want_entries);
+    assert_string_equal(errors_of(c), want_errors);
+    assert_string_equal(entries_of(c), want_entries);
     conf_free(c);
 }
 
@@ -318,27 +318,28 @@ static void test_include(void **state)
 {
     char text[200];
 
-    put("main.ini", "include = conf.d/*.ini ; all\n[server]\ninclude = conf.d/more\nworkers = 2\n");
-    put("conf.d/b.ini", "[b]\nk = 2\n");
-    put("conf.d/a.ini", "[a]\nk = 1\ninclude = more\nl = 3\n");
-    put("conf.d/more", "[more /]\n");
+    put_ini_file("main.ini", "include = conf.d/*.ini ; all\n[server]\ninclude = conf.d/more\nworkers = 2\n");
+    put_ini_file("conf.d/b.ini", "[b]\nk = 2\n");
+    put_ini_file("conf.d/a.ini", "[a]\nk = 1\ninclude = more\nl = 3\n");
+    put_ini_file("conf.d/more", "[more /]\n");
     check_file("main.ini", "[a] k=1; l=3;[more /][b] k=2;[server] workers=2;",
                "conf.d/more:1: [more /] is given twice; first at conf.d/more:1\n");
-    put("main.ini", "include = conf.d/*.none\ninclude = ./conf.d/more\n");
+    put_ini_file("main.ini", "include = conf.d/*.none\ninclude = ./conf.d/more\n");
     check_file("./main.ini", "[more /]", "");
-    put("odd[1]*/main.ini", "include = d/*.ini\n");
-    put("odd[1]*/d/x.ini", "[x]\nhere = %(here)\n");
+    put_ini_file("odd[1]*/main.ini", "include = d/*.ini\n");
+    put_ini_file("odd[1]*/d/x.ini", "[x]\nhere = %(here)\n");
     snprintf(text, sizeof(text), "[x] here=%s/odd[1]*/d;", dir);
     check_file("odd[1]*/main.ini", text, "");
     snprintf(text, sizeof(text), "include = %s/conf.d/more\ninclude = %%(here)/conf.d/[b].ini\n", dir);
-    put("abs.ini", text);
+    put_ini_file("abs.ini", text);
     check_file("abs.ini", "[more /][b] k=2;", "");
 }
 
 static void test_include_errors(void **state)
 {
-    put("main.ini", "[a]\ninclude = conf.d/none.ini\ninclude =\ninclude = none.d/*.ini\ninclude = conf.d\nk = v\n"
-                    "include = ${T_UNSET}\n");
+    put_ini_file("main.ini",
+                 "[a]\ninclude = conf.d/none.ini\ninclude =\ninclude = none.d/*.ini\ninclude = conf.d\nk = v\n"
+                 "include = ${T_UNSET}\n");
     check_file("main.ini", "[a] k=v;",
                "main.ini:2: cannot read conf.d/none.ini: No such file or directory\n"
                "main.ini:3: \"include\" needs a file, or a pattern such as conf.d/*.ini\n"
@@ -347,8 +348,8 @@ static void test_include_errors(void **state)
                "main.ini:7: \"include\" needs the environment variable T_UNSET, which is not set; set it, or write "
                "${T_UNSET:-default}\n");
     check_file("none.ini", "", "cannot read none.ini: No such file or directory\n");
-    put("conf.d/bad.ini", "k = v\n[a]\nx\n");
-    put("main.ini", "[a]\ninclude = conf.d/bad.ini\ny = 1\n");
+    put_ini_file("conf.d/bad.ini", "k = v\n[a]\nx\n");
+    put_ini_file("main.ini", "[a]\ninclude = conf.d/bad.ini\ny = 1\n");
     check_file("main.ini", "[a] y=1;",
                "conf.d/bad.ini:1: \"k\" comes before the first section; write [server] above it\n"
                "conf.d/bad.ini:3: expected KEY = VALUE or [SECTION]\n");
@@ -356,14 +357,14 @@ static void test_include_errors(void **state)
 
 static void test_include_cycles(void **state)
 {
-    put("self.ini", "[a]\ninclude = ./self.ini\nk = v\n");
+    put_ini_file("self.ini", "[a]\ninclude = ./self.ini\nk = v\n");
     check_file("self.ini", "[a] k=v;", "self.ini:2: self.ini includes itself, directly or through other files\n");
-    put("one.ini", "include = conf.d/two\n");
-    put("conf.d/two", "\ninclude = ../three.ini\n[two]\n");
-    put("three.ini", "[three]\n");
+    put_ini_file("one.ini", "include = conf.d/two\n");
+    put_ini_file("conf.d/two", "\ninclude = ../three.ini\n[two]\n");
+    put_ini_file("three.ini", "[three]\n");
     assert_int_equal(symlink("../one.ini", "conf.d/link"), 0);
     check_file("one.ini", "[three][two]", "");
-    put("three.ini", "include = conf.d/li*\n[three]\n");
+    put_ini_file("three.ini", "include = conf.d/li*\n[three]\n");
     check_file("one.ini", "[three][two]",
                "conf.d/../three.ini:1: conf.d/../conf.d/link includes itself, directly or through other files\n");
 }

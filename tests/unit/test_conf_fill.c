@@ -144,12 +144,12 @@ static void test_nearest(void **state)
 static void test_fill(void **state)
 {
     struct conf *c =
-        parse("[shop /]\nname = Tea\nroot = site\nlist = off\nnumber = 12\nsize = 1m\nwait = 3\n"
-              "env = A=1\nenv = B=2\npaths = ./a\npaths = /b\npaths = .\ncolor = blue\nvenv = %(here)/v\n");
-    struct shop *s = fill(c, (struct mount_limits[8]){0});
+        parse_ini("[shop /]\nname = Tea\nroot = site\nlist = off\nnumber = 12\nsize = 1m\nwait = 3\n"
+                  "env = A=1\nenv = B=2\npaths = ./a\npaths = /b\npaths = .\ncolor = blue\nvenv = %(here)/v\n");
+    struct shop *s = fill_shops(c, (struct mount_limits[8]){0});
     const char *a = arena_printf(&c->arena, "%s/a", c->cwd);
 
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s->name, "Tea");
     assert_string_equal(s->root, arena_printf(&c->arena, "%s/site", c->cwd));
     assert_false(s->list);
@@ -170,10 +170,10 @@ static void test_fill(void **state)
 
 static void test_default_values(void **state)
 {
-    struct conf *c = parse("[shop /]\nname =\n");
-    struct shop *s = fill(c, (struct mount_limits[8]){0});
+    struct conf *c = parse_ini("[shop /]\nname =\n");
+    struct shop *s = fill_shops(c, (struct mount_limits[8]){0});
 
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s->name, "");
     assert_null(s->root);
     assert_true(s->list);
@@ -189,11 +189,11 @@ static void test_default_values(void **state)
 /* [shop] is the default of each mount, before and after it; a list of the mount stands for that of [shop]. */
 static void test_defaults(void **state)
 {
-    struct conf *c = parse("[shop /a]\nname = a\nenv = X\n[shop]\nname = all\nnumber = 3\nenv = 1\nenv = 2\n"
-                           "[shop /b]\nenv =\n[shop /c]\n");
-    struct shop *s = fill(c, (struct mount_limits[8]){0});
+    struct conf *c = parse_ini("[shop /a]\nname = a\nenv = X\n[shop]\nname = all\nnumber = 3\nenv = 1\nenv = 2\n"
+                               "[shop /b]\nenv =\n[shop /c]\n");
+    struct shop *s = fill_shops(c, (struct mount_limits[8]){0});
 
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s[0].name, "a");
     assert_int_equal(s[0].number, 3);
     assert_string_equal(s[0].env[0], "X");
@@ -242,10 +242,10 @@ static void test_fill_errors(void **state)
 
     unsetenv("T_UNSET");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct conf *c = parse(rows[i].text);
+        struct conf *c = parse_ini(rows[i].text);
 
-        fill(c, (struct mount_limits[8]){0});
-        assert_string_equal(errors(c), rows[i].errors);
+        fill_shops(c, (struct mount_limits[8]){0});
+        assert_string_equal(errors_of(c), rows[i].errors);
         conf_free(c);
     }
 }
@@ -257,14 +257,14 @@ static void test_required(void **state)
         SL_OPTION("list", SL_STRINGS, struct shop, env, .help = "More.", .flags = SL_REQUIRED),
         {.name = NULL},
     };
-    struct conf *c = parse("[x]\n\n[x /]\nlist =\n[x /b]\nlist = 1\napp = a\n");
+    struct conf *c = parse_ini("[x]\n\n[x /]\nlist =\n[x /b]\nlist = 1\napp = a\n");
     struct shop instance;
     struct mount_limits limits;
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
         settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
-    assert_string_equal(errors(c), "t.ini:3: [x /] needs \"app\": What to serve.\n"
-                                   "t.ini:3: [x /] needs \"list\": More.\n");
+    assert_string_equal(errors_of(c), "t.ini:3: [x /] needs \"app\": What to serve.\n"
+                                      "t.ini:3: [x /] needs \"list\": More.\n");
     conf_free(c);
 }
 
@@ -291,11 +291,11 @@ static void test_process_keys(void **state)
         struct shop *s;
 
         c->cwd = "/cwd";
-        read_bytes(c, rows[i].text, strlen(rows[i].text));
+        read_ini_bytes(c, rows[i].text, strlen(rows[i].text));
         if (rows[i].option)
             conf_set(c, rows[i].option);
-        s = fill(c, (struct mount_limits[8]){0});
-        assert_string_equal(errors(c), rows[i].errors);
+        s = fill_shops(c, (struct mount_limits[8]){0});
+        assert_string_equal(errors_of(c), rows[i].errors);
         if (rows[i].venv) {
             assert_string_equal(s[0].venv, rows[i].venv);
             assert_string_equal(s[1].venv, rows[i].venv);
@@ -309,11 +309,11 @@ static void test_process_keys(void **state)
 static void test_limits(void **state)
 {
     struct mount_limits limits[8] = {0};
-    struct conf *c = parse("[limits]\nrequest-timeout = 30s\n[shop]\nmax-body-size = 2k\n[shop /a]\n"
-                           "[shop /b]\nrequest_timeout = 1s\nmax-body-size = 0\n");
+    struct conf *c = parse_ini("[limits]\nrequest-timeout = 30s\n[shop]\nmax-body-size = 2k\n[shop /a]\n"
+                               "[shop /b]\nrequest_timeout = 1s\nmax-body-size = 0\n");
 
-    fill(c, limits);
-    assert_string_equal(errors(c), "");
+    fill_shops(c, limits);
+    assert_string_equal(errors_of(c), "");
     assert_int_equal(limits[0].request_timeout, 30000);
     assert_int_equal(limits[0].max_body_size, 2048);
     assert_int_equal(limits[1].request_timeout, 1000);
@@ -324,20 +324,20 @@ static void test_limits(void **state)
 static void test_unknown_section(void **state)
 {
     static const char *const modules[] = {"cgi", "hello", "static", "wsgi", NULL};
-    struct conf *c = parse("[wsig /]\n[servr]\n[proxy h/]\n");
+    struct conf *c = parse_ini("[wsig /]\n[servr]\n[proxy h/]\n");
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
         conf_unknown_section(c, s, modules);
-    assert_string_equal(errors(c), "t.ini:1: unknown section [wsig /]; did you mean \"wsgi\"?\n"
-                                   "t.ini:2: unknown section [servr]; did you mean \"server\"?\n"
-                                   "t.ini:3: unknown section [proxy h/]; known are server, log, limits, cgi, hello, "
-                                   "static, wsgi\n");
+    assert_string_equal(errors_of(c), "t.ini:1: unknown section [wsig /]; did you mean \"wsgi\"?\n"
+                                      "t.ini:2: unknown section [servr]; did you mean \"server\"?\n"
+                                      "t.ini:3: unknown section [proxy h/]; known are server, log, limits, cgi, hello, "
+                                      "static, wsgi\n");
     conf_free(c);
 }
 
 /* ---- ranges ---- */
 
-static void test_ranges(void **state)
+static void test_option_ranges(void **state)
 {
     static const struct {
         const char *line, *errors;
@@ -364,9 +364,9 @@ static void test_ranges(void **state)
         struct conf *c;
 
         snprintf(text, sizeof(text), "[shop /]\n%s\n", rows[i].line);
-        c = parse(text);
-        fill(c, (struct mount_limits[8]){0});
-        assert_string_equal(errors(c), rows[i].errors);
+        c = parse_ini(text);
+        fill_shops(c, (struct mount_limits[8]){0});
+        assert_string_equal(errors_of(c), rows[i].errors);
         conf_free(c);
     }
 }
@@ -378,14 +378,14 @@ static void test_range_of_defaults(void **state)
         SL_OPTION("count", SL_INTEGER, struct shop, count, .default_value = "0", .min = 1, .max = 9),
         {.name = NULL},
     };
-    struct conf *c = parse("[x]\ncount = 10\n[x /a]\ncount = 1\n\n[y /]\n");
+    struct conf *c = parse_ini("[x]\ncount = 10\n[x /a]\ncount = 1\n\n[y /]\n");
     struct mount_limits limits;
     struct shop instance;
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
         settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
-    assert_string_equal(errors(c), "t.ini:2: \"count = 10\": expected 1 to 9\n"
-                                   "t.ini:6: \"count = 0\": expected 1 to 9\n");
+    assert_string_equal(errors_of(c), "t.ini:2: \"count = 10\": expected 1 to 9\n"
+                                      "t.ini:6: \"count = 0\": expected 1 to 9\n");
     conf_free(c);
 }
 
@@ -463,11 +463,11 @@ static void test_old_names(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct conf *c = parse(rows[i].text);
-        struct shop *s = fill(c, (struct mount_limits[8]){0});
+        struct conf *c = parse_ini(rows[i].text);
+        struct shop *s = fill_shops(c, (struct mount_limits[8]){0});
 
-        assert_string_equal(warnings(c), rows[i].warnings);
-        assert_string_equal(errors(c), rows[i].errors);
+        assert_string_equal(warnings_of(c), rows[i].warnings);
+        assert_string_equal(errors_of(c), rows[i].errors);
         assert_int_equal(s->count, rows[i].count);
         conf_free(c);
     }
@@ -476,14 +476,14 @@ static void test_old_names(void **state)
 /* The two names of a list are one list, in order. -o replaces the other name. A process key may have either name. */
 static void test_old_names_join(void **state)
 {
-    struct conf *c = parse("[shop /a]\nenvironment = A\nenv = B\nenvironment = C\nrepeat-count = 7\n"
-                           "python-home = /v\n[shop /b]\nvenv = /v\nrepeat-count = 7\n");
+    struct conf *c = parse_ini("[shop /a]\nenvironment = A\nenv = B\nenvironment = C\nrepeat-count = 7\n"
+                               "python-home = /v\n[shop /b]\nvenv = /v\nrepeat-count = 7\n");
     struct shop *s;
 
     conf_set(c, "shop /a.count=8");
     conf_set(c, "shop /b.repeat-count=9");
-    s = fill(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors(c), "");
+    s = fill_shops(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s[0].env[0], "A");
     assert_string_equal(s[0].env[1], "B");
     assert_string_equal(s[0].env[2], "C");
@@ -491,17 +491,19 @@ static void test_old_names_join(void **state)
     assert_int_equal(s[0].count, 8);
     assert_int_equal(s[1].count, 9);
     assert_string_equal(s[1].venv, "/v");
-    assert_non_null(strstr(warnings(c), "-o shop /b.repeat-count=9: \"repeat-count\" has been renamed to \"count\";"));
+    assert_non_null(
+        strstr(warnings_of(c), "-o shop /b.repeat-count=9: \"repeat-count\" has been renamed to \"count\";"));
     conf_free(c);
 }
 
 static void test_old_names_that_disagree(void **state)
 {
-    struct conf *c = parse("[shop /a]\npython-home = /v\n[shop /b]\nvenv = /w\n");
+    struct conf *c = parse_ini("[shop /a]\npython-home = /v\n[shop /b]\nvenv = /w\n");
 
-    fill(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors(c), "t.ini:4: \"venv\" belongs to the whole process, but [shop /b] does not agree with "
-                                   "t.ini:2\n");
+    fill_shops(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors_of(c),
+                        "t.ini:4: \"venv\" belongs to the whole process, but [shop /b] does not agree with "
+                        "t.ini:2\n");
     conf_free(c);
 }
 
@@ -509,7 +511,7 @@ static void test_old_names_that_disagree(void **state)
 
 static void test_options(void **state)
 {
-    struct conf *c = parse("[shop /]\nenv = 1\nenv = 2\nname = file\nroot = r\n[shop v1.2/x.y]\n");
+    struct conf *c = parse_ini("[shop /]\nenv = 1\nenv = 2\nname = file\nroot = r\n[shop v1.2/x.y]\n");
     struct shop *s;
 
     conf_set(c, "shop /.env=A=1");
@@ -517,8 +519,8 @@ static void test_options(void **state)
     conf_set(c, "shop /.name=${T_UNSET:-cli}");
     conf_set(c, "shop v1.2/x.y.root=up");
     conf_set(c, "shop /new.max_body_size=1k");
-    s = fill(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors(c), "");
+    s = fill_shops(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s[0].env[0], "A=1");
     assert_string_equal(s[0].env[1], "B=2.0");
     assert_null(s[0].env[2]);
@@ -545,7 +547,7 @@ static void test_no_assignment(void **state)
 
 static void test_option_errors(void **state)
 {
-    struct conf *c = parse("");
+    struct conf *c = parse_ini("");
 
     conf_set(c, "server.proceses=4");
     conf_set(c, "shop x.name=4");
@@ -554,8 +556,8 @@ static void test_option_errors(void **state)
     conf_set(c, "shop /.name=b");
     conf_set_key(c, "-b nowhere", "server", "bind", "nowhere");
     settings_fill(&(struct settings){0}, c);
-    fill(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors(c),
+    fill_shops(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors_of(c),
                         "-o shop x.name=4: bad prefix \"x\" in [shop x]: write /prefix or host/prefix, without blanks\n"
                         "-o server.proceses=4: unknown key \"proceses\" in [server]\n"
                         "-b nowhere: \"bind = nowhere\": expected HOST:PORT, :PORT, [IPv6]:PORT or unix:/path\n"
@@ -572,13 +574,13 @@ static void test_precedence(void **state)
     struct conf *c = conf_new(settings_sections);
     struct shop *s;
 
-    put("main.ini", "[shop /]\nenv = file1\ninclude = mid.ini\nenv = file2\nnumber = 1\n");
-    put("mid.ini", "[shop]\nnumber = 2\nlist = no\ninclude = low.ini\n[server]\nworkers = 3\n");
-    put("low.ini", "[shop]\nsize = 1\nlist = yes\nname = low\n[server]\nworkers = 2\nbacklog = 7\n");
+    put_ini_file("main.ini", "[shop /]\nenv = file1\ninclude = mid.ini\nenv = file2\nnumber = 1\n");
+    put_ini_file("mid.ini", "[shop]\nnumber = 2\nlist = no\ninclude = low.ini\n[server]\nworkers = 3\n");
+    put_ini_file("low.ini", "[shop]\nsize = 1\nlist = yes\nname = low\n[server]\nworkers = 2\nbacklog = 7\n");
     conf_read(c, "main.ini");
     conf_set(c, "shop.name=cli");
-    s = fill(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors(c), "");
+    s = fill_shops(c, (struct mount_limits[8]){0});
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s->env[0], "file1");
     assert_string_equal(s->env[1], "file2");
     assert_null(s->env[2]);
@@ -597,15 +599,15 @@ static void test_paths(void **state)
     struct conf *c = conf_new(settings_sections);
     struct shop *s;
 
-    put("main.ini", "[shop /a]\ninclude = conf.d/p.ini\nroot = x\n[shop /b]\n[shop /c]\n");
-    put("conf.d/p.ini", "[shop]\nroot = y/z\nname = %(here)\n");
+    put_ini_file("main.ini", "[shop /a]\ninclude = conf.d/p.ini\nroot = x\n[shop /b]\n[shop /c]\n");
+    put_ini_file("conf.d/p.ini", "[shop]\nroot = y/z\nname = %(here)\n");
     conf_read(c, arena_printf(&c->arena, "%s/main.ini", dir));
     assert_int_equal(chdir("conf.d"), 0);
     c->cwd = "/work";
     conf_set(c, "shop /c.root=w");
-    s = fill(c, (struct mount_limits[8]){0});
+    s = fill_shops(c, (struct mount_limits[8]){0});
     assert_int_equal(chdir(".."), 0);
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_string_equal(s[0].root, arena_printf(&c->arena, "%s/x", dir));
     assert_string_equal(s[1].root, arena_printf(&c->arena, "%s/conf.d/y/z", dir));
     assert_string_equal(s[2].root, "/work/w");
@@ -628,7 +630,7 @@ int main(void)
         cmocka_unit_test(test_process_keys),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_unknown_section),
-        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_option_ranges),
         cmocka_unit_test(test_range_of_defaults),
         cmocka_unit_test(test_value_text),
         cmocka_unit_test(test_old_names),

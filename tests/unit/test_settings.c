@@ -9,11 +9,11 @@
 
 static void test_settings_defaults(void **state)
 {
-    struct conf *c = parse("");
+    struct conf *c = parse_ini("");
     struct settings s;
 
     settings_fill(&s, c);
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_int_equal(s.bind_count, 1);
     assert_string_equal(s.binds[0].text, "127.0.0.1:8080");
     assert_int_equal(s.workers, 1);
@@ -39,7 +39,7 @@ static void test_settings_defaults(void **state)
 
 static void test_settings(void **state)
 {
-    struct conf *c = parse(
+    struct conf *c = parse_ini(
         "[server]\nbind = :80 \tproxy-protocol  protocol=http \nbind = unix:/run/a\nworkers = auto\nbacklog = "
         "9\nstack-size = 1m\n"
         "max_concurrency = 5\nthreads = 2\nresolver = system\nmodule-path = /m\n"
@@ -50,7 +50,7 @@ static void test_settings(void **state)
 
     assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
     settings_fill(&s, c);
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     assert_int_equal(s.bind_count, 2);
     assert_int_equal(s.workers, CPU_COUNT(&set));
     assert_int_equal(s.backlog, 9);
@@ -118,10 +118,10 @@ static void test_settings_errors(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct conf *c = parse(rows[i].text);
+        struct conf *c = parse_ini(rows[i].text);
 
         settings_fill(&(struct settings){0}, c);
-        assert_string_equal(errors(c), rows[i].errors);
+        assert_string_equal(errors_of(c), rows[i].errors);
         conf_free(c);
     }
 }
@@ -208,7 +208,7 @@ static void test_bad_addresses(void **state)
 static void check_default(const struct sl_option *o)
 {
     struct sl_option row[] = {*o, {.name = NULL}};
-    struct conf *c = parse("[server]\n");
+    struct conf *c = parse_ini("[server]\n");
     struct conf_section *s = conf_section_find(c, "server");
     union {
         int64_t number;
@@ -217,7 +217,7 @@ static void check_default(const struct sl_option *o)
 
     row[0].offset = 0;
     conf_fill_options(c, &s, 1, row, &field);
-    assert_string_equal(errors(c), "");
+    assert_string_equal(errors_of(c), "");
     conf_free(c);
 }
 
