@@ -1,4 +1,4 @@
-"""The ini file and the command line as their user sees them: what is accepted, and what is said about the rest."""
+"""The ini file and the command line as users see them: what is accepted, and the error messages for the rest."""
 import re
 
 import pytest
@@ -10,7 +10,7 @@ CONFIG, USAGE, OK = 78, 2, 0
 
 @pytest.fixture
 def refused(run_server):
-    """refused(ini) -> the complaints of a start that must fail with exit code 78 before anything listens."""
+    """refused(ini) -> the error messages of a start that must fail with exit code 78 before anything listens."""
     def run(ini, args=[], files={}, env={}):
         done = run_server(args, ini, files, env)
         assert done.returncode == CONFIG, done
@@ -60,7 +60,7 @@ def test_every_mistake_is_reported_at_once(refused):
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in (BUILD / "modules").glob("*.so")))
 def test_defaults_of_a_module_are_in_their_ranges(run_server, module):
-    """They are checked as values of the user are: nothing is complained of but keys that must be given."""
+    """Defaults are checked like values of the user: the only errors are about required keys."""
     said = run_server(["--check"], f"[{module} /]\n").stderr
     assert re.sub(r'^\S*server\.ini:1: \[\w+ /\] needs "[\w-]+": .*\n', "", said, flags=re.M) == ""
 
@@ -90,7 +90,7 @@ def test_two_instances_disagree_on_a_process_key(refused):
 
 
 def test_long_values_and_names_are_not_cut(refused):
-    """inih would cut them without a word."""
+    """inih would cut them silently."""
     said = refused("[hello /]\n" + "k" * 60 + " = 1\n")
     assert "k" * 60 in said or "long" in said
 

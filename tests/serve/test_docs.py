@@ -1,4 +1,4 @@
-"""The documents name what there is: keys, variables of the access log, signals, options, files; and what they show is accepted."""
+"""The documents are complete: keys, variables of the access log, signals, options, files; and their examples work."""
 import pathlib
 import re
 import shutil
@@ -12,7 +12,7 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
 def documented(section):
-    """Keys in the tables of a section of docs/configuration.md."""
+    """The keys in the tables of a section of docs/configuration.md."""
     text = re.search(rf"^## \[{section}\]\n(.*?)(?=^## |\Z)", CONFIGURATION, re.M | re.S)[1]
     cells = re.findall(r"^\| (`[^|]*) \|", text, re.M)
     return {key for cell in cells for key in re.findall(r"`([a-z-]+)`", cell)}
@@ -77,14 +77,14 @@ def test_the_tour_names_what_there_is():
 
 
 def snippets(language):
-    """What the pages show in that language, with names for the tests."""
+    """The code blocks of the pages in that language, with names for the tests."""
     return [pytest.param(text, id=f"{page.name}-{n}") for page in PAGES
             for n, text in enumerate(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S))]
 
 
 @pytest.mark.parametrize("text", snippets("ini"))
 def test_ini_snippets_are_accepted(run_server, text):
-    """Those that are a part of a file, within the rest of it."""
+    """A snippet that is a part of a file gets the rest of the file."""
     if not text.startswith("["):
         text = "[server]\n" + text
     if not re.search(r"^\[\w+ .*/", text, re.M):

@@ -1,4 +1,4 @@
-"""Each example and the demo site, served as its README says, on the system's packages of the frameworks."""
+"""The examples and the demo site, served as their READMEs say, with the system's packages of the frameworks."""
 import concurrent.futures
 import http.cookies
 import json
@@ -35,14 +35,14 @@ def example(shared_daemon, tmp_path_factory):
 
 
 def text(answer):
-    """The body of an answer that must be a 200."""
+    """The body of an answer, whose status must be 200."""
     status, headers, body = answer
     assert status == 200, answer
     return body.decode()
 
 
 def multipart(files):
-    """The bytes of a form with the given files."""
+    """The body of a multipart form with the given files."""
     part = "--" + BOUNDARY + '\r\nContent-Disposition: form-data; name="{0}"; filename="{0}"\r\n\r\n'
     return b"".join(part.format(name).encode() + data + b"\r\n" for name, data in files.items()) + f"--{BOUNDARY}--\r\n".encode()
 
@@ -147,7 +147,7 @@ def test_basehttp(example):
 
 @pytest.mark.parametrize("name", ["flask", "bottle", "cherrypy", "basehttp"])
 def test_stream_arrives_in_pieces(example, name):
-    """The first line is here before the last has been made."""
+    """The first line arrives before the last one is produced."""
     connection = example(name).http()
     connection.request("GET", "/stream")
     response = connection.getresponse()
@@ -229,7 +229,7 @@ def test_django_admin(example):
 
 
 def make_superuser(server):
-    """By the project's own manage.py, in the database that the server has open."""
+    """With the project's own manage.py, in the database that the server has open."""
     env = dict(item.split("=", 1) for item in open(f"/proc/{server.pid}/environ").read().split("\0") if "=" in item)
     env.update({"DJANGO_SUPERUSER_PASSWORD": "secret"})
     subprocess.run(["/usr/bin/python3", ROOT / "examples/django/manage.py", "createsuperuser", "--noinput", "--username",
@@ -255,7 +255,7 @@ def test_django_orm_from_many_requests_at_once(example):
 
 @pytest.fixture
 def libpq(daemon, tmp_path):
-    """examples/libpq, made and served against a PostgreSQL server of its own."""
+    """examples/libpq, built, and served with a PostgreSQL server of its own."""
     folder = shutil.copytree(ROOT / "examples/libpq", tmp_path / "libpq")
     subprocess.run(["make", "-C", folder, f"SYNCLESS=-I{ROOT}/include"], check=True, capture_output=True, timeout=30)
     postgres = Postgres()
@@ -290,7 +290,7 @@ def test_every_link_of_the_demo_works(example):
 
 
 def test_demo_command_of_1000_sleepers(example, many_files):
-    """The very command of the page, by the shell."""
+    """The command of the page, run by the shell."""
     server = example("demo")
     page = text(server.get("/"))
     command = re.search(r'<pre id="command">(.*?)</pre>', page, re.S)[1]
@@ -316,7 +316,7 @@ def test_demo_live_numbers(example):
 
 
 def test_demo_shows_the_configuration_it_has(example):
-    """What the page prints of syncless.ini is what stands there, but for comments."""
+    """What the page shows of syncless.ini is what the file has, apart from comments."""
     shown = re.search(r"<pre>(\[server\].*?)</pre>", text(example("demo").get("/")), re.S)[1]
     real = [line.partition(";")[0].strip() for line in (ROOT / "syncless.ini").read_text().splitlines()]
     assert [line for line in shown.splitlines() if line] == [line for line in real if line and not line.startswith("workers")]

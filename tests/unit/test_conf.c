@@ -125,7 +125,7 @@ static char *repeat(char *out, const char *what, size_t count)
     return out;
 }
 
-/* Every size about the length of inih's line, and one of 10,000 bytes, with what is hard to cut inside. */
+/* Every size near the length of inih's line, and 10,000 bytes, of texts that are hard to cut in pieces. */
 static void test_long_values(void **state)
 {
     static const char *const patterns[] = {"x", "word ", "a; ", "#b", "c;;", "1 ", "d\t\t\t", "\xc3\xa9", "x\t\t y"};
@@ -163,7 +163,7 @@ static void test_long_comment(void **state)
     conf_free(c);
 }
 
-/* Runs that end a piece in their middle. A key that fills the first piece is said to be none, and nothing more. */
+/* Runs of a character in which a piece ends. A key that fills the first piece is one error, and no other key. */
 static void test_long_runs(void **state)
 {
     static const struct {

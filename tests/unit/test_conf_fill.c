@@ -186,7 +186,7 @@ static void test_default_values(void **state)
     conf_free(c);
 }
 
-/* [shop] is the default of each mount, before and after it; a list of the mount stands for that of [shop]. */
+/* [shop] is the default of each mount, before and after it; a list of the mount replaces that of [shop]. */
 static void test_defaults(void **state)
 {
     struct conf *c = parse_ini("[shop /a]\nname = a\nenv = X\n[shop]\nname = all\nnumber = 3\nenv = 1\nenv = 2\n"
@@ -371,7 +371,7 @@ static void test_option_ranges(void **state)
     }
 }
 
-/* A default is checked as a value of the user is; a value that another one overrides, too. */
+/* Defaults are checked like values of the user, and so are values that are overridden. */
 static void test_range_of_defaults(void **state)
 {
     static const struct sl_option options[] = {
@@ -593,7 +593,7 @@ static void test_precedence(void **state)
     conf_free(c);
 }
 
-/* A relative path starts at the file that names it, on the command line at the working directory. */
+/* A relative path is relative to the file that names it; on the command line, to the working directory. */
 static void test_paths(void **state)
 {
     struct conf *c = conf_new(settings_sections);

@@ -204,7 +204,7 @@ static void test_bad_addresses(void **state)
 
 /* ---- the tables ---- */
 
-/* The default, if there is one, is a value that the user could write. */
+/* The default, if there is one, is a value that the user could write, in its range. */
 static void check_default(const struct sl_option *o)
 {
     struct sl_option row[] = {*o, {.name = NULL}};
