@@ -34,7 +34,7 @@ static bool starts_with(const char *s, const char *end, const char *word)
     return (size_t)(end - s) >= size && !memcmp(s, word, size);
 }
 
-/* Write the value of the variable whose name, and perhaps default, is at s, without the braces. */
+/* Write the value of the variable at s: its name and an optional default, without the braces. */
 static void write_variable(struct expansion *x, const char *s, const char *end)
 {
     const char *sep = memmem(s, end - s, ":-", 2);

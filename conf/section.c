@@ -28,7 +28,7 @@ static bool is_host_name(const char *s)
     return !s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-_")];
 }
 
-/* Parse the part of a title after the module: the prefix, perhaps with a host in front. */
+/* Parse the part of a title after the module: the prefix, with an optional host in front. */
 static bool parse_mount_point(struct conf *c, struct conf_section *s, const char *mount)
 {
     const char *slash = strchr(mount, '/');
