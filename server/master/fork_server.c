@@ -69,7 +69,7 @@ static int serve(const struct generation *g, int channel)
             spawn(g, channel, &order);
             close(order.fd);
         } else {
-            worklog_take(&order); /* for the workers that inherit them */
+            worker_log_take(&order); /* for the workers that inherit them */
         }
     }
 }
@@ -88,9 +88,9 @@ static int run(const struct generation *g, int channel)
 
 /* ---- in the master ---- */
 
-struct nursery *nursery_open(const struct generation *g, void (*clean)(void))
+struct fork_server *fork_server_start(const struct generation *g, void (*clean)(void))
 {
-    struct nursery *n;
+    struct fork_server *n;
     int ends[2], err = channel_open(ends);
     pid_t pid;
 
@@ -113,11 +113,11 @@ struct nursery *nursery_open(const struct generation *g, void (*clean)(void))
         return NULL;
     }
     n = xcalloc(1, sizeof(*n));
-    *n = (struct nursery){.pid = pid, .channel = ends[0]};
+    *n = (struct fork_server){.pid = pid, .channel = ends[0]};
     return n;
 }
 
-pid_t nursery_spawn(struct nursery *n, int number, int channel)
+pid_t fork_server_spawn(struct fork_server *n, int number, int channel)
 {
     int err = channel_send(n->channel, &(struct channel_message){CHANNEL_SPAWN, number, channel});
     struct channel_message answer = {0};
@@ -131,7 +131,7 @@ pid_t nursery_spawn(struct nursery *n, int number, int channel)
     return err ? err : -ETIMEDOUT;
 }
 
-void nursery_close(struct nursery *n)
+void fork_server_stop(struct fork_server *n)
 {
     close(n->channel); /* the end of its orders is the end of it */
     if (n->pid && !n->ready)

@@ -57,7 +57,7 @@ static void reopen(enum channel_kind kind, const char *target, int channel)
     if (message.fd < 0)
         return;
     if (channel < 0) {
-        worklog_take(&message);
+        worker_log_take(&message);
         return;
     }
     err = channel_send(channel, &message);
@@ -87,9 +87,9 @@ void generation_hold(struct generation *g)
 
 void generation_retire(struct generation *g)
 {
-    if (g->nursery)
-        nursery_close(g->nursery);
-    g->nursery = NULL;
+    if (g->fork_server)
+        fork_server_stop(g->fork_server);
+    g->fork_server = NULL;
     generation_drop(g);
 }
 
@@ -97,7 +97,7 @@ void generation_drop(struct generation *g)
 {
     if (--g->users > 0)
         return;
-    bind_drop(&g->sockets);
+    listen_release(&g->sockets);
     conf_free(g->conf);
     free(g);
 }

@@ -8,16 +8,16 @@
 #include "settings/settings.h"
 #include "mount/module.h"
 
-struct nursery;
+struct fork_server;
 
 struct generation {
     struct conf *conf; /* owns what the others point at */
     struct settings settings;
     struct mount *mounts;
-    struct bound_list sockets;
-    struct nursery *nursery; /* owned; NULL without preload */
-    int users;               /* workers that run it, and the crew */
-    bool proven;             /* a worker of it has served */
+    struct listen_set sockets;
+    struct fork_server *fork_server; /* owned; NULL without preload */
+    int users;                       /* workers that run it, and the crew */
+    bool proven;                     /* a worker of it has served */
 };
 
 /* Read the configuration that the command line names and load its modules. Mistakes are in conf->errors; with any of

@@ -39,7 +39,7 @@
 #define QUIET   (SECOND / 10) /* after the last change of a file, before the reload that it asks for */
 #define MOST_MS 3600000       /* of one poll */
 
-enum { POLL_SIGNALS, POLL_CHANGES, POLL_CREW };
+enum { POLL_SIGNALS, POLL_CHANGES, POLL_SUPERVISOR };
 
 static struct {
     const struct command *cmd;
@@ -63,7 +63,7 @@ static void clean(void)
     if (master.watch_fd >= 0)
         close(master.watch_fd);
     daemonize_forget();
-    crew_forget();
+    supervisor_close_channels();
 }
 
 /* ---- stopping ---- */
@@ -71,15 +71,15 @@ static void clean(void)
 /* The service stops, unless another master goes on with it. */
 static void announce_stop(void)
 {
-    if (successor_pid())
-        notify("MAINPID=%d", (int)successor_pid());
+    if (upgrade_pid())
+        notify("MAINPID=%d", (int)upgrade_pid());
     else
         notify("STOPPING=1");
 }
 
 static void stop(int signum)
 {
-    int64_t patience = crew_generation()->settings.shutdown_timeout * 1000000;
+    int64_t patience = supervisor_generation()->settings.shutdown_timeout * 1000000;
 
     log_info("SIG%s: stopping%s", sigabbrev_np(signum), master.stopping || signum == SIGINT ? " at once" : "");
     if (master.stopping)
@@ -89,7 +89,7 @@ static void stop(int signum)
     if (signum == SIGINT)
         patience = 0;
     master.stopping = true;
-    crew_stop(signum, patience);
+    supervisor_stop(signum, patience);
 }
 
 /* ---- reload ---- */
@@ -109,11 +109,11 @@ static struct generation *load(void)
 
     settings_log_messages(g->conf);
     if (good)
-        good = bind_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
+        good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
     if (good)
         return g;
     generation_drop(g);
-    generation_open_logs(crew_generation());
+    generation_open_logs(supervisor_generation());
     log_error("the reload is given up: everything goes on as it was");
     return NULL;
 }
@@ -132,7 +132,7 @@ static void reload(void)
     tell_reloading();
     g = load();
     if (g) {
-        crew_adopt(g);
+        supervisor_adopt(g);
         watch_files(g);
     }
     master.changing = true;
@@ -141,8 +141,8 @@ static void reload(void)
 /* Workers are forked with the logs that are open, so this comes before the next one is. */
 static void on_reload_given_up(void)
 {
-    generation_open_logs(crew_generation());
-    watch_files(crew_generation());
+    generation_open_logs(supervisor_generation());
+    watch_files(supervisor_generation());
     log_error("the new configuration is given up: its workers cannot start, those of the old one go on");
 }
 
@@ -150,15 +150,15 @@ static void on_reload_given_up(void)
 static void on_change_done(void)
 {
     master.changing = false;
-    notify("READY=1\nSTATUS=%zu workers serve", crew_wanted());
+    notify("READY=1\nSTATUS=%zu workers serve", supervisor_wanted());
     daemonize_done();
     log_info("all workers are ready");
 }
 
 static void reopen_logs(void)
 {
-    generation_reopen_logs(crew_generation(), -1);
-    crew_reopen_logs();
+    generation_reopen_logs(supervisor_generation(), -1);
+    supervisor_reopen_logs();
     log_info("log files are opened anew");
 }
 
@@ -179,15 +179,15 @@ static void on_signal(int signum)
         reopen_logs();
         break;
     case SIGUSR2:
-        successor_start(master.cmd->argv, master.pidfile, &master.signals);
+        upgrade_start(master.cmd->argv, master.pidfile, &master.signals);
         break;
     case SIGWINCH:
         log_info("SIGWINCH: the workers end, the master stays");
-        crew_drain();
+        supervisor_drain();
         break;
     case SIGTTIN:
     case SIGTTOU:
-        crew_change(signum == SIGTTIN ? 1 : -1);
+        supervisor_change_wanted(signum == SIGTTIN ? 1 : -1);
         master.changing = true;
         break;
     }
@@ -210,8 +210,8 @@ static void reap(void)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!crew_on_death(pid, status))
-            successor_on_death(pid, status);
+        if (!supervisor_on_exit(pid, status))
+            upgrade_on_exit(pid, status);
 }
 
 /* ---- the loop ---- */
@@ -225,7 +225,7 @@ static void ping(int64_t now)
 {
     if (now < master.ping_due)
         return;
-    if (crew_ping() && !master.stopping)
+    if (supervisor_ping() && !master.stopping)
         notify("WATCHDOG=1");
     master.ping_due = now + notify_watchdog() / 3;
 }
@@ -235,7 +235,7 @@ static void leave_files_of_others(void)
 {
     bool predecessor_lives = inherit_predecessor() && inherit_predecessor() == getppid();
 
-    bind_leave_files(successor_pid() || predecessor_lives);
+    listen_keep_files(upgrade_pid() || predecessor_lives);
 }
 
 /* Do what is due. Returns the milliseconds until something else is. */
@@ -249,16 +249,16 @@ static int attend(void)
         log_info("files have changed");
         master.reload_wanted = true;
     }
-    if (master.reload_wanted && now >= crew_adopts_from() && !master.stopping)
+    if (master.reload_wanted && now >= supervisor_adopts_from() && !master.stopping)
         reload();
-    if (crew_gave_up())
+    if (supervisor_rolled_back())
         on_reload_given_up();
     ping(now);
-    next = crew_attend();
-    if (master.changing && !master.stopping && crew_state() == CREW_STEADY)
+    next = supervisor_step();
+    if (master.changing && !master.stopping && supervisor_state() == SUPERVISOR_STEADY)
         on_change_done();
     if (master.reload_wanted && !master.stopping)
-        next = earlier(next, crew_adopts_from());
+        next = earlier(next, supervisor_adopts_from());
     sink_flush(log_sink());
     next = earlier(next, earlier(master.changed_due, master.ping_due));
     if (next == WAIT_FOREVER)
@@ -269,7 +269,7 @@ static int attend(void)
 
 static size_t fill_polls(void)
 {
-    size_t count = POLL_CREW + crew_polls(NULL, 0);
+    size_t count = POLL_SUPERVISOR + supervisor_polls(NULL, 0);
 
     if (count > master.room) {
         master.room = 2 * count;
@@ -277,7 +277,7 @@ static size_t fill_polls(void)
     }
     master.polls[POLL_SIGNALS] = (struct pollfd){.fd = master.signal_fd, .events = POLLIN};
     master.polls[POLL_CHANGES] = (struct pollfd){.fd = master.watch_fd, .events = POLLIN};
-    crew_polls(master.polls + POLL_CREW, master.room - POLL_CREW);
+    supervisor_polls(master.polls + POLL_SUPERVISOR, master.room - POLL_SUPERVISOR);
     return count;
 }
 
@@ -287,9 +287,9 @@ static void wait_for_events(int timeout)
 
     if (poll(master.polls, count, timeout) < 0)
         return;
-    for (size_t i = POLL_CREW; i < count; i++)
+    for (size_t i = POLL_SUPERVISOR; i < count; i++)
         if (master.polls[i].revents)
-            crew_on_ready(master.polls[i].fd);
+            supervisor_on_readable(master.polls[i].fd);
     if (master.polls[POLL_CHANGES].revents && watch_read(master.watch_fd))
         master.changed_due = wait_now() + QUIET;
     if (master.polls[POLL_SIGNALS].revents)
@@ -303,7 +303,7 @@ static void run(void)
     for (;;) {
         int timeout = attend();
 
-        if ((master.stopping || crew_state() == CREW_FAILED) && !crew_alive())
+        if ((master.stopping || supervisor_state() == SUPERVISOR_FAILED) && !supervisor_has_workers())
             return;
         wait_for_events(timeout);
     }
@@ -332,7 +332,7 @@ static int begin(struct generation *g)
     int err;
 
     leave_files_of_others(); /* should we fail */
-    err = bind_acquire(&g->settings, &g->sockets);
+    err = listen_acquire(&g->settings, &g->sockets);
     inherit_close();
     if (g->settings.process.pidfile)
         master.pidfile = xstrdup(g->settings.process.pidfile);
@@ -367,12 +367,12 @@ int master_run(const struct command *cmd, struct generation *g)
     open_signals(); /* before we say that we listen: who reads that may send one */
     if (begin(g) < 0)
         goto out;
-    crew_init(clean);
-    crew_adopt(g);
+    supervisor_init(clean);
+    supervisor_adopt(g);
     watch_files(g);
     run();
-    code = crew_exit_code();
-    last = crew_generation();
+    code = supervisor_exit_code();
+    last = supervisor_generation();
     end();
 out:
     generation_retire(last);

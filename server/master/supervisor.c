@@ -33,17 +33,17 @@ static struct {
     struct generation *before;     /* to go back to, until the present one is proven; NULL: none */
     struct slots slots;
     int failures; /* starts in a row */
-    int64_t nursery_due;
+    int64_t fork_server_due;
     int64_t adopted; /* when the present generation was */
     bool stopping, gave_up;
     int exit_code; /* of a crew that has failed; 0: it has not */
-} crew;
+} supervisor;
 
 /* ---- starting ---- */
 
 static void start_in(struct slot *slot)
 {
-    struct worker *w = worker_start(crew.generation, (int)(slot - crew.slots.list) + 1, crew.clean);
+    struct worker *w = worker_start(supervisor.generation, (int)(slot - supervisor.slots.list) + 1, supervisor.clean);
 
     if (w)
         slot_put(slot, w);
@@ -54,166 +54,166 @@ static void start_in(struct slot *slot)
 /* Have the process that loads applications, if there is to be one. Whether workers can be forked. */
 static bool nursery_is_ready(void)
 {
-    struct generation *g = crew.generation;
+    struct generation *g = supervisor.generation;
 
     if (!g->settings.process.preload)
         return true;
-    if (!g->nursery && wait_now() >= crew.nursery_due) {
-        g->nursery = nursery_open(g, crew.clean);
-        crew.nursery_due = wait_now() + SECOND;
+    if (!g->fork_server && wait_now() >= supervisor.fork_server_due) {
+        g->fork_server = fork_server_start(g, supervisor.clean);
+        supervisor.fork_server_due = wait_now() + SECOND;
     }
-    return g->nursery && g->nursery->ready;
+    return g->fork_server && g->fork_server->ready;
 }
 
 /* ---- ending ---- */
 
 static void retire(struct worker *w)
 {
-    slots_vacate(&crew.slots, w);
+    slots_vacate(&supervisor.slots, w);
     worker_end(w, SIGQUIT);
 }
 
 /* ---- generations ---- */
 
-void crew_init(void (*clean)(void))
+void supervisor_init(void (*clean)(void))
 {
-    crew.clean = clean;
+    supervisor.clean = clean;
 }
 
 /* There is nothing to go back to any more. */
 static void forget_before(void)
 {
-    if (crew.before)
-        generation_retire(crew.before);
-    crew.before = NULL;
+    if (supervisor.before)
+        generation_retire(supervisor.before);
+    supervisor.before = NULL;
 }
 
 /* The present generation cannot start: the one before goes on. */
 static void give_up_generation(void)
 {
-    struct generation *bad = crew.generation;
+    struct generation *bad = supervisor.generation;
     struct worker *w;
 
-    crew.generation = crew.before;
-    crew.before = NULL;
-    crew.gave_up = true;
+    supervisor.generation = supervisor.before;
+    supervisor.before = NULL;
+    supervisor.gave_up = true;
     for_each_worker (w)
         if (w->generation == bad) {
-            slots_vacate(&crew.slots, w);
+            slots_vacate(&supervisor.slots, w);
             worker_end(w, SIGKILL);
         }
-    slots_want(&crew.slots, (size_t)crew.generation->settings.workers);
+    slots_want(&supervisor.slots, (size_t)supervisor.generation->settings.workers);
     generation_retire(bad);
 }
 
 /* Those that were to take over are of a configuration that is out of date, and might never be ready. */
 static void retire_next(void)
 {
-    for (size_t i = 0; i < crew.slots.count; i++)
-        if (crew.slots.list[i].next)
-            retire(crew.slots.list[i].next);
+    for (size_t i = 0; i < supervisor.slots.count; i++)
+        if (supervisor.slots.list[i].next)
+            retire(supervisor.slots.list[i].next);
 }
 
-void crew_adopt(struct generation *g)
+void supervisor_adopt(struct generation *g)
 {
-    if (crew.before)
+    if (supervisor.before)
         give_up_generation();
     retire_next();
-    crew.gave_up = false;
-    crew.adopted = wait_now();
-    crew.before = crew.generation;
-    crew.generation = g;
-    crew.nursery_due = 0;
-    slots_want(&crew.slots, (size_t)g->settings.workers);
+    supervisor.gave_up = false;
+    supervisor.adopted = wait_now();
+    supervisor.before = supervisor.generation;
+    supervisor.generation = g;
+    supervisor.fork_server_due = 0;
+    slots_want(&supervisor.slots, (size_t)g->settings.workers);
     if (workers_serving() == 0)
         forget_before();
 }
 
-int64_t crew_adopts_from(void)
+int64_t supervisor_adopts_from(void)
 {
-    return crew.before ? crew.adopted + TRY_FOR : 0;
+    return supervisor.before ? supervisor.adopted + TRY_FOR : 0;
 }
 
-struct generation *crew_generation(void)
+struct generation *supervisor_generation(void)
 {
-    return crew.generation;
+    return supervisor.generation;
 }
 
 static void fail(int code)
 {
-    crew.exit_code = code == EXIT_APP ? EXIT_APP : EXIT_BOOT;
-    log_error("the workers cannot start: giving up with exit code %d", crew.exit_code);
-    crew_stop(SIGINT, 0);
+    supervisor.exit_code = code == EXIT_APP ? EXIT_APP : EXIT_BOOT;
+    log_error("the workers cannot start: giving up with exit code %d", supervisor.exit_code);
+    supervisor_stop(SIGINT, 0);
 }
 
 /* A process of the present generation that was to serve, or to load the applications, ended before it did: with this
  * exit code. */
 static void on_failed_start(int code)
 {
-    if (crew.stopping || crew.slots.wanted == 0)
+    if (supervisor.stopping || supervisor.slots.wanted == 0)
         return;
-    if (crew.before) {
+    if (supervisor.before) {
         give_up_generation();
         return;
     }
-    crew.failures++;
-    if (!crew.generation->proven || (workers_serving() == 0 && crew.failures >= MOST_FAILED))
+    supervisor.failures++;
+    if (!supervisor.generation->proven || (workers_serving() == 0 && supervisor.failures >= MOST_FAILED))
         fail(code);
 }
 
 static void on_proven(struct generation *g)
 {
     g->proven = true;
-    if (g == crew.generation)
+    if (g == supervisor.generation)
         forget_before();
 }
 
-enum crew_state crew_state(void)
+enum supervisor_state supervisor_state(void)
 {
-    if (crew.exit_code)
-        return CREW_FAILED;
-    return slots_are_steady(&crew.slots, crew.generation) ? CREW_STEADY : CREW_CHANGING;
+    if (supervisor.exit_code)
+        return SUPERVISOR_FAILED;
+    return slots_are_steady(&supervisor.slots, supervisor.generation) ? SUPERVISOR_STEADY : SUPERVISOR_CHANGING;
 }
 
-int crew_exit_code(void)
+int supervisor_exit_code(void)
 {
-    return crew.exit_code;
+    return supervisor.exit_code;
 }
 
-bool crew_gave_up(void)
+bool supervisor_rolled_back(void)
 {
-    bool gave_up = crew.gave_up;
+    bool gave_up = supervisor.gave_up;
 
-    crew.gave_up = false;
+    supervisor.gave_up = false;
     return gave_up;
 }
 
-void crew_change(int by)
+void supervisor_change_wanted(int by)
 {
-    int wanted = (int)crew.slots.wanted + by;
+    int wanted = (int)supervisor.slots.wanted + by;
 
     if (wanted >= 1)
-        slots_want(&crew.slots, (size_t)wanted);
+        slots_want(&supervisor.slots, (size_t)wanted);
 }
 
-void crew_drain(void)
+void supervisor_drain(void)
 {
     forget_before();
-    slots_want(&crew.slots, 0);
+    slots_want(&supervisor.slots, 0);
 }
 
 /* ---- what happens to workers ---- */
 
 static void on_worker_ready(struct worker *w)
 {
-    struct slot *slot = slots_find(&crew.slots, w);
+    struct slot *slot = slots_find(&supervisor.slots, w);
     struct worker *replaced = slot && slot->next == w ? slot->now : NULL;
 
     if (w->state == BOOTING)
         w->state = SERVING;
-    crew.failures = 0;
+    supervisor.failures = 0;
     on_proven(w->generation);
-    if (!replaced || crew.stopping)
+    if (!replaced || supervisor.stopping)
         return;
     slot->now = w;
     slot->next = NULL;
@@ -252,16 +252,16 @@ static int exit_code_of(int status)
 
 static void on_worker_death(struct worker *w, int status)
 {
-    struct slot *slot = slots_find(&crew.slots, w);
+    struct slot *slot = slots_find(&supervisor.slots, w);
     bool failed;
 
     if (w->channel >= 0)
         on_worker_channel(w); /* what it has said before: that it was ready */
     worker_log_death(w, status);
-    slots_vacate(&crew.slots, w);
-    if (!crew.stopping && slot)
+    slots_vacate(&supervisor.slots, w);
+    if (!supervisor.stopping && slot)
         slot_plan_restart(slot, w);
-    failed = w->state == BOOTING && w->generation == crew.generation;
+    failed = w->state == BOOTING && w->generation == supervisor.generation;
     worker_free(w); /* first: its pid may be another process's by now, and others may be killed next */
     if (failed)
         on_failed_start(exit_code_of(status));
@@ -269,26 +269,26 @@ static void on_worker_death(struct worker *w, int status)
 
 static bool is_nursery_of(const struct generation *g, pid_t pid)
 {
-    return g && g->nursery && g->nursery->pid == pid;
+    return g && g->fork_server && g->fork_server->pid == pid;
 }
 
 static bool on_nursery_death(pid_t pid, int status)
 {
-    struct generation *g = is_nursery_of(crew.before, pid) ? crew.before : crew.generation;
+    struct generation *g = is_nursery_of(supervisor.before, pid) ? supervisor.before : supervisor.generation;
 
     if (!is_nursery_of(g, pid))
         return false;
-    g->nursery->pid = 0;
+    g->fork_server->pid = 0;
     log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    nursery_close(g->nursery);
-    g->nursery = NULL;
-    if (g == crew.generation)
+    fork_server_stop(g->fork_server);
+    g->fork_server = NULL;
+    if (g == supervisor.generation)
         on_failed_start(exit_code_of(status));
     return true;
 }
 
-bool crew_on_death(pid_t pid, int status)
+bool supervisor_on_exit(pid_t pid, int status)
 {
     struct worker *w;
 
@@ -308,14 +308,14 @@ static void add_poll(struct pollfd *polls, size_t room, size_t n, int fd)
         polls[n] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-static struct nursery *booting_nursery(void)
+static struct fork_server *booting_nursery(void)
 {
-    struct nursery *n = crew.generation ? crew.generation->nursery : NULL;
+    struct fork_server *n = supervisor.generation ? supervisor.generation->fork_server : NULL;
 
     return n && !n->ready ? n : NULL;
 }
 
-size_t crew_polls(struct pollfd *polls, size_t room)
+size_t supervisor_polls(struct pollfd *polls, size_t room)
 {
     struct worker *w;
     size_t n = 0;
@@ -328,9 +328,9 @@ size_t crew_polls(struct pollfd *polls, size_t room)
     return n;
 }
 
-void crew_on_ready(int fd)
+void supervisor_on_readable(int fd)
 {
-    struct nursery *n = booting_nursery();
+    struct fork_server *n = booting_nursery();
     struct worker *w;
 
     for_each_worker (w)
@@ -348,21 +348,21 @@ static bool may_start(void)
 {
     struct worker *w;
 
-    if (crew.before && !crew.generation->proven)
+    if (supervisor.before && !supervisor.generation->proven)
         for_each_worker (w)
-            if (w->generation == crew.generation)
+            if (w->generation == supervisor.generation)
                 return false;
     return nursery_is_ready();
 }
 
 static void fill_slots(int64_t now)
 {
-    struct slots *slots = &crew.slots;
+    struct slots *slots = &supervisor.slots;
 
     for (size_t i = 0; i < slots->wanted; i++)
-        if (slot_needs_worker(&slots->list[i], crew.generation, now) && may_start())
+        if (slot_needs_worker(&slots->list[i], supervisor.generation, now) && may_start())
             start_in(&slots->list[i]);
-    for (size_t i = slots->wanted; i < slots->count && !crew.before; i++)
+    for (size_t i = slots->wanted; i < slots->count && !supervisor.before; i++)
         while (slots->list[i].now)
             retire(slots->list[i].now);
 }
@@ -374,70 +374,70 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_start(int64_t now)
 {
-    int64_t next = slots_next_start(&crew.slots, now);
+    int64_t next = slots_next_start(&supervisor.slots, now);
 
-    return crew.nursery_due > now ? earlier(next, crew.nursery_due) : next;
+    return supervisor.fork_server_due > now ? earlier(next, supervisor.fork_server_due) : next;
 }
 
-int64_t crew_attend(void)
+int64_t supervisor_step(void)
 {
     int64_t now = wait_now(), next_kill;
 
-    if (!crew.stopping)
+    if (!supervisor.stopping)
         fill_slots(now);
     next_kill = workers_kill_overdue(now);
-    return crew.stopping ? next_kill : earlier(next_kill, next_start(now));
+    return supervisor.stopping ? next_kill : earlier(next_kill, next_start(now));
 }
 
-void crew_stop(int signum, int64_t patience)
+void supervisor_stop(int signum, int64_t patience)
 {
-    crew.stopping = true;
+    supervisor.stopping = true;
     workers_stop(signum, patience);
-    if (crew.generation->nursery)
-        kill(crew.generation->nursery->pid, SIGTERM);
+    if (supervisor.generation->fork_server)
+        kill(supervisor.generation->fork_server->pid, SIGTERM);
 }
 
-bool crew_alive(void)
+bool supervisor_has_workers(void)
 {
     return !list_empty(&workers);
 }
 
 static void reopen_nursery(const struct generation *g)
 {
-    if (g && g->nursery)
-        generation_reopen_logs(g, g->nursery->channel);
+    if (g && g->fork_server)
+        generation_reopen_logs(g, g->fork_server->channel);
 }
 
-void crew_reopen_logs(void)
+void supervisor_reopen_logs(void)
 {
     workers_reopen();
-    reopen_nursery(crew.generation);
-    reopen_nursery(crew.before);
+    reopen_nursery(supervisor.generation);
+    reopen_nursery(supervisor.before);
 }
 
-size_t crew_wanted(void)
+size_t supervisor_wanted(void)
 {
-    return crew.slots.wanted;
+    return supervisor.slots.wanted;
 }
 
-bool crew_ping(void)
+bool supervisor_ping(void)
 {
-    return workers_ping() || crew.slots.wanted == 0;
+    return workers_ping() || supervisor.slots.wanted == 0;
 }
 
 static void forget_nursery(const struct generation *g)
 {
-    if (g && g->nursery)
-        close(g->nursery->channel);
+    if (g && g->fork_server)
+        close(g->fork_server->channel);
 }
 
-void crew_forget(void)
+void supervisor_close_channels(void)
 {
     struct worker *w;
 
     for_each_worker (w)
         if (w->channel >= 0)
             close(w->channel);
-    forget_nursery(crew.generation);
-    forget_nursery(crew.before);
+    forget_nursery(supervisor.generation);
+    forget_nursery(supervisor.before);
 }

@@ -19,11 +19,11 @@
 static struct {
     pid_t pid;           /* 0: there is none */
     const char *pidfile; /* ours, set aside; NULL: none */
-} successor;
+} upgrade;
 
 static void execute(char **argv, const sigset_t *blocked)
 {
-    bind_export();
+    listen_export();
     notify_export();
     sigprocmask(SIG_UNBLOCK, blocked, NULL);
     signal(SIGPIPE, SIG_DFL);
@@ -35,40 +35,40 @@ static void execute(char **argv, const sigset_t *blocked)
 /* There is none: all is ours again. */
 static void forget(void)
 {
-    if (successor.pidfile)
-        pidfile_take_back(successor.pidfile);
-    successor.pid = 0;
+    if (upgrade.pidfile)
+        pidfile_take_back(upgrade.pidfile);
+    upgrade.pid = 0;
 }
 
-void successor_start(char **argv, const char *pidfile, const sigset_t *blocked)
+void upgrade_start(char **argv, const char *pidfile, const sigset_t *blocked)
 {
-    if (successor.pid) {
-        log_warn("a new binary runs already, pid %d", (int)successor.pid);
+    if (upgrade.pid) {
+        log_warn("a new binary runs already, pid %d", (int)upgrade.pid);
         return;
     }
     if (pidfile)
         pidfile_set_aside(pidfile);
-    successor.pidfile = pidfile;
-    successor.pid = fork();
-    if (successor.pid == 0)
+    upgrade.pidfile = pidfile;
+    upgrade.pid = fork();
+    if (upgrade.pid == 0)
         execute(argv, blocked);
-    if (successor.pid < 0) {
+    if (upgrade.pid < 0) {
         log_error("cannot fork for the new binary: %m");
         forget();
         return;
     }
-    log_info("the new binary %s starts, pid %d; send QUIT to %d when it is good", argv[0], (int)successor.pid,
+    log_info("the new binary %s starts, pid %d; send QUIT to %d when it is good", argv[0], (int)upgrade.pid,
              (int)getpid());
 }
 
-pid_t successor_pid(void)
+pid_t upgrade_pid(void)
 {
-    return successor.pid;
+    return upgrade.pid;
 }
 
-void successor_on_death(pid_t pid, int status)
+void upgrade_on_exit(pid_t pid, int status)
 {
-    if (!successor.pid || pid != successor.pid)
+    if (!upgrade.pid || pid != upgrade.pid)
         return;
     log_error("the new binary ended (%s %d): this one goes on", WIFEXITED(status) ? "exit code" : "signal",
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));

@@ -49,7 +49,7 @@ struct worker *worker_start(struct generation *g, int number, void (*clean)(void
         log_error("cannot make a channel to worker %d: %s", number, strerror(-err));
         return NULL;
     }
-    pid = g->nursery ? nursery_spawn(g->nursery, number, ends[1]) : fork_worker(g, number, ends, clean);
+    pid = g->fork_server ? fork_server_spawn(g->fork_server, number, ends[1]) : fork_worker(g, number, ends, clean);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);

@@ -102,7 +102,7 @@ static int complain(const struct bind_address *address, int err)
 }
 
 /* The owner and the mode of a Unix socket: before anybody can connect. */
-static int set_file(const struct bound *b, const struct process_settings *s)
+static int set_file(const struct listen_socket *b, const struct process_settings *s)
 {
     const char *path = b->address.sa.un.sun_path, *key = NULL;
     int err;
@@ -139,9 +139,9 @@ static void say_listening(int fd)
 
 /* ---- one socket ---- */
 
-static struct bound *new_bound(const struct bind_address *address, const char *text, int fd)
+static struct listen_socket *new_bound(const struct bind_address *address, const char *text, int fd)
 {
-    struct bound *b = xcalloc(1, sizeof(*b));
+    struct listen_socket *b = xcalloc(1, sizeof(*b));
 
     if (address)
         b->address = *address;
@@ -152,7 +152,7 @@ static struct bound *new_bound(const struct bind_address *address, const char *t
     return b;
 }
 
-static void close_bound(struct bound *b)
+static void close_bound(struct listen_socket *b)
 {
     if (b->address.sa.any.sa_family == AF_UNIX && !leave_files)
         unlink(b->address.sa.un.sun_path);
@@ -163,10 +163,10 @@ static void close_bound(struct bound *b)
 }
 
 /* One that is open and that the list does not have yet: an address with port 0 may stand in a file several times. */
-static struct bound *find(const struct bound_list *list, const char *text)
+static struct listen_socket *find(const struct listen_set *list, const char *text)
 {
     for (struct list *node = all.next; node != &all; node = node->next) {
-        struct bound *b = list_entry(node, struct bound, link);
+        struct listen_socket *b = list_entry(node, struct listen_socket, link);
         bool taken = false;
 
         for (size_t i = 0; i < list->count; i++)
@@ -177,7 +177,7 @@ static struct bound *find(const struct bound_list *list, const char *text)
     return NULL;
 }
 
-static int open_bound(const struct settings *settings, const struct bind_address *address, struct bound **b)
+static int open_bound(const struct settings *settings, const struct bind_address *address, struct listen_socket **b)
 {
     int fd = inherit_take(address->text), err;
     bool inherited = fd >= 0;
@@ -199,13 +199,13 @@ static int open_bound(const struct settings *settings, const struct bind_address
 
 /* ---- all of a configuration ---- */
 
-static struct bound *activated(int n)
+static struct listen_socket *activated(int n)
 {
     char text[32];
-    struct bound *b;
+    struct listen_socket *b;
 
     snprintf(text, sizeof(text), "systemd:%d", n);
-    b = find(&(struct bound_list){0}, text);
+    b = find(&(struct listen_set){0}, text);
     if (b)
         return b;
     b = new_bound(NULL, text, 3 + n); /* SD_LISTEN_FDS_START */
@@ -215,27 +215,27 @@ static struct bound *activated(int n)
     return b;
 }
 
-static void add(struct bound_list *list, struct bound *b)
+static void add(struct listen_set *list, struct listen_socket *b)
 {
     b->users++;
     list->sockets[list->count++] = b;
 }
 
-int bind_acquire(const struct settings *settings, struct bound_list *list)
+int listen_acquire(const struct settings *settings, struct listen_set *list)
 {
     int passed = inherit_activated();
     size_t most = passed ? (size_t)passed : settings->bind_count;
 
-    *list = (struct bound_list){xcalloc(most, sizeof(*list->sockets)), 0};
+    *list = (struct listen_set){xcalloc(most, sizeof(*list->sockets)), 0};
     for (int i = 0; i < passed; i++)
         add(list, activated(i));
     for (size_t i = 0; i < settings->bind_count && !passed; i++) {
         const struct bind_address *address = &settings->binds[i];
-        struct bound *b = find(list, address->text);
+        struct listen_socket *b = find(list, address->text);
         int err = b ? set_file(b, &settings->process) : open_bound(settings, address, &b);
 
         if (err) {
-            bind_drop(list);
+            listen_release(list);
             return err;
         }
         listen(b->fd, (int)settings->backlog); /* of one that is open: the backlog may be another one now */
@@ -244,24 +244,24 @@ int bind_acquire(const struct settings *settings, struct bound_list *list)
     return 0;
 }
 
-void bind_drop(struct bound_list *list)
+void listen_release(struct listen_set *list)
 {
     for (size_t i = 0; i < list->count; i++)
         if (--list->sockets[i]->users == 0)
             close_bound(list->sockets[i]);
     free(list->sockets);
-    *list = (struct bound_list){0};
+    *list = (struct listen_set){0};
 }
 
-void bind_leave_files(bool leave)
+void listen_keep_files(bool leave)
 {
     leave_files = leave;
 }
 
-void bind_close_others(const struct bound_list *list)
+void listen_close_others(const struct listen_set *list)
 {
     for (struct list *node = all.next; node != &all; node = node->next) {
-        struct bound *b = list_entry(node, struct bound, link);
+        struct listen_socket *b = list_entry(node, struct listen_socket, link);
         bool used = false;
 
         for (size_t i = 0; i < list->count; i++)
@@ -271,11 +271,11 @@ void bind_close_others(const struct bound_list *list)
     }
 }
 
-void bind_export(void)
+void listen_export(void)
 {
     inherit_export(inherit_activated() > 0);
     for (struct list *node = all.next; node != &all; node = node->next) {
-        struct bound *b = list_entry(node, struct bound, link);
+        struct listen_socket *b = list_entry(node, struct listen_socket, link);
 
         if (b->address.size)
             inherit_export_socket(b->text, b->fd);

@@ -40,13 +40,13 @@ static struct {
     char head[LOG_HEAD + 160]; /* of the line, made by the thread: the handler may not look at the clock's zone */
     atomic_bool head_ready;
     char text[2 * MOST_WHERE]; /* the whole message, in the handler */
-} hog;
+} watchdog;
 
 /* ---- in the handler ---- */
 
 static char *put(char *at, const char *s)
 {
-    while (*s && at < hog.text + sizeof(hog.text) - 2)
+    while (*s && at < watchdog.text + sizeof(watchdog.text) - 2)
         *at++ = *s++;
     return at;
 }
@@ -55,7 +55,7 @@ static char *put(char *at, const char *s)
 static char *put_where(char *at)
 {
     static char where[MOST_WHERE];
-    ssize_t size = pread(hog.where_fd, where, sizeof(where) - 1, 0);
+    ssize_t size = pread(watchdog.where_fd, where, sizeof(where) - 1, 0);
     bool begins = true;
 
     for (ssize_t i = 0; i < size; i++) {
@@ -72,7 +72,7 @@ static char *put_where(char *at)
 
 static void ask_runtimes(void *arg)
 {
-    coro_dump_stack(arg, hog.where_fd);
+    coro_dump_stack(arg, watchdog.where_fd);
 }
 
 /* Without waiting: a full pipe gets nothing. */
@@ -81,27 +81,27 @@ static void write_text(size_t size)
     int fd = sink_fd(log_sink());
 
     if (sink_is_writable(fd, 0))
-        syscall(SYS_write, fd, hog.text, size);
+        syscall(SYS_write, fd, watchdog.text, size);
 }
 
 static void on_ask(int signum)
 {
     struct coro *co = coro_current;
     int saved = errno;
-    char *at = hog.text;
+    char *at = watchdog.text;
 
     coro_current = NULL; /* calls of libc are libc's here */
-    at = put(at, atomic_exchange(&hog.head_ready, false) ? hog.head : "asked where the loop is");
+    at = put(at, atomic_exchange(&watchdog.head_ready, false) ? watchdog.head : "asked where the loop is");
     at = put(at, !co ? ", outside of a request" : co->what ? ": " : ", by a coroutine without a request");
     if (co && co->what)
         at = put(at, co->what);
-    if (co && ftruncate(hog.where_fd, 0) == 0 && lseek(hog.where_fd, 0, SEEK_SET) == 0) {
+    if (co && ftruncate(watchdog.where_fd, 0) == 0 && lseek(watchdog.where_fd, 0, SEEK_SET) == 0) {
         if (!fault_try(ask_runtimes, co))
             at = put(at, "\n  (what it does cannot be told)");
         at = put_where(at);
     }
     *at++ = '\n';
-    write_text((size_t)(at - hog.text));
+    write_text((size_t)(at - watchdog.text));
     coro_current = co;
     errno = saved;
 }
@@ -111,12 +111,12 @@ static void on_ask(int signum)
 static void ask(int64_t since)
 {
     int64_t held = (wait_now() - since) / 1000000;
-    int size = (int)log_head(hog.head, LOG_LEVEL_WARN);
+    int size = (int)log_head(watchdog.head, LOG_LEVEL_WARN);
 
-    snprintf(hog.head + size, sizeof(hog.head) - (size_t)size, "the loop is held for %lld.%lld s",
+    snprintf(watchdog.head + size, sizeof(watchdog.head) - (size_t)size, "the loop is held for %lld.%lld s",
              (long long)(held / 1000), (long long)(held % 1000 / 100));
-    atomic_store(&hog.head_ready, true);
-    pthread_kill(hog.loop, ASK);
+    atomic_store(&watchdog.head_ready, true);
+    pthread_kill(watchdog.loop, ASK);
 }
 
 static void *watch(void *arg)
@@ -128,12 +128,12 @@ static void *watch(void *arg)
     for (;;) {
         unsigned turn;
 
-        usleep((useconds_t)(hog.limit / 4000));
+        usleep((useconds_t)(watchdog.limit / 4000));
         turn = wait_iteration();
         if (turn != seen || turn & 1) {
             seen = turn;
             since = wait_now();
-        } else if (wait_now() - since >= hog.limit && wait_now() - told >= TOLD_EVERY) {
+        } else if (wait_now() - since >= watchdog.limit && wait_now() - told >= TOLD_EVERY) {
             told = wait_now();
             ask(since);
         }
@@ -160,13 +160,13 @@ static void start_thread(void)
         log_warn("hog-limit has no effect: cannot start a thread: %s", strerror(err));
 }
 
-void hog_start(int64_t limit)
+void watchdog_start(int64_t limit)
 {
     struct sigaction action = {.sa_handler = on_ask, .sa_flags = SA_RESTART | SA_ONSTACK};
 
-    hog.limit = limit * 1000000;
-    hog.loop = pthread_self();
-    hog.where_fd = memfd_create("where", MFD_CLOEXEC);
+    watchdog.limit = limit * 1000000;
+    watchdog.loop = pthread_self();
+    watchdog.where_fd = memfd_create("where", MFD_CLOEXEC);
     real()->sigaction(ASK, &action, NULL); /* ours would take us off the coroutine that is to be looked at */
     if (limit > 0)
         start_thread();

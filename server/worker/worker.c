@@ -119,11 +119,11 @@ static void finish(struct mount *mounts)
         modules_stop(mounts);
     if (left > 0) { /* coroutines of modules still hold what stop would take apart */
         log_warn("stopped, %zu coroutines were still running", left);
-        worklog_end();
+        worker_log_drain();
         _exit(EXIT_STOPPED);
     }
     log_info("stopped");
-    worklog_end();
+    worker_log_drain();
 }
 
 /* ---- the master's words ---- */
@@ -156,7 +156,7 @@ static void on_message(struct wait_source *source, short events)
             break;
         case CHANNEL_ERROR_LOG:
         case CHANNEL_ACCESS_LOG:
-            worklog_take(&message);
+            worker_log_take(&message);
             break;
         case CHANNEL_END:
             on_master_gone();
@@ -193,10 +193,10 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int worker_prepare(const struct settings *settings, const struct bound_list *sockets)
+int worker_prepare(const struct settings *settings, const struct listen_set *sockets)
 {
     set_signals();
-    bind_close_others(sockets);
+    listen_close_others(sockets);
     return privilege_drop(&settings->process);
 }
 
@@ -206,7 +206,7 @@ static bool is_proxied(const struct settings *settings, size_t n)
     return !inherit_activated() && settings->binds[n].proxied;
 }
 
-static void open_listeners(const struct settings *settings, const struct bound_list *sockets)
+static void open_listeners(const struct settings *settings, const struct listen_set *sockets)
 {
     worker.listener_count = sockets->count;
     worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
@@ -235,7 +235,7 @@ static int start(const struct worker_job *job)
     libc_init((enum libc_resolver)settings->resolver);
     serve_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts);
-    worklog_start(job->number);
+    worker_log_start(job->number);
     return modules_start(job->mounts);
 }
 
@@ -246,7 +246,7 @@ int worker_run(const struct worker_job *job)
     worker.settings = job->settings;
     err = start(job);
     if (err) {
-        worklog_end();
+        worker_log_drain();
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     }
     wait_signal(SIGTERM, on_signal);
@@ -254,7 +254,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_signal);
     open_channel(job->channel);
     open_listeners(job->settings, job->sockets);
-    hog_start(job->settings->process.hog_limit);
+    watchdog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
     tell_master(CHANNEL_READY);
     log_info("worker %d is ready", job->number);

@@ -39,13 +39,13 @@ static void drain(void *arg)
 
 static void look(void)
 {
-    worklog_flush();
+    worker_log_flush();
     if (draining || (sink_pending_fd(log_sink()) < 0 && (!access_sink() || sink_pending_fd(access_sink()) < 0)))
         return;
     draining = coro_start(drain, NULL);
 }
 
-void worklog_flush(void)
+void worker_log_flush(void)
 {
     sink_flush(log_sink());
     if (access_sink())
@@ -60,7 +60,7 @@ static void renew(struct sink *sink, int fd)
         close(fd);
 }
 
-void worklog_take(const struct channel_message *message)
+void worker_log_take(const struct channel_message *message)
 {
     if (message->kind == CHANNEL_ACCESS_LOG) {
         renew(access_sink(), message->fd);
@@ -70,14 +70,14 @@ void worklog_take(const struct channel_message *message)
     }
 }
 
-void worklog_end(void)
+void worker_log_drain(void)
 {
     if (access_sink())
         sink_drain(access_sink(), LAST_WORDS);
     log_drain();
 }
 
-void worklog_start(int number)
+void worker_log_start(int number)
 {
     wait_every(LOOK_EVERY, look);
     if (!access_sink())
