@@ -16,8 +16,8 @@
 #include "interp/import.h"
 #include "interp/report.h"
 #include "request/application.h"
+#include "request/cancel.h"
 #include "syncless.h"
-#include "threads/interrupt.h"
 
 extern const struct sl_module sl_module;
 
@@ -117,6 +117,6 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .start = wsgi_start,
     .handle = wsgi_handle,
     .stop = wsgi_stop,
-    .cancel = interrupt_request,
+    .cancel = cancel_request,
     .command = command_run,
 };

@@ -22,6 +22,28 @@ def test_values_and_errors(script):
     assert log[0].startswith("coroutine fail-2 failed\nTraceback") and log[0].rstrip().endswith("KeyError: 'why'")
 
 
+def test_an_os_thread_may_list_coroutines_that_begin_and_end(script):
+    """The list is changed without the GIL, so it has a lock of its own; and one that is about to end has no thread state."""
+    out = script("""
+        import _thread
+        listing, done = [], threading.Event()
+        def look():
+            while not done.is_set():
+                listing.append(coroutines() is not None)
+        sys.setswitchinterval(1e-5)
+        _thread.start_new_thread(look, ())
+        ended = []
+        for _ in range(200):
+            for _ in range(50):
+                spawn(ended.append, 1)
+            yield_now()
+            time.sleep(0)
+        print(len(ended), len(listing) > 10)
+        done.set()
+        """)
+    assert out == "10000 True\n"
+
+
 def test_what_has_ended_is_never_alive_again(script):
     """Not while others join it, either: join() must not take what alive looks at."""
     assert script("""

@@ -8,9 +8,9 @@
 
 #include "package/serve.h"
 #include "package/spawn.h"
+#include "request/cancel.h"
 #include "request/upgrade.h"
 #include "syncless.h"
-#include "threads/handle.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
@@ -87,10 +87,10 @@ PyObject *builtin_init(void)
 {
     PyObject *module;
 
-    if (interrupt_init() < 0 || handle_init() < 0)
+    if (tstate_init_types() < 0 || cancel_init_types() < 0)
         return NULL;
     module = PyModule_Create(&builtin_definition);
-    if (module && interrupt_add_types(module) < 0)
+    if (module && (interrupt_add_types(module) < 0 || cancel_add_types(module) < 0))
         Py_CLEAR(module);
     return module;
 }

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 #include "request/application.h"
+#include "request/cancel.h"
 #include "syncless.h"
-#include "threads/interrupt.h"
 #include "threads/tstate.h"
 
 #define CAPSULE "_syncless.server"
@@ -30,7 +30,7 @@ static const struct sl_module served_module = {
     .name = "wsgi",
     .size = sizeof(struct application),
     .handle = served_handle,
-    .cancel = interrupt_request,
+    .cancel = cancel_request,
 };
 
 static bool is_on_coroutine(void)

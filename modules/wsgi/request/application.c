@@ -10,6 +10,8 @@
 #include <errno.h>
 
 #include "interp/report.h"
+#include "request/cancel.h"
+#include "request/deadline_watchdog.h"
 #include "request/environ.h"
 #include "request/errors.h"
 #include "request/exchange.h"
@@ -20,8 +22,6 @@
 #include "request/start_response.h"
 #include "request/upgrade.h"
 #include "threads/child.h"
-#include "threads/interrupt.h"
-#include "threads/overdue.h"
 #include "threads/tstate.h"
 
 int application_init_types(void)
@@ -30,7 +30,8 @@ int application_init_types(void)
 
     if (!done)
         done = report_init() == 0 && start_response_init_types() == 0 && file_wrapper_init_type() == 0 &&
-               input_init_type() == 0 && errors_init_type() == 0 && upgrade_init_type() == 0 && interrupt_init() == 0;
+               input_init_type() == 0 && errors_init_type() == 0 && upgrade_init_type() == 0 &&
+               cancel_init_types() == 0 && tstate_init_types() == 0;
     return done ? 0 : -1;
 }
 
@@ -52,7 +53,7 @@ void application_release(struct application *app)
 /* Logs and clears the exception that is set. Returns what sl_module.handle is to return. */
 static int end_failed(struct exchange *x)
 {
-    int status = interrupt_conclude(x->req);
+    int status = cancel_conclude(x->req);
 
     if (status)
         return status;
@@ -180,7 +181,7 @@ int application_handle(const struct application *app, struct sl_request *req)
         return -ENOMEM;
     req->local = &x;
     if (req->deadline)
-        overdue_watch();
+        deadline_watchdog_start();
     status = exchange_run_in_context(app, &x);
     req->local = NULL;
     tstate_leave();

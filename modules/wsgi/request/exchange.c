@@ -1,12 +1,26 @@
 /*
- * exchange.c: a connection that fails during a request.
+ * exchange.c: what many parts of a request need: its deadline, and the exception for a connection that fails.
  *
- * The application gets an OSError. The server's errno is kept too: if the application then fails by that OSError, it is
- * not at fault, and its request ends as the connection did (application.c).
+ * That is an OSError. The server's errno is kept too: if the application then fails by that OSError, it is not at
+ * fault, and its request ends as the connection did (application.c).
  */
 #include "request/exchange.h"
 
 #include <errno.h>
+#include <time.h>
+
+int64_t exchange_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+bool exchange_is_overdue(const struct exchange *x)
+{
+    return x->req->deadline && exchange_now() >= x->req->deadline;
+}
 
 /* Whether the client caused the error, so that an application that fails by it is not at fault. */
 static bool is_by_client(int error)

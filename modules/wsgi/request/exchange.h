@@ -37,8 +37,14 @@ struct exchange {
     struct partial_line line;
     PyObject *stream;            /* owned; the connection after an upgrade, or NULL */
     struct interrupt *interrupt; /* of the coroutine */
-    int64_t quiet_until;         /* CLOCK_MONOTONIC milliseconds before which it is not interrupted again */
+    int64_t quiet_until;         /* exchange_now() before which no further exception ends it */
 };
+
+/* Returns CLOCK_MONOTONIC milliseconds. Async-signal-safe. */
+int64_t exchange_now(void);
+
+/* Whether the request has run for its request-timeout. Async-signal-safe. */
+bool exchange_is_overdue(const struct exchange *x);
 
 /* Sets the exception for a negative errno of the server: the client is gone, or its message is malformed. */
 void exchange_raise(struct exchange *x, int error, const char *doing);

@@ -1,11 +1,11 @@
 /*
- * handle.c: _syncless.Handle, what Python code holds of a coroutine: by it an exception is sent there.
+ * handle.c: _syncless.Handle, by which Python code refers to a coroutine and sends it exceptions.
  *
- * A handle is made when somebody first asks for it and outlives its coroutine, which tells it of its end. Exceptions
- * are raised in the order in which they were sent, one in each wait: of two Timeouts, one inside of the other, none
- * must get lost because both are over. One that was not raised yet can be taken back.
+ * A handle is made when it is first asked for. It may outlive its coroutine, and is told of its end. Exceptions are
+ * raised in the order in which they were sent, one in each wait: if two nested Timeouts expire, neither must get lost.
+ * One that was not raised yet can be taken back.
  *
- * The attribute owner is for the package: its object for that coroutine. Both point at each other until the end.
+ * The attribute owner is for the package: its object for that coroutine. The two refer to each other until the end.
  */
 #include "threads/handle.h"
 
@@ -16,8 +16,8 @@
 struct handle {
     PyObject_HEAD
     struct interrupt *interrupt; /* of the coroutine; NULL when it has ended */
-    unsigned long ident;         /* threading.get_ident() of it */
-    PyObject *owner;             /* anything, or NULL */
+    unsigned long ident;         /* its threading.get_ident() */
+    PyObject *owner;             /* owned; anything, or NULL */
 };
 
 /* ---- exceptions ---- */
@@ -63,22 +63,22 @@ static PyObject *handle_failed(PyObject *self, void *unused)
     return PyBool_FromLong(h->interrupt && h->interrupt->failed);
 }
 
-static PyMethodDef methods[] = {
+static PyMethodDef handle_methods[] = {
     {"interrupt", handle_interrupt, METH_O,
      "interrupt(exception)\n--\n\n"
-     "Have the exception raised where the coroutine waits, or will wait next. Returns False if it has ended."},
+     "Have the exception raised where the coroutine waits, or will wait next. Return False if it has ended."},
     {"withdraw", handle_withdraw, METH_O,
-     "withdraw(exception)\n--\n\nTake it back. Returns False if that is too late: it was raised."},
+     "withdraw(exception)\n--\n\nTake back an exception that was sent. Return False if it was raised already."},
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef members[] = {
+static PyMemberDef handle_members[] = {
     {"ident", T_ULONG, offsetof(struct handle, ident), READONLY, "threading.get_ident() of the coroutine."},
-    {"owner", T_OBJECT, offsetof(struct handle, owner), 0, "Whatever its user puts there; None when it has ended."},
+    {"owner", T_OBJECT, offsetof(struct handle, owner), 0, "For the package; None when the coroutine has ended."},
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyGetSetDef getters[] = {
+static PyGetSetDef handle_getters[] = {
     {"alive", handle_alive, NULL, "Whether the coroutine has not ended.", NULL},
     {"failed", handle_failed, NULL,
      "Whether a wait of a C library has failed with ECANCELED since the last exception was raised or taken back.",
@@ -86,43 +86,83 @@ static PyGetSetDef getters[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyTypeObject type = {
+static PyTypeObject handle_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "_syncless.Handle",
     .tp_doc = "A coroutine.",
     .tp_basicsize = sizeof(struct handle),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_dealloc = handle_dealloc,
-    .tp_methods = methods,
-    .tp_members = members,
-    .tp_getset = getters,
+    .tp_methods = handle_methods,
+    .tp_members = handle_members,
+    .tp_getset = handle_getters,
 };
 
 int handle_init(void)
 {
-    return PyType_Ready(&type);
+    return PyType_Ready(&handle_type);
+}
+
+/* One that belongs to no coroutine yet. */
+static struct handle *handle_new(void)
+{
+    struct handle *h = PyObject_New(struct handle, &handle_type);
+
+    if (!h)
+        return NULL;
+    h->interrupt = NULL;
+    h->ident = 0;
+    h->owner = NULL;
+    return h;
+}
+
+/* Gives h, a new one, to a coroutine. */
+static void handle_bind(struct handle *h, struct interrupt *i, unsigned long ident)
+{
+    h->interrupt = i;
+    h->ident = ident;
+    i->handle = Py_NewRef((PyObject *)h);
 }
 
 PyObject *handle_of(struct interrupt *i, unsigned long ident)
 {
-    struct handle *h = (struct handle *)i->handle;
+    struct handle *h;
 
+    if (i->handle)
+        return Py_NewRef(i->handle);
+    h = handle_new();
     if (h)
-        return Py_NewRef((PyObject *)h);
-    h = PyObject_New(struct handle, &type);
-    if (!h)
-        return NULL;
-    h->interrupt = i;
-    h->ident = ident;
-    h->owner = NULL;
-    i->handle = (PyObject *)h;
-    return Py_NewRef(i->handle);
+        handle_bind(h, i, ident);
+    return (PyObject *)h;
+}
+
+PyObject *handle_new_list(Py_ssize_t size)
+{
+    PyObject *list = PyList_New(size);
+
+    for (Py_ssize_t n = 0; list && n < size; n++) {
+        PyObject *h = (PyObject *)handle_new();
+
+        if (h)
+            PyList_SET_ITEM(list, n, h);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+void handle_put(PyObject *list, Py_ssize_t n, struct interrupt *i, unsigned long ident)
+{
+    if (i->handle)
+        PyList_SetItem(list, n, Py_NewRef(i->handle));
+    else
+        handle_bind((struct handle *)PyList_GET_ITEM(list, n), i, ident);
 }
 
 void handle_end(struct interrupt *i)
 {
     struct handle *h;
 
-    while ((h = (struct handle *)i->handle)) { /* what is freed here may ask for a handle once more */
+    while ((h = (struct handle *)i->handle)) { /* freeing owner may run code that asks for a handle again */
         i->handle = NULL;
         h->interrupt = NULL;
         Py_CLEAR(h->owner);

@@ -1,5 +1,5 @@
 /*
- * handle.h: _syncless.Handle, what Python code holds of a coroutine.
+ * handle.h: _syncless.Handle, by which Python code refers to a coroutine.
  */
 #ifndef HANDLE_H
 #define HANDLE_H
@@ -10,10 +10,17 @@ struct interrupt;
 
 int handle_init(void);
 
-/* The handle of a coroutine, as a new reference, made if there is none. */
+/* Returns the handle of a coroutine as a new reference. It is made if there is none; ident is its thread identity. */
 PyObject *handle_of(struct interrupt *i, unsigned long ident);
 
-/* The coroutine ends, or what it did for its present user. */
+/* Returns a list of new handles, for handle_put. */
+PyObject *handle_new_list(Py_ssize_t size);
+
+/* Makes the n-th handle of such a list that of a coroutine: it is given to it, or replaced by the one that it has.
+ * Never runs Python code. */
+void handle_put(PyObject *list, Py_ssize_t n, struct interrupt *i, unsigned long ident);
+
+/* The coroutine ends, or what it did for its present user: its handle forgets it. */
 void handle_end(struct interrupt *i);
 
 #endif

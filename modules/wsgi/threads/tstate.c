@@ -2,15 +2,18 @@
  * tstate.c: one PyThreadState for each coroutine, so that to CPython a coroutine is a thread.
  *
  * A state is made on the coroutine itself, at its first request, so that it takes the coroutine's thread identity, and
- * stays with it in the pool: making and deleting one costs more than a whole request. Only spawned functions get one
- * that is new, since they are threads to Python, whose threading.local begins empty. A coroutine takes and gives the
- * GIL as a thread does (gil.c), by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
+ * stays with it in the pool: making and deleting one costs more than a whole request. Only spawned functions get a new
+ * one, since they are threads to Python, whose threading.local begins empty. A coroutine takes and releases the GIL as
+ * a thread does (gil.c), by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
  * something else in each CPython.
  *
- * When a coroutine parks, it is mostly in a blocking call that CPython has already bracketed: its state is detached and
- * nothing is to be done. Some calls come with the GIL held: ours of sl_write, and those of extensions that never let go
- * of it. The park hook releases it then and the resume hook takes it back, so nobody has to foresee which call waits,
- * and the bridge need not give up the GIL around calls that hardly ever do.
+ * When a coroutine parks, it is usually in a blocking call that CPython has already bracketed: its state is detached
+ * and nothing is to be done. Some calls come with the GIL held: those of extensions that never release it, and ours of
+ * sl_write. The park hook releases it then and the resume hook takes it back, so the bridge need not foresee which call
+ * waits, nor release the GIL around calls that hardly ever do.
+ *
+ * OS threads look at the records too. So the list of them has a lock; and state and x, and runs while there is a state,
+ * are changed with the GIL held.
  */
 #include "threads/tstate.h"
 
@@ -23,30 +26,34 @@
 #include "threads/gil.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
-#include "threads/overdue.h"
 #include "threads/stack_dump.h"
 
+/* What the bridge knows of a coroutine. */
 struct thread {
-    PyThreadState *state; /* owned, unless borrowed; NULL when there is none now */
-    bool borrowed;        /* the interpreter's main state */
-    bool runs;            /* it runs Python code, or waits in it; else it rests, or serves what is none of ours */
-    struct exchange *x;   /* the request it serves, or NULL */
-    bool held;            /* it held the GIL when it parked */
+    PyThreadState *state; /* owned, unless is_main; NULL if there is none now */
+    bool is_main;         /* state is the interpreter's main one */
+    bool runs;            /* Python code, or waits in it; if not, it is idle or in code that is not Python */
+    bool held_gil;        /* when it parked */
+    struct exchange *x;   /* the request that it serves, borrowed; or NULL */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
-    struct thread **link; /* what points at it there */
+    struct thread **link; /* what points to it in the list */
 };
 
-static int key = -1;
-static struct thread *threads;
-static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER; /* overdue.c looks in a thread of its own */
+static int thread_key = -1;    /* of sl_local_get */
+static struct thread *threads; /* all of them */
+
+/* Of the list. Python code may not run while it is held. */
+static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void (*on_blocking)(const struct exchange *x, unsigned long identity);
 
 static void thread_park(void *value)
 {
     struct thread *t = value;
 
     if (t->runs)
-        t->held = gil_park(t->state);
+        t->held_gil = gil_park(t->state);
 }
 
 static void thread_resume(void *value)
@@ -55,9 +62,9 @@ static void thread_resume(void *value)
 
     if (!t->runs)
         return;
-    if (!Py_IsInitialized() && !t->borrowed)
-        pthread_exit(NULL); /* the interpreter ends, and its other threads with it */
-    gil_resume(t->state, t->held);
+    if (!Py_IsInitialized() && !t->is_main)
+        pthread_exit(NULL); /* the interpreter is finalizing, which ends its other threads */
+    gil_resume(t->state, t->held_gil);
 }
 
 static void thread_link(struct thread *t)
@@ -80,38 +87,35 @@ static void thread_unlink(struct thread *t)
     pthread_mutex_unlock(&threads_lock);
 }
 
-/* Free the state that holds the GIL, which is given back. */
+/* Frees the state, with which the GIL is held, and releases the GIL. */
 static void thread_drop_state(struct thread *t)
 {
     PyThreadState_Clear(t->state);
-    PyThreadState_DeleteCurrent();
     t->state = NULL;
-}
-
-static void thread_delete_state(struct thread *t)
-{
-    gil_take(t->state);
-    thread_drop_state(t);
+    PyThreadState_DeleteCurrent();
 }
 
 static void thread_release(void *value)
 {
     struct thread *t = value;
 
-    if (t->state && Py_IsInitialized())
-        thread_delete_state(t);
+    if (t->state && Py_IsInitialized()) {
+        gil_take(t->state);
+        thread_drop_state(t);
+    }
     thread_unlink(t);
     free(t);
 }
 
-/* In a signal handler. Where the state is not the one in use, the coroutine is just coming or going. */
+/* In a signal handler. If the state is not the one in use, the coroutine is about to begin or end its request. */
 static void thread_dump_stack(void *value, int fd)
 {
     const struct thread *t = value;
 
     if (!t->x || t->state != PyGILState_GetThisThreadState())
         return;
-    overdue_note(t->x, t->state->thread_id);
+    if (on_blocking)
+        on_blocking(t->x, t->state->thread_id);
     stack_dump_write(t->state, fd);
 }
 
@@ -123,63 +127,70 @@ static void thread_cancelled(void *value, int error)
         interrupt_cancelled(&t->interrupt, error);
 }
 
-/* The worker stops: Killed for what runs Python code, or waits in it. */
+/* The worker stops: raises Killed in a coroutine that runs Python code, or waits in it. */
 static bool thread_cancel(void *value)
 {
     struct thread *t = value;
 
-    if (!t->runs || t->borrowed)
+    if (!t->runs || t->is_main)
         return false;
     interrupt_kill(&t->interrupt);
     return true;
 }
 
-static const struct sl_local hooks = {.park = thread_park,
-                                      .resume = thread_resume,
-                                      .release = thread_release,
-                                      .cancelled = thread_cancelled,
-                                      .dump_stack = thread_dump_stack,
-                                      .cancel = thread_cancel,
-                                      .iteration = gil_return};
+static const struct sl_local thread_hooks = {
+    .park = thread_park,
+    .resume = thread_resume,
+    .release = thread_release,
+    .cancelled = thread_cancelled,
+    .dump_stack = thread_dump_stack,
+    .cancel = thread_cancel,
+    .iteration = gil_return,
+};
 
 int tstate_init(void)
 {
-    if (key < 0)
-        key = sl_local_create(&hooks);
-    return key < 0 ? key : 0;
+    if (thread_key < 0)
+        thread_key = sl_local_create(&thread_hooks);
+    return thread_key < 0 ? thread_key : 0;
 }
 
-/* The record of this coroutine, made if there is none; NULL without memory. */
+int tstate_init_types(void)
+{
+    return handle_init() < 0 ? -1 : interrupt_init_types(tstate_interrupt);
+}
+
+/* Returns the record of this coroutine, which is made if there is none; NULL without memory. */
 static struct thread *thread_get(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     if (t)
         return t;
-    t = calloc(1, sizeof *t);
+    t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
     t->interrupt.coroutine = sl_self();
     thread_link(t);
-    sl_local_set(key, t);
+    sl_local_set(thread_key, t);
     return t;
 }
 
-/* Take the GIL with the state of this coroutine, made if there is none. NULL without memory, and then without the GIL.
- */
-static struct thread *thread_attach(void)
+/* Takes the GIL with the state of this coroutine, which is made if there is none. Returns 0, or -ENOMEM without the
+ * GIL. */
+static int thread_attach(struct thread *t)
 {
-    struct thread *t = thread_get();
+    PyThreadState *state = t->state ? t->state : PyThreadState_New(PyInterpreterState_Main());
 
-    if (t && !t->state)
-        t->state = PyThreadState_New(PyInterpreterState_Main());
-    if (!t || !t->state)
-        return NULL;
-    gil_take(t->state);
-    return t;
+    if (!state)
+        return -ENOMEM;
+    gil_take(state);
+    t->state = state;
+    t->runs = true;
+    return 0;
 }
 
-/* What could be interrupted is over. */
+/* What the coroutine did is over: it can no longer be interrupted. */
 static void thread_settle(struct thread *t)
 {
     handle_end(&t->interrupt);
@@ -188,18 +199,17 @@ static void thread_settle(struct thread *t)
 
 struct interrupt *tstate_enter(struct exchange *x)
 {
-    struct thread *t = thread_attach();
+    struct thread *t = thread_get();
 
-    if (!t)
+    if (!t || thread_attach(t) < 0)
         return NULL;
-    t->runs = true;
     t->x = x;
     return &t->interrupt;
 }
 
 void tstate_leave(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     t->x = NULL;
     thread_settle(t);
@@ -213,10 +223,12 @@ int tstate_enter_fresh(void)
 
     if (!t)
         return -ENOMEM;
-    t->runs = true; /* already: what is left in a state may wait while it is cleared */
-    if (t->state)
-        thread_delete_state(t);
-    if (thread_attach())
+    if (t->state) {
+        gil_take(t->state);
+        t->runs = true; /* code that runs while the state is cleared may wait */
+        thread_drop_state(t);
+    }
+    if (thread_attach(t) == 0)
         return 0;
     t->runs = false;
     return -ENOMEM;
@@ -224,7 +236,7 @@ int tstate_enter_fresh(void)
 
 void tstate_leave_fresh(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     thread_settle(t);
     thread_drop_state(t);
@@ -238,13 +250,13 @@ int tstate_adopt(void)
     if (!t)
         return -ENOMEM;
     t->state = PyThreadState_Get();
-    t->borrowed = t->runs = true;
+    t->is_main = t->runs = true;
     return 0;
 }
 
 void tstate_disown(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     if (!t)
         return;
@@ -254,7 +266,7 @@ void tstate_disown(void)
 
 struct exchange *tstate_exchange(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     return t ? t->x : NULL;
 }
@@ -273,60 +285,85 @@ struct exchange *tstate_find(unsigned long identity)
 
 struct interrupt *tstate_interrupt(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
     return t ? &t->interrupt : NULL;
 }
 
-static PyObject *thread_handle(struct thread *t)
+void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity))
 {
-    return handle_of(&t->interrupt, t->state->thread_id);
+    on_blocking = fn;
 }
 
 PyObject *tstate_handle(void)
 {
-    struct thread *t = sl_local_get(key);
+    struct thread *t = sl_local_get(thread_key);
 
-    return t && t->state ? thread_handle(t) : Py_NewRef(Py_None);
+    return t && t->state ? handle_of(&t->interrupt, t->state->thread_id) : Py_NewRef(Py_None);
+}
+
+/* Puts the handles of all coroutines that run Python code into a list of new handles, as many as it has room for; new
+ * ones are given to coroutines that have none. Returns how many coroutines there are. Python code does not run here, so
+ * the GIL is held all the time and no coroutine can end. */
+static Py_ssize_t list_handles(PyObject *list)
+{
+    Py_ssize_t count = 0;
+
+    pthread_mutex_lock(&threads_lock);
+    for (struct thread *t = threads; t; t = t->next) {
+        if (!t->state || !t->runs)
+            continue;
+        if (count < PyList_GET_SIZE(list))
+            handle_put(list, count, &t->interrupt, t->state->thread_id);
+        count++;
+    }
+    pthread_mutex_unlock(&threads_lock);
+    return count;
 }
 
 PyObject *tstate_handles(void)
 {
-    PyObject *list = PyList_New(0), *handle;
+    PyObject *list = PyList_New(0);
+    Py_ssize_t count = list ? list_handles(list) : -1;
 
-    for (struct thread *t = threads; list && t; t = t->next) {
-        if (!t->runs)
-            continue;
-        handle = thread_handle(t);
-        if (!handle || PyList_Append(list, handle) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(handle);
+    while (list && count > PyList_GET_SIZE(list)) { /* others may begin while handles are made */
+        Py_SETREF(list, handle_new_list(count));
+        count = list ? list_handles(list) : -1;
     }
+    if (list && PyList_SetSlice(list, count, PyList_GET_SIZE(list), NULL) < 0)
+        Py_CLEAR(list);
     return list;
 }
 
-/* States of coroutines that are no longer there, or threads that the application never ended, would show here. */
-static void log_counters(void)
+/* Shows whether states of coroutines that have ended, or threads of the application, were left behind. CPython adds
+ * states at the head of its list, and removes them with the GIL held, so this may walk it. */
+static void log_state_counts(void)
 {
     PyThreadState *state = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
     size_t all = 0, of_coroutines = 0;
 
     for (; state; state = PyThreadState_Next(state))
         all++;
+    pthread_mutex_lock(&threads_lock);
     for (struct thread *t = threads; t; t = t->next)
         of_coroutines += t->state != NULL;
+    pthread_mutex_unlock(&threads_lock);
     sl_log(NULL, SL_INFO, "wsgi: %zu thread states, %zu of them of coroutines", all, of_coroutines);
 }
 
+/* The list does not change here: this OS thread is the one that changes it, and no coroutine runs. */
 void tstate_clear(void)
 {
     PyThreadState *main;
 
-    log_counters();
+    log_state_counts();
     main = PyThreadState_Get();
     gil_give();
-    for (struct thread *t = threads; t; t = t->next)
-        if (t->state)
-            thread_delete_state(t);
+    for (struct thread *t = threads; t; t = t->next) {
+        if (!t->state)
+            continue;
+        gil_take(t->state);
+        thread_drop_state(t);
+    }
     gil_take(main);
 }

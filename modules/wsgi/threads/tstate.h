@@ -12,6 +12,9 @@ struct interrupt;
 /* Registers the hooks for coroutines that park, resume and end. Returns 0 or a negative errno. */
 int tstate_init(void);
 
+/* Makes the types Handle and Killed. Once is enough. */
+int tstate_init_types(void);
+
 /* Takes the GIL on this coroutine, which serves the request x from now on. Returns the coroutine's interrupts; NULL
  * without memory, and then without the GIL. */
 struct interrupt *tstate_enter(struct exchange *x);
@@ -43,6 +46,10 @@ PyObject *tstate_handles(void);
 
 /* Returns the request that the Python thread of that identity serves, or NULL. With the GIL, in any thread. */
 struct exchange *tstate_find(unsigned long identity);
+
+/* Has fn called when a request blocks the event loop, with that request and the identity of its Python thread. fn runs
+ * in a signal handler that has interrupted the request's own code. */
+void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity));
 
 /* Frees the thread states of all coroutines. Called with the main state's GIL, which it releases in between. */
 void tstate_clear(void);

@@ -1,0 +1,88 @@
+/*
+ * deadline_watchdog.c: raises an exception in requests that compute past their request-timeout.
+ *
+ * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (hog-limit) has their
+ * stack dumped, by a signal that interrupts their code. Here the request is noted then, and a thread is woken. It takes
+ * the GIL as any thread does, from between two instructions of the request, and has CPython raise the exception. Unlike
+ * the exceptions of cancel.c this one may strike anywhere, in a finally block too: it is only for requests that cannot
+ * be reached otherwise.
+ */
+#include "request/deadline_watchdog.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "interp/cpython.h"
+#include "request/cancel.h"
+#include "request/exchange.h"
+#include "syncless.h"
+#include "threads/tstate.h"
+
+static atomic_uint noted;     /* how many requests were noted; the futex that the thread waits for */
+static atomic_ulong identity; /* of the Python thread of the last one */
+
+/* In a signal handler on the request's coroutine. */
+static void note_blocking(const struct exchange *x, unsigned long id)
+{
+    if (!exchange_is_overdue(x))
+        return;
+    atomic_store(&identity, id);
+    atomic_fetch_add(&noted, 1);
+    syscall(SYS_futex, &noted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* The GIL is held, so the request cannot end meanwhile; but it may have ended before. */
+static void raise_if_overdue(unsigned long id)
+{
+    struct exchange *x = tstate_find(id);
+
+    if (x && exchange_is_overdue(x) && cancel_begin(x))
+        PyThreadState_SetAsyncExc(id, cancel_timeout_type());
+}
+
+static void *deadline_watchdog_run(void *arg)
+{
+    unsigned seen = 0;
+
+    syscall(SYS_close_range, 0U, ~0U, 1U << 1); /* a descriptor table of its own, empty, as server/worker/watchdog.c */
+    for (;;) {
+        PyGILState_STATE gil;
+
+        while (atomic_load(&noted) == seen)
+            syscall(SYS_futex, &noted, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        seen = atomic_load(&noted);
+        gil = PyGILState_Ensure();
+        raise_if_overdue(atomic_load(&identity));
+        PyGILState_Release(gil);
+    }
+    return NULL;
+}
+
+void deadline_watchdog_start(void)
+{
+    static bool started;
+    sigset_t all, before;
+    pthread_t thread;
+    int err;
+
+    if (started)
+        return;
+    started = true; /* if it fails too: one warning is enough */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&thread, NULL, deadline_watchdog_run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err) {
+        sl_log(NULL, SL_WARN, "wsgi: cannot end requests that compute past their request-timeout: no thread: %s",
+               strerror(err));
+        return;
+    }
+    pthread_detach(thread);
+    tstate_on_blocking(note_blocking);
+}
