@@ -19,7 +19,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 APPS = HERE / "apps"
 PYTHON = "/usr/bin/python3"  # the one that is embedded, so that all run the same CPython
-PATIENCE = 20
+TIMEOUT = 20
 TICK = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
@@ -94,7 +94,7 @@ class Running:
 
     def check(self):
         """Wait until it answers, and see that the answer is right."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -104,7 +104,7 @@ class Running:
                     raise Failed("it does not start:\n" + self.log.read_text(errors="replace")[-2000:]) from None
                 time.sleep(0.02)
         body = b"x" * self.workload.options["body"] if "body" in self.workload.options else None
-        with urllib.request.urlopen(self.url, body, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(self.url, body, timeout=TIMEOUT) as answer:
             size = len(answer.read())
         if size != self.workload.size:
             raise Failed(f"it answers with {size} bytes, not {self.workload.size}")
@@ -144,7 +144,7 @@ def start_wrk(url, seconds, connections, method="GET", depth=1, body=0, close=Fa
 
 
 def end_wrk(process):
-    output = process.communicate(timeout=PATIENCE + 60)[0]
+    output = process.communicate(timeout=TIMEOUT + 60)[0]
     found = re.search(r"^RESULT (.*)", output, re.M)
     if not found:
         raise Failed("wrk says:\n" + output)
@@ -185,7 +185,7 @@ def queries(running, seconds, connections):
 def ab(running, seconds, connections):
     command = ["ab", "-q", "-c", connections, "-t", seconds, "-n", 10_000_000, "-s", 10, running.url]
     with running.measured() as result:
-        output = start_load(command).communicate(timeout=PATIENCE + 60)[0]
+        output = start_load(command).communicate(timeout=TIMEOUT + 60)[0]
     found = {name: re.search(pattern, output, re.M) for name, pattern in {
         "requests": r"^Complete requests:\s+(\d+)", "seconds": r"^Time taken for tests:\s+([\d.]+)", "errors": r"^Failed requests:\s+(\d+)",
         "p50": r"^\s+50%\s+(\d+)", "p99": r"^\s+99%\s+(\d+)"}.items()}
@@ -200,7 +200,7 @@ def sequential(running, seconds):
     with running.measured() as result:
         begin = at = time.perf_counter()
         while at < begin + seconds:
-            with socket.create_connection(("127.0.0.1", running.port), PATIENCE) as sock:
+            with socket.create_connection(("127.0.0.1", running.port), TIMEOUT) as sock:
                 sock.sendall(b"GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" % path)
                 answer = b"".join(iter(lambda: sock.recv(65536), b""))
             path = re.search(rb'<a href="(/\d+)">', answer)[1]
@@ -218,7 +218,7 @@ def idle(running, seconds, connections):
 
     def open_connections(count):
         while len(socks) < count:
-            sock = socket.create_connection(("127.0.0.1", running.port), PATIENCE)
+            sock = socket.create_connection(("127.0.0.1", running.port), TIMEOUT)
             socks.append(sock)
             sock.sendall(request)
             answer = b""

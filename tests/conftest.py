@@ -1,9 +1,9 @@
 """The harness of the tests that run a real daemon.
 
-Each test starts its own syncless-server (folder $SYNCLESS_BUILD, default build/) on a port the kernel picks, which is read
-from the daemon's log. The log goes through a pipe to a thread, so that waiting for a line is waiting on a condition and
-never a sleep. Nothing here waits without a bound. What a test started is ended by pid when it is over, and a failing test
-shows the daemon's log.
+Each test starts a syncless-server of its own, from $SYNCLESS_BUILD (build/ by default), on a port that the kernel
+chooses and the log names. A thread reads the log from a pipe and notifies a condition, so waiting for a line needs no
+sleep. Every wait has a timeout. When a test is over, its processes are ended by pid; if it failed, pytest shows the log
+of its daemons.
 """
 import concurrent.futures
 import functools
@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from patience import PATIENCE, SANITIZED, WRAPPER, wait_until
+from timeouts import SANITIZED, TIMEOUT, WRAPPER, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
@@ -43,7 +43,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Daemon:
-    """A running syncless-server. `dir` is the folder with its files and server.ini."""
+    """A running syncless-server. `dir` is its working directory, with server.ini."""
 
     sanitized = SANITIZED
 
@@ -52,7 +52,7 @@ class Daemon:
         self.command = command
         self.log = ""
         self._grown = threading.Condition()
-        self._seen = []  # worker pids, so that none outlives the test
+        self._seen = []  # pids of workers: none may outlive the test
         self.process = subprocess.Popen(command, cwd=directory, env=env, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         self.pid = self.process.pid
@@ -83,10 +83,10 @@ class Daemon:
         else:
             self.path = found[3]
 
-    # ---- what it says ----
+    # ---- its log ----
 
-    def wait_log(self, regex, timeout=PATIENCE, count=1):
-        """The count'th match of regex in the log, as soon as it is there."""
+    def wait_log(self, regex, timeout=TIMEOUT, count=1):
+        """Wait until regex matches the log `count` times; returns the last of these matches."""
         def matches():
             return list(re.finditer(regex, self.log, re.M))
 
@@ -114,17 +114,17 @@ class Daemon:
             total += 1024 * int(re.search(r"VmRSS:\s+(\d+)", status)[1])
         return total
 
-    def wait_until(self, condition, timeout=PATIENCE):
+    def wait_until(self, condition, timeout=TIMEOUT):
         """The first true value of condition()."""
         return wait_until(condition, timeout)
 
-    def wait_exit(self, timeout=PATIENCE):
+    def wait_exit(self, timeout=TIMEOUT):
         code = self.process.wait(timeout)
         self._reader.join(timeout)
-        assert not self._reader.is_alive(), "the daemon has ended, but not all that write to its log"
+        assert not self._reader.is_alive(), "the daemon has ended, but another process still holds its log open"
         return code
 
-    def stop(self, signum=signal.SIGTERM, timeout=PATIENCE):
+    def stop(self, signum=signal.SIGTERM, timeout=TIMEOUT):
         """Send the signal and return the exit code."""
         if self.process.poll() is None:
             self.worker_pids()
@@ -132,12 +132,12 @@ class Daemon:
         return self.wait_exit(timeout)
 
     def end(self):
-        """End the daemon whatever its state; fails if TERM was not enough."""
+        """End the daemon in whatever state it is; fails if it ignores SIGTERM."""
         try:
             code = self.stop()
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError("the daemon did not stop on TERM") from None
+            raise AssertionError("the daemon did not stop on SIGTERM") from None
         finally:
             for pid in self._seen:
                 if is_worker(pid):
@@ -146,9 +146,9 @@ class Daemon:
             raise AssertionError("the daemon's log has a sanitizer report")
         return code
 
-    # ---- how to talk to it ----
+    # ---- requests ----
 
-    def connect(self, timeout=PATIENCE):
+    def connect(self, timeout=TIMEOUT):
         if self.path:
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(timeout)
@@ -156,14 +156,14 @@ class Daemon:
             return sock
         return socket.create_connection((self.host, self.port), timeout)
 
-    def http(self, timeout=PATIENCE):
-        """A connection of http.client, kept alive."""
+    def http(self, timeout=TIMEOUT):
+        """An http.client connection; it is kept alive between requests."""
         if self.path:
             return UnixConnection(self.path, timeout)
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
-    def request(self, method, path, headers={}, body=None, timeout=PATIENCE):
-        """One request on a connection of its own: (status, headers, body)."""
+    def request(self, method, path, headers={}, body=None, timeout=TIMEOUT):
+        """Send one request on a new connection; returns (status, headers, body)."""
         connection = self.http(timeout)
         try:
             connection.request(method, path, body, headers)
@@ -176,8 +176,8 @@ class Daemon:
         return self.request("GET", path, headers, **options)
 
     def get_all(self, paths, apart=0):
-        """Ask for all paths at once, or each so many seconds after the one before: the bodies as texts in order, and the
-        seconds until the last one."""
+        """Request all paths at once, or one every `apart` seconds. Returns the bodies as strings, in order, and the
+        seconds until the last one was there."""
         began = time.monotonic()
 
         def get(item):
@@ -188,16 +188,16 @@ class Daemon:
             texts = list(pool.map(get, enumerate(paths)))
         return texts, time.monotonic() - began
 
-    def raw(self, data, shutdown=False, timeout=PATIENCE, until=None):
-        """Send bytes, half-close if told to, and return what comes back: to the end of the connection, or until the
-        bytes `until` were seen, or until nothing has come for `timeout` seconds. Sends and receives side by side."""
+    def raw(self, data, shutdown=False, timeout=TIMEOUT, until=None):
+        """Send data on a new connection while receiving; with `shutdown`, half-close it afterwards. Returns the bytes
+        received up to the end of the connection, the bytes `until`, or `timeout` seconds of silence."""
         with self.connect() as sock:
             return exchange(sock, data, shutdown, timeout, until)
 
 
-def exchange(sock, data, shutdown=False, timeout=PATIENCE, until=None):
-    """Daemon.raw on a connection that is there already. A server that does not want the rest of the data may answer and
-    close: then what it answered counts, as for every good client."""
+def exchange(sock, data, shutdown=False, timeout=TIMEOUT, until=None):
+    """Daemon.raw on an existing connection. If the server answers and closes before it has read everything, the answer
+    counts."""
     sock.setblocking(False)
     unsent, received = memoryview(data), bytearray()
     while not (until and until in received):
@@ -232,7 +232,7 @@ def is_worker(pid):
 
 
 def write_files(directory, files):
-    """{relative name: text or bytes}; what begins with #! is made executable."""
+    """files: {relative name: text or bytes}. Those that begin with #! become executable."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,7 +247,7 @@ def server_env(env={}):
 
 
 def server_args(directory, ini, args):
-    """Options that tests need not give: a free port of loopback, and one worker."""
+    """The command line; unless the test sets them, the server gets a free port on loopback and one worker."""
     command = [*WRAPPER, str(SERVER)]
     if ini is not None:
         command += ["-c", str(directory / "server.ini")]
@@ -260,7 +260,7 @@ def server_args(directory, ini, args):
 
 
 class Starter:
-    """Callable that starts daemons and ends them: the fixtures `daemon` and `shared_daemon`."""
+    """Starts daemons when called, and ends them: the fixtures `daemon` and `shared_daemon`."""
 
     def __init__(self, new_directory):
         self.new_directory = new_directory
@@ -295,7 +295,7 @@ def daemon(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared_daemon(tmp_path_factory):
-    """The same for a whole file of tests."""
+    """The same, for all tests of a file."""
     starter = Starter(lambda: tmp_path_factory.mktemp("daemon"))
     yield starter
     starter.end()
@@ -303,9 +303,9 @@ def shared_daemon(tmp_path_factory):
 
 @pytest.fixture
 def run_server(tmp_path):
-    """run_server(args, ini=None, files={}, env={}) -> CompletedProcess with text, for runs that end by themselves. With
-    an ini text, `-c` and a free port are added as for daemon()."""
-    def run(args=[], ini=None, files={}, env={}, timeout=PATIENCE):
+    """run_server(args, ini=None, files={}, env={}) -> CompletedProcess, for commands that exit on their own. With an
+    ini text, `-c` and a free port are added as for daemon()."""
+    def run(args=[], ini=None, files={}, env={}, timeout=TIMEOUT):
         write_files(tmp_path, files)
         if ini is not None:
             write_files(tmp_path, {"server.ini": ini})
@@ -316,7 +316,7 @@ def run_server(tmp_path):
 
 @pytest.fixture(autouse=True)
 def time_limit(request):
-    """No test runs for ever."""
+    """A test that hangs fails."""
     def expired(signum, frame):
         raise AssertionError(f"the test took longer than {seconds} s")
 
@@ -331,9 +331,9 @@ def time_limit(request):
 
 @functools.lru_cache(None)
 def embedded_has(module):
-    """Whether the embedded Python finds a module."""
+    """Whether the embedded Python can import a module."""
     find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
-    return subprocess.run([BUILD / "syncless-python", "-c", find], timeout=PATIENCE).returncode == 0
+    return subprocess.run([BUILD / "syncless-python", "-c", find], timeout=TIMEOUT).returncode == 0
 
 
 @pytest.fixture(autouse=True)
@@ -345,7 +345,7 @@ def needed_modules(request):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Add the log of the test's daemons to a failure."""
+    """Add the logs of the test's daemons to the report of a failure."""
     report = (yield).get_result()
     if report.failed:
         for value in item.funcargs.values():
@@ -354,7 +354,7 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"log of {' '.join(daemon.command)}", daemon.log[-20000:]))
 
 
-# ---- modules in C that the tests compile ----
+# ---- modules in C, compiled for the tests ----
 
 MODULES = {  # file: (source, flags)
     "probe": ("probe", []),
@@ -368,7 +368,7 @@ MODULES = {  # file: (source, flags)
 
 @pytest.fixture(scope="session")
 def c_modules(tmp_path_factory):
-    """A folder for the key module-path: the modules made from tests/serve/modules, and links to the server's own."""
+    """A directory for the key module-path: modules compiled from tests/serve/modules, and links to those in build/."""
     folder = tmp_path_factory.mktemp("modules")
     for module in (BUILD / "modules").glob("*.so"):
         (folder / module.name).symlink_to(module.resolve())
@@ -376,13 +376,13 @@ def c_modules(tmp_path_factory):
         command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
                    f"-I{ROOT}/include", f"{ROOT}/tests/serve/modules/{source}.c", "-o", f"{folder}/{name}.so"]
         subprocess.run(command, check=True)
-    (folder / "not_elf.so").write_text("this is no shared object\n")
+    (folder / "not_elf.so").write_text("not a shared object\n")
     return folder
 
 
 @pytest.fixture
 def many_files():
-    """Raise the limit of open files for this process and for the daemons it starts."""
+    """Raise the limit on open files, for this process and its daemons."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield

@@ -1,4 +1,4 @@
-"""Database servers for tests and benchmarks, each on a Unix socket in a new folder of its own."""
+"""Database servers for tests and benchmarks, each with a Unix socket and files in a new directory."""
 import os
 import pathlib
 import pwd
@@ -8,19 +8,20 @@ import socket
 import subprocess
 import tempfile
 
-from patience import PATIENCE, wait_until
+from timeouts import TIMEOUT, wait_until
 
 
 class Database:
-    """A server, running until end(), and not as root. What each has of its own: command(), and variables `env` by which
-    clients find it."""
+    """A server that runs until end(), not as root. A subclass has command(), and `env`: variables that tell clients
+    where it is."""
 
     owner = "nobody"
     stop_signal = signal.SIGTERM
 
     def __init__(self, **options):
         """options are subprocess.Popen's."""
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"syncless-{type(self).__name__.lower()}-"))  # pytest's own are not for other users
+        # Not pytest's tmp_path, which other users cannot enter.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"syncless-{type(self).__name__.lower()}-"))
         self.user = {}
         if os.getuid() == 0:
             owner = pwd.getpwnam(self.owner)
@@ -29,17 +30,18 @@ class Database:
         self.socket = self.dir / "socket"
         self.prepare()
         with open(self.dir / "log", "w") as log:
-            self.process = subprocess.Popen([str(word) for word in self.command()], cwd=self.dir, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, **self.user, **options)
+            command = [str(word) for word in self.command()]
+            self.process = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            **self.user, **options)
         try:
-            wait_until(self.is_up_or_ended, PATIENCE * 3)
+            wait_until(self.is_up_or_ended, TIMEOUT * 3)
         except AssertionError as error:
             text = (self.dir / "log").read_text()
             self.end()
             raise AssertionError(f"{error}\n{text}") from None
 
     def prepare(self):
-        """Make the files that it wants to find."""
+        """Create the files that the server needs."""
 
     def is_up_or_ended(self):
         assert self.process.poll() is None, f"{self.command()[0]} ended with {self.process.returncode}"
@@ -51,15 +53,15 @@ class Database:
 
     def end(self):
         self.process.send_signal(self.stop_signal)
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
         shutil.rmtree(self.dir)
 
 
 class Postgres(Database):
-    """A PostgreSQL cluster on a Unix socket. env: the variables by which libpq finds it."""
+    """A PostgreSQL cluster; `env` has the variables of libpq."""
 
     owner = "postgres"
-    stop_signal = signal.SIGINT  # a fast shutdown: it does not wait for clients
+    stop_signal = signal.SIGINT  # a fast shutdown, which does not wait for clients
 
     def __init__(self, max_connections=200, **options):
         self.max_connections = max_connections
@@ -68,27 +70,28 @@ class Postgres(Database):
         self.env = {"PGHOST": str(self.dir), "PGUSER": "postgres", "PGDATABASE": "postgres"}
 
     def prepare(self):
-        subprocess.run([self.bin / "initdb", "-D", self.dir / "data", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"],
-                       cwd=self.dir, check=True, capture_output=True, timeout=PATIENCE * 4, **self.user)
+        command = [self.bin / "initdb", "-D", self.dir / "data", "-U", "postgres", "-E", "UTF8", "--auth=trust",
+                   "--no-sync"]
+        subprocess.run(command, cwd=self.dir, check=True, capture_output=True, timeout=TIMEOUT * 4, **self.user)
 
     def command(self):
-        return [self.bin / "postgres", "-D", self.dir / "data", "-k", self.dir, "-c", "listen_addresses=", "-c", "fsync=off",
-                "-c", f"max_connections={self.max_connections}"]
+        return [self.bin / "postgres", "-D", self.dir / "data", "-k", self.dir, "-c", "listen_addresses=",
+                "-c", "fsync=off", "-c", f"max_connections={self.max_connections}"]
 
     def is_up(self):
-        return subprocess.run([self.bin / "pg_isready", "-q", "-h", self.dir], timeout=PATIENCE).returncode == 0
+        return subprocess.run([self.bin / "pg_isready", "-q", "-h", self.dir], timeout=TIMEOUT).returncode == 0
 
 
 class MariaDB(Database):
-    """Without its tables of users and rights, which take seconds to make and which nothing here needs."""
+    """Without the tables of users and privileges: creating them takes seconds, and no test needs them."""
 
     def __init__(self):
         super().__init__()
         self.env = {"MARIADB_SOCKET": self.socket}
 
     def command(self):
-        return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.dir}", f"--socket={self.socket}", "--skip-networking",
-                "--skip-grant-tables", f"--pid-file={self.dir}/pid", "--innodb-buffer-pool-size=8M"]
+        return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.dir}", f"--socket={self.socket}",
+                f"--pid-file={self.dir}/pid", "--skip-networking", "--skip-grant-tables", "--innodb-buffer-pool-size=8M"]
 
 
 class Redis(Database):

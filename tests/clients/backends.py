@@ -14,7 +14,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 
-from patience import PATIENCE
+from timeouts import TIMEOUT
 
 
 class Threaded:
@@ -26,7 +26,7 @@ class Threaded:
 
     def end(self):
         self.shutdown()
-        self.thread.join(PATIENCE)
+        self.thread.join(TIMEOUT)
         self.server_close()
 
 
@@ -55,7 +55,7 @@ class HTTPS(Threaded, http.server.ThreadingHTTPServer):
         key, cert = self.dir / "key.pem", self.dir / "cert.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
-                       check=True, capture_output=True, timeout=PATIENCE)
+                       check=True, capture_output=True, timeout=TIMEOUT)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         self.env = {"HTTPS_URL": f"https://localhost:{self.server_port}", "HTTPS_CA": cert}

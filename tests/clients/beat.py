@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 
-from conftest import PATIENCE, wait_until
+from conftest import TIMEOUT, wait_until
 
 ALLOWED = 0.030  # seconds
 
@@ -54,8 +54,8 @@ def ticking(server):
         yield ticker
     finally:
         server.get("/stop")
-        thread.join(PATIENCE)
-        machine = json.loads(metronome.communicate("stop\n", PATIENCE)[0])
+        thread.join(TIMEOUT)
+        machine = json.loads(metronome.communicate("stop\n", TIMEOUT)[0])
     beats = json.loads(answers[0])
     ticker.count = len(beats)
     ticker.missed = missed(beats, machine)

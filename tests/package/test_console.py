@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from scripts import PATIENCE, PYTHON, run_python, script
+from scripts import PYTHON, TIMEOUT, run_python, script
 
 
 class Terminal:
@@ -23,7 +23,7 @@ class Terminal:
         self.output = ""
 
     def wait_for(self, pattern):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (match := re.search(pattern, self.output)):
             ready = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))[0]
             assert ready, f"no {pattern!r} in:\n{self.output}"
@@ -41,7 +41,7 @@ class Terminal:
                 os.read(self.fd, 4096)
             except OSError:  # closed
                 break
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def end(self):
         self.process.kill()
@@ -127,7 +127,7 @@ def test_backdoor(terminal, host):
     two.type("raise SystemExit\n")
     assert two.finish() == 0
     one.type("value.append('end')\n")
-    assert process.communicate(timeout=PATIENCE)[0] == "value ['of the program', 'one', 'end']\nFalse\n"
+    assert process.communicate(timeout=TIMEOUT)[0] == "value ['of the program', 'one', 'end']\nFalse\n"
 
 
 def test_peer_of_another_user_is_refused(script, tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import PATIENCE, PYTHON, script
+from scripts import PYTHON, TIMEOUT, script
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 UNSHARE = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
@@ -66,7 +66,7 @@ def test_records(tmp_path):
         (tmp_path / name).write_text(text)
     command = [*UNSHARE, sys.executable, CLIENTS / "island.py", tmp_path, PYTHON, "-c", SCRIPT]
     try:
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
     finally:
         os.kill(int((tmp_path / "dnsmasq.pid").read_text()), signal.SIGTERM)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from databases import MariaDB
-from scripts import PATIENCE, PYTHON, ROOT
+from scripts import PYTHON, ROOT, TIMEOUT
 
 PROGRAMS = ROOT / "examples/programs"
 
@@ -24,7 +24,7 @@ class Program:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.process = subprocess.Popen([PYTHON, PROGRAMS / (name + ".py"), *map(str, arguments)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
-        self.guard = threading.Timer(PATIENCE, self.process.kill)
+        self.guard = threading.Timer(TIMEOUT, self.process.kill)
         self.guard.start()
         self.output = ""
 
@@ -44,7 +44,7 @@ class Program:
         """Everything that it printed; it must end well."""
         self.process.stdin.close()
         self.output += self.process.stdout.read().decode(errors="replace")
-        assert self.process.wait(PATIENCE) == 0, self.output
+        assert self.process.wait(TIMEOUT) == 0, self.output
         return self.output
 
     def end(self):
@@ -80,7 +80,7 @@ def certificate(tmp_path_factory):
 
 def fetch(url, data=None, **options):
     try:
-        with urllib.request.urlopen(url, data, timeout=PATIENCE, **options) as response:
+        with urllib.request.urlopen(url, data, timeout=TIMEOUT, **options) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -131,7 +131,7 @@ def test_sqlite_progress(program):
 
 def test_heartbeat(program):
     one = program("heartbeat", 0, 0.2)
-    with socket.create_connection(("127.0.0.1", int(one.wait_for(r"port (\d+)")[1])), PATIENCE) as sock:
+    with socket.create_connection(("127.0.0.1", int(one.wait_for(r"port (\d+)")[1])), TIMEOUT) as sock:
         sock.sendall(b"echo\n")
         file = sock.makefile()
         assert [file.readline() for _ in range(3)] == ["echo\n", "heart-beat\n", "heart-beat\n"]
@@ -140,7 +140,7 @@ def test_heartbeat(program):
 def test_chat(program):
     one = program("chat", 0)
     port = int(one.wait_for(r"port (\d+)")[1])
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as a, socket.create_connection(("127.0.0.1", port), PATIENCE) as b:
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as a, socket.create_connection(("127.0.0.1", port), TIMEOUT) as b:
         one.wait_for("guest2 has come")
         lines = b.makefile()
         a.sendall(b"/nick alice\nhello\n")
@@ -211,11 +211,11 @@ def test_wsgiapp(program):
     assert fetch(url + "long") == (200, "too l")
     assert fetch(url + "parsesize", b"x" * 12345) == (200, "12345 bytes\n")
     for cut in "short", "late":
-        with socket.create_connection((host, int(port)), PATIENCE) as sock:
+        with socket.create_connection((host, int(port)), TIMEOUT) as sock:
             sock.sendall(f"GET /{cut} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             answer = b"".join(iter(lambda: sock.recv(4096), b""))
             assert answer.startswith(b"HTTP/1.1 200") and not answer.endswith(b"0\r\n\r\n"), answer
-    with socket.create_connection((host, int(port)), PATIENCE) as sock:
+    with socket.create_connection((host, int(port)), TIMEOUT) as sock:
         sock.sendall(b"GET /infinite HTTP/1.1\r\nHost: x\r\n\r\n")
         got = 0
         while got < 1000000:

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from scripts import PATIENCE, PYTHON, script
+from scripts import PYTHON, TIMEOUT, script
 
 START = """
 import http.client, os, urllib.error, urllib.request
@@ -378,14 +378,14 @@ def test_cherrypys_own_server(script):
 def run_until_served(source, ask):
     """Start a script that says where it serves; ask(url), then Ctrl-C. Returns what ask did, and the exit code."""
     process = subprocess.Popen([PYTHON, "-c", source], stderr=subprocess.PIPE, text=True)
-    guard = threading.Timer(PATIENCE, process.kill)
+    guard = threading.Timer(TIMEOUT, process.kill)
     guard.start()
     try:
         url = re.match(r"serving on (http://\S+)", process.stderr.readline())[1]
         answer = ask(url)
         process.send_signal(signal.SIGINT)
         process.stderr.read()
-        return answer, process.wait(PATIENCE)
+        return answer, process.wait(TIMEOUT)
     finally:
         guard.cancel()
         process.kill()
@@ -394,7 +394,7 @@ def run_until_served(source, ask):
 
 
 def ask(url):
-    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
         return response.read()
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import TIMEOUT
 
 APP = """
 import time
@@ -309,7 +309,7 @@ def test_websockets_library(server):
         return client.close_code
 
     async def all_talk():
-        return await asyncio.wait_for(asyncio.gather(*(talk(n) for n in range(50))), PATIENCE * 2)
+        return await asyncio.wait_for(asyncio.gather(*(talk(n) for n in range(50))), TIMEOUT * 2)
 
     assert asyncio.run(all_talk()) == [1000] * 50
 

@@ -10,13 +10,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
 PYTHON = BUILD / "syncless-python"
 SANITIZED = "ASAN_OPTIONS" in os.environ  # set by `make asan`
-PATIENCE = 120 if SANITIZED else 30       # seconds that a script may take
+TIMEOUT = 120 if SANITIZED else 30       # seconds that a script may take
 
 
 def run_python(*arguments, python=PYTHON, **options):
     """A finished process, with its output as text. Variables that would lead it elsewhere are not handed on."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return subprocess.run([python, *arguments], env={**env, **options.pop("env", {})}, text=True, timeout=PATIENCE,
+    return subprocess.run([python, *arguments], env={**env, **options.pop("env", {})}, text=True, timeout=TIMEOUT,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from harness import PATIENCE, PYTHON, python, script
+from harness import PYTHON, TIMEOUT, python, script
 
 
 @pytest.fixture(scope="module")
 def plain():
     """The plain command of the CPython that is embedded."""
     code = "from sysconfig import get_config_var as v; print(v('BINDIR') + '/python' + v('VERSION'))"
-    return subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout.strip()
+    return subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=TIMEOUT).stdout.strip()
 
 
 # ---- the command line ----
@@ -44,7 +44,7 @@ def test_script_from_stdin_and_environment(python):
 
 def test_closed_standard_descriptors_stay_closed(python):
     code = "import os, sys; print(sys.stdin, [n for n in range(3) if os.path.exists(f'/proc/self/fd/{n}')])"
-    done = subprocess.run(["/bin/sh", "-c", 'exec "$0" -c "$1" <&-', PYTHON, code], text=True, timeout=PATIENCE,
+    done = subprocess.run(["/bin/sh", "-c", 'exec "$0" -c "$1" <&-', PYTHON, code], text=True, timeout=TIMEOUT,
                           stdout=subprocess.PIPE)
     assert done.stdout == "None [1, 2]\n"
 
@@ -157,7 +157,7 @@ def test_keyboard_interrupt_ends_a_blocking_call():
     process = subprocess.Popen([PYTHON, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=TIMEOUT)
     assert err.endswith("KeyboardInterrupt\n")
     assert process.returncode == -signal.SIGINT
 
@@ -238,7 +238,7 @@ class Prompt:
 
     def wait(self, text):
         """What it writes up to text and the next prompt."""
-        seen, end = "", time.monotonic() + PATIENCE
+        seen, end = "", time.monotonic() + TIMEOUT
         while text not in seen or not seen.endswith(">>> "):
             assert select.select([self.fd], [], [], end - time.monotonic())[0], seen
             seen += os.read(self.fd, 4096).decode()

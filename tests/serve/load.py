@@ -2,7 +2,7 @@
 import socket
 import threading
 
-from conftest import PATIENCE
+from conftest import TIMEOUT
 
 
 class Load:
@@ -26,13 +26,13 @@ class Load:
     def __exit__(self, *exception):
         self._stopping.set()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
 
     def wait(self, more):
         """Until so many more requests were answered."""
         with self._grown:
             goal = self.answers + more
-            assert self._grown.wait_for(lambda: self.answers >= goal, PATIENCE), (self.answers, self.errors[:5])
+            assert self._grown.wait_for(lambda: self.answers >= goal, TIMEOUT), (self.answers, self.errors[:5])
 
     def _run(self):
         while not self._stopping.is_set():
@@ -44,10 +44,10 @@ class Load:
     def _connect(self):
         if self.path or self.server.path:
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(PATIENCE)
+            sock.settimeout(TIMEOUT)
             sock.connect(self.path or self.server.path)
             return sock
-        return socket.create_connection((self.server.host, self.server.port), PATIENCE)
+        return socket.create_connection((self.server.host, self.server.port), TIMEOUT)
 
     def _serve_connection(self):
         with self._connect() as sock:

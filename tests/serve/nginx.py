@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from conftest import ROOT, Daemon
-from patience import PATIENCE, wait_until
+from timeouts import TIMEOUT, wait_until
 
 
 class Nginx:
@@ -29,7 +29,7 @@ class Nginx:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
 
 def http_section(folder, lines):

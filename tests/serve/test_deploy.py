@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, ROOT
+from conftest import BUILD, ROOT, TIMEOUT
 from nginx import documented
 
 APP = """
@@ -32,7 +32,7 @@ def test_behind_nginx(daemon, tmp_path, page):
             assert (status, body, headers["X-Host"]) == (200, b"%d bytes" % size, "shop.example")
         assert len(nginx.get("/big")[2]) == 64 * 65536
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: nginx.get("/"), range(160), timeout=PATIENCE))
+            answers = list(pool.map(lambda _: nginx.get("/"), range(160), timeout=TIMEOUT))
         assert [(status, body) for status, _, body in answers] == [(200, b"0 bytes")] * 160
     finally:
         nginx.end()

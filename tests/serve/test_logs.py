@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, exchange, server_args, server_env, wait_until, write_files
+from conftest import TIMEOUT, exchange, server_args, server_env, wait_until, write_files
 
 APP = """
 import time
@@ -229,7 +229,7 @@ def test_error_log_in_a_file_takes_all_of_stderr(tmp_path):
         wait_until(lambda: log.exists() and "is ready" in log.read_text())
     finally:
         process.terminate()
-        assert process.communicate(timeout=PATIENCE)[1] == b""
+        assert process.communicate(timeout=TIMEOUT)[1] == b""
     assert "from python\n" in log.read_text() and log.read_text().endswith("stopped\n")
     assert log.stat().st_mode & 0o777 == 0o640
 
@@ -244,7 +244,7 @@ def piped(tmp_path):
     process = subprocess.Popen(server_args(tmp_path, ini, ["-b", f"127.0.0.1:{port}"]), env=server_env(), stderr=subprocess.PIPE)
 
     def get(path):
-        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
             sock.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
             return b"".join(iter(lambda: sock.recv(1000), b""))
     try:
@@ -253,7 +253,7 @@ def piped(tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         rest = None if process.stderr.closed else process.stderr.read()
-        code = process.wait(PATIENCE)
+        code = process.wait(TIMEOUT)
     assert code == 0, rest
 
 
@@ -282,7 +282,7 @@ def test_full_pipe_holds_nobody_up(piped):
     for _ in range(5):
         assert b"201 Made" in get(b"/shout")
     assert b"201 Made" in get(b"/")
-    assert time.monotonic() - started < PATIENCE
+    assert time.monotonic() - started < TIMEOUT
     text = b""
     while b"log lines: stderr was not accepting writes" not in text:
         text += os.read(process.stderr.fileno(), 65536)
@@ -297,7 +297,7 @@ def syslog():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind("/dev/log")
         try:
-            sock.settimeout(PATIENCE)
+            sock.settimeout(TIMEOUT)
             yield sock
         finally:
             os.unlink("/dev/log")

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, SERVER, WRAPPER, is_worker, server_args, server_env, wait_until, write_files
+from conftest import SERVER, TIMEOUT, WRAPPER, is_worker, server_args, server_env, wait_until, write_files
 
 APP = "def app(e, s):\n    s('200 OK', [('Content-Length', '2')])\n    return [b'%s']\n"
 SLEEPY = """
@@ -186,7 +186,7 @@ def start_unprivileged():
         yield run
         for server in servers:
             server.terminate()
-            server.communicate(timeout=PATIENCE)
+            server.communicate(timeout=TIMEOUT)
             assert server.returncode == 0
 
 
@@ -332,7 +332,7 @@ def test_what_to_do_about_an_address(run_server, address):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_owner_that_cannot_be_given():
     command = f"{SERVER} -m a:b -b unix:/tmp/owner-{os.getpid()}.sock -o server.socket-owner=root"
-    done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 1 and "the socket-owner of the configuration: Operation not permitted" in done.stderr
     assert "cannot listen" not in done.stderr and not os.path.exists(f"/tmp/owner-{os.getpid()}.sock")
 
@@ -385,7 +385,7 @@ def test_error_log_on_a_full_disk_is_told_where_stderr_was(run_server):
 def start_in_background(folder, ini, files):
     write_files(folder, {"server.ini": ini, **files})
     return subprocess.run(server_args(folder, ini, ["-d"]), cwd=folder, env=server_env(), capture_output=True, text=True,
-                          timeout=PATIENCE)
+                          timeout=TIMEOUT)
 
 
 def test_start_in_the_background_that_fails_names_its_log(tmp_path):
@@ -406,7 +406,7 @@ def systemd(tmp_path):
     """The socket of a service manager."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(PATIENCE)
+        sock.settimeout(TIMEOUT)
         yield sock
 
 
@@ -417,7 +417,7 @@ def test_systemd_is_told_of_the_master_that_goes_on(start, systemd):
     ready(server, 2)
     new = int((server.dir / "pid").read_text())
     os.kill(server.pid, signal.SIGQUIT)
-    server.process.wait(PATIENCE)
+    server.process.wait(TIMEOUT)
     try:
         seen = [systemd.recv(1000)]
         while not seen[-1].startswith(b"MAINPID"):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE, SERVER, is_worker
+from conftest import SERVER, TIMEOUT, is_worker
 from load import Load
 
 APP = "def app(e, s):\n    s('200 OK', [('Content-Length', '2')])\n    return [b'%s']\n"
@@ -198,7 +198,7 @@ def test_ten_upgrades_under_load(upgradable):
             assert master_pid(server) != old and int((server.dir / "pid.oldbin").read_text()) == old
             os.kill(old, signal.SIGQUIT)
             if old == server.pid:
-                server.process.wait(PATIENCE)
+                server.process.wait(TIMEOUT)
             else:
                 server.wait_until(lambda: not is_worker(old))
             assert not (server.dir / "pid.oldbin").exists()
@@ -233,7 +233,7 @@ def test_upgrade_keeps_the_unix_socket(daemon):
     ready(server, 2)
     new = master_pid(server)
     os.kill(server.pid, signal.SIGQUIT)
-    server.process.wait(PATIENCE)
+    server.process.wait(TIMEOUT)
     try:
         assert body(server) == b"v1"
     finally:

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, SERVER, is_worker, server_args, server_env, wait_until, write_files
+from conftest import SERVER, TIMEOUT, is_worker, server_args, server_env, wait_until, write_files
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up privileges")
 WHO = """
@@ -163,7 +163,7 @@ def daemonized(tmp_path):
     def run(ini, files={}):
         write_files(tmp_path, {"server.ini": ini, **files})
         command = server_args(tmp_path, ini, ["-d"])
-        return subprocess.run(command, cwd=tmp_path, env=server_env(), capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(command, cwd=tmp_path, env=server_env(), capture_output=True, text=True, timeout=TIMEOUT)
     yield run
     if (tmp_path / "pid").exists():
         pid = int((tmp_path / "pid").read_text())
@@ -196,7 +196,7 @@ def systemd(tmp_path):
     """The socket of a service manager; receive(pattern) waits for a message that has it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(PATIENCE)
+        sock.settimeout(TIMEOUT)
 
         def receive(pattern):
             while True:
@@ -253,7 +253,7 @@ def test_socket_activation(daemon, tmp_path):
             for _ in range(2):
                 for address, family in ((tcp.getsockname(), socket.AF_INET), (str(tmp_path / "u.sock"), socket.AF_UNIX)):
                     with socket.socket(family) as client:
-                        client.settimeout(PATIENCE)
+                        client.settimeout(TIMEOUT)
                         client.connect(address)
                         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
                         assert client.recv(100).startswith(b"HTTP/1.1 200")
@@ -262,7 +262,7 @@ def test_socket_activation(daemon, tmp_path):
                     pass
         finally:
             process.terminate()
-            rest = process.communicate(timeout=PATIENCE)
+            rest = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, rest
         assert (tmp_path / "u.sock").exists(), "it is systemd's"
 
@@ -299,7 +299,7 @@ def is_zombie(pid):
 
     def get():
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(PATIENCE)
+            sock.settimeout(TIMEOUT)
             sock.connect(str(tmp_path / "s.sock"))
             sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return b"".join(iter(lambda: sock.recv(1000), b"")).split(b"\r\n\r\n")[1]
@@ -314,7 +314,7 @@ def is_zombie(pid):
     finally:
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, "process 1 ends by TERM as any other"
 
 

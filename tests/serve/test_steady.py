@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, SANITIZED, exchange
+from conftest import SANITIZED, TIMEOUT, exchange
 from load import Load
 from nginx import Nginx, http_section
 
@@ -168,7 +168,7 @@ def test_reloads_and_upgrades_behind_nginx(behind_nginx):
         server.wait_log("#0 all workers are ready", count=12)
         new = int((server.dir / "pid").read_text())
         os.kill(server.pid, signal.SIGQUIT)
-        server.process.wait(PATIENCE)
+        server.process.wait(TIMEOUT)
         load.wait(100)
     os.kill(new, signal.SIGTERM)
     server.wait_until(lambda: not pathlib.Path(f"/proc/{new}").exists())

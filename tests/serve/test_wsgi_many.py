@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import TIMEOUT
 
 APP = """
 import os, time
@@ -107,6 +107,6 @@ def test_who_waits_for_a_turn_may_leave(daemon):
             with pytest.raises(TimeoutError):
                 patient.connections[0].recv(1)
             (server.dir / "release").touch()
-            patient.connections[0].settimeout(PATIENCE)
+            patient.connections[0].settimeout(TIMEOUT)
             assert sleepers.answers() + patient.answers() == [*"01", *"01234"]
     assert not re.search(r"\[(warn|error)\]", server.log)

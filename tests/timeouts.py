@@ -1,4 +1,4 @@
-"""How long tests wait, and how for that of which no event tells."""
+"""How long tests wait, and a loop for conditions that no event announces."""
 import inspect
 import os
 import threading
@@ -6,11 +6,11 @@ import time
 
 WRAPPER = os.environ.get("SYNCLESS_WRAPPER", "").split()  # a command to run programs under, such as valgrind
 SANITIZED = bool(WRAPPER) or "ASAN_OPTIONS" in os.environ  # by `make asan`: slower, and memory figures mean nothing
-PATIENCE = 40 if SANITIZED else 10  # seconds that anything may take
+TIMEOUT = 40 if SANITIZED else 10  # seconds; for any single step of a test
 
 
-def wait_until(condition, timeout=PATIENCE):
-    """The first true value of condition()."""
+def wait_until(condition, timeout=TIMEOUT):
+    """Poll condition() until it is true; returns that value."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()
     while True:
