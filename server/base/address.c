@@ -9,6 +9,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,14 @@ const char *address_parse(union address *address, socklen_t *size, const char *t
         return "expected an IPv6 address between the brackets";
     *size = sizeof(address->in6);
     return NULL;
+}
+
+int address_of_socket(union address *address, int fd)
+{
+    socklen_t size = sizeof(*address);
+
+    memset(address, 0, sizeof(*address)); /* the kernel's path may have no NUL */
+    return getsockname(fd, &address->any, &size) < 0 ? -errno : 0;
 }
 
 void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port)

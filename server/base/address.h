@@ -28,6 +28,9 @@ const char *address_parse(union address *address, socklen_t *size, const char *t
 /* Set the IP address and the port. Returns false if ip is not an address of that family. */
 bool address_set(union address *address, int family, const char *ip, uint16_t port);
 
+/* The address that a socket is bound to. Returns 0 or -errno. */
+int address_of_socket(union address *address, int fd);
+
 /* Write the address without its port: "192.0.2.1", "2001:db8::1", the path of a Unix socket. An IPv4-mapped address is
  * written as IPv4. *port is 0 for a Unix socket. */
 void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port);

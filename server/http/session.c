@@ -1,32 +1,33 @@
 /*
- * session.c: what a coroutine does for a connection: read, serve and answer request after request.
+ * session.c: what a coroutine does for a connection: read requests, have them handled, answer them.
  *
- * Everything that a request needs lies on the coroutine's stack, such that what a small one touches lies together. A
- * connection that sends without pause is put behind the others after a number of requests, and one whose head comes
- * slowly gives up its permit meanwhile: only requests that run count against max-concurrency.
+ * Everything a request needs lies on the coroutine's stack, in an order by which a small request touches few pages. A
+ * connection that sends without a pause lets the requests in the queue go first after BURST of its own, and one whose
+ * head arrives slowly gives up its permit meanwhile: only requests that run count against max-concurrency.
  */
-#include "http/conn.h"
+#include "http/session.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "http/request/body.h"
-#include "http/request/head.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
+#include "http/proxy/forwarded.h"
 #include "http/proxy/proxy.h"
+#include "http/request/body.h"
+#include "http/request/head.h"
 #include "http/response/response.h"
 #include "log/log.h"
 
 #define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
-#define ARENA_SPACE  1024 /* the same for the request's memory */
+#define ARENA_SPACE  1024 /* bytes of the request's memory on the stack */
 #define BURST        32   /* requests of one connection before those in the queue go first */
 
 struct session {
-    struct conn *conn;
-    bool cut;         /* the client may still be sending what nobody will read */
-    int64_t head_due; /* nanoseconds, when the head must be there; 0 while nobody waits for it */
+    struct client *client;
+    bool cut;         /* the client may still be sending what will not be read */
+    int64_t head_due; /* ns, deadline of the head; 0 while nothing waits for one */
     struct output out;
     struct input in;
     struct request req;
@@ -34,48 +35,57 @@ struct session {
     char buffer[FIRST_BUFFER];
 };
 
+/* What came of waiting for input. */
+enum arrival {
+    ARRIVED,
+    IDLE, /* no byte of a request has come */
+    OVER, /* the connection has nothing more to be served; the client has had its answer */
+};
+
 static const struct http_config *config;
-static int output_key;
+static bool draining;
+static size_t request_count;
+static int output_key; /* of the coroutine-local value by which a park flushes the output */
 
 /* ---- one request ---- */
 
-/* Take the times that nobody would miss without an access log. */
-static void note_begin(struct request *req, struct conn *conn)
+/* Record timings; only the access log reads them. */
+static void record_timings(struct request *req, struct client *client)
 {
     req->began = wait_now();
-    req->queued = conn->arrived ? req->began - conn->arrived : 0;
+    req->queued = client->arrived ? req->began - client->arrived : 0;
     req->busy = coro_busy();
-    conn->arrived = 0;
+    client->arrived = 0;
 }
 
-static void request_init(struct session *s)
+static void request_begin(struct session *s)
 {
+    struct client *client = s->client;
     struct request *req = &s->req;
 
     *req = (struct request){
-        .conn = s->conn,
         .in = &s->in,
         .out = &s->out,
         .status = 200,
         .length = -1,
-        .mount = s->conn->listener->mount,
+        .mount = client->endpoint->mount,
         .view =
             {
-                .scheme = s->conn->listener->scheme,
+                .scheme = client->endpoint->scheme,
                 .method = "",
                 .target = "",
-                .peer = s->conn->peer,
-                .peer_port = s->conn->peer_port,
-                .server = s->conn->listener->address,
-                .server_port = s->conn->listener->port,
+                .peer = client->peer,
+                .peer_port = client->peer_port,
+                .server = client->endpoint->address,
+                .server_port = client->endpoint->port,
             },
     };
     arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
     if (config->ended)
-        note_begin(req, s->conn);
+        record_timings(req, client);
 }
 
-/* The end of every request, also of one that was refused; its view is still there. */
+/* The end of every request, also of one that was refused. */
 static void request_end(struct request *req)
 {
     if (config->ended)
@@ -89,10 +99,15 @@ static void answer_busy(struct request *req)
     response_reply(req, 503, NULL, "", 0);
 }
 
-/* Answer a message that cannot be served, and close. */
-static void refuse(struct session *s, int status, const char *why)
+static const char *peer_name(const struct client *client)
 {
-    log_info("refused a request from %s with %d: %s", s->conn->peer, status, why);
+    return *client->peer ? client->peer : "a Unix socket";
+}
+
+/* Answer a request that cannot be served, and close the connection. */
+static void refuse_request(struct session *s, int status, const char *why)
+{
+    log_info("refused a request from %s with %d: %s", peer_name(s->client), status, why);
     s->cut = true;
     s->req.keep_alive = false;
     if (status == 503)
@@ -108,15 +123,15 @@ static void answer_asterisk(struct request *req)
     response_reply(req, 200, NULL, "", 0);
 }
 
-/* Whether a handler has failed because its client left, or stood still: that is not its fault. */
+/* Whether a handler failed because its client has left or takes nothing: not its fault. */
 static bool is_client_gone(const struct request *req, int err)
 {
     return (err == req->out->error || err == req->body_error) &&
            (err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF);
 }
 
-/* The page for what a handler returned. An error is the client's fault if reading the body gave it. */
-static int status_for(const struct request *req, int result)
+/* The status for what a handler returned. An error is the client's fault if it came from reading the body. */
+static int status_of_result(const struct request *req, int result)
 {
     if (result > 0)
         return result >= 300 && result <= 599 ? result : 500;
@@ -125,14 +140,14 @@ static int status_for(const struct request *req, int result)
     return req->body_error == -EFBIG ? 413 : req->body_error == -ETIMEDOUT ? 408 : 400;
 }
 
-/* The handler's result is no success: say so to the log, and to the client if it is not too late for that. Returns
- * whether there is an answer to be completed. */
-static bool fail(struct request *req, int result)
+/* Log and answer what a handler returned other than 0. Returns whether there is a response to be completed: not if the
+ * head is sent. */
+static bool answer_result(struct request *req, int result)
 {
-    int status = status_for(req, result);
+    int status = status_of_result(req, result);
 
     if (result > 0 && result != status)
-        request_log(req, LOG_LEVEL_ERROR, "the handler returned %d: only 0, 300 to 599 and -errno mean something",
+        request_log(req, LOG_LEVEL_ERROR, "the handler returned %d: expected 0, 300 to 599, or a negative errno",
                     result);
     else if (result < 0 && status == 500 && !is_client_gone(req, result))
         request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
@@ -143,12 +158,10 @@ static bool fail(struct request *req, int result)
     return false;
 }
 
-/* Complete the response after the handler's result. */
-static void finish(struct session *s, int result)
+/* Complete the response after the handler has returned. */
+static void complete_response(struct request *req, int result)
 {
-    struct request *req = &s->req;
-
-    if (result != 0 && !fail(req, result)) {
+    if (result != 0 && !answer_result(req, result)) {
         req->keep_alive = false;
         return;
     }
@@ -160,7 +173,7 @@ static void finish(struct session *s, int result)
         req->keep_alive = false;
 }
 
-/* Serve the request whose head is the next size bytes of input. Returns whether there may be another. */
+/* Serve the request whose head is the next size bytes of input. Returns whether another one may follow. */
 static bool serve_request(struct session *s, size_t size, unsigned lines)
 {
     struct request *req = &s->req;
@@ -168,62 +181,63 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     const char *why;
     int status;
 
-    request_init(s);
+    request_begin(s);
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
-    if (!status && s->conn->trusted)
+    if (!status && s->client->trusted)
         forwarded_apply(config->proxies, req);
-    req->keep_alive &= !http_is_draining() && !req->conn->listener->closed;
-    http_count_request();
-    s->conn->req = req;
+    req->keep_alive &= !draining && !s->client->endpoint->closed;
+    request_count++;
+    s->client->req = req;
     coro_self()->what = status ? "a malformed request" : head;
     if (status)
-        refuse(s, status, why);
+        refuse_request(s, status, why);
     else if (*req->view.path == '*')
         answer_asterisk(req);
     else
-        finish(s, config->handle(req));
+        complete_response(req, config->handle(req));
     if (req->keep_alive && !req->body_done)
         req->keep_alive = body_discard(req);
     s->cut |= !req->body_done;
     coro_self()->what = NULL;
-    s->conn->req = NULL;
+    s->client->req = NULL;
     request_end(req);
     return req->keep_alive;
 }
 
-/* ---- one connection ---- */
+/* ---- the next head ---- */
 
-/* The status to refuse a head with, of which there is in->end - in->start so far: 400 for bytes that no head can hold,
- * 414 and 431 for what is too long. */
-static int judge_half(const struct input *in, const struct head_scan *scan, size_t from, const char **why)
+static const char line_too_long[] = "the request line is longer than max-request-line";
+static const char head_too_large[] = "the head is larger than max-header-size";
+
+/* The status to refuse an incomplete head with: the in->end - in->start bytes received, of which the first `from` were
+ * looked at before. 0 if it may become a request. */
+static int judge_partial_head(const struct input *in, const struct head_scan *scan, size_t from, const char **why)
 {
     size_t size = input_unread(in);
 
-    *why = "this is not HTTP";
     if (!head_is_plausible(in->buf + in->start, size, from))
-        return 400;
-    *why = "the request line is longer than max-request-line";
+        return refusal(400, "this is not HTTP", why);
     if (scan->lines == 0 && size > config->max_request_line)
-        return 414;
-    *why = "the head is larger than max-header-size";
-    return size >= config->max_header_size ? 431 : 0;
+        return refusal(414, line_too_long, why);
+    if (size >= config->max_header_size)
+        return refusal(431, head_too_large, why);
+    return 0;
 }
 
-/* The same of a whole one of size bytes. */
-static int judge_size(const struct head_scan *scan, size_t size, const char **why)
+/* The same for a complete head of size bytes. */
+static int judge_head_size(const struct head_scan *scan, size_t size, const char **why)
 {
-    *why = "the request line is longer than max-request-line";
     if (scan->line_size > config->max_request_line)
-        return 414;
-    *why = "the head is larger than max-header-size";
+        return refusal(414, line_too_long, why);
     if (size > config->max_header_size)
-        return 431;
-    *why = "the head has more fields than max-headers";
-    return scan->lines > config->max_headers + 2 ? 431 : 0;
+        return refusal(431, head_too_large, why);
+    if (scan->lines > config->max_headers + 2)
+        return refusal(431, "the head has more fields than max-headers", why);
+    return 0;
 }
 
-/* An empty line before a request is skipped, RFC 9112 section 2.2; one, or a client could keep us busy for nothing. */
+/* One empty line before a request is skipped (RFC 9112 section 2.2); with more a client could keep us busy. */
 static bool skip_empty_line(struct input *in, struct head_scan *scan)
 {
     if (input_unread(in) < 2 || memcmp(in->buf + in->start, "\r\n", 2))
@@ -233,17 +247,17 @@ static bool skip_empty_line(struct input *in, struct head_scan *scan)
     return true;
 }
 
-/* Answer what is no request yet, and never will be. */
+/* Answer what is not a whole request and will not become one. */
 static void refuse_early(struct session *s, int status, const char *why)
 {
-    request_init(s);
+    request_begin(s);
     s->req.view.http_minor = 1;
-    refuse(s, status, why);
+    refuse_request(s, status, why);
     request_end(&s->req);
 }
 
-/* Wait for the rest of a head, without a permit. */
-static int await_rest(struct session *s)
+/* Wait for the rest of a head, without a permit. Returns false if it did not come in time. */
+static bool await_rest_of_head(struct session *s)
 {
     int64_t timeout = config->header_timeout;
     int err;
@@ -252,209 +266,230 @@ static int await_rest(struct session *s)
         s->head_due = timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER;
     permit_release();
     err = input_wait(&s->in, s->head_due);
-    if (permit_await(&s->conn->permit) == -ETIMEDOUT)
-        refuse_early(s, 503, "it has waited for longer than queue-timeout");
-    else if (err == -ETIMEDOUT)
-        refuse_early(s, 408, "the head has taken longer than header-timeout");
-    else
-        return err;
-    return -ECONNABORTED;
+    if (permit_await(&s->client->permit) == -ETIMEDOUT) {
+        refuse_early(s, 503, "queue-timeout exceeded");
+        return false;
+    }
+    if (err == -ETIMEDOUT)
+        refuse_early(s, 408, "header-timeout exceeded");
+    return err == 0;
 }
 
-/* Get more input while a head is incomplete. Returns 1 when there is more, 0 when the connection is idle, or -errno. */
-static int more_input(struct session *s)
+/* Receive more of a head. */
+static enum arrival receive_more(struct session *s)
 {
     for (;;) {
         bool begun = input_unread(&s->in) > 0;
         ssize_t n = -EAGAIN;
-        int err;
 
         if (!input_is_drained(&s->in))
             n = input_fill(&s->in);
         if (n > 0)
-            return 1;
+            return ARRIVED;
         if (n == -ENOBUFS) {
             input_grow(&s->in, s->in.size < ARENA_BLOCK ? ARENA_BLOCK : config->max_header_size);
             continue;
         }
-        if (n != -EAGAIN)
-            return n == 0 ? -ECONNRESET : (int)n;
-        err = output_flush(&s->out); /* may park, so look again */
-        if (!err && !begun && input_is_drained(&s->in))
-            return 0;
-        if (!err && input_is_drained(&s->in))
-            err = await_rest(s);
-        if (err)
-            return err;
+        if (n != -EAGAIN || output_flush(&s->out) != 0)
+            return OVER;
+        if (!input_is_drained(&s->in)) /* more has come while the flush was parked */
+            continue;
+        if (!begun)
+            return IDLE;
+        if (!await_rest_of_head(s))
+            return OVER;
     }
 }
 
-/* Have a whole head in the input: its size; 0 when the connection is idle; -errno when it is over. */
-static ssize_t await_head(struct session *s, struct head_scan *scan)
+/* Have a whole head in the input; *size is its size. */
+static enum arrival await_head(struct session *s, struct head_scan *scan, size_t *size)
 {
     struct input *in = &s->in;
     bool skipped = false;
+    enum arrival more;
     const char *why;
 
     s->head_due = 0;
-    for (;;) {
-        size_t from, size;
-        int status, more;
+    do {
+        size_t from;
+        int status;
 
         if (!skipped)
             skipped = skip_empty_line(in, scan);
         from = scan->at;
-        size = head_find(in->buf + in->start, input_unread(in), scan);
-        status = size ? judge_size(scan, size, &why) : judge_half(in, scan, from, &why);
+        *size = head_find(in->buf + in->start, input_unread(in), scan);
+        status = *size ? judge_head_size(scan, *size, &why) : judge_partial_head(in, scan, from, &why);
         if (status) {
             refuse_early(s, status, why);
-            return -EBADMSG;
+            return OVER;
         }
-        if (size)
-            return (ssize_t)size;
-        more = more_input(s);
-        if (more <= 0)
-            return more;
-    }
+        more = *size ? ARRIVED : receive_more(s);
+    } while (!*size && more == ARRIVED);
+    return more;
 }
 
-/* Who may send a PROXY header: a trusted proxy; where there is none, everybody who reaches the socket. */
-static bool may_proxy(const struct conn *conn)
+/* ---- the PROXY header ---- */
+
+/* Who may send a PROXY header: trusted proxies, or everybody where none are set. */
+static bool may_send_proxy_header(const struct client *client)
 {
     const struct proxies *proxies = config->proxies;
 
-    return conn->trusted || !proxies || (proxies->count == 0 && !proxies->local);
+    return client->trusted || !proxies || (proxies->count == 0 && !proxies->local);
 }
 
-/* Have the PROXY header that the connection begins with: 1, 0 when nothing has come yet, or -errno. */
-static int await_proxy(struct session *s)
+/* Have the PROXY header that the connection begins with, and apply it. */
+static enum arrival await_proxy_header(struct session *s)
 {
     struct proxy_header header;
     ssize_t size;
-    int more;
 
     s->head_due = 0;
     while (!(size = proxy_parse(&header, s->in.buf + s->in.start, input_unread(&s->in)))) {
-        more = more_input(s);
-        if (more <= 0)
+        enum arrival more = receive_more(s);
+
+        if (more != ARRIVED)
             return more;
     }
-    if (size < 0 || !may_proxy(s->conn)) {
-        log_warn("closed a connection from %s: %s", s->conn->peer,
-                 size < 0 ? "it does not begin with a good PROXY header" : "trusted-proxies does not hold this proxy");
+    if (size < 0 || !may_send_proxy_header(s->client)) {
+        log_warn("closed a connection from %s: %s", peer_name(s->client),
+                 size < 0 ? "it does not begin with a valid PROXY header" : "the proxy is not in trusted-proxies");
         s->in.start = s->in.end;
-        return -EBADMSG;
+        return OVER;
     }
     s->in.start += (size_t)size;
-    s->conn->proxied = false;
+    s->client->proxied = false;
     if (header.peer.any.sa_family != AF_UNSPEC)
-        conn_set_peer(s->conn, &header.peer.any);
-    return 1;
+        client_set_peer(s->client, &header.peer.any);
+    return ARRIVED;
+}
+
+/* ---- one connection ---- */
+
+void client_set_peer(struct client *client, const struct sockaddr *peer)
+{
+    const struct proxies *proxies = config->proxies;
+    struct in6_addr ip;
+
+    if (address_ip(&ip, peer)) {
+        address_text(peer, client->peer, sizeof(client->peer), &client->peer_port);
+        client->trusted = proxies && forwarded_trusts(proxies, &ip);
+    } else {
+        client->trusted = proxies && proxies->local;
+    }
 }
 
 /* Let the requests in the queue go first. Returns whether the permit came back in time. */
 static bool yield_permit(struct session *s)
 {
     output_flush(&s->out);
-    if (permit_yield(&s->conn->permit) == 0)
+    if (permit_yield(&s->client->permit) == 0)
         return true;
-    refuse_early(s, 503, "it has waited for longer than queue-timeout");
+    refuse_early(s, 503, "queue-timeout exceeded");
     return false;
 }
 
 /* Serve until there is nothing to serve. Returns whether the connection stays open. */
-static bool serve_all(struct session *s)
+static bool serve_requests(struct session *s)
 {
-    int more = s->conn->proxied ? await_proxy(s) : 1;
+    enum arrival arrival = s->client->proxied ? await_proxy_header(s) : ARRIVED;
 
-    if (more <= 0)
-        return more == 0;
-    for (int served = 1;; served++) {
+    for (unsigned served = 1; arrival == ARRIVED; served++) {
         struct head_scan scan = {0};
-        ssize_t size = await_head(s, &scan);
+        size_t size;
 
-        if (size <= 0)
-            return size == 0;
-        if (!serve_request(s, (size_t)size, scan.lines))
+        arrival = await_head(s, &scan, &size);
+        if (arrival != ARRIVED)
+            break;
+        if (!serve_request(s, size, scan.lines))
             return false;
         if (served % BURST == 0 && !yield_permit(s))
             return false;
     }
+    return arrival == IDLE;
 }
 
-static void session_begin(struct session *s, struct conn *conn)
+static void session_prepare(struct session *s, struct client *client)
 {
-    s->conn = conn;
+    s->client = client;
     s->cut = false;
-    output_init(&s->out, &conn->source);
+    output_init(&s->out, &client->source);
     s->out.timeout = config->write_timeout * 1000000;
-    input_init(&s->in, &conn->source, s->buffer, sizeof(s->buffer));
+    input_init(&s->in, &client->source, s->buffer, sizeof(s->buffer));
     s->in.timeout = config->body_timeout * 1000000;
-    coro_self()->local[output_key] = &s->out;
 }
 
-static void session_end(struct session *s)
+static void session_release(struct session *s)
 {
-    coro_self()->local[output_key] = NULL;
     output_release(&s->out);
     input_release(&s->in);
 }
 
-/* What the client does not take is not to lie in the kernel for minutes after the close. */
-static void forget_unsent(const struct conn *conn)
+/* Do not keep in the kernel, for minutes after the close, what the client does not take. */
+static void drop_unsent(const struct client *client)
 {
     static const struct linger at_once = {.l_onoff = 1};
 
-    setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    setsockopt(client->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-void session_serve(struct conn *conn)
+enum session_end session_run(struct client *client)
 {
     struct session s;
     bool open, linger;
 
-    session_begin(&s, conn);
-    open = serve_all(&s) && !http_is_closing();
+    session_prepare(&s, client);
+    coro_self()->local[output_key] = &s.out;
+    open = serve_requests(&s);
     if (!open)
         output_flush(&s.out);
     if (s.out.error == -ETIMEDOUT)
-        forget_unsent(conn);
+        drop_unsent(client);
     linger = !s.out.error && !s.in.ended && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
-    session_end(&s);
+    coro_self()->local[output_key] = NULL;
+    session_release(&s);
     if (open)
-        conn_idle(conn);
-    else if (linger)
-        conn_linger(conn);
-    else
-        conn_close(conn);
+        return SESSION_IDLE;
+    return linger ? SESSION_LINGER : SESSION_CLOSE;
 }
 
-bool session_reject(struct conn *conn)
+bool session_reject(struct client *client)
 {
-    struct session s = {.conn = conn};
+    struct session s;
     bool sent;
 
-    output_init(&s.out, &conn->source);
-    input_init(&s.in, &conn->source, s.buffer, sizeof(s.buffer));
-    request_init(&s);
+    session_prepare(&s, client);
+    request_begin(&s);
     s.req.view.http_minor = 1;
-    answer_busy(&s.req); /* which is gathered only: nothing here may wait */
+    answer_busy(&s.req); /* only gathers it: nothing here may wait */
     output_try_flush(&s.out);
     sent = s.out.start == s.out.end;
     request_end(&s.req);
-    output_release(&s.out);
+    session_release(&s);
     return sent;
 }
+
+/* ---- all of them ---- */
 
 static void flush_at_park(void *value)
 {
     output_try_flush(value);
 }
 
-void session_init(const struct http_config *c)
+void session_init(const struct http_config *http_config)
 {
     static const struct coro_local hooks = {.park = flush_at_park};
 
-    config = c;
+    config = http_config;
     output_key = coro_local_create(&hooks);
+}
+
+void session_drain(void)
+{
+    draining = true;
+}
+
+size_t session_requests(void)
+{
+    return request_count;
 }

@@ -216,7 +216,7 @@ int sl_offload(int (*fn)(void *arg), void *arg)
     return wait_offload(fn, arg);
 }
 
-/* ---- serving: a struct sl_server is a struct listener ---- */
+/* ---- serving: a struct sl_server is a struct endpoint ---- */
 
 struct sl_server *sl_serve(const struct sl_service *service, char **why)
 {
@@ -225,12 +225,12 @@ struct sl_server *sl_serve(const struct sl_service *service, char **why)
 
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
 {
-    serve_connection((struct listener *)server, fd, peer);
+    serve_connection((struct endpoint *)server, fd, peer);
 }
 
 void sl_serve_end(struct sl_server *server)
 {
-    serve_close((struct listener *)server);
+    serve_close((struct endpoint *)server);
 }
 
 /* ---- for language runtimes ---- */

@@ -3,7 +3,7 @@
  *
  * A worker sets HTTP up once, for the listeners and mounts of its configuration. A program (syncless-python, or an
  * application that opens a port of its own beside the server's) brings a socket and what shall answer there: it gets a
- * mount which that listener's requests go to without a look at the routes. The limits it wants are read as a section
+ * mount which that endpoint's requests go to without a look at the routes. The limits it wants are read as a section
  * [limits] of a configuration that is empty otherwise, so that keys, values and defaults are the same and stand in one
  * place. Where no worker has set HTTP up, it is done then, by that configuration.
  */
@@ -110,42 +110,42 @@ static struct mount *mount_new(const struct sl_service *service, const struct mo
     return mount;
 }
 
-/* The listener and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
-static void on_unused(struct listener *listener)
+/* The endpoint and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
+static void on_unused(struct endpoint *endpoint)
 {
-    const struct mount *mount = listener->mount;
+    const struct mount *mount = endpoint->mount;
 
     if (mount->ended)
         mount->ended(mount->self);
 }
 
-struct listener *serve_open(const struct sl_service *service, char **why)
+struct endpoint *serve_open(const struct sl_service *service, char **why)
 {
-    struct listener *listener;
+    struct endpoint *endpoint;
     struct mount_limits limits;
 
     if (!prepare(service, &limits, why))
         return NULL;
-    listener = service->accepts ? listener_open(service->fd, false) : listener_make(service->fd);
-    listener->scheme = service->tls ? "https" : "http";
-    listener->mount = mount_new(service, &limits);
-    listener->unused = on_unused;
-    return listener;
+    endpoint = endpoint_open(service->fd, service->accepts ? &conn_handler : NULL);
+    endpoint->scheme = service->tls ? "https" : "http";
+    endpoint->mount = mount_new(service, &limits);
+    endpoint->unused = on_unused;
+    return endpoint;
 }
 
-void serve_connection(struct listener *listener, int fd, const struct sockaddr *peer)
+void serve_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
 {
-    if (listener->closed) /* while it was on its way */
+    if (endpoint->closed) /* while it was on its way */
         close(fd);
     else
-        conn_open(listener, fd, peer);
+        conn_open(endpoint, fd, peer);
 }
 
-void serve_close(struct listener *listener)
+void serve_close(struct endpoint *endpoint)
 {
-    if (listener->closed)
+    if (endpoint->closed)
         return;
-    listener_close(listener);
-    http_close_idle(listener);
-    listener_leave(listener);
+    endpoint_close(endpoint);
+    http_close_idle(endpoint);
+    endpoint_leave(endpoint);
 }

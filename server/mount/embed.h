@@ -12,12 +12,12 @@ void serve_init(const struct http_settings *s, void (*ended)(const struct reques
 /* Serve one instance of a module on a socket of a program's own, as sl_serve says; with the defaults of all settings
  * where serve_init was not called. What is returned stays for the life of the process. NULL if its limits are wrong:
  * *why says so, to be freed. */
-struct listener *serve_open(const struct sl_service *service, char **why);
+struct endpoint *serve_open(const struct sl_service *service, char **why);
 
 /* Serve a connection that was accepted elsewhere, see sl_serve_connection. */
-void serve_connection(struct listener *listener, int fd, const struct sockaddr *peer);
+void serve_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer);
 
-/* Accept no more, and close the connections of that listener when they have answered what they are at. */
-void serve_close(struct listener *listener);
+/* Accept no more, and close the connections of that endpoint when they have answered what they are at. */
+void serve_close(struct endpoint *endpoint);
 
 #endif

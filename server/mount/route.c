@@ -98,7 +98,7 @@ static int handle_at(struct mount *mount, struct request *req, size_t size)
 
 int route_handle(struct request *req)
 {
-    if (req->mount) /* the listener's only one */
+    if (req->mount) /* the endpoint's only one */
         return handle_at(req->mount, req, 0);
     for (struct mount **m = routes; *m; m++) {
         size_t size = strlen((*m)->prefix);

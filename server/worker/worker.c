@@ -31,15 +31,15 @@
 #include "wait/wait.h"
 #include "worker/worker_log.h"
 
-#define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
-#define CANCEL_LOOK  20                  /* milliseconds between two looks whether they have */
-#define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
-#define SHORT_GRACE  100                 /* the same where clients are not waited for, but one may have sent one */
+#define CANCEL_FOR  INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
+#define CANCEL_LOOK 20                  /* milliseconds between two looks whether they have */
+#define IDLE_GRACE  2000                /* milliseconds for the last request of an idle connection */
+#define SHORT_GRACE 100                 /* the same where clients are not waited for, but one may have sent one */
 
 static struct {
     const struct settings *settings;
-    struct listener **listeners;
-    size_t listener_count;
+    struct endpoint **endpoints;
+    size_t endpoint_count;
     struct wait_source channel;
     bool stopping;
 } worker;
@@ -56,8 +56,8 @@ static void on_timeout(void)
 static void stop_gracefully(int64_t idle_grace)
 {
     worker.stopping = true;
-    for (size_t i = 0; i < worker.listener_count; i++)
-        listener_close(worker.listeners[i]);
+    for (size_t i = 0; i < worker.endpoint_count; i++)
+        endpoint_close(worker.endpoints[i]);
     wait_after(worker.settings->shutdown_timeout, on_timeout);
     http_drain(idle_grace);
 }
@@ -206,12 +206,14 @@ static bool is_proxied(const struct settings *settings, size_t n)
     return !inherit_activated() && settings->binds[n].proxied;
 }
 
-static void open_listeners(const struct settings *settings, const struct listen_set *sockets)
+static void open_endpoints(const struct settings *settings, const struct listen_set *sockets)
 {
-    worker.listener_count = sockets->count;
-    worker.listeners = xcalloc(sockets->count, sizeof(*worker.listeners));
-    for (size_t i = 0; i < sockets->count; i++)
-        worker.listeners[i] = listener_open(sockets->sockets[i]->fd, is_proxied(settings, i));
+    worker.endpoint_count = sockets->count;
+    worker.endpoints = xcalloc(sockets->count, sizeof(*worker.endpoints));
+    for (size_t i = 0; i < sockets->count; i++) {
+        worker.endpoints[i] = endpoint_open(sockets->sockets[i]->fd, &conn_handler);
+        worker.endpoints[i]->proxied = is_proxied(settings, i);
+    }
 }
 
 static void open_channel(int fd)
@@ -253,7 +255,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGQUIT, on_signal);
     wait_signal(SIGINT, on_signal);
     open_channel(job->channel);
-    open_listeners(job->settings, job->sockets);
+    open_endpoints(job->settings, job->sockets);
     watchdog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
     tell_master(CHANNEL_READY);

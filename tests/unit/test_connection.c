@@ -17,7 +17,7 @@
 #define BURST           32 /* as in session.c */
 #define GET(path)       "GET " path " HTTP/1.1\r\nHost: test\r\n\r\n"
 
-static struct listener listener = {.address = "192.0.2.1", .port = 80};
+static struct endpoint endpoint = {.address = "192.0.2.1", .port = 80};
 static int clients[CLIENTS];
 
 static void stop(void *arg)
@@ -42,7 +42,7 @@ static void open_clients(int count)
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
         clients[i] = ends[1];
-        conn_open(&listener, ends[0], &(struct sockaddr){.sa_family = AF_UNIX});
+        conn_open(&endpoint, ends[0], &(struct sockaddr){.sa_family = AF_UNIX});
     }
     turn_loop();
 }

@@ -1,12 +1,11 @@
 /*
  * head.c: the head of a request.
  *
- * The end of the head is looked for first, line by line, and llhttp gets the fields whole: its spans are then whole
- * too, a slow sender costs no parsing, and everything can stay where it was received. The request line has been read
- * before (line.c); llhttp gets one in its place. llhttp 8 lets some things through that other servers read differently
- * (bare CR or LF, a space before the colon, folded lines, several lengths); since every span is at hand, strictness is
- * one look at what stands between them: after each name a colon, after each value CR LF and then the next name. What
- * stands there otherwise is refused, RFC 9112 sections 2.2, 5 and 6.3.
+ * First the end of the head is found, line by line; then line.c parses the request line and llhttp the fields. So
+ * llhttp gets all fields at once: its spans are never cut in two, a slow client costs no parsing, and everything stays
+ * where it was received. llhttp 8 accepts some heads that other servers read differently (bare CR or LF, a space before
+ * the colon, folded lines, several lengths). check_layout refuses them: after each name there must be a colon, and
+ * after each value CR LF and the next name (RFC 9112 sections 2.2, 5 and 6.3).
  */
 #include "http/request/head.h"
 
@@ -20,7 +19,7 @@
 
 /* ---- the end ---- */
 
-/* Whether the line that ends at `end` is empty, and not the first. Bare LFs count: parsing will refuse them. */
+/* Whether the line that ends at `end` is empty, and not the first of p. Bare LFs count here: parsing refuses them. */
 static bool is_empty_line(const char *p, const char *end)
 {
     if (end - p >= 3 && end[-2] == '\r')
@@ -57,35 +56,28 @@ bool head_is_plausible(const char *p, size_t size, size_t from)
 
 /* ---- spans ---- */
 
-/* What llhttp found in a head, in the order it found it. */
+/* What llhttp found in a head, in order. */
 struct spans {
-    struct request *req;
     struct sl_field *fields;
-    size_t count, room;
+    size_t count, capacity;
     bool complete;
 };
 
-static struct spans *spans_of(llhttp_t *parser)
+static int on_field_name(llhttp_t *parser, const char *at, size_t size)
 {
-    return parser->data;
-}
+    struct spans *spans = parser->data;
 
-static int on_field(llhttp_t *parser, const char *at, size_t size)
-{
-    struct spans *spans = spans_of(parser);
-
-    if (spans->count == spans->room)
+    if (spans->count == spans->capacity)
         return -1;
     spans->fields[spans->count++] = (struct sl_field){.name = at, .name_size = (uint32_t)size};
     return 0;
 }
 
-static int on_value(llhttp_t *parser, const char *at, size_t size)
+static int on_field_value(llhttp_t *parser, const char *at, size_t size)
 {
-    struct spans *spans = spans_of(parser);
-    struct sl_field *field;
+    struct spans *spans = parser->data;
+    struct sl_field *field = &spans->fields[spans->count - 1];
 
-    field = &spans->fields[spans->count - 1];
     if (field->value) /* a second span: a folded line */
         return -1;
     field->value = at;
@@ -93,16 +85,18 @@ static int on_value(llhttp_t *parser, const char *at, size_t size)
     return 0;
 }
 
-static int on_headers_complete(llhttp_t *parser)
+static int on_fields_end(llhttp_t *parser)
 {
-    spans_of(parser)->complete = true;
+    struct spans *spans = parser->data;
+
+    spans->complete = true;
     return HPE_PAUSED;
 }
 
 static const llhttp_settings_t settings = {
-    .on_header_field = on_field,
-    .on_header_value = on_value,
-    .on_headers_complete = on_headers_complete,
+    .on_header_field = on_field_name,
+    .on_header_value = on_field_value,
+    .on_headers_complete = on_fields_end,
 };
 
 /* ---- strictness ---- */
@@ -119,18 +113,18 @@ static bool is_crlf(const char *p)
     return p[0] == '\r' && p[1] == '\n';
 }
 
-/* Check what stands around one field that begins at `at`, and cut the blanks at the end of its value. Returns where the
+/* Check the bytes around a field that must begin at `at`, and cut the blanks at the end of its value. Returns where the
  * next one must begin, or NULL. */
-static const char *check_field(struct sl_field *field, const char *at)
+static const char *check_field_layout(struct sl_field *field, const char *at)
 {
     const char *value, *end;
 
     if (field->name != at || field->name_size == 0 || field->name[field->name_size] != ':')
         return NULL;
     value = skip_blanks(field->name + field->name_size + 1);
-    if (field->value_size == 0) /* llhttp says nothing, or anything, of where an empty one is */
+    if (field->value_size == 0) /* llhttp does not say where an empty value is */
         field->value = value;
-    if (field->value != value) /* behind a line break: folded */
+    if (field->value != value) /* after a line break: folded */
         return NULL;
     end = value + field->value_size;
     while (field->value_size > 0 && (end[-1] == ' ' || end[-1] == '\t')) {
@@ -141,11 +135,11 @@ static const char *check_field(struct sl_field *field, const char *at)
     return is_crlf(at) ? at + 2 : NULL;
 }
 
-/* Check the layout of all fields and the empty line. */
+/* Whether the fields from `at`, and the empty line, have that layout up to `end`. */
 static bool check_layout(const struct spans *spans, const char *at, const char *end)
 {
     for (size_t i = 0; i < spans->count; i++) {
-        at = check_field(&spans->fields[i], at);
+        at = check_field_layout(&spans->fields[i], at);
         if (!at)
             return false;
     }
@@ -159,13 +153,13 @@ struct framing {
     bool repeated;
 };
 
-static void note(const struct sl_field **slot, const struct sl_field *field, struct framing *framing)
+static void note_field(const struct sl_field **slot, const struct sl_field *field, struct framing *framing)
 {
     framing->repeated |= *slot != NULL;
     *slot = field;
 }
 
-static bool is_named(const struct sl_field *field, const char *name)
+static bool field_is_named(const struct sl_field *field, const char *name)
 {
     return !strncasecmp(field->name, name, field->name_size);
 }
@@ -178,76 +172,62 @@ static void find_framing(const struct spans *spans, struct framing *framing)
 
         switch (field->name_size) {
         case 4:
-            if (is_named(field, "Host"))
-                note(&framing->host, field, framing);
+            if (field_is_named(field, "Host"))
+                note_field(&framing->host, field, framing);
             break;
         case 6:
-            if (is_named(field, "Expect"))
+            if (field_is_named(field, "Expect"))
                 framing->expect = field;
             break;
         case 14:
-            if (is_named(field, "Content-Length"))
-                note(&framing->length, field, framing);
+            if (field_is_named(field, "Content-Length"))
+                note_field(&framing->length, field, framing);
             break;
         case 17:
-            if (is_named(field, "Transfer-Encoding"))
-                note(&framing->coding, field, framing);
+            if (field_is_named(field, "Transfer-Encoding"))
+                note_field(&framing->coding, field, framing);
             break;
         }
     }
 }
 
-static bool is_value(const struct sl_field *field, const char *value)
+static bool field_has_value(const struct sl_field *field, const char *value)
 {
     return field->value_size == strlen(value) && !strncasecmp(field->value, value, field->value_size);
 }
 
-static int set_body(struct request *req, const struct framing *framing, const char **why)
-{
-    req->body_kind = BODY_NONE;
-    *why = "the request gives Content-Length and Transfer-Encoding";
-    if (framing->coding && framing->length)
-        return 400;
-    *why = "the Transfer-Encoding is not just chunked";
-    if (framing->coding && (!is_value(framing->coding, "chunked") || req->view.http_minor == 0))
-        return 400;
-    *why = "the Content-Length is no number";
-    if (framing->length && (req->body_left = token_number(framing->length->value, framing->length->value_size)) < 0)
-        return 400;
-    if (framing->coding)
-        req->body_kind = BODY_CHUNKED;
-    else if (req->body_left > 0)
-        req->body_kind = BODY_SIZED;
-    req->view.length = framing->coding ? -1 : req->body_left;
-    req->body_done = req->body_kind == BODY_NONE;
-    return 0;
-}
-
+/* Set what the fields say about the message: host, body, expectation. */
 static int set_framing(struct request *req, const struct spans *spans, const char **why)
 {
     struct framing framing;
 
     find_framing(spans, &framing);
-    *why = "Host, Content-Length or Transfer-Encoding is repeated";
     if (framing.repeated)
-        return 400;
-    *why = "an HTTP/1.1 request needs a Host field";
+        return refusal(400, "Host, Content-Length or Transfer-Encoding is repeated", why);
     if (!framing.host && req->view.http_minor > 0)
-        return 400;
+        return refusal(400, "an HTTP/1.1 request needs a Host field", why);
     req->view.host = framing.host ? framing.host->value : "";
-    *why = "the server meets no expectation but 100-continue";
     if (framing.expect && req->view.http_minor > 0) {
-        if (!is_value(framing.expect, "100-continue"))
-            return 417;
+        if (!field_has_value(framing.expect, "100-continue"))
+            return refusal(417, "100-continue is the only expectation supported", why);
         req->expects_100 = true;
     }
-    return set_body(req, &framing, why);
+    if (framing.coding && framing.length)
+        return refusal(400, "the request has both Content-Length and Transfer-Encoding", why);
+    if (framing.coding && (!field_has_value(framing.coding, "chunked") || req->view.http_minor == 0))
+        return refusal(400, "the Transfer-Encoding is not just chunked", why);
+    if (framing.length && (req->body_left = token_number(framing.length->value, framing.length->value_size)) < 0)
+        return refusal(400, "the Content-Length is not a number", why);
+    req->body_kind = framing.coding ? BODY_CHUNKED : req->body_left > 0 ? BODY_SIZED : BODY_NONE;
+    req->view.length = framing.coding ? -1 : req->body_left;
+    req->body_done = req->body_kind == BODY_NONE;
+    return 0;
 }
 
 /* ---- all together ---- */
 
-/* End each string in place; the bytes overwritten are the colons, blanks and line ends that check_layout has seen. */
-static void terminate(const struct spans *spans)
+/* Terminate each string in place. The bytes overwritten are colons, blanks and line ends, see check_layout. */
+static void terminate_fields(const struct spans *spans)
 {
     for (size_t i = 0; i < spans->count; i++) {
         struct sl_field *field = &spans->fields[i];
@@ -257,8 +237,8 @@ static void terminate(const struct spans *spans)
     }
 }
 
-/* Whether the connection persists, RFC 9112 section 9.3: close goes before all, which llhttp does not see to in
- * HTTP/1.0. */
+/* Whether the connection persists, RFC 9112 section 9.3. close overrides keep-alive, which llhttp ignores in HTTP/1.0.
+ */
 static bool keeps_alive(const llhttp_t *parser, int http_minor)
 {
     if (parser->flags & F_CONNECTION_CLOSE)
@@ -266,8 +246,8 @@ static bool keeps_alive(const llhttp_t *parser, int http_minor)
     return http_minor > 0 || parser->flags & F_CONNECTION_KEEP_ALIVE;
 }
 
-/* A parser that has read a request line, for it reads no fields before. Made once: a copy goes on from there. */
-static const llhttp_t *behind_line(void)
+/* A parser to copy. llhttp reads no fields before a request line, so this one has read one. */
+static const llhttp_t *parser_of_fields(void)
 {
     static const char line[] = "GET / HTTP/1.1\r\n";
     static llhttp_t parser;
@@ -279,38 +259,38 @@ static const llhttp_t *behind_line(void)
     return &parser;
 }
 
-/* Let llhttp read the fields. Returns NULL, or what is wrong with them. */
-static const char *parse_fields(struct spans *spans, const char *fields, const char *end)
+/* Find the fields in [fields, end), and set keep_alive. */
+static int parse_fields(struct request *req, struct spans *spans, const char *fields, const char *end, const char **why)
 {
-    struct request *req = spans->req;
-    llhttp_t parser = *behind_line();
+    llhttp_t parser = *parser_of_fields();
     enum llhttp_errno err;
-    const char *why;
 
     parser.data = spans;
     err = llhttp_execute(&parser, fields, (size_t)(end - fields));
     req->keep_alive = keeps_alive(&parser, req->view.http_minor);
-    why = llhttp_get_error_reason(&parser);
-    if (err != HPE_PAUSED || !spans->complete)
-        return why && *why ? why : "the head ends too early";
+    if (err != HPE_PAUSED || !spans->complete) {
+        const char *reason = llhttp_get_error_reason(&parser);
+
+        return refusal(400, reason && *reason ? reason : "the head ends too early", why);
+    }
     if (llhttp_get_error_pos(&parser) != end || !check_layout(spans, fields, end))
-        return "the fields are not laid out as RFC 9112 says";
-    return NULL;
+        return refusal(400, "the fields are not laid out as RFC 9112 says", why);
+    return 0;
 }
 
 int head_parse(struct request *req, char *head, size_t size, unsigned lines, const char **why)
 {
-    struct spans spans = {.req = req, .room = lines};
+    struct spans spans = {.capacity = lines};
     char *fields;
     int status = line_parse(req, head, &fields, why);
 
     if (status)
         return status;
     spans.fields = arena_alloc(&req->arena, lines * sizeof(*spans.fields));
-    *why = parse_fields(&spans, fields, head + size);
-    if (*why)
-        return 400;
-    terminate(&spans);
+    status = parse_fields(req, &spans, fields, head + size, why);
+    if (status)
+        return status;
+    terminate_fields(&spans);
     req->view.fields = spans.fields;
     req->view.field_count = spans.count;
     req->view.query = "";

@@ -1,17 +1,18 @@
 /*
  * line.c: the first line of a request, RFC 9112 section 3.
  *
- * It is read here and not by llhttp. llhttp's strict build refuses raw UTF-8 in a target, which clients send and nginx
- * passes on; and it has one error for a method that it does not know (501), a malformed one (400) and a version of
- * another kind (505). The line is three words with one space between them, so little is left to go wrong. What is known
- * as a method is llhttp's table, but for CONNECT: its 2xx answers have no body and end HTTP (RFC 9110 section 9.3.6),
- * so a handler that took it for any other method would let a proxy before us lose track.
+ * It is parsed here, not by llhttp. llhttp's strict build refuses raw UTF-8 in a target, which clients send and nginx
+ * passes on, and has one error for an unknown method (501), a malformed one (400) and another version (505). The line
+ * is three words with one space between them, so there is little to get wrong. Methods are those of llhttp's table
+ * except CONNECT: a 2xx response to it has no body and ends HTTP (RFC 9110 section 9.3.6), so a proxy in front of us
+ * would lose track if a handler treated it as any other method.
  */
 #include "http/request/line.h"
 
 #include <llhttp.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "http/request/token.h"
 
 struct method {
@@ -23,9 +24,9 @@ struct method {
 static const struct method methods[] = {HTTP_METHOD_MAP(METHOD)};
 #undef METHOD
 
-static const char *known_method(const char *name, size_t size)
+static const char *find_method(const char *name, size_t size)
 {
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
         if (methods[i].size == size && !memcmp(methods[i].name, name, size))
             return i == HTTP_CONNECT ? NULL : methods[i].name;
     return NULL;
@@ -33,28 +34,25 @@ static const char *known_method(const char *name, size_t size)
 
 static int parse_method(struct request *req, const char *word, size_t size, const char **why)
 {
-    req->view.method = known_method(word, size);
+    req->view.method = find_method(word, size);
     if (req->view.method)
         return 0;
     req->view.method = "";
-    *why = "the server does not know the method";
-    return 501;
+    return refusal(501, "unknown method", why);
 }
 
-/* Whether the version is one of HTTP, if none of ours: HTTP/digit.digit. */
+/* HTTP/digit.digit, of which we speak 1.0 and 1.1. */
 static int parse_version(struct request *req, const char *word, size_t size, const char **why)
 {
-    *why = "the request line does not end with a version of HTTP";
     if (size != 8 || memcmp(word, "HTTP/", 5) || word[6] != '.' || !token_is_digit(word[5]) || !token_is_digit(word[7]))
-        return 400;
-    *why = "the server speaks HTTP/1.0 and HTTP/1.1";
+        return refusal(400, "the request line does not end with an HTTP version", why);
     if (word[5] != '1' || word[7] > '1')
-        return 505;
+        return refusal(505, "only HTTP/1.0 and HTTP/1.1 are supported", why);
     req->view.http_minor = word[7] - '0';
     return 0;
 }
 
-/* The end of the target: the first byte that is none of it. Bytes above ASCII are, as raw UTF-8. */
+/* The first byte that is no part of a target. Bytes above ASCII are parts, as raw UTF-8. */
 static char *target_end(char *at)
 {
     while ((unsigned char)*at > ' ' && *at != 0x7f)
@@ -64,26 +62,22 @@ static char *target_end(char *at)
 
 int line_parse(struct request *req, char *head, char **next, const char **why)
 {
+    static const char malformed[] = "the request line is not: method, space, target, space, version";
     char *target = token_end(head), *version, *end;
     int status;
 
-    *why = "the request line is not: method, space, target, space, version";
     if (target == head || *target++ != ' ')
-        return 400;
+        return refusal(400, malformed, why);
     version = target_end(target);
-    if (version == target)
-        return 400;
-    if (*target == '/' && version[0] == '\r' && version[1] == '\n') { /* HTTP/0.9 */
-        *why = "the request line has no version";
-        return 505;
-    }
-    if (*version != ' ')
-        return 400;
+    if (*target == '/' && version[0] == '\r' && version[1] == '\n') /* HTTP/0.9 */
+        return refusal(505, "the request line has no version", why);
+    if (version == target || *version != ' ')
+        return refusal(400, malformed, why);
     req->view.target = target;
     *version++ = '\0';
     end = target_end(version);
     if (end[0] != '\r' || end[1] != '\n')
-        return 400;
+        return refusal(400, malformed, why);
     *next = end + 2;
     status = parse_version(req, version, (size_t)(end - version), why);
     return status ? status : parse_method(req, head, (size_t)(target - 1 - head), why);

@@ -4,9 +4,9 @@
 
 #include "http/request/request.h"
 
-/* Parse METHOD SP target SP HTTP/1.x CRLF at the beginning of a whole head, and set method, target and http_minor; the
- * target's end is marked in place. Returns 0 and where the next line begins, or the status to refuse it with and why.
- */
+/* Parse METHOD SP target SP HTTP/1.x CRLF at the beginning of a whole head. Sets method, target, which is terminated in
+ * place, and http_minor, and *next to the beginning of the next line. Returns 0, or the status to refuse the request
+ * with and *why. */
 int line_parse(struct request *req, char *head, char **next, const char **why);
 
 #endif

@@ -1,9 +1,8 @@
 /*
  * target.c: the request-target, RFC 9112 section 3.2: origin form, absolute form and asterisk form.
  *
- * The path is percent-decoded once, here, so that routing and every module see the same one; dot segments stay as they
- * are, since only a module knows whether its paths name files. %00 is refused: no path that is used may be cut by a
- * NUL.
+ * The path is percent-decoded once, here, so that routing and all modules see the same one. Dot segments stay: only a
+ * module knows whether its paths are file names. %00 is refused, since a NUL would cut the path short.
  */
 #include "http/request/target.h"
 
@@ -12,7 +11,7 @@
 
 #include "http/request/token.h"
 
-/* Decode from[0..size) into to, which has room for size + 1 bytes. Returns whether it was well-formed. */
+/* Decode from[0..size) into to, which has size + 1 bytes. Returns false if it is malformed. */
 static bool percent_decode(char *to, const char *from, size_t size)
 {
     const char *end = from + size;
@@ -45,7 +44,7 @@ void target_set_host(struct request *req, const char *host)
         }
 }
 
-/* http://host:port/path?query: set the host and return the rest, or NULL. */
+/* http://host:port/path?query: set the host. Returns what follows it, or NULL if target has another form. */
 static const char *split_authority(struct request *req, const char *target)
 {
     const char *host = strstr(target, "://"), *end;
@@ -66,7 +65,7 @@ static const bool host_bytes[256] = {
     [';'] = 1,         ['='] = 1,         ['%'] = 1,         [':'] = 1, ['['] = 1, [']'] = 1,
 };
 
-/* RFC 3986 section 3.2.2, and a port. Applications make links and look for tenants by it, so nothing else comes in. */
+/* Applications make links of the host and choose tenants by it, so no other bytes get in. */
 bool target_is_host(const char *host)
 {
     while (host_bytes[(unsigned char)*host])
@@ -74,11 +73,30 @@ bool target_is_host(const char *host)
     return *host == '\0';
 }
 
+/* Set path and query from an origin-form target. The path stays in place unless it has to be decoded or terminated. */
+static int split_path(struct request *req, const char *target, const char **why)
+{
+    const char *query = strchrnul(target, '?');
+    size_t size = (size_t)(query - target);
+    char *path;
+
+    req->view.query = *query ? query + 1 : query;
+    if (size == 0) { /* an absolute form without a path */
+        req->view.path = "/";
+        return 0;
+    }
+    if (!*query && !memchr(target, '%', size)) {
+        req->view.path = target;
+        return 0;
+    }
+    path = arena_alloc(&req->arena, size + 1);
+    req->view.path = path;
+    return percent_decode(path, target, size) ? 0 : refusal(400, "the path has a bad percent-encoding", why);
+}
+
 int target_parse(struct request *req, const char **why)
 {
-    const char *target = req->view.target, *query;
-    size_t size;
-    char *path;
+    const char *target = req->view.target;
 
     if (*target != '/') {
         if (!strcmp(target, "*") && !strcmp(req->view.method, "OPTIONS")) {
@@ -86,29 +104,12 @@ int target_parse(struct request *req, const char **why)
             return 0;
         }
         target = split_authority(req, target);
-        *why = "the request-target has none of the forms of RFC 9112 section 3.2";
         if (!target)
-            return 400;
+            return refusal(400, "the request-target has none of the forms of RFC 9112 section 3.2", why);
     }
-    *why = "the request-target has a fragment";
     if (strchr(target, '#'))
-        return 400;
-    *why = "the host has bytes that no host name has";
+        return refusal(400, "the request-target has a fragment", why);
     if (!target_is_host(req->view.host))
-        return 400;
-    query = strchrnul(target, '?');
-    size = (size_t)(query - target);
-    req->view.query = *query ? query + 1 : query;
-    if (size == 0) { /* an absolute form without a path */
-        req->view.path = "/";
-        return 0;
-    }
-    if (!*query && !memchr(target, '%', size)) { /* it may stay where it is */
-        req->view.path = target;
-        return 0;
-    }
-    path = arena_alloc(&req->arena, size + 1);
-    req->view.path = path;
-    *why = "the path has a bad percent-encoding";
-    return percent_decode(path, target, size) ? 0 : 400;
+        return refusal(400, "the host has bytes that no host name has", why);
+    return split_path(req, target, why);
 }

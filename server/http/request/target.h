@@ -4,15 +4,14 @@
 
 #include "http/request/request.h"
 
-/* Split view.target into host (absolute form only), path, decoded, and query. Returns 0 or the status to refuse the
- * request with; *why then says what is wrong. */
+/* Split view.target into host (absolute form only), path, decoded, and query. Returns 0, or the status to refuse the
+ * request with and *why. */
 int target_parse(struct request *req, const char **why);
 
-/* Let the request be for another host than its Host field says. The field changes with it: handlers look at either. The
- * text must stay as long as the request. */
+/* Replace the host of the request, in view.host and in the Host field. The text must stay as long as the request. */
 void target_set_host(struct request *req, const char *host);
 
-/* Whether a text may be a host: the bytes of RFC 3986 section 3.2.2, and a port. */
+/* Whether a text has only bytes of a host (RFC 3986 section 3.2.2) and a port. */
 bool target_is_host(const char *host);
 
 #endif

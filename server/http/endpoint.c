@@ -1,0 +1,36 @@
+/* endpoint.c: an address that clients connect to, and who answers there. */
+#include "http/endpoint.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "log/log.h"
+
+struct endpoint *endpoint_open(int fd, const struct listener_handler *handler)
+{
+    struct endpoint *endpoint = xcalloc(1, sizeof(*endpoint));
+    union address address;
+    int err = address_of_socket(&address, fd);
+
+    if (err)
+        log_die("cannot tell the address of listen socket %d: %s", fd, strerror(-err));
+    address_text(&address.any, endpoint->address, sizeof(endpoint->address), &endpoint->port);
+    endpoint->scheme = "http";
+    endpoint->users = 1;
+    endpoint->listener.source.fd = -1;
+    if (handler)
+        listener_open(&endpoint->listener, fd, handler);
+    return endpoint;
+}
+
+void endpoint_close(struct endpoint *endpoint)
+{
+    endpoint->closed = true;
+    listener_close(&endpoint->listener);
+}
+
+void endpoint_leave(struct endpoint *endpoint)
+{
+    if (--endpoint->users == 0 && endpoint->unused)
+        endpoint->unused(endpoint);
+}

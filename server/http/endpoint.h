@@ -1,0 +1,35 @@
+/* endpoint.h: an address that clients connect to, and who answers there: what its connections have in common. */
+#ifndef HTTP_ENDPOINT_H
+#define HTTP_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "http/listener.h"
+
+struct endpoint {
+    struct listener listener;
+    char address[ADDRESS_TEXT_SIZE]; /* see address_text */
+    uint16_t port;                   /* 0 for a Unix socket */
+    bool proxied;                    /* its connections begin with a PROXY header */
+    bool closed;                     /* its connections serve no further request */
+    const char *scheme;              /* of its requests: "http" or "https" */
+    void *mount;                     /* the only mount that answers here; NULL: the routes say which one does */
+    size_t users;                    /* its connections, and the opener */
+    void (*unused)(struct endpoint *endpoint); /* called when there are no users any more; or NULL */
+};
+
+/* Make an endpoint for a listening, non-blocking socket, which stays the caller's. handler takes the connections that
+ * are accepted from it; NULL: nothing is accepted here, connections come from elsewhere. Never freed. Fields may be
+ * changed before the event loop runs. */
+struct endpoint *endpoint_open(int fd, const struct listener_handler *handler);
+
+/* Accept no more, and let requests that run be the last of their connections. Not twice. */
+void endpoint_close(struct endpoint *endpoint);
+
+/* One user less. */
+void endpoint_leave(struct endpoint *endpoint);
+
+#endif
