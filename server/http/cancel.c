@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "http/io/input.h"
+#include "http/response/status.h"
 #include "log/log.h"
 
 #define GRACE 5000 /* milliseconds */
@@ -79,7 +80,7 @@ int cancel_stop(struct request *req, int result)
     wait_cancel(req->coro, 0);
     if (result == 0 && req->head_sent) /* the handler has answered in spite of it */
         return 0;
-    return req->cancelled == -ETIMEDOUT ? 504 : 499;
+    return req->cancelled == -ETIMEDOUT ? 504 : STATUS_CLIENT_CLOSED_REQUEST;
 }
 
 void cancel_gone(struct request *req)

@@ -16,7 +16,8 @@ void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds);
 void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_gone,
                   void (*cancel)(struct request *req));
 
-/* The handler has returned result. Returns that, or 504 or 499 (client closed request) if the request was cancelled. */
+/* The handler has returned result. Returns that, or 504 or STATUS_CLIENT_CLOSED_REQUEST if the request was cancelled.
+ */
 int cancel_stop(struct request *req, int result);
 
 /* The client has closed the connection of a request that is being handled. */

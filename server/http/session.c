@@ -18,6 +18,7 @@
 #include "http/request/body.h"
 #include "http/request/head.h"
 #include "http/response/response.h"
+#include "http/response/status.h"
 #include "log/log.h"
 
 #define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
@@ -141,7 +142,7 @@ static int status_of_result(const struct request *req, int result)
 }
 
 /* Log and answer what a handler returned other than 0. Returns whether there is a response to be completed: not if the
- * head is sent. */
+ * head is sent, nor after STATUS_CLIENT_CLOSED_REQUEST, which only the access log says. */
 static bool answer_result(struct request *req, int result)
 {
     int status = status_of_result(req, result);
@@ -151,7 +152,7 @@ static bool answer_result(struct request *req, int result)
                     result);
     else if (result < 0 && status == 500 && !is_client_gone(req, result))
         request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));
-    if (!req->head_sent)
+    if (!req->head_sent && status != STATUS_CLIENT_CLOSED_REQUEST)
         return response_page(req, status) == 0;
     if (result > 0)
         req->status = status; /* for the access log */

@@ -178,6 +178,18 @@ def test_requests_that_timed_out_or_lost_their_client_have_their_line(daemon):
     assert log.read_text().splitlines() == ["504 /late", "504 /begun", "499 /gone"]
 
 
+def test_499_is_not_sent(daemon):
+    """A client that has only closed its sending side counts as gone, but it still reads."""
+    server = daemon("[limits]\non-disconnect = cancel\n[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n"
+                    "[wsgi /]\napp = timed:app\n", {"timed.py": TIMED})
+    log = server.dir / "a.log"
+    with server.connect() as sock:
+        sock.sendall(b"GET /half HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        assert exchange(sock, b"") == b""
+    server.wait_until(lambda: log.exists() and log.read_text() == "499 /half\n")
+
+
 def test_off_by_default(daemon):
     server = daemon("[hello /]\n")
     server.get("/")

@@ -102,6 +102,8 @@ static int handle(struct request *req)
         return 666;
     if (!strcmp(path, "/fail"))
         return -EIO;
+    if (!strcmp(path, "/gone"))
+        return 499;
     return response_reply(req, 200, "text/plain", path, strlen(path));
 }
 
@@ -354,6 +356,19 @@ static void test_results_of_the_handler(void **state)
     close_clients(1);
 }
 
+/* 499 is for the access log: a client that is still there gets the end of the connection and no response. */
+static void test_499_is_not_sent(void **state)
+{
+    open_clients(1);
+    client_send(0, GET("/a") GET("/gone") GET("/b"));
+    turn_loop();
+    assert_true(client_take(0) > 0);
+    assert_int_equal(count_of("HTTP/1.1 "), 1);
+    assert_non_null(strstr(text, "\r\n\r\n/a"));
+    assert_int_equal(client_take(0), 0);
+    close_clients(1);
+}
+
 /* A body that nobody read is read over, so that the next request is found. */
 static void test_unread_body(void **state)
 {
@@ -446,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_too_large_a_head),
         cmocka_unit_test(test_heads_of_all_sizes),
         cmocka_unit_test(test_results_of_the_handler),
+        cmocka_unit_test(test_499_is_not_sent),
         cmocka_unit_test(test_unread_body),
         cmocka_unit_test(test_large_unread_body),
         cmocka_unit_test(test_client_half_closes),
