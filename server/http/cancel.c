@@ -13,18 +13,19 @@
 #include "http/response/status.h"
 #include "log/log.h"
 
-#define GRACE 5000 /* milliseconds */
+#define GRACE 5000 /* milliseconds to clean up */
 
 static struct wait_timeouts graces;
 
-static struct request *overdue_request(struct wait_timeout *timeout)
+static struct request *request_of_timeout(struct wait_timeout *timeout)
 {
     return list_entry(timeout, struct request, deadline);
 }
 
-static void cancel_handler(struct wait_timeout *timeout)
+/* Cancel the handler, now and after each GRACE. */
+static void cancel_now(struct wait_timeout *timeout)
 {
-    struct request *req = overdue_request(timeout);
+    struct request *req = request_of_timeout(timeout);
 
     wait_timeout_start(&graces, timeout);
     req->cancel(req);
@@ -35,12 +36,12 @@ static void cancel_request(struct request *req, int why)
     if (req->cancelled)
         return;
     req->cancelled = why;
-    cancel_handler(&req->deadline);
+    cancel_now(&req->deadline);
 }
 
 static void cancel_overdue(struct wait_timeout *timeout)
 {
-    struct request *req = overdue_request(timeout);
+    struct request *req = request_of_timeout(timeout);
 
     request_log(req, LOG_LEVEL_WARN, "request-timeout exceeded, cancelling the request");
     cancel_request(req, -ETIMEDOUT);
@@ -48,7 +49,7 @@ static void cancel_overdue(struct wait_timeout *timeout)
 
 void cancel_init(void)
 {
-    wait_timeouts_init(&graces, GRACE, cancel_handler);
+    wait_timeouts_init(&graces, GRACE, cancel_now);
 }
 
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds)

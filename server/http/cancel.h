@@ -7,12 +7,12 @@
 /* Before the first request. */
 void cancel_init(void);
 
-/* Prepare the deadlines of requests that may each run for so many milliseconds. */
+/* Make deadlines a list of requests that may run for so many milliseconds each. */
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds);
 
-/* The handler of a request begins, on its coroutine. deadlines: NULL for none. if_gone: cancel it if the client closes
- * the connection. cancel: makes the handler's waits fail; called on the loop's stack, and again after 5 s each until
- * cancel_stop. */
+/* The handler of a request begins, on its coroutine. deadlines: NULL for no deadline. if_gone: cancel the request if
+ * the client closes the connection. cancel: makes the handler's waits fail; called on the loop's stack, and every 5 s
+ * again until cancel_stop. */
 void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_gone,
                   void (*cancel)(struct request *req));
 

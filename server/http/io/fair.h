@@ -1,12 +1,13 @@
-/* fair.h: a client that takes, or sends, as fast as we can would never make its coroutine park. */
+/* fair.h: yield now and then where a client sends or takes bytes as fast as we do, so that the coroutine never parks.
+ */
 #ifndef HTTP_FAIR_H
 #define HTTP_FAIR_H
 
 #include "coro/coro.h"
 
-#define FAIR_BYTES (512 * 1024)
+#define FAIR_BYTES (512 * 1024) /* moved by one coroutine before others run */
 
-/* Another n bytes have been moved: let the other coroutines have their turn when it is FAIR_BYTES since the last. */
+/* Count n more bytes that were moved. */
 static inline void fair_count(size_t *in_a_row, size_t n)
 {
     *in_a_row += n;

@@ -1,10 +1,10 @@
 /*
- * input.c: bytes received and not yet understood.
+ * input.c: the input buffer of a connection.
  *
- * The buffer begins as a small one on the coroutine's stack, where most requests fit, and moves to the heap when a head
- * or a chunked body wants more. The source is edge-triggered, so nobody may go to sleep before a receive came back
- * short or with EAGAIN: `drained` and the source's `seen` bits keep track, and save the receive that would only say
- * EAGAIN.
+ * It begins as a small one on the coroutine's stack, where most requests fit, and moves to the heap when a head or a
+ * chunked body needs more. The source is edge-triggered, so a coroutine must not park before a receive came back short
+ * or with EAGAIN: no further edge may come. `drained` and the source's `seen` bits record that, and save the receive
+ * that would only return EAGAIN.
  */
 #include "http/io/input.h"
 
@@ -29,8 +29,8 @@ void input_release(struct input *in)
         free(in->buf);
 }
 
-/* Move what is unread to a new buffer. Returns the old one if it is to be freed. */
-static char *move(struct input *in, size_t size)
+/* Move unread bytes to a new buffer. Returns the old one, or NULL if it is not on the heap. */
+static char *replace_buffer(struct input *in, size_t size)
 {
     char *old = in->grown ? in->buf : NULL, *buf = xmalloc(size);
 
@@ -46,13 +46,13 @@ static char *move(struct input *in, size_t size)
 void input_grow(struct input *in, size_t size)
 {
     if (size > in->size)
-        free(move(in, size));
+        free(replace_buffer(in, size));
 }
 
 void input_renew(struct input *in, struct arena *arena, size_t size)
 {
     size_t unread = input_unread(in);
-    char *old = move(in, unread > size ? unread : size);
+    char *old = replace_buffer(in, unread > size ? unread : size);
 
     if (old)
         arena_defer(arena, free, old);
@@ -68,8 +68,6 @@ ssize_t input_recv(struct input *in, void *buf, size_t size)
     while (n < 0 && errno == EINTR);
     in->drained = n < (ssize_t)size;
     in->ended = n == 0;
-    if (n < 0 && errno == EAGAIN)
-        in->source->seen &= (short)~CLOSED; /* it told of a descriptor that had this number before */
     return n < 0 ? -errno : n;
 }
 
@@ -101,7 +99,7 @@ int input_wait(struct input *in, int64_t deadline)
 {
     int events;
 
-    if (!input_is_drained(in)) /* there has been an edge meanwhile, and there will be no other for it */
+    if (!input_is_drained(in)) /* an edge has come meanwhile, and will not come again */
         return 0;
     events = wait_fd(in->source->fd, POLLIN | POLLRDHUP, deadline);
     return events < 0 ? events : 0;

@@ -1,10 +1,10 @@
 /*
- * output.c: bytes to send, gathered.
+ * output.c: the output buffer of a connection.
  *
- * Small pieces are copied into one block, so that head and body, and the answers to pipelined requests, leave in one
- * send; a large piece goes out by reference behind them, in one writev. What is gathered is sent when the block is
- * full, when somebody flushes, when the connection has no further request to serve, and at the latest when the
- * coroutine parks: an answer never waits for a request behind it that sleeps.
+ * Small pieces are copied into one block, so that head and body, and the responses to pipelined requests, leave in one
+ * send. A large piece is not copied: it leaves after the block, in one sendmsg. The block is sent when it is full, when
+ * it is flushed, when the connection has no further request, and at the latest when the coroutine parks: a response
+ * never waits for a later request that sleeps.
  */
 #include "http/io/output.h"
 
@@ -14,19 +14,19 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/real.h"
 #include "http/io/fair.h"
 #include "http/io/socket.h"
-#include "base/real.h"
 
-#define COPY_UP_TO 4096 /* larger pieces are sent from where they are */
-#define PIECES     4
+#define MAX_COPY   4096 /* bytes; larger pieces are sent from where they are */
+#define MAX_PIECES 4
 
 void output_init(struct output *out, struct wait_source *source)
 {
     *out = (struct output){.source = source};
 }
 
-static void drop(struct output *out)
+static void release_block(struct output *out)
 {
     if (out->block)
         arena_block_put(out->block);
@@ -36,13 +36,12 @@ static void drop(struct output *out)
 
 void output_release(struct output *out)
 {
-    drop(out);
+    release_block(out);
 }
 
-/* Begin to send, after whoever else does on this connection: a handler may read the body on one coroutine, which sends
- * what was gathered before it waits, and write the response on another one. Returns 0, or -errno if the coroutine was
- * cancelled while it waited. */
-static int lock(struct output *out)
+/* Two coroutines of a handler may send: one that reads the body flushes before it waits, one writes the response.
+ * Returns 0, or -errno if the coroutine was cancelled while it waited for the other one. */
+static int output_lock(struct output *out)
 {
     while (out->sending) {
         struct wait_addr waiter;
@@ -57,14 +56,14 @@ static int lock(struct output *out)
     return 0;
 }
 
-static void unlock(struct output *out)
+static void output_unlock(struct output *out)
 {
     out->sending = false;
     if (atomic_load_explicit(&wait_addr_waiters, memory_order_relaxed))
         wait_addr_wake(out, 1);
 }
 
-static int wait_writable(struct output *out)
+static int output_wait(struct output *out)
 {
     int events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
 
@@ -72,8 +71,8 @@ static int wait_writable(struct output *out)
     return events < 0 ? events : 0;
 }
 
-/* Take n bytes off the front of a list of pieces. */
-static void advance(struct iovec **pieces, int *count, size_t n)
+/* Remove n bytes from the front of a list of pieces. */
+static void skip_sent(struct iovec **pieces, int *count, size_t n)
 {
     while (*count > 0 && n >= (*pieces)->iov_len) {
         n -= (*pieces)->iov_len;
@@ -86,8 +85,8 @@ static void advance(struct iovec **pieces, int *count, size_t n)
     }
 }
 
-/* Send a list of pieces to the last byte. The list is used up. */
-static int send_all(struct output *out, struct iovec *pieces, int count)
+/* Send all bytes of a list of pieces. The list is modified. */
+static int send_pieces(struct output *out, struct iovec *pieces, int count)
 {
     while (count > 0 && !out->error) {
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
@@ -95,10 +94,10 @@ static int send_all(struct output *out, struct iovec *pieces, int count)
                                : real()->sendmsg(out->source->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n >= 0) {
-            advance(&pieces, &count, (size_t)n);
+            skip_sent(&pieces, &count, (size_t)n);
             fair_count(&out->in_a_row, (size_t)n);
         } else if (errno == EAGAIN) {
-            out->error = wait_writable(out);
+            out->error = output_wait(out);
         } else if (errno != EINTR) {
             out->error = -errno;
         }
@@ -106,8 +105,8 @@ static int send_all(struct output *out, struct iovec *pieces, int count)
     return out->error;
 }
 
-/* Send what was gathered, with the lock held. */
-static int flush(struct output *out)
+/* Send the block. */
+static int flush_locked(struct output *out)
 {
     struct iovec piece;
     int err = out->error;
@@ -116,19 +115,19 @@ static int flush(struct output *out)
         return err;
     piece = (struct iovec){out->block + out->start, out->end - out->start};
     if (!err && piece.iov_len)
-        err = send_all(out, &piece, 1);
-    drop(out);
+        err = send_pieces(out, &piece, 1);
+    release_block(out);
     return err;
 }
 
 int output_flush(struct output *out)
 {
-    int err = lock(out);
+    int err = output_lock(out);
 
     if (err)
         return err;
-    err = flush(out);
-    unlock(out);
+    err = flush_locked(out);
+    output_unlock(out);
     return err;
 }
 
@@ -143,24 +142,24 @@ void output_try_flush(struct output *out)
         return; /* the next flush sees the same error */
     out->start += (size_t)n;
     if (out->start == out->end)
-        drop(out);
+        release_block(out);
 }
 
-/* What was gathered, and the pieces behind it, in one go. */
-static int send_behind(struct output *out, const struct iovec *pieces, int count)
+/* Send the block and the pieces after it together. */
+static int send_with_block(struct output *out, const struct iovec *pieces, int count)
 {
-    struct iovec all[PIECES + 1] = {{0}};
+    struct iovec all[MAX_PIECES + 1] = {{0}};
     int skip = out->start == out->end, err;
 
     if (!skip)
         all[0] = (struct iovec){out->block + out->start, out->end - out->start};
     memcpy(all + 1, pieces, (size_t)count * sizeof(*pieces));
-    err = out->error ? out->error : send_all(out, all + skip, count + 1 - skip);
-    drop(out);
+    err = out->error ? out->error : send_pieces(out, all + skip, count + 1 - skip);
+    release_block(out);
     return err;
 }
 
-static void append(struct output *out, const void *buf, size_t size)
+static void output_append(struct output *out, const void *buf, size_t size)
 {
     if (!out->block)
         out->block = arena_block_get();
@@ -171,7 +170,7 @@ static void append(struct output *out, const void *buf, size_t size)
 int output_writev(struct output *out, const struct iovec *pieces, int count)
 {
     size_t size = 0;
-    int err = lock(out);
+    int err = output_lock(out);
 
     if (err)
         return err;
@@ -179,12 +178,12 @@ int output_writev(struct output *out, const struct iovec *pieces, int count)
         size += pieces[i].iov_len;
     if (out->error)
         err = out->error;
-    else if (size > COPY_UP_TO || size > ARENA_BLOCK - out->end)
-        err = send_behind(out, pieces, count);
+    else if (size > MAX_COPY || size > ARENA_BLOCK - out->end)
+        err = send_with_block(out, pieces, count);
     else
         for (int i = 0; i < count; i++)
-            append(out, pieces[i].iov_base, pieces[i].iov_len);
-    unlock(out);
+            output_append(out, pieces[i].iov_base, pieces[i].iov_len);
+    output_unlock(out);
     return err;
 }
 
@@ -195,15 +194,15 @@ int output_write(struct output *out, const void *buf, size_t size)
 
 int output_reserve(struct output *out, size_t size, char **at)
 {
-    int err = lock(out);
+    int err = output_lock(out);
 
     if (err)
         return err;
     if (size > ARENA_BLOCK - out->end)
-        err = flush(out);
+        err = flush_locked(out);
     if (!err && !out->block)
         out->block = arena_block_get();
-    unlock(out);
+    output_unlock(out);
     *at = err ? NULL : out->block + out->end;
     return err;
 }
@@ -213,9 +212,9 @@ void output_commit(struct output *out, size_t used)
     out->end += used;
 }
 
-/* One piece of a file. Returns the bytes sent, or -errno. The socket is ours and has O_NONBLOCK, about which the
- * sendfile of libc/ would ask the kernel each time. */
-static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size)
+/* Send a part of a file. Returns the bytes sent, or -errno. real(), since the interposed sendfile would ask the kernel
+ * each time whether the socket has O_NONBLOCK. */
+static ssize_t sendfile_once(struct output *out, int fd, off_t *offset, size_t size)
 {
     ssize_t n;
 
@@ -224,9 +223,9 @@ static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size
         if (n > 0)
             return n;
         if (n == 0)
-            return -EIO; /* the file has become shorter */
+            return -EIO; /* the file was truncated */
         if (errno == EAGAIN)
-            out->error = wait_writable(out);
+            out->error = output_wait(out);
         else if (errno != EINTR)
             return -errno;
         if (out->error)
@@ -236,21 +235,21 @@ static ssize_t send_piece(struct output *out, int fd, off_t *offset, size_t size
 
 int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
 {
-    int err = lock(out);
+    int err = output_lock(out);
 
     if (err)
         return err;
-    err = flush(out); /* without MSG_MORE: pages behind a corked head cost the kernel half as much again */
+    err = flush_locked(out); /* without MSG_MORE: pages behind a corked head cost the kernel half as much again */
     while (!err && size > 0) {
-        ssize_t n = send_piece(out, fd, &offset, size);
+        ssize_t n = sendfile_once(out, fd, &offset, size);
 
         if (n < 0) {
-            err = out->error = (int)n; /* what was announced cannot be completed: nothing may follow */
+            err = out->error = (int)n; /* the announced length cannot be reached: nothing may follow */
             break;
         }
         size -= (size_t)n;
         fair_count(&out->in_a_row, (size_t)n);
     }
-    unlock(out);
+    output_unlock(out);
     return err;
 }

@@ -1,8 +1,9 @@
 /*
- * socket.h: receive from and send to the server's own sockets, which never wait.
+ * socket.h: receive and send on the server's own sockets, without waiting.
  *
- * Not by libc: its recv and send are cancellation points, which cost two locked instructions each as soon as the
- * process has a second thread (hog.c's), and nobody cancels this one. AddressSanitizer's check the buffers.
+ * These are direct system calls. libc's recv and send are cancellation points, which cost two locked instructions each
+ * as soon as the process has a second thread (watchdog.c has one), and nothing cancels this one. Under AddressSanitizer
+ * they are libc's, whose buffers it checks.
  */
 #ifndef HTTP_SOCKET_H
 #define HTTP_SOCKET_H
@@ -11,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "coro/sanitize.h"
 #include "base/real.h"
+#include "coro/sanitize.h"
 
 /* As recv(2) with MSG_DONTWAIT. */
 static inline ssize_t socket_recv(int fd, void *buf, size_t size)

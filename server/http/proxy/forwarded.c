@@ -1,11 +1,11 @@
 /*
- * forwarded.c: what proxies in front of the server say of the client: X-Forwarded-For, -Proto, -Host, -Prefix, and
+ * forwarded.c: what proxies in front of the server say about the client: X-Forwarded-For, -Proto, -Host, -Prefix, and
  * Forwarded (RFC 7239).
  *
- * Each proxy appends the address of whom it got the request from. So the lists are read from the right, as far as the
- * addresses are those of trusted proxies; the first other one is the client, and whatever stands to the left of it the
- * client may have made up. The other lists are read to the same depth, or to their leftmost element if they are
- * shorter, since most proxies overwrite those and do not append.
+ * Each proxy appends the address of its peer. So the list of addresses is read from the right, as long as they are
+ * those of trusted proxies. The first other one is the client, which may have made up everything to the left of it. The
+ * other lists are read to the same depth, or to their leftmost element if they are shorter: most proxies overwrite
+ * these fields and do not append.
  */
 #include "http/proxy/forwarded.h"
 
@@ -15,25 +15,25 @@
 #include "http/request/target.h"
 #include "http/request/token.h"
 
-#define MOST 32 /* elements of a list that are looked at, the rightmost */
+#define MAX_ELEMENTS 32 /* of a list that are looked at, the rightmost */
 
 /* The elements of all fields of one name, from right to left. */
-struct list_of {
-    struct span items[MOST];
+struct elements {
+    struct span items[MAX_ELEMENTS];
     size_t count;
 };
 
 /* ---- lists ---- */
 
-bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *address)
+bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *ip)
 {
     for (size_t i = 0; i < proxies->count; i++)
-        if (network_has(&proxies->networks[i], address))
+        if (network_has(&proxies->networks[i], ip))
             return true;
     return false;
 }
 
-static struct span trim(const char *at, size_t size)
+static struct span trim_blanks(const char *at, size_t size)
 {
     while (size > 0 && (*at == ' ' || *at == '\t')) {
         at++;
@@ -44,7 +44,7 @@ static struct span trim(const char *at, size_t size)
     return (struct span){at, size};
 }
 
-/* The end of the element at at: the next comma outside of quotes, or the end of the field; NULL if a quote does not
+/* The end of the element at `at`: the next comma outside of quotes, or the end of the field. NULL if a quote does not
  * end.
  */
 static const char *element_end(const char *at, const char *end, bool quotes)
@@ -60,25 +60,25 @@ static const char *element_end(const char *at, const char *end, bool quotes)
     return at;
 }
 
-/* Add the elements of one field. A quote that does not end may have been opened by the client, and hold what the proxy
- * has appended: the element is an empty one then, which stops the walk before it gets to the client's own words. */
-static void split(struct list_of *list, const struct sl_field *field, bool quotes)
+/* Add the elements of a field. A quote that does not end may have been opened by the client, and hold what the proxy
+ * has appended: it counts as an empty element, which stops the walk before it gets to what the client wrote. */
+static void elements_add(struct elements *list, const struct sl_field *field, bool quotes)
 {
     const char *at = field->value, *end = at + field->value_size, *stop;
-    struct span found[MOST];
+    struct span found[MAX_ELEMENTS];
     size_t count = 0;
 
     do {
         stop = element_end(at, end, quotes);
-        found[count++ % MOST] = stop ? trim(at, (size_t)(stop - at)) : (struct span){"", 0};
+        found[count++ % MAX_ELEMENTS] = stop ? trim_blanks(at, (size_t)(stop - at)) : (struct span){"", 0};
         at = stop ? stop + 1 : end;
     } while (stop && stop < end);
-    for (size_t i = 0; i < count && i < MOST && list->count < MOST; i++)
-        list->items[list->count++] = found[(count - 1 - i) % MOST];
+    for (size_t i = 0; i < count && i < MAX_ELEMENTS && list->count < MAX_ELEMENTS; i++)
+        list->items[list->count++] = found[(count - 1 - i) % MAX_ELEMENTS];
 }
 
-/* quotes: whether elements may have some; only those of Forwarded do. */
-static void collect(struct list_of *list, const struct request *req, const char *name, bool quotes)
+/* Collect the elements of a field name. quotes: whether they may be quoted strings; only those of Forwarded may. */
+static void elements_collect(struct elements *list, const struct request *req, const char *name, bool quotes)
 {
     size_t size = strlen(name);
 
@@ -87,12 +87,12 @@ static void collect(struct list_of *list, const struct request *req, const char 
         const struct sl_field *field = &req->view.fields[i];
 
         if (field->name_size == size && !strncasecmp(field->name, name, size))
-            split(list, field, quotes);
+            elements_add(list, field, quotes);
     }
 }
 
 /* The element at that depth from the right, or the leftmost; NULL if there is none. */
-static const struct span *at_depth(const struct list_of *list, size_t depth)
+static const struct span *elements_at(const struct elements *list, size_t depth)
 {
     if (list->count == 0)
         return NULL;
@@ -101,16 +101,16 @@ static const struct span *at_depth(const struct list_of *list, size_t depth)
 
 /* ---- the view ---- */
 
-static void set_peer(struct request *req, const struct in6_addr *address, uint16_t port)
+static void view_set_peer(struct request *req, const struct in6_addr *ip, uint16_t port)
 {
     char *text = arena_alloc(&req->arena, INET6_ADDRSTRLEN);
 
-    address_ip_text(address, text);
+    address_ip_text(ip, text);
     req->view.peer = text;
     req->view.peer_port = port;
 }
 
-static void set_scheme(struct request *req, const struct span *value)
+static void view_set_scheme(struct request *req, const struct span *value)
 {
     if (value && value->size == 5 && !strncasecmp(value->at, "https", 5))
         req->view.scheme = "https";
@@ -118,7 +118,7 @@ static void set_scheme(struct request *req, const struct span *value)
         req->view.scheme = "http";
 }
 
-static void set_host(struct request *req, const struct span *value)
+static void view_set_host(struct request *req, const struct span *value)
 {
     char *host;
 
@@ -129,8 +129,8 @@ static void set_host(struct request *req, const struct span *value)
         target_set_host(req, host);
 }
 
-/* The path by which the proxy's clients reach what we serve at /; it becomes part of the mount. */
-static void set_prefix(struct request *req, const struct span *value)
+/* The path by which the proxy's clients reach our /. It becomes part of the mount. */
+static void view_set_prefix(struct request *req, const struct span *value)
 {
     char *prefix;
     size_t size;
@@ -147,8 +147,8 @@ static void set_prefix(struct request *req, const struct span *value)
 
 /* ---- Forwarded ---- */
 
-/* The value of one parameter of an element, without its quotes; an empty span if it has none. */
-static struct span parameter(struct request *req, const struct span *element, const char *name)
+/* The value of a parameter of an element, without quotes; an empty span if there is none. */
+static struct span find_parameter(struct request *req, const struct span *element, const char *name)
 {
     const char *at = element->at, *end = at + element->size;
     size_t size = strlen(name);
@@ -164,7 +164,7 @@ static struct span parameter(struct request *req, const struct span *element, co
             else if (*next == '"')
                 quoted = !quoted;
         }
-        pair = trim(at, (size_t)(next - at));
+        pair = trim_blanks(at, (size_t)(next - at));
         at = next + 1;
         if (pair.size <= size || pair.at[size] != '=' || strncasecmp(pair.at, name, size))
             continue;
@@ -172,17 +172,18 @@ static struct span parameter(struct request *req, const struct span *element, co
         pair.size -= size + 1;
         if (pair.size >= 2 && *pair.at == '"')
             pair = (struct span){pair.at + 1, pair.size - 2};
-        return memchr(pair.at, '\\', pair.size) ? (struct span){"", 0} : pair; /* nothing we take needs one */
+        return memchr(pair.at, '\\', pair.size) ? (struct span){"", 0} : pair; /* no valid value needs one */
     }
     return (struct span){"", 0};
 }
 
 /* ---- all together ---- */
 
-/* Walk up the addresses as far as they are trusted. Returns how many elements were believed. */
-static size_t walk(const struct proxies *proxies, struct request *req, const struct list_of *list, bool rfc7239)
+/* Go through the addresses as long as they are trusted. Returns how many elements were believed. */
+static size_t walk_addresses(const struct proxies *proxies, struct request *req, const struct elements *list,
+                             bool rfc7239)
 {
-    struct in6_addr address;
+    struct in6_addr ip;
     uint16_t port;
     size_t depth = 0;
 
@@ -190,12 +191,12 @@ static size_t walk(const struct proxies *proxies, struct request *req, const str
         struct span item = list->items[depth];
 
         if (rfc7239)
-            item = parameter(req, &item, "for");
-        if (!address_parse_peer(&address, &port, item.at, item.size))
+            item = find_parameter(req, &item, "for");
+        if (!address_parse_peer(&ip, &port, item.at, item.size))
             break;
-        set_peer(req, &address, port);
+        view_set_peer(req, &ip, port);
         depth++;
-        if (!forwarded_trusts(proxies, &address))
+        if (!forwarded_trusts(proxies, &ip))
             break;
     }
     return depth;
@@ -203,50 +204,50 @@ static size_t walk(const struct proxies *proxies, struct request *req, const str
 
 static bool apply_rfc7239(const struct proxies *proxies, struct request *req)
 {
-    struct list_of list;
+    struct elements list;
     const struct span *element;
     struct span proto, host;
     size_t depth;
 
-    collect(&list, req, "Forwarded", true);
+    elements_collect(&list, req, "Forwarded", true);
     if (list.count == 0)
         return false;
-    depth = walk(proxies, req, &list, true);
-    element = at_depth(&list, depth ? depth - 1 : 0);
-    proto = parameter(req, element, "proto");
-    host = parameter(req, element, "host");
-    set_scheme(req, &proto);
-    set_host(req, &host);
+    depth = walk_addresses(proxies, req, &list, true);
+    element = elements_at(&list, depth ? depth - 1 : 0);
+    proto = find_parameter(req, element, "proto");
+    host = find_parameter(req, element, "host");
+    view_set_scheme(req, &proto);
+    view_set_host(req, &host);
     return true;
 }
 
-/* The element of a list to believe, if the list is to be looked at at all. */
-static const struct span *believed(const struct proxies *proxies, struct request *req, struct list_of *list,
-                                   enum forwarded_field field, const char *name, size_t depth)
+/* The element at a depth of the list of a field, if the field is believed. */
+static const struct span *believed_element(const struct proxies *proxies, struct request *req, struct elements *list,
+                                           enum forwarded_field field, const char *name, size_t depth)
 {
     if (!(proxies->fields & field))
         return NULL;
-    collect(list, req, name, false);
-    return at_depth(list, depth);
+    elements_collect(list, req, name, false);
+    return elements_at(list, depth);
 }
 
 static void apply_x_forwarded(const struct proxies *proxies, struct request *req)
 {
-    struct list_of list;
+    struct elements list;
     size_t depth = 0;
 
-    if (believed(proxies, req, &list, FORWARDED_FOR, "X-Forwarded-For", 0))
-        depth = walk(proxies, req, &list, false);
+    if (believed_element(proxies, req, &list, FORWARDED_FOR, "X-Forwarded-For", 0))
+        depth = walk_addresses(proxies, req, &list, false);
     depth -= depth > 0;
-    set_scheme(req, believed(proxies, req, &list, FORWARDED_PROTO, "X-Forwarded-Proto", depth));
-    set_host(req, believed(proxies, req, &list, FORWARDED_HOST, "X-Forwarded-Host", depth));
-    set_prefix(req, believed(proxies, req, &list, FORWARDED_PREFIX, "X-Forwarded-Prefix", depth));
+    view_set_scheme(req, believed_element(proxies, req, &list, FORWARDED_PROTO, "X-Forwarded-Proto", depth));
+    view_set_host(req, believed_element(proxies, req, &list, FORWARDED_HOST, "X-Forwarded-Host", depth));
+    view_set_prefix(req, believed_element(proxies, req, &list, FORWARDED_PREFIX, "X-Forwarded-Prefix", depth));
 }
 
 void forwarded_apply(const struct proxies *proxies, struct request *req)
 {
-    struct list_of list;
-    const struct span *id = believed(proxies, req, &list, FORWARDED_ID, "X-Request-ID", 0);
+    struct elements list;
+    const struct span *id = believed_element(proxies, req, &list, FORWARDED_ID, "X-Request-ID", 0);
 
     if (id && token_is(id->at, id->size) && id->size <= 128)
         req->id = arena_strndup(&req->arena, id->at, id->size);

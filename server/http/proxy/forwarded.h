@@ -1,4 +1,4 @@
-/* forwarded.h: what proxies in front of the server say of the client. */
+/* forwarded.h: what trusted proxies say about the client, in header fields. */
 #ifndef HTTP_FORWARDED_H
 #define HTTP_FORWARDED_H
 
@@ -14,22 +14,22 @@ enum forwarded_field {
     FORWARDED_ID = 32, /* X-Request-ID */
     FORWARDED_ALL = 63,
 
-    /* What nearly every proxy sets: the others, nginx passes on as its client wrote them. */
+    /* Those that nearly every proxy sets. The others nginx passes on as its client sent them. */
     FORWARDED_DEFAULT = FORWARDED_FOR | FORWARDED_PROTO | FORWARDED_ID,
 };
 
-/* Whom to believe, and what. Borrowed. */
+/* The trusted proxies. */
 struct proxies {
-    const struct network *networks;
+    const struct network *networks; /* borrowed */
     size_t count;
-    bool local;      /* peers on Unix sockets too */
-    unsigned fields; /* enum forwarded_field */
+    bool local;      /* peers on Unix sockets are trusted */
+    unsigned fields; /* that are believed: enum forwarded_field */
 };
 
-bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *address);
+bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *ip);
 
-/* Let the request's view say of the client what the proxies say, whose nearest is the peer of the connection and
- * trusted. What is malformed is left out. */
+/* For a request whose connection comes from a trusted proxy: set in its view what the fields say about the client.
+ * Malformed fields change nothing. */
 void forwarded_apply(const struct proxies *proxies, struct request *req);
 
 #endif

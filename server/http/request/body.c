@@ -1,46 +1,42 @@
 /*
- * body.c: the body of a request, streamed: it is received when the handler asks for it, so a slow handler slows the
- * client, and never collected.
+ * body.c: the body of a request, streamed: it is received when the handler asks for it, never collected. So a slow
+ * handler slows its client down.
  *
- * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one
- * is read by lines of framing and pieces of data between them (RFC 9112 section 7.1); what frames it is bounded, so
- * that nobody can send chunk extensions or trailers for ever. llhttp is not used here: it refuses good extensions
- * (a=b;c), takes bad ones (;;), bare line ends and folded trailers, and would have to be checked byte by byte.
+ * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one is
+ * read by lines of framing and pieces of data between them (RFC 9112 section 7.1). The framing is limited, so that
+ * nobody can send chunk extensions or trailers without end. llhttp is not used for it: it refuses valid extensions
+ * (a=b;c), accepts invalid ones (;;), bare line ends and folded trailers, and would have to be checked byte by byte.
  */
 #include "http/request/body.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "http/io/fair.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
 #include "http/request/token.h"
 
-#define CHUNKED_BUFFER 16384
-#define MAX_FRAMING    16384         /* bytes of framing between two pieces of data; trailers too */
-#define MAX_DISCARD    (1024 * 1024) /* bytes of a body nobody read that are worth keeping the connection */
+#define CHUNKED_BUFFER 16384         /* bytes */
+#define MAX_FRAMING    16384         /* bytes of framing between two pieces of data, or of trailers */
+#define MAX_DISCARD    (1024 * 1024) /* bytes of an unread body; reading more costs more than a new connection */
 
 static const char continue_100[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The client is about to be waited for: it must not be waiting for us. */
-static int before_wait(struct request *req)
+/* Before waiting for the client: send what it may be waiting for. */
+static int send_before_wait(struct request *req)
 {
     int err = 0;
 
     if (req->expects_100 && !req->head_sent)
         err = output_write(req->out, continue_100, sizeof(continue_100) - 1);
     req->expects_100 = false;
-    return err || req->out->sending ? err : output_flush(req->out); /* the other coroutine is at it */
+    return err || req->out->sending ? err : output_flush(req->out); /* sending: another coroutine is flushing */
 }
 
-/* Wait for the client, unless body_cancel came before or comes meanwhile. */
-static int await_input(struct request *req)
+/* Wait for the client, unless body_cancel was called before or is meanwhile. */
+static int await_body(struct request *req)
 {
     int err;
 
@@ -53,8 +49,8 @@ static int await_input(struct request *req)
     return err;
 }
 
-/* Run receive until it does not say EAGAIN; the end of the stream is an error here. */
-static ssize_t receive(struct request *req, void *buf, size_t size)
+/* Receive into buf, or into the input buffer if that is NULL. Waits. The end of the stream is an error here. */
+static ssize_t receive_body(struct request *req, void *buf, size_t size)
 {
     for (;;) {
         ssize_t n = buf ? input_recv(req->in, buf, size) : input_fill(req->in);
@@ -68,19 +64,19 @@ static ssize_t receive(struct request *req, void *buf, size_t size)
             return -ECONNRESET;
         if (n != -EAGAIN)
             return n;
-        if ((err = before_wait(req)) || (err = await_input(req)))
+        if ((err = send_before_wait(req)) || (err = await_body(req)))
             return err;
     }
 }
 
-/* The next bytes of body, no matter how it is framed: what is in the buffer, or straight from the socket. */
-static ssize_t take(struct request *req, void *buf, size_t size)
+/* The next bytes, no matter how the body is framed: from the buffer, or straight from the socket. */
+static ssize_t take_bytes(struct request *req, void *buf, size_t size)
 {
     struct input *in = req->in;
 
     if (input_unread(in) == 0)
-        return receive(req, buf, size);
-    size = smaller(size, input_unread(in));
+        return receive_body(req, buf, size);
+    size = min_size(size, input_unread(in));
     memcpy(buf, in->buf + in->start, size);
     in->start += size;
     return (ssize_t)size;
@@ -90,7 +86,7 @@ static ssize_t take(struct request *req, void *buf, size_t size)
 
 static ssize_t read_sized(struct request *req, void *buf, size_t size)
 {
-    ssize_t n = take(req, buf, smaller(size, (size_t)req->body_left));
+    ssize_t n = take_bytes(req, buf, min_size(size, (size_t)req->body_left));
 
     if (n < 0)
         return n;
@@ -101,19 +97,19 @@ static ssize_t read_sized(struct request *req, void *buf, size_t size)
 
 /* ---- chunked ---- */
 
-/* Take the next line of framing, in the input buffer, which is changed by the next one. Returns its size without CR LF.
- */
-static ssize_t take_line(struct request *req, const char **line)
+/* Take the next line of framing. It stays in the input buffer, until the next one is taken. Returns its size without CR
+ * LF, or -errno. */
+static ssize_t take_framing_line(struct request *req, const char **line)
 {
     struct input *in = req->in;
     const char *lf;
     size_t size;
 
     while (!(lf = memchr(in->buf + in->start, '\n', input_unread(in)))) {
-        ssize_t n = receive(req, NULL, 0);
+        ssize_t n = receive_body(req, NULL, 0);
 
         if (n < 0)
-            return n == -ENOBUFS ? -EBADMSG : n; /* a line that fills the buffer */
+            return n == -ENOBUFS ? -EBADMSG : n; /* the line fills the buffer */
     }
     *line = in->buf + in->start;
     size = (size_t)(lf - *line);
@@ -127,12 +123,12 @@ static ssize_t take_line(struct request *req, const char **line)
 static int take_empty_line(struct request *req)
 {
     const char *line;
-    ssize_t size = take_line(req, &line);
+    ssize_t size = take_framing_line(req, &line);
 
     return size > 0 ? -EBADMSG : (int)size;
 }
 
-/* The end of a token, or of a string in quotes; `at` if there is neither. */
+/* The end of the token or the quoted string at `at`, or `at` if there is neither. */
 static const char *skip_word(const char *at)
 {
     const char *p = at;
@@ -148,7 +144,7 @@ static const char *skip_word(const char *at)
     return p + 1;
 }
 
-/* Extensions mean nothing to us, but must be some: RFC 9112 section 7.1.1, without the blanks that it calls bad. */
+/* Chunk extensions are ignored, but must be well-formed: RFC 9112 section 7.1.1, without the blanks it calls bad. */
 static bool are_extensions(const char *at)
 {
     while (*at == ';') {
@@ -167,8 +163,8 @@ static bool are_extensions(const char *at)
     return *at == '\r';
 }
 
-/* The size in a line of framing, or -1: 1*HEXDIG of at most 15 that count. */
-static int64_t parse_size(const char *line)
+/* The size in a line of framing, 1*HEXDIG of which at most 15 are significant; -1 if the line is malformed. */
+static int64_t parse_chunk_size(const char *line)
 {
     const char *at = line;
     int64_t size = 0;
@@ -182,13 +178,13 @@ static int64_t parse_size(const char *line)
     return at > line && are_extensions(at) ? size : -1;
 }
 
-/* Fields after the last chunk: read and dropped. */
+/* Read and drop the fields after the last chunk. Returns 0 or -errno. */
 static int skip_trailers(struct request *req)
 {
     const char *line;
     ssize_t size;
 
-    while ((size = take_line(req, &line)) > 0) {
+    while ((size = take_framing_line(req, &line)) > 0) {
         const char *end = token_end(line);
 
         if (end == line || *end != ':')
@@ -197,8 +193,8 @@ static int skip_trailers(struct request *req)
     return (int)size;
 }
 
-/* Find the next chunk, or the end of the message. */
-static int next_chunk(struct request *req)
+/* Read the framing before the next chunk, or at the end of the message. Returns 0 or -errno. */
+static int begin_chunk(struct request *req)
 {
     const char *line;
     ssize_t n;
@@ -209,10 +205,10 @@ static int next_chunk(struct request *req)
     else
         err = take_empty_line(req);
     req->renewed = true;
-    n = err ? err : take_line(req, &line);
+    n = err ? err : take_framing_line(req, &line);
     if (n < 0)
         return (int)n;
-    req->body_left = parse_size(line);
+    req->body_left = parse_chunk_size(line);
     if (req->body_left < 0)
         return -EBADMSG;
     if (req->body_left > 0)
@@ -224,17 +220,18 @@ static int next_chunk(struct request *req)
 
 static ssize_t read_chunked(struct request *req, void *buf, size_t size)
 {
-    ssize_t n = req->body_left > 0 ? 0 : next_chunk(req);
+    ssize_t n = req->body_left > 0 ? 0 : begin_chunk(req);
 
     if (n < 0 || req->body_done)
         return n;
-    size = smaller(size, (size_t)req->body_left);
-    if (input_unread(req->in) == 0 && size < CHUNKED_BUFFER) { /* what frames the next chunk may come along */
-        n = receive(req, NULL, 0);
+    size = min_size(size, (size_t)req->body_left);
+    if (input_unread(req->in) == 0 &&
+        size < CHUNKED_BUFFER) { /* read ahead: the next framing may be in the same segment */
+        n = receive_body(req, NULL, 0);
         if (n < 0)
             return n;
     }
-    n = take(req, buf, size);
+    n = take_bytes(req, buf, size);
     if (n < 0)
         return n;
     req->framing = 0;
@@ -245,10 +242,10 @@ static ssize_t read_chunked(struct request *req, void *buf, size_t size)
 
 /* ---- after an upgrade ---- */
 
-/* What the client does not send any more is the end, however it went. */
+/* However the client closes the connection, that is the end of the body. */
 static ssize_t read_raw(struct request *req, void *buf, size_t size)
 {
-    ssize_t n = take(req, buf, size);
+    ssize_t n = take_bytes(req, buf, size);
 
     if (n != -ECONNRESET)
         return n;
@@ -258,9 +255,9 @@ static ssize_t read_raw(struct request *req, void *buf, size_t size)
 
 /* ---- all ---- */
 
-/* Whether what failed was only the wait, because the coroutine was interrupted, and the next call may go on. Not inside
- * of what frames a chunked body: what was read of that is lost. */
-static bool may_go_on(const struct request *req, ssize_t error)
+/* Whether only the wait failed, because the coroutine was interrupted or cancelled, and the next call may go on. Not in
+ * a chunked body, where a part of the framing may be lost. */
+static bool can_read_on(const struct request *req, ssize_t error)
 {
     return (error == -EINTR || error == -ECANCELED) && req->body_kind != BODY_CHUNKED;
 }
@@ -277,7 +274,7 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
         n = read_raw(req, buf, size);
     else
         n = req->body_kind == BODY_SIZED ? read_sized(req, buf, size) : read_chunked(req, buf, size);
-    if (n < 0 && !may_go_on(req, n))
+    if (n < 0 && !can_read_on(req, n))
         req->body_error = (int)n;
     return n;
 }
@@ -292,18 +289,18 @@ void body_cancel(struct request *req)
 
 bool body_discard(struct request *req)
 {
-    static char scrap[4096]; /* nobody looks at it; on the stack it would lie below each handler, a page of memory */
+    static char scrap[4096]; /* shared, as it is never read; on the stack it would cost each handler a page */
     int64_t total = 0, until = req->in->timeout ? wait_deadline(req->in->timeout) : WAIT_FOREVER;
 
     if (req->body_error || (req->expects_100 && !req->body_done))
-        return false; /* whether such a client still sends its body, nobody can tell */
+        return false; /* the client may or may not send its body still */
     if (req->body_kind == BODY_SIZED && req->body_left > MAX_DISCARD)
         return false;
     while (!req->body_done) {
         ssize_t n = body_read(req, scrap, sizeof(scrap));
 
         total += n;
-        if (n < 0 || total > MAX_DISCARD || wait_now() > until) /* it has a turn, which nobody else gets meanwhile */
+        if (n < 0 || total > MAX_DISCARD || wait_now() > until) /* it holds a permit meanwhile */
             return false;
     }
     return true;

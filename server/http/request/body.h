@@ -10,8 +10,8 @@ ssize_t body_read(struct request *req, void *buf, size_t size);
 /* See sl_body_cancel. */
 void body_cancel(struct request *req);
 
-/* Read what the handler left of the body, within bounds (a megabyte, body-timeout in all), so that the next request can
- * be found. Returns whether that is so; if not, the connection must close. */
+/* Read and drop what the handler left of the body, within limits (a megabyte, body-timeout in all), so that the next
+ * request can be found. Returns false if the connection must close instead. */
 bool body_discard(struct request *req);
 
 #endif

@@ -101,7 +101,8 @@ static const llhttp_settings_t settings = {
 
 /* ---- strictness ---- */
 
-static const char *skip_blanks(const char *p)
+/* Optional whitespace, RFC 9110 section 5.6.3. */
+static const char *skip_ows(const char *p)
 {
     while (*p == ' ' || *p == '\t')
         p++;
@@ -121,7 +122,7 @@ static const char *check_field_layout(struct sl_field *field, const char *at)
 
     if (field->name != at || field->name_size == 0 || field->name[field->name_size] != ':')
         return NULL;
-    value = skip_blanks(field->name + field->name_size + 1);
+    value = skip_ows(field->name + field->name_size + 1);
     if (field->value_size == 0) /* llhttp does not say where an empty value is */
         field->value = value;
     if (field->value != value) /* after a line break: folded */
@@ -131,7 +132,7 @@ static const char *check_field_layout(struct sl_field *field, const char *at)
         field->value_size--;
         end--;
     }
-    at = skip_blanks(end);
+    at = skip_ows(end);
     return is_crlf(at) ? at + 2 : NULL;
 }
 

@@ -21,7 +21,7 @@ void request_init_ids(void)
 }
 
 /* The finalizer of splitmix64, a bijection. */
-static uint64_t mix(uint64_t n)
+static uint64_t id_mix(uint64_t n)
 {
     n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     n = (n ^ n >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -37,8 +37,8 @@ const char *request_id(const struct request *const_req)
     if (req->id)
         return req->id;
     n = ++id_count * UINT64_C(0x9e3779b97f4a7c15);
-    words[0] = mix(id_start[0] + n);
-    words[1] = mix(id_start[1] + n);
+    words[0] = id_mix(id_start[0] + n);
+    words[1] = id_mix(id_start[1] + n);
     text = arena_alloc(&req->arena, 2 * sizeof(words) + 1);
     digits_hex(text, words, sizeof(words));
     text[2 * sizeof(words)] = '\0';

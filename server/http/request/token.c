@@ -1,5 +1,5 @@
 /*
- * token.c: the characters of tokens, of numbers and of field values, RFC 9110 sections 5.5 and 5.6.
+ * token.c: tokens, numbers and the bytes of field values, RFC 9110 sections 5.5 and 5.6.
  */
 #include "http/request/token.h"
 
@@ -46,12 +46,12 @@ bool token_in_list(const char *list, const char *token)
 }
 
 /* Whether one of eight bytes is below 0x20, or is 0x7f: the borrow out of a byte shows in its highest bit. */
-static bool has_control(uint64_t eight)
+static bool has_control_byte(uint64_t eight)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t delete = eight ^ ones * 0x7f;
+    uint64_t is_del = eight ^ ones * 0x7f; /* zero in the bytes that are 0x7f */
 
-    return ((eight - ones * 0x20) & ~eight & ones * 0x80) || ((delete - ones) & ~delete &ones * 0x80);
+    return ((eight - ones * 0x20) & ~eight & ones * 0x80) || ((is_del - ones) & ~is_del & (ones * 0x80));
 }
 
 bool token_is_text(const char *s, size_t size)
@@ -61,8 +61,8 @@ bool token_is_text(const char *s, size_t size)
 
     for (; size - i >= sizeof(eight); i += sizeof(eight)) {
         memcpy(&eight, s + i, sizeof(eight));
-        if (has_control(eight))
-            break; /* perhaps a tab */
+        if (has_control_byte(eight))
+            break; /* it may be a tab, which is allowed */
     }
     for (; i < size; i++) {
         unsigned char c = (unsigned char)s[i];

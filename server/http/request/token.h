@@ -1,4 +1,4 @@
-/* token.h: the characters of a token (RFC 9110 section 5.6.2), and of field values (section 5.5). */
+/* token.h: tokens (RFC 9110 section 5.6.2), numbers, and the bytes of field values (section 5.5). */
 #ifndef HTTP_TOKEN_H
 #define HTTP_TOKEN_H
 
@@ -33,7 +33,7 @@ static inline int token_hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The first byte from `at` on that belongs to no token; a NUL does not. */
+/* The first byte from `at` on that is no part of a token; a NUL is none. */
 static inline char *token_end(const char *at)
 {
     while (token_is_byte(*at))
@@ -41,17 +41,15 @@ static inline char *token_end(const char *at)
     return (char *)at;
 }
 
-/* Whether size bytes are a token. */
 bool token_is(const char *s, size_t size);
 
-/* The number in size bytes, 1*DIGIT of at most 18 digits (Content-Length, RFC 9110 section 8.6); -1 for anything else.
- */
+/* The number in size bytes of 1 to 18 digits (Content-Length, RFC 9110 section 8.6); -1 for anything else. */
 int64_t token_number(const char *s, size_t size);
 
-/* Whether a list of tokens, separated by commas, has this one, in any case. */
+/* Whether a comma-separated list has this token, in any case. */
 bool token_in_list(const char *list, const char *token);
 
-/* Whether size bytes have no control character but tabs, so that they cannot end a line. */
+/* Whether size bytes have no control character but tabs. Such text cannot end a line. */
 bool token_is_text(const char *s, size_t size);
 
 #endif
