@@ -304,5 +304,5 @@ const struct variable variables[] = {
     {"wait_us", .number = get_wait},
     {"pid", .number = get_pid},
     {"wid", .number = get_worker},
-    {NULL},
+    {.name = NULL},
 };

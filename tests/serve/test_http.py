@@ -102,7 +102,7 @@ def test_connection_close_is_honoured(server):
 
 
 def test_200_pipelined_requests_byte_by_byte(server):
-    """All sent before anything is read; the answers come in order, and each byte of them is known."""
+    """All requests are sent before a response is read. The responses come in order, and each byte of them is checked."""
     def expected(answer, query):
         body = re.sub(rb"\bquery=0\b", b"query=%d" % query, answer.partition(b"\r\n\r\n")[2])
         body = body.replace(b"target=/facts?0", b"target=/facts?%d" % query)
@@ -148,7 +148,7 @@ def test_waiting_requests_run_side_by_side(server):
 
 
 def test_endless_pipeliner_does_not_starve_others(server):
-    """One connection always has the next requests in the buffer; another's must be answered all the same."""
+    """One connection always has the next requests in the buffer; another one must be answered nevertheless."""
     stop = threading.Event()
     served = 0
 
@@ -201,7 +201,7 @@ def test_response_without_length_is_chunked(server):
 
 
 def test_flushed_chunk_arrives_before_the_end(server):
-    """What a handler has flushed is on its way although the handler goes on."""
+    """What a handler has flushed is sent while the handler goes on."""
     with server.connect() as sock:
         received = exchange(sock, post("/echo", b"", "X: 1")[:-2].replace(b"Content-Length: 0", b"Content-Length: 4")
                             + b"\r\nab", until=b"ab", timeout=1)
@@ -222,7 +222,7 @@ def test_unread_body_is_skipped(server, framing):
 
 
 def test_large_unread_body_does_not_cost_the_answer(server):
-    """A server that closes with unread bytes resets the connection, and the client may lose the answer."""
+    """If a server closes a socket with unread bytes, the kernel resets the connection, and the client may lose the response."""
     for _ in range(10):
         data = server.raw(post("/", b"x" * (8 << 20)), shutdown=True)
         assert responses(data)[0][::2] == (200, b"probe")
@@ -235,7 +235,7 @@ def test_body_cut_by_the_client(server):
 
 
 def allowance(server):
-    """Bytes by which memory may grow while 1 GiB goes through. A sanitizer's own grows in steps of 50 MiB."""
+    """Bytes by which memory may grow during a transfer of 1 GiB. A sanitizer's own memory grows in steps of 50 MiB."""
     return (128 if server.sanitized else 2) << 20
 
 
@@ -269,7 +269,7 @@ def test_1_gib_down_with_flat_memory(server):
 
 
 def test_slow_reader_slows_the_producer(server):
-    """Nothing is collected for a client that does not read."""
+    """No response is collected in memory for a client that does not read."""
     server.get("/source?1000000")
     before = server.rss()
     with server.connect() as sock:
@@ -291,7 +291,7 @@ def test_100_continue_comes_when_the_handler_reads(server):
 
 
 def test_no_100_continue_if_the_handler_does_not_read(server):
-    """The client has not been asked for the body; whether it comes is not known, so the connection must end."""
+    """The client was not asked for the body and may send it or not, so the connection must close."""
     head = post("/", b"hello", "Expect: 100-continue").split(b"\r\n\r\n")[0]
     received = server.raw(head + b"\r\n\r\n")
     assert one(received)[::2] == (200, b"probe")
@@ -386,7 +386,7 @@ def test_facts_of_a_request(server):
 
 
 def test_absolute_form(server):
-    """Its host takes the place of the field (RFC 9112 section 3.2.2), by which applications go."""
+    """Its host replaces the Host field (RFC 9112 section 3.2.2), which applications read."""
     received = server.raw(get("http://other.example:81/facts?q", "Connection: close"))
     found = facts(received)
     assert (found["host"], found["path"], found["query"]) == ("other.example:81", "/facts", "q")
@@ -453,7 +453,7 @@ def test_upgrade(server, fields):
     ("Upgrade: echo",), ("Connection: close", "Upgrade: echo"), ("Connection: xupgrade", "Upgrade: echo"), ("Connection: upgrade",),
     ("Connection: upgrade", "Upgrade: echoes"), ("Connection: upgrade", "Upgrade: echo", "Content-Length: 1")])
 def test_no_upgrade(server, fields):
-    """A proxy that has not passed Connection on knows nothing of an upgrade: what followed would be requests to it."""
+    """A proxy that does not pass Connection on is not aware of an upgrade: it would take what follows for requests."""
     assert server.raw(get("/upgrade", *fields) + b"x", until=b"\n-22\n").startswith(b"HTTP/1.1 200 ")
 
 
@@ -514,7 +514,7 @@ def test_client_that_leaves_while_the_handler_waits(server):
 
 
 def test_empty_line_before_a_request_is_skipped(server):
-    """One, as RFC 9112 section 2.2 has it, and no more."""
+    """One is skipped (RFC 9112 section 2.2), and no more."""
     assert one(server.raw(b"\r\n" + get("/", "Connection: close")))[2] == b"probe"
     assert one(server.raw(b"\r\n\r\n" + get("/")))[0] == 400
 
@@ -604,7 +604,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_head_gets_400_and_a_close(server, name):
-    """One answer only: what follows on the connection is never taken for a request."""
+    """There is one response only: what follows on the connection is never taken for a request."""
     status, headers, body = one(server.raw(MALFORMED[name] + MALFORMED_END))
     assert (status, headers["Connection"]) == (400, "close")
 

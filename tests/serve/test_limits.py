@@ -1,4 +1,4 @@
-"""Limits and time-outs: each with its key and its status, and nobody else suffers from who runs into them."""
+"""Limits and timeouts: each with its key and its status, and other clients are not affected."""
 import os
 import select
 import socket
@@ -99,7 +99,7 @@ def test_head_that_does_not_come(serve, part):
 
 
 def test_head_that_drips(serve):
-    """The time is for the whole head, not for each byte."""
+    """The timeout is for the whole head, not for each byte."""
     with serve("header-timeout = 300ms").connect() as sock:
         started, data = time.monotonic(), iter(get("/" + "x" * 1000))
         sock.settimeout(0.02)
@@ -127,7 +127,7 @@ def test_keepalive_timeout(serve):
     assert received == b"" and 0.2 < seconds < 2
 
 
-def test_keepalive_timeout_begins_anew(serve):
+def test_keepalive_timeout_starts_again(serve):
     with serve("keepalive-timeout = 300ms").connect() as sock:
         for _ in range(4):  # each waits for less than the time-out, all together for longer
             assert exchange(sock, get("/sleep?150"), until=b"slept").endswith(b"slept\n")
@@ -152,8 +152,8 @@ def test_body_that_drips_is_taken(serve):
         assert end_of(sock)[1] < 5
 
 
-def test_body_that_nobody_reads_may_not_drip_for_ever(serve):
-    """Its answer is complete, so no request-timeout ends it, and it has a turn."""
+def test_unread_body_must_not_drip_without_end(serve):
+    """Its response is complete, so request-timeout does not apply, but it holds a permit."""
     with serve("body-timeout = 300ms").connect() as sock:
         received = exchange(sock, post("/", b"x" * 1000)[:-1000], until=b"probe")
         ended = False
@@ -171,7 +171,7 @@ def test_client_that_does_not_read(serve):
         sock.sendall(get("/source?100000000"))
         poll = select.poll()
         poll.register(sock, select.POLLHUP)
-        assert poll.poll(5000)  # reset: nothing lies in the kernel for it
+        assert poll.poll(5000)  # reset: the kernel keeps nothing for it
     assert server.get("/")[0] == 200
 
 
@@ -185,7 +185,7 @@ def test_max_connections_closes_the_idlest(serve):
         assert exchange(sock, get("/"), until=b"probe").endswith(b"probe")
     with server.connect() as fourth:
         assert exchange(fourth, get("/"), until=b"probe").endswith(b"probe")
-        assert socks[0].recv(100) == b""  # it was idle for longest
+        assert socks[0].recv(100) == b""  # the one that has been idle longest
         assert exchange(socks[1], get("/"), until=b"probe").endswith(b"probe")
     for sock in socks:
         sock.close()
@@ -222,7 +222,7 @@ def test_max_concurrency_has_a_bounded_wait(serve):
     assert server.get("/")[0] == 200
 
 
-def test_slow_head_that_gets_no_turn_back(serve):
+def test_slow_head_that_does_not_get_its_permit_back(serve):
     server = serve("max-concurrency = 1", "queue-timeout = 300ms")
     with server.connect() as slow, server.connect() as busy:
         slow.sendall(get("/")[:-2])
@@ -234,19 +234,19 @@ def test_slow_head_that_gets_no_turn_back(serve):
         assert one(exchange(busy, b""))[2] == b"slept\n"
 
 
-def test_who_waits_for_less_is_served(serve):
+def test_shorter_wait_is_served(serve):
     server = serve("max-concurrency = 1", "queue-timeout = 5s")
     with server.connect() as busy:
         busy.sendall(get("/sleep?300"))
         assert server.get("/")[0] == 200
 
 
-def test_slow_heads_and_lingering_take_no_turn(serve):
+def test_slow_heads_and_lingering_hold_no_permit(serve):
     server = serve("max-concurrency = 1", "queue-timeout = 0")
     slow = [server.connect() for _ in range(5)]
     for sock in slow:
         sock.sendall(b"GET / HT")
-    refused = server.connect()  # is closed, and goes on sending
+    refused = server.connect()  # is closed, and still sends
     refused.sendall(b"GET / HTTP/3.0\r\n\r\n" + b"x" * 1000)
     started = time.monotonic()
     for _ in range(10):
@@ -264,7 +264,7 @@ def descriptors(pid):
 
 @pytest.mark.limit(400)
 def test_100000_broken_connections_leave_nothing(serve):
-    """Clients that leave in the middle of everything, half of them with a reset."""
+    """Clients that close the connection at every point of a request, half of them with a reset."""
     server = serve("header-timeout = 5s", "max-connections = 1000")
     parts = [b"", b"G", get("/")[:-3], get("/"), get("/sleep?1"), post("/count", b"x" * 1000)[:-500], get("/source?1000000"),
              chunked("/echo", b"5\r\nhel"), b"\xff\xff", get("/") + b"GET"]

@@ -96,7 +96,7 @@ def test_times_tell_waiting_from_working(logged):
 
 
 def test_queue_time(daemon):
-    """A request that waits for its turn says for how long."""
+    """The line of a request that was queued says for how long."""
     server = daemon("[server]\nmax-concurrency = 1\n[log]\naccess-log = a.log\nlog-format = %(queue_us)\n[wsgi /]\napp = app:app\n", {"app.py": APP})
     first = threading.Thread(target=server.get, args=("/sleep",))
     with server.connect() as second:
@@ -112,7 +112,7 @@ def test_queue_time(daemon):
 
 
 def test_requests_that_get_no_turn_have_their_line(daemon):
-    """They are answered unread, so there is little to tell. Who only closes a connection meanwhile has none."""
+    """They are answered unread, so the line says little. A client that only closes its connection meanwhile has none."""
     server = daemon("[server]\nmax-concurrency = 1\nqueue-timeout = 300ms\n[log]\naccess-log = a.log\n"
                     "log-format = %(status) %(addr) %(method) %(uri) %(proto) %(size) %(rsize) %(queue_us)\n[wsgi /]\napp = app:app\n",
                     {"app.py": APP.replace("0.2", "1.5")})
@@ -248,7 +248,7 @@ def test_error_log_in_a_file_takes_all_of_stderr(tmp_path):
 
 @pytest.fixture
 def piped(tmp_path):
-    """A server whose standard error is a pipe, and a function to get a path of it."""
+    """A server whose standard error is a pipe, and a function that gets a path from it."""
     ini = "[log]\naccess-log = stderr\n[wsgi /]\napp = app:app\n"
     write_files(tmp_path, {"server.ini": ini, "app.py": APP})
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -270,7 +270,7 @@ def piped(tmp_path):
 
 
 def test_a_reader_that_is_gone_costs_nothing(piped):
-    """What read standard error has ended: requests go on, and nobody tries to write all the time."""
+    """The reader of standard error has exited: requests go on, and the server does not spin."""
     def ticks():
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return [sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in children]
@@ -288,7 +288,7 @@ def test_a_reader_that_is_gone_costs_nothing(piped):
 
 
 def test_full_pipe_holds_nobody_up(piped):
-    """Nobody reads standard error: requests go on, and the log tells how many lines it lost."""
+    """Nothing reads standard error: requests go on, and the log says how many lines were dropped."""
     process, get = piped
     started = time.monotonic()
     for _ in range(5):
@@ -305,7 +305,7 @@ def test_full_pipe_holds_nobody_up(piped):
 def syslog():
     """The socket of a syslogd."""
     if os.path.exists("/dev/log") or os.geteuid() != 0:
-        pytest.skip("/dev/log is somebody else's")
+        pytest.skip("/dev/log exists")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind("/dev/log")
         try:
@@ -324,7 +324,7 @@ def test_syslog(syslog, daemon):
 
 
 def test_syslog_that_does_not_take_more(syslog, daemon):
-    """What is lost then is lost as whole lines."""
+    """Lines that are dropped then are dropped whole."""
     server = daemon(TO_SYSLOG)
     with server.connect() as sock:
         exchange(sock, b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000) for _ in range(400)), shutdown=True)

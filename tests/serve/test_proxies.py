@@ -1,4 +1,4 @@
-"""Behind proxies: whom the server believes what they say of the client, by header fields and by the PROXY protocol."""
+"""Behind proxies: which of them are believed, by header fields and by the PROXY protocol."""
 import json
 import re
 import socket
@@ -138,7 +138,7 @@ def test_proxy_header_of_a_stranger(serve):
 
 
 def test_fields_behind_a_proxy_header(serve):
-    """The peer is who the header names: is that a trusted proxy too?"""
+    """The peer is the address in the header: it may be a trusted proxy too."""
     server = serve("bind = unix:%(here)/s proxy-protocol", "trusted-proxies = unix", "trusted-proxies = 10.0.0.0/8")
     assert environ(server, *FIELDS, prefix=v1("10.0.0.9"))["REMOTE_ADDR"] == "127.0.0.2"
     assert environ(server, *FIELDS, prefix=v1("192.0.2.9"))["REMOTE_ADDR"] == "192.0.2.9"
@@ -156,7 +156,7 @@ def test_proxy_header_that_does_not_come(serve):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
 def test_nginx_forwards(serve, tmp_path, page):
-    """And passes other fields of its client through, which must not be believed without being asked for."""
+    """nginx passes other fields of its client through, which must not be believed by default."""
     server = serve("bind = unix:%(here)/s", "trusted-proxies = unix", "[wsgi /events]", "app = app:app")
     nginx = documented(tmp_path, server.path, page, "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
     try:
@@ -171,7 +171,7 @@ def test_nginx_forwards(serve, tmp_path, page):
 
 @pytest.mark.parametrize("protocol", ["tcp", "unix"])
 def test_nginx_speaks_the_proxy_protocol(serve, tmp_path, protocol):
-    """As a balancer of connections, which are kept alive through it."""
+    """nginx as a TCP load balancer, whose connections are kept alive."""
     server = serve(f"bind = {'127.0.0.1:0' if protocol == 'tcp' else 'unix:%(here)/s'} proxy-protocol")
     with socket.create_server(("127.0.0.1", 0)) as free:
         front = free.getsockname()

@@ -49,7 +49,7 @@ def break_one(server, data, reset):
 
 
 def break_many(server, count, seconds):
-    """Broken connections of all kinds, so many, or as many as fit into the time. How many there were."""
+    """Make count broken connections of all kinds, or as many as fit into the time. Returns how many there were."""
     end = time.monotonic() + seconds
     chance, done = random.Random(7), 0
     kinds = list(BROKEN.values())
@@ -60,7 +60,7 @@ def break_many(server, count, seconds):
 
 
 def settled(server):
-    """(descriptors, resident bytes) of the worker when nothing is connected any more."""
+    """(descriptors, resident bytes) of the worker when no client is connected any more."""
     worker, = server.worker_pids()
     folder = pathlib.Path(f"/proc/{worker}/fd")
 
@@ -176,7 +176,7 @@ def test_reloads_and_upgrades_behind_nginx(behind_nginx):
 
 
 def test_workers_killed_behind_nginx(behind_nginx):
-    """nginx asks again where a connection broke before an answer began: clients see next to nothing of a kill -9."""
+    """nginx retries when a connection breaks before the response: a kill -9 is hardly noticed by clients."""
     server, nginx = behind_nginx
     with Load(server, path=nginx.path) as load:
         for _ in range(5):

@@ -1,7 +1,7 @@
 /*
- * http_test.h: one request on one end of a socket pair, as connection.c would set it up, and a client on the other.
+ * http_test.h: a request on one end of a socket pair, set up as by session.c, and a client on the other.
  *
- * The server's side runs on a coroutine; so does the client where both must take turns.
+ * The server's side runs on a coroutine, and so does the client where both have to wait.
  */
 #ifndef HTTP_TEST_H
 #define HTTP_TEST_H
@@ -75,30 +75,31 @@ static inline void scene_head(struct scene *s)
     assert_int_equal(head_parse(&s->req, head, size, scan.lines, &why), 0);
 }
 
-/* Let so many bytes lie between the two ends, so that nobody ever has to wait. Returns whether this process may. */
+/* Make the kernel buffer so many bytes between the two ends, so that no side waits. Returns false without privileges.
+ */
 static inline bool scene_make_room(struct scene *s, int size)
 {
     return !setsockopt(s->ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) &&
            !setsockopt(s->ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 }
 
-/* Count the turns of other coroutines until *over. */
+/* Counts how often another coroutine runs until over is set. */
 struct beside {
     bool over;
-    int turns;
+    int rounds;
 };
 
 static inline void run_beside(void *arg)
 {
     struct beside *b = arg;
 
-    for (; !b->over; b->turns++)
+    for (; !b->over; b->rounds++)
         coro_yield();
 }
 
 /* ---- the client ---- */
 
-/* Send all of size bytes, parking this coroutine where need be. */
+/* Send all of size bytes. May park. */
 static inline void client_send(struct scene *s, const char *data, size_t size)
 {
     while (size > 0) {
@@ -114,7 +115,7 @@ static inline void client_send(struct scene *s, const char *data, size_t size)
     }
 }
 
-/* What is there now, as a string. */
+/* Receive what is there, as a string, without waiting. Returns its size. */
 static inline size_t client_take(struct scene *s, char *text, size_t size)
 {
     ssize_t n = recv(s->ends[1], text, size - 1, 0);
@@ -123,14 +124,14 @@ static inline size_t client_take(struct scene *s, char *text, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-/* Let the others run until they all wait for us. */
+/* Let the other coroutines run until they wait for this one. */
 static inline void let_run(void)
 {
     for (int i = 0; i < 4; i++)
         coro_yield();
 }
 
-/* Bytes that tell at which place they stand. */
+/* Fill buf with bytes that depend on their position. */
 static inline void make_bytes(char *buf, size_t size, size_t from)
 {
     for (size_t i = 0; i < size; i++)

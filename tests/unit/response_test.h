@@ -1,6 +1,6 @@
 /*
- * response_test.h: one response, and what the client has got of it. On a socket that keeps messages apart, one send is
- * what one receive gets.
+ * response_test.h: a response, and what the client has received of it. The socket keeps messages apart, so each receive
+ * returns what one send has sent.
  */
 #ifndef RESPONSE_TEST_H
 #define RESPONSE_TEST_H
@@ -23,7 +23,7 @@ static inline void begin(const char *method, int minor, bool keep_alive)
 
 static char text[65536];
 
-/* What has left by now, in one piece, and NULL if it was nothing. */
+/* What was sent next, as one send; NULL if nothing was. */
 static inline char *taken(void)
 {
     return client_take(&scene, text, sizeof(text)) > 0 ? text : NULL;

@@ -1,4 +1,4 @@
-/* test_body.c: bodies as they are received: sized and chunked, in any pieces, malformed, cut, and not wanted. */
+/* test_body.c: request bodies: sized and chunked, in any pieces, malformed, cut short, and unread. */
 #include "http_test.h"
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 #define CHUNKED "POST /chunked HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nMark: here\r\n\r\n"
 #define SIZED   "POST /sized HTTP/1.1\r\n" HOST "Content-Length: 11\r\nMark: here\r\n\r\n"
 
-/* One exchange: what the client sends, in which pieces, and what the server reads. */
+/* An exchange: what the client sends, in which pieces, and what the server reads of it. */
 struct exchange {
     struct scene scene;
     const char *bytes;
@@ -60,7 +60,7 @@ static void run(struct exchange *x)
     on_coroutine(sends, x);
 }
 
-/* What the server has not read of what was sent. */
+/* What was sent and the server has not read. */
 static size_t take_rest(struct exchange *x, char *rest, size_t size)
 {
     struct input *in = &x->scene.in;
@@ -74,7 +74,7 @@ static size_t take_rest(struct exchange *x, char *rest, size_t size)
     return strlen(rest);
 }
 
-/* Good bodies arrive whole in whatever pieces they come and are read, and what follows them is left alone. */
+/* Good bodies arrive whole, in whatever pieces they are sent and read, and what follows them is not read. */
 static void read_well(const char *message, const char *body)
 {
     static const size_t read_sizes[] = {1, 3, 64};
@@ -190,7 +190,7 @@ static void test_malformed_chunks(void **state)
     }
 }
 
-/* The client leaves before the end, anywhere. */
+/* The client closes the connection before the end, at each place. */
 static void read_cut(const char *message, size_t head)
 {
     for (size_t size = head; size < strlen(message); size++) {
@@ -253,7 +253,7 @@ static void test_framing_is_bounded(void **state)
     }
 }
 
-/* It is the framing between two spans that is bounded, not that of the whole body. */
+/* The limit is for the framing between two pieces of data, not for that of the whole body. */
 static void test_many_small_chunks(void **state)
 {
     size_t at = put_text(0, CHUNKED);
@@ -327,7 +327,7 @@ static void test_large(void **state)
     upload(head, LARGE, 7);
 }
 
-/* All of it is there already, so that no receive has to wait: the other coroutines run all the same. */
+/* All of it is there already, so that no receive waits: other coroutines run nevertheless. */
 static void test_reading_lets_others_run(void **state)
 {
     size_t head = (size_t)sprintf(big, "POST / HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", LARGE);
@@ -340,11 +340,11 @@ static void test_reading_lets_others_run(void **state)
     uploads(&u);
     coro_start(receives, &u);
     on_coroutine(run_beside, &u.beside);
-    assert_in_range(u.beside.turns, LARGE / (512 * 1024) - 1, LARGE / (512 * 1024) + 1);
+    assert_in_range(u.beside.rounds, LARGE / (512 * 1024) - 1, LARGE / (512 * 1024) + 1);
     scene_close(&u.scene);
 }
 
-/* The head was so long that the buffer is not the one on the stack; a chunked body must not be received over it. */
+/* The head was too long for the buffer on the stack; a chunked body must not be received over it. */
 static void test_head_outlives_the_body(void **state)
 {
     static char message[8192];
@@ -400,7 +400,7 @@ static void test_continue_is_sent(void **state)
     scene_close(&x.scene);
 }
 
-/* Not to one who has sent its body all the same, and not after the response has begun. */
+/* Not to a client that sends its body without waiting for it, and not after the response has begun. */
 static void test_continue_is_not_sent(void **state)
 {
     struct exchange x = {.bytes = EXPECTING "hello", .size = strlen(EXPECTING) + 5, .read_size = 64};
@@ -427,8 +427,8 @@ static void test_continue_is_not_sent(void **state)
 
 /* ---- waiting ---- */
 
-/* What was gathered has to be sent before the client is waited for, and that waits too. The client then takes it and
- * sends the body in one go, so that both are one event: nobody may wait for a second one. */
+/* The output buffer must be flushed before waiting for the client, which waits too. The client then receives that and
+ * sends the body at once, so that both are one event: the reader must not wait for a second one. */
 static void reads_behind_a_full_socket(void *arg)
 {
     struct exchange *x = arg;
@@ -495,7 +495,7 @@ static void test_cancel(void **state)
     scene_close(&x.scene);
 }
 
-/* ---- what the handler left ---- */
+/* ---- what the handler did not read ---- */
 
 struct leftover {
     struct exchange x;
@@ -543,7 +543,7 @@ static void test_discard(void **state)
         assert_true(discard(sized, strlen(sized), taken));
     for (size_t taken = 0; taken <= 8; taken++)
         assert_true(discard(chunked, strlen(chunked), taken));
-    assert_false(discard(expecting, strlen(expecting), 0)); /* who can tell whether it will send */
+    assert_false(discard(expecting, strlen(expecting), 0)); /* the client may send it or not */
 }
 
 static void test_discard_is_bounded(void **state)

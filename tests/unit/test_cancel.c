@@ -57,7 +57,7 @@ static void takes_too_long(void *arg)
     scene_close(&scene);
 }
 
-/* What it returns counts if it has answered all the same. */
+/* The result counts if the handler has answered nevertheless. */
 static void answers_late(void *arg)
 {
     begin(true, false);

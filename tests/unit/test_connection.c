@@ -1,8 +1,8 @@
 /*
- * test_connection.c: connections and their turns: who is served when, with how many coroutines, at the end of stacks
- * too; what comes before a request, what is left after one, and draining.
+ * test_connection.c: connections and permits: which is served when, by how many coroutines, also when there is no
+ * memory for stacks; what comes before a request, what is left after one, and draining.
  *
- * The clients are the test itself, which lets the loop turn a few times between what it does.
+ * The test itself is the clients. It runs a few iterations of the event loop between two steps.
  */
 #include "core_test.h"
 
@@ -25,7 +25,7 @@ static void stop(void *arg)
     wait_stop();
 }
 
-static void turn_loop(void)
+static void run_loop(void)
 {
     wait_hold(+1);
     for (int i = 0; i < 8; i++) {
@@ -44,14 +44,14 @@ static void open_clients(int count)
         clients[i] = ends[1];
         conn_open(&endpoint, ends[0], &(struct sockaddr){.sa_family = AF_UNIX});
     }
-    turn_loop();
+    run_loop();
 }
 
 static void close_clients(int count)
 {
     for (int i = 0; i < count; i++)
         close(clients[i]);
-    turn_loop();
+    run_loop();
     assert_int_equal(http_connections(), 0);
     assert_int_equal(coro_count(), 0);
 }
@@ -63,7 +63,7 @@ static void client_send(int i, const char *text)
 
 static char text[262144];
 
-/* What a client has got meanwhile: bytes, or -1 for none and 0 for the end. */
+/* Receive what a client was sent: its size, -1 if there is nothing, 0 at the end. */
 static ssize_t client_take(int i)
 {
     ssize_t n = recv(clients[i], text, sizeof(text) - 1, 0);
@@ -81,7 +81,7 @@ static int count_of(const char *word)
     return count;
 }
 
-/* ---- the handler: /park waits until it is let go, all else answers with the path ---- */
+/* ---- the handler: /park waits for let_go, most others answer with the path ---- */
 
 static struct coro *parked[CLIENTS];
 static int parked_count, served, served_at_park;
@@ -114,10 +114,10 @@ static void let_go(int count)
         coro_wake(parked[i], 0);
     parked_count -= count;
     memmove(parked, parked + count, (size_t)parked_count * sizeof(*parked));
-    turn_loop();
+    run_loop();
 }
 
-/* ---- turns ---- */
+/* ---- permits ---- */
 
 static void test_idle_connections_have_no_coroutine(void **state)
 {
@@ -125,14 +125,14 @@ static void test_idle_connections_have_no_coroutine(void **state)
     assert_int_equal(http_connections(), CLIENTS);
     assert_int_equal(coro_count(), 0);
     client_send(3, GET("/a"));
-    turn_loop();
+    run_loop();
     assert_true(client_take(3) > 0);
     assert_non_null(strstr(text, "\r\n\r\n/a"));
     assert_int_equal(coro_count(), 0);
     close_clients(CLIENTS);
 }
 
-/* So many at once and no more; the others wait, first come, first served, and none is lost. */
+/* No more than max-concurrency at once; the others wait, first come, first served, and none is lost. */
 static void test_max_concurrency(void **state)
 {
     int order[CLIENTS];
@@ -141,7 +141,7 @@ static void test_max_concurrency(void **state)
     for (int i = 0; i < CLIENTS; i++) {
         order[i] = (i * 5 + 3) % CLIENTS;
         client_send(order[i], GET("/park"));
-        turn_loop();
+        run_loop();
     }
     for (int i = 0; i < CLIENTS; i++) {
         assert_int_equal(coro_count(), CLIENTS - i < MAX_CONCURRENCY ? CLIENTS - i : MAX_CONCURRENCY);
@@ -153,8 +153,8 @@ static void test_max_concurrency(void **state)
     close_clients(CLIENTS);
 }
 
-/* A client that sends without pause gets behind the others after so many requests, and comes back. */
-static void test_bursts_take_turns(void **state)
+/* After BURST requests a client that sends without a pause goes behind the others, and is served again later. */
+static void test_bursts_are_interleaved(void **state)
 {
     enum { REQUESTS = 4 * BURST };
 
@@ -164,7 +164,7 @@ static void test_bursts_take_turns(void **state)
             client_send(i, GET("/b"));
     for (int i = MAX_CONCURRENCY; i < CLIENTS; i++)
         client_send(i, GET("/c"));
-    turn_loop();
+    run_loop();
     for (int i = 0; i < CLIENTS; i++) {
         assert_true(client_take(i) > 0);
         assert_int_equal(count_of("HTTP/1.1 200 OK"), i < MAX_CONCURRENCY ? REQUESTS : 1);
@@ -172,7 +172,7 @@ static void test_bursts_take_turns(void **state)
     close_clients(CLIENTS);
 }
 
-/* While the busy ones have all turns, one that waits is served after one burst and not after all of them. */
+/* While busy connections hold all permits, one that waits is served after one burst, not after all of them. */
 static void test_waiting_is_bounded(void **state)
 {
     int before = served;
@@ -182,27 +182,27 @@ static void test_waiting_is_bounded(void **state)
         for (int n = 0; n < 200; n++)
             client_send(i, GET("/b"));
     client_send(MAX_CONCURRENCY, GET("/park"));
-    turn_loop();
+    run_loop();
     assert_int_equal(parked_count, 1);
     assert_true(served_at_park - before <= 2 * MAX_CONCURRENCY * BURST);
     let_go(1);
-    turn_loop();
+    run_loop();
     close_clients(MAX_CONCURRENCY + 1);
 }
 
-/* ---- the end of stacks ---- */
+/* ---- no memory for stacks ---- */
 
-/* There is one stack and can be no other: everybody is served by it, one after the other. */
+/* There is one stack and no memory for another: it serves all connections, one after the other. */
 static void test_one_stack_serves_all(void **state)
 {
     coro_exit();
     open_clients(CLIENTS);
     client_send(0, GET("/a"));
-    turn_loop();
+    run_loop();
     coro_init((size_t)1 << 47);
     for (int i = 0; i < CLIENTS; i++)
         client_send(i, GET("/park"));
-    turn_loop();
+    run_loop();
     for (int i = 0; i < CLIENTS; i++) {
         assert_int_equal(coro_count(), 1);
         let_go(1);
@@ -215,7 +215,7 @@ static void test_one_stack_serves_all(void **state)
         for (int n = 0; n < 100; n++)
             client_send(i, GET("/b"));
     for (int i = 0; i < CLIENTS; i++)
-        turn_loop();
+        run_loop();
     for (int i = 0; i < CLIENTS; i++) {
         assert_true(client_take(i) > 0);
         assert_int_equal(count_of("\r\n\r\n/b"), 100);
@@ -224,25 +224,25 @@ static void test_one_stack_serves_all(void **state)
     close_clients(CLIENTS);
 }
 
-static void takes_the_stack(void *arg)
+static void holds_the_stack(void *arg)
 {
     parked[parked_count++] = coro_self();
     coro_park();
 }
 
-/* There is none at all for a while: who came meanwhile is served within about a second of its end. */
+/* There is no stack for a while: connections that came meanwhile are served within a second after that. */
 static void test_no_stack_for_a_while(void **state)
 {
     int64_t limit = wait_deadline(5000 * MS);
 
     coro_exit();
-    coro_start(takes_the_stack, NULL);
-    turn_loop();
+    coro_start(holds_the_stack, NULL);
+    run_loop();
     open_clients(2);
     coro_init((size_t)1 << 47);
     client_send(0, GET("/a"));
     client_send(1, GET("/a"));
-    turn_loop();
+    run_loop();
     assert_int_equal(client_take(0), -1);
     let_go(1);
     assert_int_equal(coro_count(), 0);
@@ -267,9 +267,9 @@ static void test_one_empty_line_is_skipped(void **state)
     for (size_t i = 0; i < COUNT(first); i++) {
         open_clients(1);
         client_send(0, first[i]);
-        turn_loop();
+        run_loop();
         client_send(0, second[i]);
-        turn_loop();
+        run_loop();
         assert_true(client_take(0) > 0);
         assert_memory_equal(text, "HTTP/1.1 200 OK", 15);
         close_clients(1);
@@ -290,7 +290,7 @@ static void test_refused_and_closed(void **state)
         open_clients(1);
         served = 0;
         client_send(0, rows[i].sent);
-        turn_loop();
+        run_loop();
         assert_true(client_take(0) > 0);
         assert_memory_equal(text, rows[i].answer, strlen(rows[i].answer));
         assert_int_equal(count_of("HTTP/1.1 "), 1);
@@ -311,14 +311,14 @@ static void test_too_large_a_head(void **state)
     for (int i = 0; i < 40; i++) {
         if (send(clients[0], field, 1000, MSG_NOSIGNAL) < 0)
             break;
-        turn_loop();
+        run_loop();
     }
     assert_true(client_take(0) > 0);
     assert_memory_equal(text, "HTTP/1.1 431 ", 13);
     close_clients(1);
 }
 
-/* A head of any size up to the limit, in pieces, and the requests behind it. */
+/* A head of any size up to the limit, in pieces, and the request after it. */
 static void test_heads_of_all_sizes(void **state)
 {
     static char head[40000];
@@ -334,7 +334,7 @@ static void test_heads_of_all_sizes(void **state)
 
             snprintf(piece, sizeof(piece), "%s", head + at);
             client_send(0, piece);
-            turn_loop();
+            run_loop();
         }
         assert_true(client_take(0) > 0);
         assert_int_equal(count_of("\r\n\r\n/x"), 1);
@@ -347,7 +347,7 @@ static void test_results_of_the_handler(void **state)
 {
     open_clients(1);
     client_send(0, GET("/status") GET("/fail") GET("/no-status") "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n" GET("/a"));
-    turn_loop();
+    run_loop();
     assert_true(client_take(0) > 0);
     assert_int_equal(count_of("HTTP/1.1 418 "), 1);
     assert_int_equal(count_of("HTTP/1.1 500 "), 2);
@@ -361,7 +361,7 @@ static void test_499_is_not_sent(void **state)
 {
     open_clients(1);
     client_send(0, GET("/a") GET("/gone") GET("/b"));
-    turn_loop();
+    run_loop();
     assert_true(client_take(0) > 0);
     assert_int_equal(count_of("HTTP/1.1 "), 1);
     assert_non_null(strstr(text, "\r\n\r\n/a"));
@@ -369,31 +369,31 @@ static void test_499_is_not_sent(void **state)
     close_clients(1);
 }
 
-/* A body that nobody read is read over, so that the next request is found. */
+/* A body that the handler did not read is skipped, so that the next request is found. */
 static void test_unread_body(void **state)
 {
     open_clients(1);
     client_send(0, "POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
-    turn_loop();
+    run_loop();
     client_send(0, "56789" GET("/b"));
-    turn_loop();
+    run_loop();
     assert_true(client_take(0) > 0);
     assert_int_equal(count_of("HTTP/1.1 200"), 2);
     assert_non_null(strstr(text, "\r\n\r\n/b"));
     close_clients(1);
 }
 
-/* One that is still being sent when the answer is complete: the client can read that, and only then is it over. */
+/* The body is still being sent when the response is complete: the connection lingers until the client has read it. */
 static void test_large_unread_body(void **state)
 {
     open_clients(1);
     client_send(0, "POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 10000000\r\n\r\n");
-    turn_loop();
+    run_loop();
     assert_true(client_take(0) > 0);
     assert_non_null(strstr(text, "\r\n\r\n/a"));
     assert_int_equal(http_connections(), 1); /* still reading */
     client_send(0, "more");
-    turn_loop();
+    run_loop();
     assert_int_equal(client_take(0), 0);
     close_clients(1);
 }
@@ -403,7 +403,7 @@ static void test_client_half_closes(void **state)
     open_clients(1);
     client_send(0, GET("/a"));
     shutdown(clients[0], SHUT_WR);
-    turn_loop();
+    run_loop();
     assert_true(client_take(0) > 0);
     assert_int_equal(client_take(0), 0);
     assert_int_equal(http_connections(), 0);
@@ -417,9 +417,9 @@ static void test_drain(void **state)
     open_clients(3);
     client_send(0, GET("/park"));
     client_send(1, "GET /half");
-    turn_loop();
+    run_loop();
     http_drain(0);
-    turn_loop();
+    run_loop();
     assert_int_equal(client_take(2), 0); /* was idle */
     assert_int_equal(http_connections(), 2);
     let_go(1);
@@ -427,7 +427,7 @@ static void test_drain(void **state)
     assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
     assert_int_equal(client_take(0), 0);
     client_send(1, " HTTP/1.1\r\nHost: test\r\n\r\n");
-    turn_loop();
+    run_loop();
     assert_true(client_take(1) > 0);
     assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
     close_clients(3);
@@ -452,7 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_connections_have_no_coroutine),
         cmocka_unit_test(test_max_concurrency),
-        cmocka_unit_test(test_bursts_take_turns),
+        cmocka_unit_test(test_bursts_are_interleaved),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_one_stack_serves_all),
         cmocka_unit_test(test_no_stack_for_a_while),

@@ -10,7 +10,7 @@ static struct request req;
 static char copy[4096];
 static const char *why;
 
-/* Parse the head that text begins with, or is meant to be, as one that has just been received; release() after it. */
+/* Parse the head at the beginning of text, as if it had just been received. Call release() after it. */
 static int parse_some(const char *text, size_t *found)
 {
     struct head_scan scan = {0};
@@ -25,7 +25,7 @@ static int parse_some(const char *text, size_t *found)
     return *found ? head_parse(&req, copy, *found, scan.lines, &why) : 400;
 }
 
-/* The same of a text that is a head and nothing else. */
+/* The same for a text that is only a head. */
 static int parse(const char *text)
 {
     size_t found;
@@ -80,7 +80,7 @@ static void test_end_is_found_byte_by_byte(void **state)
     assert_int_equal(scan.lines, 4);
 }
 
-/* The beginnings of what is no head are known before an end comes, of what is one never. */
+/* What cannot become a head is refused before its end has come; the beginning of a good one never is. */
 static void test_plausible(void **state)
 {
     static const char *const bad[] = {"\x16\x03\x01",
@@ -143,7 +143,7 @@ static void test_methods(void **state)
     }
 }
 
-/* Names as sent, values without the blanks around them; each string ends with a NUL and has its size. */
+/* Names are as sent, values without the blanks around them; each string ends with a NUL and has its size. */
 static void test_fields(void **state)
 {
     static const struct {
@@ -169,7 +169,7 @@ static void test_fields(void **state)
     release();
 }
 
-/* Nothing behind the head is touched: it is the body, or the next request. */
+/* Nothing after the head is changed: it is the body, or the next request. */
 static void test_what_follows_is_left_alone(void **state)
 {
     static const char text[] = "GET / HTTP/1.1\r\n" HOST "A:\r\n\r\n";
@@ -316,7 +316,7 @@ static void test_expect(void **state)
     release();
 }
 
-/* ---- what is refused: design section 3, RFC 9112, RFC 9110 ---- */
+/* ---- what is refused: RFC 9112, RFC 9110 ---- */
 
 #define GET  "GET / HTTP/1.1\r\n" HOST
 #define POST "POST / HTTP/1.1\r\n" HOST
@@ -467,8 +467,8 @@ static void test_refused(void **state)
     }
 }
 
-/* One byte of a good head replaced by each of the others: whatever is accepted still is one request of the same size,
- * with no control byte in any fact but the decoded path. */
+/* Each byte of a good head is replaced by every other: what is still accepted is one request of the same size, with no
+ * control byte in its view except in the decoded path. */
 static void assert_no_control(const char *s)
 {
     for (; *s; s++)

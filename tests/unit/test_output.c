@@ -1,6 +1,6 @@
 /*
- * test_output.c: how a response is sent: which bytes leave together, files, clients that are slow, quick or gone, and
- * two coroutines on one response.
+ * test_output.c: how responses are sent: which bytes leave together, files, clients that are slow, quick or gone, and
+ * two coroutines that write one response.
  */
 #include "response_test.h"
 
@@ -185,7 +185,7 @@ static int make_file(size_t size)
     return fd;
 }
 
-/* In order and complete, from memory and from a file, to a quick client and to a slow one. */
+/* The bytes arrive in order and completely, from memory and from a file, at a quick client and at a slow one. */
 static void test_downloads(void **state)
 {
     int fd = make_file(DOWNLOAD);
@@ -204,7 +204,7 @@ static void test_downloads(void **state)
     close(fd);
 }
 
-/* There is room for all of it, so that no send has to wait: the other coroutines run all the same. */
+/* There is room for all of it, so that no send waits: other coroutines run nevertheless. */
 static void test_writing_lets_others_run(void **state)
 {
     int fd = make_file(DOWNLOAD);
@@ -217,7 +217,7 @@ static void test_writing_lets_others_run(void **state)
             skip();
         coro_start(sends_download, &d);
         on_coroutine(run_beside, &d.beside);
-        assert_true(d.beside.turns >= DOWNLOAD / (512 * 1024));
+        assert_true(d.beside.rounds >= DOWNLOAD / (512 * 1024));
         scene_close(&scene);
     }
     close(fd);
@@ -347,7 +347,7 @@ static void test_file(void **state)
     assert_int_equal(head.result | head.end, 0);
 }
 
-/* What was announced cannot be completed: the connection is of no more use, whatever the handler says. */
+/* The announced length cannot be reached: the connection cannot be used any more, whatever the handler returns. */
 static void test_file_that_is_shorter(void **state)
 {
     struct file known = {.offset = 900, .size = 200, .length = "200"}, chunked = {.offset = 900, .size = 200};
@@ -362,7 +362,7 @@ static void test_file_that_is_shorter(void **state)
     assert_int_equal(all.end, -EIO);
 }
 
-/* ---- two coroutines on one response ---- */
+/* ---- two coroutines that write one response ---- */
 
 static void writes_head_and_more(void *arg)
 {
@@ -406,7 +406,7 @@ static void test_one_sender_at_a_time(void **state)
     scene_close(&scene);
 }
 
-/* One that is cancelled while another one sends: its own write fails, and so does its next wait. */
+/* A coroutine is cancelled while another one sends: its write fails, and so does its next wait. */
 static void is_cancelled(void *arg)
 {
     bool *ended = arg;
@@ -444,7 +444,7 @@ static void test_cancelled_while_another_sends(void **state)
     scene_close(&scene);
 }
 
-/* A head that could not be written decides nothing: what comes in its place has framing of its own. */
+/* A head that was not written has no effect: the response in its place has a framing of its own. */
 static void answers_otherwise(void *arg)
 {
     scene.out.sending = true; /* another coroutine */

@@ -14,7 +14,7 @@ static const struct {
     const char *bytes;
     size_t size;
     int result;          /* of the whole: 1 its size, or -EBADMSG */
-    const char *address; /* NULL: the balancer's own */
+    const char *address; /* NULL: the load balancer's own connection */
     int port;
 } headers[] = {
 #define ROW(text) text, sizeof(text) - 1
@@ -85,7 +85,7 @@ static const struct {
     const char *fields;
     const char *peer; /* "": that of the connection */
     const char *scheme, *host, *prefix;
-    unsigned without; /* fields that are not to be believed */
+    unsigned without; /* fields that are not believed */
 } forwards[] = {
     {"", "", "http", "test", NULL, 0},
     /* X-Forwarded-For, right to left */
@@ -100,7 +100,8 @@ static const struct {
     {"X-Forwarded-For: unknown\r\n", "", "http", "test", NULL, 0},
     {"X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1", "http", "test", NULL, 0},
     {"X-Forwarded-For: 192.0.2.1\r\n", "", "http", "test", NULL, FORWARDED_FOR},
-    {"X-Forwarded-For: 1.1.1.1, \"x, 192.0.2.1\r\n", "192.0.2.1", "http", "test", NULL, 0}, /* it has no quotes */
+    {"X-Forwarded-For: 1.1.1.1, \"x, 192.0.2.1\r\n", "192.0.2.1", "http", "test", NULL,
+     0}, /* this field has no quoted strings */
     /* the others */
     {"X-Forwarded-Proto: https\r\n", "", "https", "test", NULL, 0},
     {"X-Forwarded-Proto: HTTPS\r\n", "", "https", "test", NULL, 0},
@@ -133,7 +134,7 @@ static const struct {
     {"Forwarded: for=\"192.0.2.1, 10.0.0.2\"\r\n", "", "http", "test", NULL, 0},
     {"Forwarded: host=\"a;b=c\";proto=https\r\n", "", "https", "a;b=c", NULL, 0},
     {"Forwarded: for=\"192.0.2.1\r\n", "", "http", "test", NULL, 0},
-    /* A client opens a quote, and the proxy's element ends up in it: what stands before is the client's word. */
+    /* A client opens a quote, so that the proxy's element is inside it: what stands before is what the client wrote. */
     {"Forwarded: for=1.1.1.1;proto=https;host=evil, for=\"x, for=192.0.2.1;proto=http\r\n", "", "http", "test", NULL,
      0},
     {"Forwarded: for=1.1.1.1;proto=https, for=\"x\\, for=\"[2001:db8::1]\"\r\n", "", "http", "test", NULL, 0},
@@ -170,7 +171,7 @@ static void test_forwarded(void **state)
     }
 }
 
-/* A list of any length is looked at from its right end. */
+/* A list of any length is read from its right end. */
 static void test_long_list(void **state)
 {
     struct network network;

@@ -1,8 +1,7 @@
-/* test_response.c: what a response looks like on the wire: framing, fields that are refused, too much and too little.
- */
+/* test_response.c: responses on the wire: framing, refused fields, bodies that are too long or too short. */
 #include "response_test.h"
 
-/* The same without the lines that every head begins with, behind the status line. */
+/* The same without the lines that follow the status line in every head. */
 static char *taken_without_server_lines(void)
 {
     char *from, *to;
@@ -19,7 +18,7 @@ static char *taken_without_server_lines(void)
 
 /* ---- framing ---- */
 
-/* What a handler does: set a status, a length, and write pieces; or reply with one. */
+/* What a handler does: set a status and a length, and write pieces; or reply with one. */
 static const struct row {
     const char *method;
     int minor;
@@ -201,7 +200,7 @@ static void test_refused_fields(void **state)
     scene_close(&scene);
 }
 
-/* Every byte at every place of a value: it is looked at in words, and what remains byte by byte. */
+/* Every byte at every place of a value: values are checked by words, and the rest byte by byte. */
 static void test_bytes_of_values(void **state)
 {
     char value[19];
@@ -237,7 +236,7 @@ static void sends_fields(void *arg)
     output_flush(&scene.out);
 }
 
-/* Many, more than fit beside the body where the two are put together: all there, in order. */
+/* More fields than fit into the output block: all are there, in order. */
 static void test_fields(void **state)
 {
     char *at, want[160];
@@ -333,7 +332,7 @@ static void test_too_little(void **state)
     scene_close(&scene);
 }
 
-/* ---- a client that may send no body any more ---- */
+/* ---- a client that may not send its body any more ---- */
 
 static void replies_at_once(void *arg)
 {
