@@ -62,7 +62,7 @@ static void clean(void)
     close(master.signal_fd);
     if (master.watch_fd >= 0)
         close(master.watch_fd);
-    daemonize_forget();
+    daemonize_close();
     supervisor_close_channels();
 }
 
@@ -72,9 +72,9 @@ static void clean(void)
 static void announce_stop(void)
 {
     if (upgrade_pid())
-        notify("MAINPID=%d", (int)upgrade_pid());
+        notify_send("MAINPID=%d", (int)upgrade_pid());
     else
-        notify("STOPPING=1");
+        notify_send("STOPPING=1");
 }
 
 static void stop(int signum)
@@ -120,7 +120,7 @@ static struct generation *load(void)
 
 static void tell_reloading(void)
 {
-    notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
 }
 
 static void reload(void)
@@ -150,7 +150,7 @@ static void on_reload_given_up(void)
 static void on_change_done(void)
 {
     master.changing = false;
-    notify("READY=1\nSTATUS=%zu workers serve", supervisor_wanted());
+    notify_send("READY=1\nSTATUS=%zu workers serve", supervisor_wanted());
     daemonize_done();
     log_info("all workers are ready");
 }
@@ -226,7 +226,7 @@ static void ping(int64_t now)
     if (now < master.ping_due)
         return;
     if (supervisor_ping() && !master.stopping)
-        notify("WATCHDOG=1");
+        notify_send("WATCHDOG=1");
     master.ping_due = now + notify_watchdog() / 3;
 }
 
@@ -363,7 +363,7 @@ int master_run(const struct command *cmd, struct generation *g)
     if (generation_open_logs(g) < 0)
         goto out;
     settings_log_messages(g->conf);
-    daemonize_leave_stderr();
+    daemonize_release_stderr();
     open_signals(); /* before we say that we listen: who reads that may send one */
     if (begin(g) < 0)
         goto out;

@@ -1,13 +1,14 @@
 /*
- * upgrade.c: a new binary that takes over the sockets while we still serve (SIGUSR2), as nginx does it.
+ * upgrade.c: start a new binary that takes over the listen sockets while this one still serves (SIGUSR2), as nginx
+ * does.
  *
- * The new master is executed from the path of this one, with the same command line, and finds the listening sockets in
- * its environment. Both serve until the old one is told to QUIT, or the new one, if it is no good. Nothing is taken
- * from the old master before that, so a new binary that cannot start has no effect.
+ * The new master is executed from the path of this one, with the same command line, and finds the listen sockets in its
+ * environment. Both serve until the old one is told to QUIT, or the new one if it turns out to be bad. Until then the
+ * old master keeps everything, so a new binary that cannot start has no effect.
  */
 #include "master/upgrade.h"
 
-#include <errno.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,11 +18,12 @@
 #include "process/pidfile.h"
 
 static struct {
-    pid_t pid;           /* 0: there is none */
-    const char *pidfile; /* ours, set aside; NULL: none */
+    pid_t pid;           /* of the new master; 0: none */
+    const char *pidfile; /* ours, which was renamed; NULL: none */
 } upgrade;
 
-static void execute(char **argv, const sigset_t *blocked)
+/* In the child. */
+static void execute_binary(char **argv, const sigset_t *blocked)
 {
     listen_export();
     notify_export();
@@ -32,32 +34,41 @@ static void execute(char **argv, const sigset_t *blocked)
     _exit(127);
 }
 
-/* There is none: all is ours again. */
-static void forget(void)
+static void set_pidfile_aside(const char *path)
 {
-    if (upgrade.pidfile)
-        pidfile_take_back(upgrade.pidfile);
-    upgrade.pid = 0;
+    int err = path ? pidfile_set_aside(path) : 0;
+
+    if (err)
+        log_warn("cannot rename the pidfile %s to %s.oldbin: %s", path, path, strerror(-err));
+    upgrade.pidfile = err ? NULL : path;
+}
+
+static void restore_pidfile(void)
+{
+    const char *path = upgrade.pidfile;
+    int err = path ? pidfile_restore(path) : 0;
+
+    if (err)
+        log_warn("cannot rename the pidfile %s.oldbin to %s: %s", path, path, strerror(-err));
 }
 
 void upgrade_start(char **argv, const char *pidfile, const sigset_t *blocked)
 {
     if (upgrade.pid) {
-        log_warn("a new binary runs already, pid %d", (int)upgrade.pid);
+        log_warn("upgrade refused: a new binary is already running, pid %d", (int)upgrade.pid);
         return;
     }
-    if (pidfile)
-        pidfile_set_aside(pidfile);
-    upgrade.pidfile = pidfile;
+    set_pidfile_aside(pidfile);
     upgrade.pid = fork();
     if (upgrade.pid == 0)
-        execute(argv, blocked);
+        execute_binary(argv, blocked);
     if (upgrade.pid < 0) {
         log_error("cannot fork for the new binary: %m");
-        forget();
+        restore_pidfile();
+        upgrade.pid = 0;
         return;
     }
-    log_info("the new binary %s starts, pid %d; send QUIT to %d when it is good", argv[0], (int)upgrade.pid,
+    log_info("started the new binary %s, pid %d; to complete the upgrade, send QUIT to %d", argv[0], (int)upgrade.pid,
              (int)getpid());
 }
 
@@ -70,7 +81,8 @@ void upgrade_on_exit(pid_t pid, int status)
 {
     if (!upgrade.pid || pid != upgrade.pid)
         return;
-    log_error("the new binary ended (%s %d): this one goes on", WIFEXITED(status) ? "exit code" : "signal",
+    log_error("the new binary ended (%s %d), this one continues", WIFEXITED(status) ? "exit code" : "signal",
               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    forget();
+    restore_pidfile();
+    upgrade.pid = 0;
 }

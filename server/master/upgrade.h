@@ -1,19 +1,19 @@
-/* upgrade.h: a new binary that takes over the sockets while we still serve. */
+/* upgrade.h: start a new binary that takes over the listen sockets while this one still serves. */
 #ifndef MASTER_UPGRADE_H
 #define MASTER_UPGRADE_H
 
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
-/* Execute argv[0] in a child, with the listening sockets. The pidfile, if there is one, is set aside for its own.
- * blocked: the signals that it is to find unblocked. Failure is logged. */
+/* Execute argv[0] in a child that inherits the listen sockets. pidfile, which must outlive the upgrade, is renamed to
+ * make place for that of the new master; NULL: there is none. blocked are the signals to unblock for it. Failures are
+ * logged. */
 void upgrade_start(char **argv, const char *pidfile, const sigset_t *blocked);
 
-/* Its pid, or 0. */
+/* The pid of the new master, or 0. */
 pid_t upgrade_pid(void);
 
-/* A child has ended: if it was the successor, we go on. */
+/* A child has ended. If it is the new master, the pidfile is ours again. */
 void upgrade_on_exit(pid_t pid, int status);
 
 #endif

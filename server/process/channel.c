@@ -1,10 +1,10 @@
 /*
- * channel.c: messages between the master and the processes it starts, over a pair of Unix sockets that keep messages
- * apart.
+ * channel.c: messages between the master and the processes it starts, over a pair of Unix sockets that preserve message
+ * boundaries.
  *
- * A socket and not a pipe, because descriptors travel over it: a worker that has given up its privileges, or sits in a
- * chroot, could not open a log file anew. Its end also tells a worker that its master is gone, which a parent-death
- * signal would not after a change of user.
+ * It is a socket pair and not a pipe because descriptors travel over it: a worker that has dropped its privileges, or
+ * is in a chroot, could not reopen a log file. A worker also learns from it that its master has died; the kernel's
+ * parent-death signal does not survive a change of user.
  */
 #include "process/channel.h"
 

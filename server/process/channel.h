@@ -5,33 +5,33 @@
 #include <stdint.h>
 
 enum channel_kind {
-    CHANNEL_NONE,       /* nothing has come */
-    CHANNEL_END,        /* the other side is gone */
-    CHANNEL_READY,      /* to the master: it serves */
-    CHANNEL_REPLACE,    /* to the master: it has served enough, start another one in its place */
+    CHANNEL_NONE,       /* no message has arrived */
+    CHANNEL_END,        /* the other end is closed */
+    CHANNEL_READY,      /* to the master: the worker serves, or the fork server can fork */
+    CHANNEL_REPLACE,    /* to the master: this worker has reached a limit and asks for a replacement */
     CHANNEL_PING,       /* to a worker, which sends it back */
-    CHANNEL_ERROR_LOG,  /* to a worker, with a descriptor: write there from now on */
-    CHANNEL_ACCESS_LOG, /* the same */
-    CHANNEL_SPAWN,      /* to a nursery: fork a worker of that number, which has the descriptor for its channel */
-    CHANNEL_SPAWNED,    /* its answer: the number is the pid */
+    CHANNEL_ERROR_LOG,  /* to a worker or the fork server: fd is the error log from now on */
+    CHANNEL_ACCESS_LOG, /* the same for the access log */
+    CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
+    CHANNEL_SPAWNED,    /* the answer: number is the pid, or a negative errno */
 };
 
 struct channel_message {
     enum channel_kind kind;
     int32_t number;
-    int fd; /* the receiver's then, or -1 */
+    int fd; /* -1: none; owned by whoever received the message */
 };
 
-/* A pair of ends, close-on-exec; neither ever blocks. 0 or -errno. */
+/* Make a connected pair of ends, close-on-exec and non-blocking. Returns 0 or -errno. */
 int channel_open(int ends[2]);
 
-/* Send a message; its fd stays the caller's. 0 or -errno. */
+/* Send a message; its fd stays the caller's. Returns 0 or -errno; -EAGAIN: the other end does not read. */
 int channel_send(int end, const struct channel_message *message);
 
-/* The next message that has come. */
+/* Returns the next message, without waiting. */
 struct channel_message channel_receive(int end);
 
-/* The same, waiting for it for at most so many milliseconds. */
+/* The same, but waits for it: at most this many milliseconds, or any time if negative. CHANNEL_NONE: none came. */
 struct channel_message channel_await(int end, int milliseconds);
 
 #endif

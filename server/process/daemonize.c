@@ -1,8 +1,8 @@
 /*
- * daemonize.c: go to the background.
+ * daemonize.c: run in the background.
  *
- * The process that was called stays until the server serves, so that a script which starts it sees whether it did. What
- * goes wrong before the logs are open is told on the terminal, the rest in the log, which the terminal is pointed to.
+ * The original process stays until the server serves, so that a script that starts it sees whether it did. Failures
+ * before the logs are open are reported on the terminal, later ones in the log; the original process then names it.
  */
 #include "process/daemonize.h"
 
@@ -16,19 +16,18 @@
 
 #include "log/log.h"
 
-static int done_pipe = -1; /* to the process that waits */
+static int ready_pipe = -1; /* to the original process */
 
-static void to_null(int fd)
+static void redirect_to_null(int fd)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (null < 0)
-        log_die("cannot let go of the terminal: /dev/null: %m");
-    dup3(null, fd, fd > STDERR_FILENO ? O_CLOEXEC : 0);
+    if (null < 0 || dup3(null, fd, fd > STDERR_FILENO ? O_CLOEXEC : 0) < 0)
+        log_die("cannot detach from the terminal: /dev/null: %m");
     close(null);
 }
 
-static int exit_code_of(pid_t child)
+static int await_exit_code(pid_t child)
 {
     int status;
 
@@ -38,16 +37,16 @@ static int exit_code_of(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* In the process that was called: what to exit with. */
-static int await_done(int pipe_fd, pid_t child, const char *log)
+/* In the original process: wait for the server to serve or to end. Returns the exit code. */
+static int await_ready(int pipe_fd, pid_t child, const char *log)
 {
     char byte;
     int code;
 
     if (read(pipe_fd, &byte, 1) == 1)
         return 0;
-    code = exit_code_of(child);
-    fprintf(stderr, "syncless-server: the server did not start (exit code %d); its log is %s\n", code, log);
+    code = await_exit_code(child);
+    fprintf(stderr, "syncless-server: the server did not start (exit code %d); see the log %s\n", code, log);
     return code;
 }
 
@@ -60,37 +59,37 @@ void daemonize(const char *log)
         log_die("cannot go to the background: %m");
     if (child == 0) {
         close(pipe_fds[0]);
-        done_pipe = pipe_fds[1];
+        ready_pipe = pipe_fds[1];
         setsid();
-        to_null(STDIN_FILENO);
-        to_null(STDOUT_FILENO);
+        redirect_to_null(STDIN_FILENO);
+        redirect_to_null(STDOUT_FILENO);
         return;
     }
     close(pipe_fds[1]);
-    _exit(await_done(pipe_fds[0], child, log));
+    _exit(await_ready(pipe_fds[0], child, log));
 }
 
-void daemonize_leave_stderr(void)
+void daemonize_release_stderr(void)
 {
     int fd = log_original_stderr();
     struct stat st;
 
-    if (done_pipe >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) /* a file that the caller chose may stay */
-        to_null(fd);
+    if (ready_pipe >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) /* the caller's own log file may stay */
+        redirect_to_null(fd);
 }
 
 void daemonize_done(void)
 {
-    if (done_pipe < 0)
+    if (ready_pipe < 0)
         return;
-    if (write(done_pipe, "", 1) < 0)
-        log_warn("cannot tell the process that started the server that it runs: %m");
-    daemonize_forget();
+    if (write(ready_pipe, "", 1) < 0)
+        log_warn("cannot tell the original process that the server is ready: %m");
+    daemonize_close();
 }
 
-void daemonize_forget(void)
+void daemonize_close(void)
 {
-    if (done_pipe >= 0)
-        close(done_pipe);
-    done_pipe = -1;
+    if (ready_pipe >= 0)
+        close(ready_pipe);
+    ready_pipe = -1;
 }

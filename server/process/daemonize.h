@@ -1,21 +1,20 @@
-/* daemonize.h: go to the background. */
+/* daemonize.h: run in the background. */
 #ifndef PROCESS_DAEMONIZE_H
 #define PROCESS_DAEMONIZE_H
 
-/* Go on in a child in a session of its own. The process that called waits, and ends with exit code 0 as soon as the
- * child calls daemonize_done, or with the child's if that ends before: it then says that the reason is in the log. Ends
- * the process if there can be no child. */
+/* Continue in a child, in a session of its own. The original process waits: it exits with code 0 when the child calls
+ * daemonize_done, or with the child's exit code if that ends before, after a message that names the log. Ends the
+ * process if it cannot fork. */
 void daemonize(const char *log);
 
-/* The logs are open: let go of the terminal, to which a start that fails before could complain. Before workers are
- * forked, or they would hold it. */
-void daemonize_leave_stderr(void);
+/* Call this when the logs are open and before workers are forked: releases the terminal, which standard error was until
+ * now. */
+void daemonize_release_stderr(void);
 
-/* The server serves: the process that was called may end. Nothing happens without daemonize, and from the second time
- * on. */
+/* Call this when the server serves: the original process exits. Does nothing without daemonize, or a second time. */
 void daemonize_done(void);
 
-/* In a forked child: the caller need not wait for its end. */
-void daemonize_forget(void);
+/* In a forked child: close what the original process waits on, so that it does not wait for this one. */
+void daemonize_close(void);
 
 #endif

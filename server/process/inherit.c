@@ -1,10 +1,10 @@
 /*
- * inherit.c: listening sockets that this process was started with.
+ * inherit.c: listen sockets that this process was started with.
  *
- * A new binary finds those of its predecessor in an environment variable, a line for each: its descriptor, and the
- * address as the ini file writes it, by which it is found again even if the kernel chose the port. systemd passes its
- * sockets by LISTEN_PID and LISTEN_FDS (sd_listen_fds(3)), from descriptor 3 on; what a successor gets of those is
- * written the same way, with the predecessor's pid instead of its own.
+ * An upgraded binary finds those of its predecessor in an environment variable, one line for each: the descriptor, and
+ * the address as the ini file has it. By that text a socket is found again even if the kernel chose its port. systemd
+ * passes its sockets with LISTEN_PID and LISTEN_FDS (sd_listen_fds(3)), from descriptor 3 on; an upgraded binary gets
+ * these in the same way, with the predecessor's pid in place of its own.
  */
 #include "process/inherit.h"
 
@@ -19,26 +19,26 @@
 
 #define SOCKETS      "SYNCLESS_SOCKETS"
 #define PREDECESSOR  "SYNCLESS_PREDECESSOR"
-#define FIRST_PASSED 3
+#define FIRST_PASSED 3 /* SD_LISTEN_FDS_START */
 
 struct inherited {
-    struct list link;
+    struct list link; /* in inherit.sockets */
     int fd;
-    char *text;
+    char *text; /* owned; the address as the ini file has it */
 };
 
 static struct {
     struct list sockets;
-    pid_t predecessor;
-    int activated;
+    pid_t predecessor; /* 0: none */
+    int activated;     /* sockets of systemd */
 } inherit = {.sockets = LIST_INIT(inherit.sockets)};
 
-static void close_on_exec(int fd, bool on)
+static void set_cloexec(int fd, bool on)
 {
     fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
 }
 
-static void read_sockets(char *list)
+static void read_inherited(char *list)
 {
     for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n")) {
         struct inherited *in = xmalloc(sizeof(*in));
@@ -46,7 +46,7 @@ static void read_sockets(char *list)
 
         in->fd = (int)strtol(line, &text, 10);
         in->text = xstrdup(*text ? text + 1 : text);
-        close_on_exec(in->fd, true);
+        set_cloexec(in->fd, true);
         list_push(&inherit.sockets, &in->link);
     }
 }
@@ -57,7 +57,7 @@ static void read_activation(const char *pid, const char *count)
         return;
     inherit.activated = atoi(count);
     for (int i = 0; i < inherit.activated; i++)
-        close_on_exec(FIRST_PASSED + i, true);
+        set_cloexec(FIRST_PASSED + i, true);
 }
 
 void inherit_init(void)
@@ -68,7 +68,7 @@ void inherit_init(void)
         inherit.predecessor = getppid();
     if (inherit.predecessor && sockets) {
         sockets = xstrdup(sockets);
-        read_sockets(sockets);
+        read_inherited(sockets);
         free(sockets);
     }
     read_activation(getenv("LISTEN_PID"), getenv("LISTEN_FDS"));
@@ -84,7 +84,8 @@ pid_t inherit_predecessor(void)
     return inherit.predecessor;
 }
 
-static int take(struct list *node)
+/* Remove it from the list. Returns its descriptor. */
+static int inherited_take(struct list *node)
 {
     struct inherited *in = list_entry(node, struct inherited, link);
     int fd = in->fd;
@@ -97,9 +98,11 @@ static int take(struct list *node)
 
 int inherit_take(const char *text)
 {
-    for (struct list *node = inherit.sockets.next; node != &inherit.sockets; node = node->next)
+    struct list *node;
+
+    list_for_each (node, &inherit.sockets)
         if (!strcmp(list_entry(node, struct inherited, link)->text, text))
-            return take(node);
+            return inherited_take(node);
     return -1;
 }
 
@@ -111,14 +114,14 @@ int inherit_activated(void)
 void inherit_close(void)
 {
     while (!list_empty(&inherit.sockets))
-        close(take(inherit.sockets.next));
+        close(inherited_take(inherit.sockets.next));
 }
 
 void inherit_export(bool activated)
 {
     char number[16];
 
-    snprintf(number, sizeof(number), "%d", (int)getppid()); /* we are the fork that is about to execute it */
+    snprintf(number, sizeof(number), "%d", (int)getppid()); /* we are a child of the predecessor */
     setenv(PREDECESSOR, number, 1);
     if (!activated)
         return;
@@ -136,5 +139,5 @@ void inherit_export_socket(const char *text, int fd)
     snprintf(list, size, "%s%d %s\n", before ? before : "", fd, text);
     setenv(SOCKETS, list, 1);
     free(list);
-    close_on_exec(fd, false);
+    set_cloexec(fd, false);
 }

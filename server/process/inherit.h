@@ -1,27 +1,27 @@
-/* inherit.h: listening sockets that this process was started with: by systemd, or by the binary it takes over from. */
+/* inherit.h: listen sockets that this process was started with, by systemd or by the master it is an upgrade of. */
 #ifndef PROCESS_INHERIT_H
 #define PROCESS_INHERIT_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Take them from the environment, and that out of it. */
+/* Read the environment variables that name them, and remove these. */
 void inherit_init(void);
 
-/* The pid of the master that started us in its place, or 0. */
+/* The pid of the master that started this one for an upgrade, or 0. */
 pid_t inherit_predecessor(void);
 
-/* The predecessor's socket for an address as the ini file writes it, which is the caller's then, or -1. */
+/* Returns the predecessor's socket for an address as the ini file has it, now the caller's; -1: there is none. */
 int inherit_take(const char *text);
 
-/* How many sockets systemd passes, the first is descriptor 3: they take the place of `bind`. */
+/* The number of sockets that systemd has passed, as descriptors 3 and up. They replace `bind`. */
 int inherit_activated(void);
 
-/* For a successor that is about to be executed: begin, and add each socket. */
+/* In the process that is about to execute a new binary: set the variables for it, then add each socket. */
 void inherit_export(bool activated);
 void inherit_export_socket(const char *text, int fd);
 
-/* Close what nobody took. */
+/* Close the predecessor's sockets that nobody has taken. */
 void inherit_close(void);
 
 #endif

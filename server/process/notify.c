@@ -1,8 +1,8 @@
 /*
- * notify.c: tell systemd how the service is.
+ * notify.c: tell systemd the state of the service.
  *
- * The protocol is one datagram of VAR=VALUE lines to the socket that $NOTIFY_SOCKET names; systemd promises to keep it
- * (sd_notify(3), "Notes"). That is less than linking libsystemd for it, with what that brings along.
+ * The protocol is one datagram of VAR=VALUE lines to the socket that $NOTIFY_SOCKET names. systemd promises to keep it
+ * (sd_notify(3), "Notes"), and it is less code than libsystemd would add to the process.
  */
 #include "process/notify.h"
 
@@ -23,7 +23,7 @@ static struct {
     char *socket, *watchdog_usec; /* owned; NULL: not set */
 } systemd;
 
-static char *take(const char *name)
+static char *take_variable(const char *name)
 {
     const char *value = getenv(name);
     char *copy = value ? xstrdup(value) : NULL;
@@ -34,11 +34,11 @@ static char *take(const char *name)
 
 void notify_init(void)
 {
-    char *pid = take("WATCHDOG_PID");
+    char *pid = take_variable("WATCHDOG_PID");
 
-    systemd.socket = take("NOTIFY_SOCKET");
-    systemd.watchdog_usec = take("WATCHDOG_USEC");
-    if (pid && atoi(pid) != getpid()) { /* meant for somebody else */
+    systemd.socket = take_variable("NOTIFY_SOCKET");
+    systemd.watchdog_usec = take_variable("WATCHDOG_USEC");
+    if (pid && atoi(pid) != getpid()) { /* meant for another process */
         free(systemd.watchdog_usec);
         systemd.watchdog_usec = NULL;
     }
@@ -58,8 +58,8 @@ int64_t notify_watchdog(void)
     return systemd.watchdog_usec ? 1000 * atoll(systemd.watchdog_usec) : 0;
 }
 
-/* Send it to the socket. 0 or -errno. */
-static int send_text(const char *text)
+/* Send text to systemd's socket. Returns 0 or -errno. */
+static int send_datagram(const char *text)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t size = strlen(systemd.socket);
@@ -80,7 +80,7 @@ static int send_text(const char *text)
     return err;
 }
 
-void notify(const char *fmt, ...)
+void notify_send(const char *fmt, ...)
 {
     char text[256];
     va_list ap;
@@ -91,8 +91,8 @@ void notify(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    err = send_text(text);
+    err = send_datagram(text);
     if (err)
-        log_warn("cannot tell systemd %.*s, by NOTIFY_SOCKET=%s: %s", (int)strcspn(text, "\n"), text, systemd.socket,
+        log_warn("cannot send %.*s to systemd (NOTIFY_SOCKET=%s): %s", (int)strcspn(text, "\n"), text, systemd.socket,
                  strerror(-err));
 }

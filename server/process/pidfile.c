@@ -1,8 +1,8 @@
 /*
- * pidfile.c: the file that holds the pid of the master.
+ * pidfile.c: the file with the pid of the master.
  *
- * It is written beside and renamed, so that who reads it never finds half of a number. As in nginx it becomes
- * PATH.oldbin when a new binary takes over.
+ * It is written under another name and renamed, so that nobody ever reads half a number. As in nginx it is called
+ * PATH.oldbin during an upgrade.
  */
 #include "process/pidfile.h"
 
@@ -12,16 +12,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *name(char *space, const char *path, const char *suffix)
+/* Write path and suffix into out, which has PATH_MAX bytes. Returns out. */
+static const char *pidfile_name(char *out, const char *path, const char *suffix)
 {
-    snprintf(space, PATH_MAX, "%s%s", path, suffix);
-    return space;
+    snprintf(out, PATH_MAX, "%s%s", path, suffix);
+    return out;
 }
 
 int pidfile_write(const char *path)
 {
-    char space[PATH_MAX];
-    FILE *file = fopen(name(space, path, ".new"), "we");
+    char name[PATH_MAX];
+    FILE *file = fopen(pidfile_name(name, path, ".new"), "we");
     int err = 0;
 
     if (!file)
@@ -30,10 +31,10 @@ int pidfile_write(const char *path)
         err = -errno;
     if (fclose(file) && !err)
         err = -errno;
-    if (!err && rename(space, path) < 0)
+    if (!err && rename(name, path) < 0)
         err = -errno;
     if (err)
-        unlink(space);
+        unlink(name);
     return err;
 }
 
@@ -56,23 +57,23 @@ void pidfile_remove(const char *path)
         unlink(path);
 }
 
-void pidfile_set_aside(const char *path)
+int pidfile_set_aside(const char *path)
 {
-    char space[PATH_MAX];
+    char name[PATH_MAX];
 
-    rename(path, name(space, path, ".oldbin"));
+    return rename(path, pidfile_name(name, path, ".oldbin")) < 0 ? -errno : 0;
 }
 
-void pidfile_take_back(const char *path)
+int pidfile_restore(const char *path)
 {
-    char space[PATH_MAX];
+    char name[PATH_MAX];
 
-    rename(name(space, path, ".oldbin"), path);
+    return rename(pidfile_name(name, path, ".oldbin"), path) < 0 ? -errno : 0;
 }
 
 void pidfile_remove_aside(const char *path)
 {
-    char space[PATH_MAX];
+    char name[PATH_MAX];
 
-    pidfile_remove(name(space, path, ".oldbin"));
+    pidfile_remove(pidfile_name(name, path, ".oldbin"));
 }

@@ -1,10 +1,10 @@
-/* privilege.h: what a worker gives up before it runs code of an application. */
+/* privilege.h: drop the privileges of a worker before it runs code of an application. */
 #ifndef PROCESS_PRIVILEGE_H
 #define PROCESS_PRIVILEGE_H
 
 #include "settings/process.h"
 
-/* Set umask, root directory, groups and user of this process, for good. 0, or -errno after a message. */
+/* Set umask, root directory, groups and user of this process, irrevocably. Returns 0, or -errno after a message. */
 int privilege_drop(const struct process_settings *s);
 
 #endif

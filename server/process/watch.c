@@ -1,9 +1,9 @@
 /*
- * watch.c: files and directories whose changes are told, by inotify.
+ * watch.c: watch files and directories for changes, by inotify. For development.
  *
- * A directory is watched with those below it; what Python and editors leave there as they work is no change. Editors
- * write a file beside and rename it, so a single file is watched through its directory too, of which only events with
- * its name count. For development: a directory made later is seen after the next reload.
+ * A directory is watched with all directories below it; files that Python and editors create as they work do not count.
+ * Editors write a new file and rename it, so a single file is watched through its directory, where only events with its
+ * name count. A directory that is created later is watched from the next reload on.
  */
 #include "process/watch.h"
 
@@ -20,19 +20,19 @@
 #define EVENTS   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 #define OPEN_FDS 16
 
-/* A directory that is watched. One may stand here several times: as itself, and for files in it. */
+/* A directory that is watched. It may be in the list several times: for itself, and for files in it. */
 struct watched {
-    int wd;
-    char *name; /* owned; of the one file that counts; NULL: all do */
+    int wd;     /* inotify's number of it */
+    char *name; /* owned; of the one file that counts; NULL: all files do */
 };
 
 static struct {
-    int fd; /* what nftw's callback adds to */
-    struct watched *list;
-    size_t count, room;
+    int fd;               /* the caller's; a variable because nftw's callback has no argument */
+    struct watched *list; /* owned */
+    size_t count, capacity;
 } watch;
 
-static void add(const char *path, const char *name)
+static void watch_directory(const char *path, const char *name)
 {
     int wd = inotify_add_watch(watch.fd, path, EVENTS | IN_MASK_ADD);
 
@@ -40,14 +40,14 @@ static void add(const char *path, const char *name)
         log_warn("reload-on-change: cannot watch %s: %m", path);
         return;
     }
-    if (watch.count == watch.room) {
-        watch.room = 2 * watch.room + 8;
-        watch.list = xrealloc(watch.list, watch.room * sizeof(*watch.list));
+    if (watch.count == watch.capacity) {
+        watch.capacity = 2 * watch.capacity + 8;
+        watch.list = xrealloc(watch.list, watch.capacity * sizeof(*watch.list));
     }
     watch.list[watch.count++] = (struct watched){wd, name ? xstrdup(name) : NULL};
 }
 
-static void forget(void)
+static void watch_clear(void)
 {
     while (watch.count > 0)
         free(watch.list[--watch.count].name);
@@ -58,22 +58,22 @@ static bool is_hidden(const char *name)
     return *name == '.' || !strcmp(name, "__pycache__");
 }
 
-static int visit(const char *path, const struct stat *st, int type, struct FTW *at)
+static int watch_visit(const char *path, const struct stat *st, int type, struct FTW *at)
 {
     if (type != FTW_D)
         return FTW_CONTINUE;
     if (at->level > 0 && is_hidden(path + at->base))
         return FTW_SKIP_SUBTREE;
-    add(path, NULL);
+    watch_directory(path, NULL);
     return FTW_CONTINUE;
 }
 
-static void add_file(const char *path)
+static void watch_file(const char *path)
 {
     char *copy = xstrdup(path), *slash = strrchr(copy, '/');
 
     slash[slash == copy] = '\0';
-    add(copy, strrchr(path, '/') + 1);
+    watch_directory(copy, strrchr(path, '/') + 1);
     free(copy);
 }
 
@@ -81,7 +81,7 @@ int watch_open(const char *const *paths)
 {
     struct stat st;
 
-    forget();
+    watch_clear();
     if (!paths)
         return -1;
     watch.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -89,15 +89,17 @@ int watch_open(const char *const *paths)
         log_warn("reload-on-change: cannot watch anything: %m");
         return -1;
     }
-    for (; *paths; paths++)
-        if (stat(*paths, &st) == 0 && S_ISDIR(st.st_mode))
-            nftw(*paths, visit, OPEN_FDS, FTW_ACTIONRETVAL | FTW_PHYS);
-        else
-            add_file(*paths);
+    for (; *paths; paths++) {
+        if (stat(*paths, &st) < 0 || !S_ISDIR(st.st_mode))
+            watch_file(*paths);
+        else if (nftw(*paths, watch_visit, OPEN_FDS, FTW_ACTIONRETVAL | FTW_PHYS) < 0)
+            log_warn("reload-on-change: cannot watch %s: %m", *paths);
+    }
     return watch.fd;
 }
 
-static bool is_left_behind(const char *name)
+/* A file that Python or an editor creates as it works. */
+static bool is_by_product(const char *name)
 {
     size_t size = strlen(name);
 
@@ -106,18 +108,18 @@ static bool is_left_behind(const char *name)
     return size >= 4 && (!strcmp(name + size - 4, ".pyc") || !strcmp(name + size - 4, ".log"));
 }
 
-static bool matters(const struct inotify_event *event)
+static bool is_change(const struct inotify_event *event)
 {
     const char *name = event->len ? event->name : "";
 
     if (event->mask & IN_Q_OVERFLOW)
-        return true; /* whatever it was */
+        return true; /* events were lost */
     if (event->mask & IN_CREATE && !(event->mask & IN_ISDIR))
-        return false; /* it is not written yet */
+        return false; /* not written yet */
     for (size_t i = 0; i < watch.count; i++) {
         const struct watched *w = &watch.list[i];
 
-        if (w->wd == event->wd && (w->name ? !strcmp(w->name, name) : !is_left_behind(name)))
+        if (w->wd == event->wd && (w->name ? !strcmp(w->name, name) : !is_by_product(name)))
             return true;
     }
     return false;
@@ -133,7 +135,7 @@ bool watch_read(int fd)
         for (char *at = buf; at < buf + n;) {
             const struct inotify_event *event = (const struct inotify_event *)at;
 
-            changed |= matters(event);
+            changed |= is_change(event);
             at += sizeof(*event) + event->len;
         }
     return changed;

@@ -394,7 +394,7 @@ def test_start_in_the_background_that_fails_names_its_log(tmp_path):
     begun = time.monotonic()
     done = start_in_background(tmp_path, "[log]\nerror-log = e.log\n[wsgi /]\napp = app:app\n", {"app.py": child})
     assert (done.returncode, done.stdout) == (4, "") and time.monotonic() - begun < 4
-    assert done.stderr == f"syncless-server: the server did not start (exit code 4); its log is {tmp_path}/e.log\n"
+    assert done.stderr == f"syncless-server: the server did not start (exit code 4); see the log {tmp_path}/e.log\n"
     assert "No module named 'nothing_such'" in (tmp_path / "e.log").read_text()
 
 
@@ -433,7 +433,7 @@ def test_systemd_is_told_of_the_master_that_goes_on(start, systemd):
 
 def test_systemd_that_does_not_hear_is_told_of(start, tmp_path):
     server = ready(start(env={"NOTIFY_SOCKET": f"{tmp_path}/none"}))
-    server.wait_log(rf"\[warn\] .*cannot tell systemd READY=1, by NOTIFY_SOCKET={tmp_path}/none: No such file or directory")
+    server.wait_log(rf"\[warn\] .*cannot send READY=1 to systemd \(NOTIFY_SOCKET={tmp_path}/none\): No such file or directory")
 
 
 def test_status_counts_the_workers_there_are(start, systemd):

@@ -210,7 +210,7 @@ def test_upgrade_that_fails_changes_nothing(upgradable):
     server = upgradable
     rewrite(server, "nonsense")
     os.kill(server.pid, signal.SIGUSR2)
-    server.wait_log(r"the new binary ended \(exit code 78\): this one goes on")
+    server.wait_log(r"the new binary ended \(exit code 78\), this one continues")
     assert body(server) == b"v1"
     server.wait_until(lambda: master_pid(server) == server.pid)
 
@@ -224,6 +224,17 @@ def test_upgrade_taken_back(upgradable):
     assert new != server.pid
     end_master(server, new)
     server.wait_until(lambda: master_pid(server) == server.pid)
+    assert body(server) == b"v1"
+
+
+def test_upgrade_without_the_pidfile(upgradable):
+    """Somebody has removed it: the log says so, and the new master writes its own."""
+    server = upgradable
+    (server.dir / "pid").unlink()
+    os.kill(server.pid, signal.SIGUSR2)
+    server.wait_log(r"\[warn\] .*cannot rename the pidfile (\S+)/pid to \1/pid.oldbin: No such file or directory")
+    server.wait_until(lambda: master_pid(server) not in (None, server.pid))
+    end_master(server, master_pid(server))
     assert body(server) == b"v1"
 
 
