@@ -69,7 +69,7 @@ static int serve(const struct generation *g, int channel)
             spawn(g, channel, &order);
             close(order.fd);
         } else {
-            worker_log_take(&order); /* for the workers that inherit them */
+            worker_log_reopen(&order); /* for the workers that inherit them */
         }
     }
 }

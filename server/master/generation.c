@@ -57,7 +57,7 @@ static void reopen(enum channel_kind kind, const char *target, int channel)
     if (message.fd < 0)
         return;
     if (channel < 0) {
-        worker_log_take(&message);
+        worker_log_reopen(&message);
         return;
     }
     err = channel_send(channel, &message);

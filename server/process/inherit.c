@@ -17,9 +17,8 @@
 #include "base/mem.h"
 #include "base/list.h"
 
-#define SOCKETS      "SYNCLESS_SOCKETS"
-#define PREDECESSOR  "SYNCLESS_PREDECESSOR"
-#define FIRST_PASSED 3 /* SD_LISTEN_FDS_START */
+#define SOCKETS     "SYNCLESS_SOCKETS"
+#define PREDECESSOR "SYNCLESS_PREDECESSOR"
 
 struct inherited {
     struct list link; /* in inherit.sockets */
@@ -57,7 +56,7 @@ static void read_activation(const char *pid, const char *count)
         return;
     inherit.activated = atoi(count);
     for (int i = 0; i < inherit.activated; i++)
-        set_cloexec(FIRST_PASSED + i, true);
+        set_cloexec(INHERIT_FIRST_FD + i, true);
 }
 
 void inherit_init(void)

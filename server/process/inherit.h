@@ -14,7 +14,8 @@ pid_t inherit_predecessor(void);
 /* Returns the predecessor's socket for an address as the ini file has it, now the caller's; -1: there is none. */
 int inherit_take(const char *text);
 
-/* The number of sockets that systemd has passed, as descriptors 3 and up. They replace `bind`. */
+/* The number of sockets that systemd has passed, as descriptors from INHERIT_FIRST_FD on. They replace `bind`. */
+#define INHERIT_FIRST_FD 3 /* SD_LISTEN_FDS_START */
 int inherit_activated(void);
 
 /* In the process that is about to execute a new binary: set the variables for it, then add each socket. */

@@ -1,12 +1,12 @@
 /*
- * listen.c: the listening sockets.
+ * listen.c: the listen sockets.
  *
- * They are made in the master and inherited by every worker, so that a worker that dies loses no connection that waits
- * to be accepted; a configuration that is read anew finds the sockets it has in common with the one before open, and no
- * connection is refused in between. A master that takes over from another one finds them so too (inherit.c).
+ * The master opens them and every worker inherits them, so connections that wait to be accepted outlive a worker that
+ * dies. A reload finds the sockets that the old and the new configuration share open, and no connection is refused in
+ * between. So does the new master of an upgrade (inherit.c).
  *
- * TCP_NODELAY is set here because accepted sockets inherit it: one system call, not one for each. The file of a Unix
- * socket left by a server that died is removed, but only when nobody answers on it.
+ * TCP_NODELAY is set here because accepted sockets inherit it: one system call in place of one for each connection. The
+ * file of a Unix socket that a dead server has left is removed, but only if nobody answers there.
  */
 #include "worker/listen.h"
 
@@ -24,34 +24,37 @@
 #include "log/log.h"
 #include "process/inherit.h"
 
-static struct list all = LIST_INIT(all);
-static bool leave_files;
+static struct list all_sockets = LIST_INIT(all_sockets);
+static bool keep_files;
 
 /* ---- opening ---- */
 
-static void set_option(int fd, int level, int option)
+static void enable_option(int fd, int level, int option)
 {
     int on = 1;
 
-    setsockopt(fd, level, option, &on, sizeof(on)); /* each only makes things better */
+    setsockopt(fd, level, option, &on, sizeof(on)); /* the server works without, if less well */
 }
 
+/* Whether the file is a socket on which nobody listens. */
 static bool is_abandoned(const struct bind_address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* its queue may be full */
     struct stat st;
     bool refused;
+    int fd;
 
-    if (stat(address->sa.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-        close(fd);
+    if (stat(address->sa.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
-    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* a full queue must not block us */
+    if (fd < 0)
+        return false;
     refused = connect(fd, &address->sa.any, address->size) < 0 && errno == ECONNREFUSED;
     close(fd);
     return refused;
 }
 
-static int open_socket(const struct bind_address *address)
+/* Returns a bound socket, or -errno. */
+static int bind_socket(const struct bind_address *address)
 {
     int family = address->sa.any.sa_family, err;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -62,11 +65,11 @@ static int open_socket(const struct bind_address *address)
         if (is_abandoned(address))
             unlink(address->sa.un.sun_path);
     } else {
-        set_option(fd, SOL_SOCKET, SO_REUSEADDR);
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+        enable_option(fd, SOL_SOCKET, SO_REUSEADDR);
+        enable_option(fd, IPPROTO_TCP, TCP_NODELAY);
     }
     if (family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+        enable_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     if (bind(fd, &address->sa.any, address->size) == 0)
         return fd;
     err = -errno;
@@ -74,54 +77,56 @@ static int open_socket(const struct bind_address *address)
     return err;
 }
 
-/* What to do about it, or "". */
-static const char *advice(const struct bind_address *address, int err)
+/* What to do about the error, or "". */
+static const char *bind_advice(const struct bind_address *address, int err)
 {
     bool is_unix = address->sa.any.sa_family == AF_UNIX;
 
     switch (err) {
     case -EADDRINUSE:
-        return is_unix ? ": another server answers there, or it is no socket; remove it or choose another path (bind)"
-                       : ": another server runs there, or choose another address (bind)";
+        return is_unix
+                   ? ": another server listens there, or the file is no socket; remove it or choose another path (bind)"
+                   : ": another server listens there; stop it or choose another address (bind)";
     case -EACCES:
-        return is_unix ? ": the directory must be writable for the user who starts the server"
-                       : ": ports below 1024 are for root, or for who has CAP_NET_BIND_SERVICE";
+        return is_unix ? ": the user who starts the server must be able to write to the directory"
+                       : ": ports below 1024 need root or CAP_NET_BIND_SERVICE";
     case -EADDRNOTAVAIL:
-        return ": no interface of this machine has that address";
+        return ": no interface of this machine has this address";
     case -ENOENT:
-        return ": make the directory first";
+        return ": create the directory first";
     default:
         return "";
     }
 }
 
-static int complain(const struct bind_address *address, int err)
+/* Log the error and return it. */
+static int listen_error(const struct bind_address *address, int err)
 {
-    log_error("cannot listen on %s: %s%s", address->text, strerror(-err), advice(address, err));
+    log_error("cannot listen on %s: %s%s", address->text, strerror(-err), bind_advice(address, err));
     return err;
 }
 
-/* The owner and the mode of a Unix socket: before anybody can connect. */
-static int set_file(const struct listen_socket *b, const struct process_settings *s)
+/* Set the owner and the mode of a Unix socket. Before listen(), so that nobody can connect yet. */
+static int set_socket_file(const struct listen_socket *s, const struct process_settings *settings)
 {
-    const char *path = b->address.sa.un.sun_path, *key = NULL;
+    const char *path = s->address.sa.un.sun_path, *key = NULL;
     int err;
 
-    if (b->address.sa.any.sa_family != AF_UNIX)
+    if (s->address.sa.any.sa_family != AF_UNIX)
         return 0;
-    if (s->has_socket_mode && chmod(path, s->socket_mode) < 0)
+    if (settings->has_socket_mode && chmod(path, settings->socket_mode) < 0)
         key = "socket-mode";
-    else if ((s->socket_uid != (uid_t)-1 || s->socket_gid != (gid_t)-1) &&
-             chown(path, s->socket_uid, s->socket_gid) < 0)
+    else if ((settings->socket_uid != (uid_t)-1 || settings->socket_gid != (gid_t)-1) &&
+             chown(path, settings->socket_uid, settings->socket_gid) < 0)
         key = "socket-owner";
     if (!key)
         return 0;
     err = -errno;
-    log_error("cannot give %s the %s of the configuration: %s", b->text, key, strerror(-err));
+    log_error("cannot set the %s of %s: %s", key, s->text, strerror(-err));
     return err;
 }
 
-static void say_listening(int fd)
+static void log_listening(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
@@ -139,147 +144,166 @@ static void say_listening(int fd)
 
 /* ---- one socket ---- */
 
-static struct listen_socket *new_bound(const struct bind_address *address, const char *text, int fd)
+/* address: NULL for a socket of systemd. */
+static struct listen_socket *listen_socket_new(const struct bind_address *address, const char *text, int fd)
 {
-    struct listen_socket *b = xcalloc(1, sizeof(*b));
+    struct listen_socket *s = xcalloc(1, sizeof(*s));
 
     if (address)
-        b->address = *address;
-    b->text = xstrdup(text);
-    b->address.text = b->text;
-    b->fd = fd;
-    list_push(&all, &b->link);
-    return b;
+        s->address = *address;
+    s->text = xstrdup(text);
+    s->address.text = s->text;
+    s->fd = fd;
+    list_push(&all_sockets, &s->link);
+    return s;
 }
 
-static void close_bound(struct listen_socket *b)
+static void listen_socket_free(struct listen_socket *s)
 {
-    if (b->address.sa.any.sa_family == AF_UNIX && !leave_files)
-        unlink(b->address.sa.un.sun_path);
-    close(b->fd);
-    list_remove(&b->link);
-    free(b->text);
-    free(b);
+    if (s->address.sa.any.sa_family == AF_UNIX && !keep_files)
+        unlink(s->address.sa.un.sun_path);
+    close(s->fd);
+    list_remove(&s->link);
+    free(s->text);
+    free(s);
 }
 
-/* One that is open and that the list does not have yet: an address with port 0 may stand in a file several times. */
-static struct listen_socket *find(const struct listen_set *list, const char *text)
+/* Listen with the backlog, the mode and the owner of the settings; also on a socket that listens already. */
+static int apply_settings(const struct listen_socket *s, const struct settings *settings)
 {
-    for (struct list *node = all.next; node != &all; node = node->next) {
-        struct listen_socket *b = list_entry(node, struct listen_socket, link);
-        bool taken = false;
+    int err = set_socket_file(s, &settings->process);
 
-        for (size_t i = 0; i < list->count; i++)
-            taken |= list->sockets[i] == b;
-        if (!taken && !strcmp(b->text, text))
-            return b;
-    }
-    return NULL;
-}
-
-static int open_bound(const struct settings *settings, const struct bind_address *address, struct listen_socket **b)
-{
-    int fd = inherit_take(address->text), err;
-    bool inherited = fd >= 0;
-
-    if (!inherited)
-        fd = open_socket(address);
-    if (fd < 0)
-        return complain(address, fd);
-    *b = new_bound(address, address->text, fd);
-    err = set_file(*b, &settings->process);
-    if (!err && listen(fd, (int)settings->backlog) < 0)
-        err = complain(address, -errno);
-    if (err)
-        close_bound(*b);
-    else
-        say_listening(fd);
+    if (!err && listen(s->fd, (int)settings->backlog) < 0)
+        err = listen_error(&s->address, -errno);
     return err;
 }
 
 /* ---- all of a configuration ---- */
 
-static struct listen_socket *activated(int n)
+static bool is_in_set(const struct listen_set *set, const struct listen_socket *s)
 {
+    for (size_t i = 0; i < set->count; i++)
+        if (set->sockets[i] == s)
+            return true;
+    return false;
+}
+
+/* Returns an open socket that the set does not have yet, as an address with port 0 may be listed several times; or
+ * NULL. */
+static struct listen_socket *find_open_socket(const struct listen_set *set, const char *text)
+{
+    struct list *node;
+
+    list_for_each (node, &all_sockets) {
+        struct listen_socket *s = list_entry(node, struct listen_socket, link);
+
+        if (!strcmp(s->text, text) && !is_in_set(set, s))
+            return s;
+    }
+    return NULL;
+}
+
+static void add_to_set(struct listen_set *set, struct listen_socket *s)
+{
+    s->users++;
+    set->sockets[set->count++] = s;
+}
+
+static void acquire_activated(struct listen_set *set, int n)
+{
+    struct listen_socket *s;
     char text[32];
-    struct listen_socket *b;
 
     snprintf(text, sizeof(text), "systemd:%d", n);
-    b = find(&(struct listen_set){0}, text);
-    if (b)
-        return b;
-    b = new_bound(NULL, text, 3 + n); /* SD_LISTEN_FDS_START */
-    fcntl(b->fd, F_SETFL, fcntl(b->fd, F_GETFL) | O_NONBLOCK);
-    set_option(b->fd, IPPROTO_TCP, TCP_NODELAY);
-    say_listening(b->fd);
-    return b;
-}
-
-static void add(struct listen_set *list, struct listen_socket *b)
-{
-    b->users++;
-    list->sockets[list->count++] = b;
-}
-
-int listen_acquire(const struct settings *settings, struct listen_set *list)
-{
-    int passed = inherit_activated();
-    size_t most = passed ? (size_t)passed : settings->bind_count;
-
-    *list = (struct listen_set){xcalloc(most, sizeof(*list->sockets)), 0};
-    for (int i = 0; i < passed; i++)
-        add(list, activated(i));
-    for (size_t i = 0; i < settings->bind_count && !passed; i++) {
-        const struct bind_address *address = &settings->binds[i];
-        struct listen_socket *b = find(list, address->text);
-        int err = b ? set_file(b, &settings->process) : open_bound(settings, address, &b);
-
-        if (err) {
-            listen_release(list);
-            return err;
-        }
-        listen(b->fd, (int)settings->backlog); /* of one that is open: the backlog may be another one now */
-        add(list, b);
+    s = find_open_socket(set, text);
+    if (!s) {
+        s = listen_socket_new(NULL, text, INHERIT_FIRST_FD + n);
+        fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) | O_NONBLOCK);
+        enable_option(s->fd, IPPROTO_TCP, TCP_NODELAY);
+        log_listening(s->fd);
     }
-    return 0;
+    add_to_set(set, s);
 }
 
-void listen_release(struct listen_set *list)
+static int acquire_address(struct listen_set *set, const struct settings *settings, const struct bind_address *address)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (--list->sockets[i]->users == 0)
-            close_bound(list->sockets[i]);
-    free(list->sockets);
-    *list = (struct listen_set){0};
+    struct listen_socket *s = find_open_socket(set, address->text);
+    bool is_new = !s;
+    int err;
+
+    if (is_new) {
+        int fd = inherit_take(address->text);
+
+        if (fd < 0)
+            fd = bind_socket(address);
+        if (fd < 0)
+            return listen_error(address, fd);
+        s = listen_socket_new(address, address->text, fd);
+    }
+    err = apply_settings(s, settings);
+    if (!err) {
+        if (is_new)
+            log_listening(s->fd);
+        add_to_set(set, s);
+    } else if (is_new) {
+        listen_socket_free(s);
+    }
+    return err;
 }
 
-void listen_keep_files(bool leave)
+int listen_acquire(const struct settings *settings, struct listen_set *set)
 {
-    leave_files = leave;
+    int activated = inherit_activated(), err = 0;
+    size_t count = activated ? (size_t)activated : settings->bind_count;
+
+    *set = (struct listen_set){xcalloc(count, sizeof(*set->sockets)), 0};
+    for (size_t i = 0; i < count && !err; i++)
+        if (activated)
+            acquire_activated(set, (int)i);
+        else
+            err = acquire_address(set, settings, &settings->binds[i]);
+    if (err)
+        listen_release(set);
+    return err;
 }
 
-void listen_close_others(const struct listen_set *list)
+void listen_release(struct listen_set *set)
 {
-    for (struct list *node = all.next; node != &all; node = node->next) {
-        struct listen_socket *b = list_entry(node, struct listen_socket, link);
-        bool used = false;
+    for (size_t i = 0; i < set->count; i++)
+        if (--set->sockets[i]->users == 0)
+            listen_socket_free(set->sockets[i]);
+    free(set->sockets);
+    *set = (struct listen_set){0};
+}
 
-        for (size_t i = 0; i < list->count; i++)
-            used |= list->sockets[i] == b;
-        if (!used)
-            close(b->fd);
+void listen_keep_files(bool keep)
+{
+    keep_files = keep;
+}
+
+void listen_close_others(const struct listen_set *set)
+{
+    struct list *node;
+
+    list_for_each (node, &all_sockets) {
+        struct listen_socket *s = list_entry(node, struct listen_socket, link);
+
+        if (!is_in_set(set, s))
+            close(s->fd);
     }
 }
 
 void listen_export(void)
 {
-    inherit_export(inherit_activated() > 0);
-    for (struct list *node = all.next; node != &all; node = node->next) {
-        struct listen_socket *b = list_entry(node, struct listen_socket, link);
+    struct list *node;
 
-        if (b->address.size)
-            inherit_export_socket(b->text, b->fd);
+    inherit_export(inherit_activated() > 0);
+    list_for_each (node, &all_sockets) {
+        struct listen_socket *s = list_entry(node, struct listen_socket, link);
+
+        if (s->address.size)
+            inherit_export_socket(s->text, s->fd);
         else
-            fcntl(b->fd, F_SETFD, 0); /* systemd's keep their numbers */
+            fcntl(s->fd, F_SETFD, 0); /* systemd's are passed on with the same number */
     }
 }

@@ -1,4 +1,4 @@
-/* listen.h: the listening sockets, made by the master before it forks. */
+/* listen.h: the listen sockets, which the master opens before it forks. */
 #ifndef WORKER_LISTEN_H
 #define WORKER_LISTEN_H
 
@@ -8,33 +8,33 @@
 #include "base/list.h"
 
 struct listen_socket {
-    struct list link; /* in the list of all */
-    char *text;       /* the address as the ini file writes it, or of systemd */
-    struct bind_address address;
+    struct list link;            /* in the list of all that are open */
+    char *text;                  /* owned; the address as the ini file has it, or systemd:N */
+    struct bind_address address; /* its size is 0 for a socket of systemd */
     int fd;
-    int users; /* configurations that serve it */
+    int users; /* configurations that use it */
 };
 
-/* The sockets of one configuration: from here on they are open until listen_release. */
+/* The listen sockets of one configuration: open from listen_acquire to listen_release. */
 struct listen_set {
-    struct listen_socket **sockets; /* owned; in the order of the settings' binds, or of systemd's */
+    struct listen_socket **sockets; /* owned; in the order of the settings' binds, or of systemd's sockets */
     size_t count;
 };
 
-/* Bind and listen on every address of the settings, those that are open already stay. Returns 0, or -errno after a
- * message that names the address; then nothing has changed. */
-int listen_acquire(const struct settings *settings, struct listen_set *list);
+/* Bind and listen on every address of the settings; sockets that are open already are shared. Returns 0, or -errno
+ * after a message that names the address; then nothing has changed and the set is empty. */
+int listen_acquire(const struct settings *settings, struct listen_set *set);
 
-/* Let go of them: what no other configuration serves is closed, and the file of a Unix socket removed. */
-void listen_release(struct listen_set *list);
+/* Empty the set: a socket that no other configuration uses is closed, and the file of a Unix socket removed. */
+void listen_release(struct listen_set *set);
 
-/* From now on the files of Unix sockets stay where they are: another master serves them. */
-void listen_keep_files(bool leave);
+/* Whether the files of Unix sockets are left alone from now on, because another master serves them. */
+void listen_keep_files(bool keep);
 
-/* Close all sockets but those of the list, in a process that serves these only. */
-void listen_close_others(const struct listen_set *list);
+/* Close all sockets but those of the set, in a process that serves only these. */
+void listen_close_others(const struct listen_set *set);
 
-/* Hand all of them to a program that is about to be executed. */
+/* Pass all sockets to the new binary that this process is about to execute. */
 void listen_export(void);
 
 #endif

@@ -156,7 +156,7 @@ static void on_message(struct wait_source *source, short events)
             break;
         case CHANNEL_ERROR_LOG:
         case CHANNEL_ACCESS_LOG:
-            worker_log_take(&message);
+            worker_log_reopen(&message);
             break;
         case CHANNEL_END:
             on_master_gone();

@@ -1,8 +1,9 @@
 /*
- * worker_log.c: the logs of a worker: written as the loop turns.
+ * worker_log.c: when a worker writes its logs.
  *
- * The access log is written at the end of each turn, the error log with each line. What a full pipe did not take stays
- * in the sink; it is looked at once a second, and then a coroutine waits for the reader until nothing is pending.
+ * The access log is written at the end of each iteration of the event loop, the error log line by line. What a full pipe
+ * does not accept stays in the sink. Once a second the sinks are checked; if something is pending, a coroutine waits for
+ * the reader until all of it is written.
  */
 #include "worker/worker_log.h"
 
@@ -15,34 +16,34 @@
 #include "log/sink.h"
 #include "wait/wait.h"
 
-#define LOOK_EVERY 1000 /* milliseconds */
-#define LAST_WORDS 500  /* milliseconds */
+#define CHECK_EVERY 1000 /* milliseconds */
+#define DRAIN_FOR   500  /* milliseconds */
 
-static bool draining; /* by a coroutine */
+static bool draining; /* a coroutine runs drain_sinks */
 
-static void drain_one(struct sink *sink)
+static void drain_when_writable(struct sink *sink)
 {
     int fd, result = 0;
 
     while (sink && (fd = sink_pending_fd(sink)) >= 0 && (result >= 0 || result == -ETIMEDOUT)) {
-        result = wait_fd(fd, POLLOUT, wait_deadline(LOOK_EVERY * INT64_C(1000000))); /* the sink may reconnect fd */
+        result = wait_fd(fd, POLLOUT, wait_deadline(CHECK_EVERY * INT64_C(1000000))); /* the sink may reconnect fd */
         sink_flush(sink);
     }
 }
 
-static void drain(void *arg)
+static void drain_sinks(void *arg)
 {
-    drain_one(log_sink());
-    drain_one(access_sink());
+    drain_when_writable(log_sink());
+    drain_when_writable(access_sink());
     draining = false;
 }
 
-static void look(void)
+static void check_sinks(void)
 {
     worker_log_flush();
     if (draining || (sink_pending_fd(log_sink()) < 0 && (!access_sink() || sink_pending_fd(access_sink()) < 0)))
         return;
-    draining = coro_start(drain, NULL);
+    draining = coro_start(drain_sinks, NULL);
 }
 
 void worker_log_flush(void)
@@ -52,34 +53,31 @@ void worker_log_flush(void)
         access_flush();
 }
 
-static void renew(struct sink *sink, int fd)
+void worker_log_reopen(const struct channel_message *message)
 {
-    if (sink)
-        sink_reopen(sink, fd);
-    else
-        close(fd);
-}
+    struct sink *sink = message->kind == CHANNEL_ERROR_LOG ? log_sink() : access_sink();
 
-void worker_log_take(const struct channel_message *message)
-{
-    if (message->kind == CHANNEL_ACCESS_LOG) {
-        renew(access_sink(), message->fd);
-    } else if (message->kind == CHANNEL_ERROR_LOG) {
-        renew(log_sink(), message->fd);
-        log_redirect_stderr();
+    if (message->kind != CHANNEL_ERROR_LOG && message->kind != CHANNEL_ACCESS_LOG)
+        return;
+    if (!sink) {
+        close(message->fd);
+        return;
     }
+    sink_reopen(sink, message->fd);
+    if (message->kind == CHANNEL_ERROR_LOG)
+        log_redirect_stderr();
 }
 
 void worker_log_drain(void)
 {
     if (access_sink())
-        sink_drain(access_sink(), LAST_WORDS);
+        sink_drain(access_sink(), DRAIN_FOR);
     log_drain();
 }
 
 void worker_log_start(int number)
 {
-    wait_every(LOOK_EVERY, look);
+    wait_every(CHECK_EVERY, check_sinks);
     if (!access_sink())
         return;
     format_set_worker(number);

@@ -1,19 +1,20 @@
-/* worker_log.h: the logs of a worker: written as the loop turns. */
+/* worker_log.h: when a worker writes its logs. */
 #ifndef WORKER_WORKER_LOG_H
 #define WORKER_WORKER_LOG_H
 
 struct channel_message;
 
-/* In a worker of that number, after the loop was made. */
+/* In the worker of that number, after the event loop was made. */
 void worker_log_start(int number);
 
-/* The master has sent a log file that it opened anew: write there. Other messages: nothing. */
-void worker_log_take(const struct channel_message *message);
+/* If the message carries a reopened log file, write there from now on; the descriptor is consumed. Other messages are
+ * ignored. */
+void worker_log_reopen(const struct channel_message *message);
 
-/* Write what is pending, as far as it goes without waiting. */
+/* Write what is pending, as far as that is possible without waiting. */
 void worker_log_flush(void);
 
-/* The same at the end of the process, giving a slow reader a moment. */
+/* The same at the end of the process, waiting a moment for slow readers. */
 void worker_log_drain(void);
 
 #endif
