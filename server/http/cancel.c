@@ -31,7 +31,7 @@ static void cancel_now(struct wait_timeout *timeout)
     req->cancel(req);
 }
 
-static void cancel_request(struct request *req, int why)
+static void cancel_once(struct request *req, int why)
 {
     if (req->cancelled)
         return;
@@ -44,7 +44,7 @@ static void cancel_overdue(struct wait_timeout *timeout)
     struct request *req = request_of_timeout(timeout);
 
     request_log(req, LOG_LEVEL_WARN, "request-timeout exceeded, cancelling the request");
-    cancel_request(req, -ETIMEDOUT);
+    cancel_once(req, -ETIMEDOUT);
 }
 
 void cancel_init(void)
@@ -87,5 +87,5 @@ int cancel_stop(struct request *req, int result)
 void cancel_gone(struct request *req)
 {
     if (req->cancel && req->if_gone)
-        cancel_request(req, -ECONNRESET);
+        cancel_once(req, -ECONNRESET);
 }
