@@ -1,17 +1,22 @@
-# make            build/syncless-server, build/syncless-python and build/modules/*.so
-# make run        install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
-# make test       install what the tests need, build, run every test
-# make test-python   all of CPython's own tests that concern us, under syncless-python (15 minutes)
-# make soak       everything at once for SOAK=300 seconds
-# make fuzz       a minute of libFuzzer over what clients and proxies send and over ini files
-# make steady     100,000 broken connections, after which nothing may be left
-# make asan       the same tests under AddressSanitizer and UBSan
-# make test-aarch64  the coroutines' own tests, compiled for aarch64, under qemu
-# make valgrind   memory left behind by each kind of request
-# make lint       format and include order
-# make benchmark  measure beside the peers (benchmark/README.md); ONLY=hello,floor,syncless ROUNDS=1 SECONDS=1
-# make callgrind  instructions per request
-# make install    PREFIX=/usr/local DESTDIR=
+# make               build/syncless-server, build/syncless-python and build/modules/*.so
+# make run           install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
+# make test          install what the tests need, build, run every test
+# make ci            what CI runs: `make test` and the next six; or .ci/run PART...
+# make lint          format, order of includes and calls, names, sizes of functions, long lines
+# make types         mypy on the Python package
+# make werror        build everything, with -Werror
+# make test-asan     unit tests and most of tests/serve under AddressSanitizer and UBSan
+# make test-aarch64  compile the server for aarch64, and run the tests of coroutines and logs under qemu
+# make fuzz          one minute of libFuzzer on requests, PROXY headers and ini files
+# make asan          `make test` under AddressSanitizer and UBSan
+# make valgrind      look for memory leaks of each kind of request
+# make test-python   those of CPython's own tests that concern us, under syncless-python (15 minutes)
+# make soak          everything at once for SOAK=300 seconds
+# make steady        100,000 broken connections, after which nothing may be left
+# make benchmark     compare with other servers (benchmark/README.md); ONLY=hello,floor,syncless ROUNDS=1 SECONDS=1
+# make callgrind     instructions per request
+# make install       PREFIX=/usr/local DESTDIR=
+# make dist          syncless-VERSION.tar.gz
 # PYTHON=/path/to/python3 builds the WSGI bridge for another CPython; DEBUG=1 builds without optimisation.
 
 BUILD  ?= build
@@ -24,29 +29,29 @@ libdir    = $(PREFIX)/lib/syncless
 docdir    = $(PREFIX)/share/doc/syncless
 distdir   = $(PREFIX)/share/syncless
 mandir    = $(PREFIX)/share/man
-WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror=format-security $(WERROR)
+WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
+            -Werror=format-security $(WERROR)
 CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
 CPPFLAGS += -Iinclude -D_GNU_SOURCE
 ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(HARDEN) $(FORTIFY) $(SAN) -fPIE -MMD -MP
 LINK      = $(CC) $(CFLAGS) $(HARDEN) $(LTO) $(SAN) $(LDFLAGS) -Wl,-z,relro,-z,now
 SAN       =
 
-# Debian's hardening (dpkg-buildflags), and -fno-plt: every address is looked up at start anyway, so calls need no stubs,
-# which gives back half of what the rest costs. Modules add -fPIC. server/libc defines read, __read_chk and the like and
-# needs the plain declarations.
+# Debian's hardening (dpkg-buildflags), and -fno-plt: since all addresses are resolved at start, calls need no stubs, which
+# makes up for half of the cost. server/libc defines read, __read_chk and the like, and needs the plain declarations.
 HARDEN    = -fstack-protector-strong -fstack-clash-protection -fno-plt
 FORTIFY   = -U_FORTIFY_SOURCE $(if $(or $(DEBUG),$(SAN)),,-D_FORTIFY_SOURCE=2)
 $(BUILD)/server/libc/%.o: FORTIFY = -U_FORTIFY_SOURCE
 
-# Programs and modules are optimised as wholes by gcc, for which the objects carry both code and what the linker needs to
-# make better code: tests link the former. Not those of server/libc, which tell their callers apart by where they return to.
+# Link-time optimisation, with gcc only. The objects have machine code too, which the tests link. Not in server/libc, whose
+# functions look at their return address to find out who called them.
 LTO       = $(if $(or $(DEBUG),$(SAN),$(findstring clang,$(CC))),,-flto=auto -ffat-lto-objects)
 $(BUILD)/server/libc/%.o: LTO =
 
 PKGS      = libuv libcares inih
 ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS     += libllhttp
-else # Debian 12: node-llhttp has the C source
+else # Debian 12 has only its C source, in node-llhttp
 LLHTTP    = /usr/share/llhttp
 LLHTTP_O  = $(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
 endif
@@ -64,19 +69,19 @@ PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 
 all: $(PROGRAMS) $(MODULES_S) $(BUILD)/modules/python
 
-# What was built with other flags, or for another CPython, is built anew.
+# When a flag changes, or the CPython, everything is rebuilt.
 $(FLAGS): always
 	@mkdir -p $(@D)
-	@echo '$(CC) $(WARNINGS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
+	@echo '$(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 
-# Beside the module wsgi lies its Python package.
+# The module wsgi looks for its Python package beside itself.
 $(BUILD)/modules/python:
 	@mkdir -p $(@D)
 	ln -s $(CURDIR)/modules/wsgi $@
 
-# The executables export their libc calls, so that libraries and modules find ours before libc's: the linker does that by
-# itself for every name that libc, too, defines. These are the others.
+# The executables export their libc calls, so that libraries and modules find these before libc's. The linker does so
+# unasked for every name that libc defines too; these are the others.
 EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
 $(BUILD)/syncless-server: $(BUILD)/server/main/main.o
 $(BUILD)/syncless-python: $(BUILD)/server/main/python_main.o
@@ -87,7 +92,7 @@ $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LTO) -Iserver -I. $(DEPS_C) -c -o $@ $<
 
-# Where an installed program looks for its modules.
+# Where installed programs look for their modules.
 $(BUILD)/server/settings/module_dirs.o: ALL += -DMODULE_DIR='"$(libdir)"'
 
 $(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
@@ -100,7 +105,8 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIE -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
 
-# A module is all the .c files of its folder and of the folders in it, and sees syncless.h only. modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
+# A module is made of the .c files in its folder and the folders below, and includes nothing of the server but syncless.h.
+# modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
 -include $(wildcard modules/*/flags.mk)
 module_of = $(word 2,$(subst /, ,$(1)))
 module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/$(1)/*.c modules/$(1)/*/*.c))
@@ -113,23 +119,42 @@ $(BUILD)/modules/%.o: modules/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LTO) -fPIC -fvisibility=hidden -Imodules/$(call module_of,$<) $(MOD_C_$(call module_of,$<)) -c -o $@ $<
 
-# What needs packages first starts make again: what pkg-config knows is asked when the file is read.
+# Targets that install packages then start make again, since pkg-config is asked when this file is read.
 run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/syncless-server -c syncless.ini
 
-test: test-deps
+test:
+	@echo 'make test: installs with apt what is missing (a compiler, pytest, Chromium, nginx, databases, Python frameworks;'
+	@echo 'tests/deps.sh has the list), builds, and runs every test. 8 minutes on two cores; an installation adds 2 or 3.'
+	@tests/deps.sh test
 	@$(MAKE) --no-print-directory all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
+# Everything that CI checks; the parts are in the script.
+ci:
+	.ci/run
+
+werror: deps test-deps
+	@$(MAKE) --no-print-directory WERROR=-Werror all units benchmark-programs
+
+types: types-deps
+	/usr/bin/python3 -m mypy modules/wsgi/syncless
+
 include tests/rules.mk benchmark/rules.mk
 
-deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps:
-	@tests/deps.sh $(or $(filter test aarch64 valgrind fuzz lint benchmark,$(@:%-deps=%)),build)
+deps:
+	@tests/deps.sh build
+
+%-deps:
+	@tests/deps.sh $*
 
 lint: lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
 	tests/include-order
+
+dist:
+	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
 
 # module_dirs.o has PREFIX in it, so it is compiled again.
 install:
@@ -152,4 +177,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-aarch64 $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all always run test lint install clean deps test-deps aarch64-deps valgrind-deps fuzz-deps lint-deps benchmark-deps
+.PHONY: all always run test ci werror types lint install dist clean deps

@@ -1,4 +1,4 @@
-# make benchmark, make callgrind, and the programs that both need.
+# make benchmark and make callgrind, and the programs that they need.
 
 BENCHMARK = $(addprefix $(BUILD)/benchmark/,floor python plain.so mark.so)
 

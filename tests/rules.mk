@@ -6,7 +6,7 @@ CMOCKA    = -lcmocka
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
             $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
 
-# What lies below libuv, and its tests.
+# The folders that need no library, and their tests.
 CORE_O    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard server/base/*.c server/log/*.c server/coro/*.c)) \
             $(SERVER_S:%.S=$(BUILD)/%.o)
 CORE      = arena log sink coro stack cxx coro_ucontext stack_ucontext
@@ -21,7 +21,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
-# The stacks once more, as on a processor for which there is no assembly.
+# The tests of coroutines again, with the portable switch in place of the assembly.
 $(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -c -o $@ $<
@@ -31,7 +31,7 @@ $(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_uco
 	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. -fno-lto $(LDFLAGS) $(EXPORT) -o $@ \
 	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) $(CMOCKA)
 
-# C++ code for test_cxx to load.
+# C++ code that test_cxx loads.
 $(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
 $(BUILD)/tests/%.so: tests/unit/%.cc
 	@mkdir -p $(@D)
@@ -39,8 +39,8 @@ $(BUILD)/tests/%.so: tests/unit/%.cc
 
 units: $(UNITS)
 
-# The core's, compiled for aarch64 with as much of cmocka as they need, under qemu. All of the server is compiled too, with
-# this machine's headers of libuv and others, but not linked.
+# For aarch64, all of the server is compiled, with this machine's headers of libuv and the other libraries. Linked and
+# run, under qemu, are only the tests that need no library: tests/aarch64 has the part of cmocka that they use.
 units-of-core: $(CORE:%=$(BUILD)/tests/test_%) $(SERVER_O)
 
 test-aarch64: aarch64-deps
@@ -55,44 +55,53 @@ test-python: test-deps
 	@$(MAKE) --no-print-directory all
 	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
 
-# Everything at once for SOAK seconds: does anything grow?
+# Everything at once for SOAK seconds: memory, descriptors and stacks must not grow.
 soak: export SOAK ?= 300
 soak: test-deps
 	@$(MAKE) --no-print-directory all
 	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py -rP
 
-# 100,000 broken connections, of which the tests make as many as fit into seconds.
+# 100,000 broken connections; `make test` makes as many as fit into a few seconds.
 steady: test-deps
 	@$(MAKE) --no-print-directory all
 	STEADY_CONNECTIONS=100000 SYNCLESS_BUILD=$(BUILD) tests/run tests/serve/test_steady.py -s
 
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
-asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan test-asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
+asan test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+asan test-asan: export UBSAN_OPTIONS = print_stacktrace=1
 asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' test
 
-# No kind of request leaks. (What CPython does while it imports is not worth the check of undefined values.)
+# For CI: all unit tests (20 s), and of tests/serve (390 s) all but what spends its time on an installation, nginx and
+# frameworks (95 s).
+test-asan: test-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN='$(ASAN)' CFLAGS='-O1 -g' all units
+	SYNCLESS_BUILD=$(BUILD)-asan tests/run --units tests/serve \
+	    $(patsubst %,--ignore=tests/serve/test_%.py,deploy examples django_views)
+
+# Does any kind of request leak? (Undefined values are not checked: CPython's imports would take too long.)
 valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no
 valgrind: export SYNCLESS_BUILD = $(BUILD)-valgrind
 valgrind: valgrind-deps
 	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all
 	tests/run tests/serve/leaks.py
 
-# A minute of libFuzzer in all. What it finds stays in $(BUILD)-fuzz/NAME; what it learns does not get into tests/fuzz.
+# FUZZ_SECONDS of libFuzzer for each program. Inputs that crash are kept as $(BUILD)-fuzz/NAME-crash-*; new corpus files
+# stay in $(BUILD)-fuzz too.
 FUZZ = http proxy conf
+FUZZ_SECONDS ?= 20
 fuzz: fuzz-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(ASAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
 
 fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 	set -e; for name in $(FUZZ); do \
 	    rm -rf $(BUILD)/$$name; cp -r tests/fuzz/$$name $(BUILD)/$$name; \
-	    $(BUILD)/fuzz_$$name -max_total_time=$(or $(FUZZ_SECONDS),20) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
+	    $(BUILD)/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
 	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
 	done
 
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
 
-.PHONY: units units-of-core test-aarch64 test-python soak steady asan valgrind fuzz fuzz-run
+.PHONY: units units-of-core test-aarch64 test-python soak steady asan test-asan valgrind fuzz fuzz-run
