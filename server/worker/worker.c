@@ -1,8 +1,8 @@
 /*
- * worker.c: a process that serves: it makes the loop, starts the modules and accepts connections.
+ * worker.c: a process that serves: it makes the event loop, starts the modules and accepts connections.
  *
- * Modules start on the OS thread's own stack, before there is anything to serve: what they do then may block. A stop
- * first closes the listening sockets, so that new connections go to other workers, and then waits for what is running.
+ * Modules start on the OS thread's own stack, before there is anything to serve, so they may block while they do. A
+ * stop first closes the listeners, so that new connections go to other workers, and then waits for running requests.
  */
 #include "worker/worker.h"
 
@@ -15,72 +15,74 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "base/array.h"
+#include "base/exit_code.h"
 #include "base/mem.h"
 #include "coro/fault.h"
-#include "base/exit_code.h"
-#include "worker/watchdog.h"
 #include "http/connection.h"
 #include "libc/libc.h"
 #include "log/log.h"
+#include "mount/embed.h"
+#include "mount/route.h"
 #include "process/channel.h"
 #include "process/inherit.h"
 #include "process/privilege.h"
-#include "worker/recycle.h"
-#include "mount/route.h"
-#include "mount/embed.h"
 #include "wait/wait.h"
+#include "worker/recycle.h"
+#include "worker/watchdog.h"
 #include "worker/worker_log.h"
 
-#define CANCEL_FOR  INT64_C(1000000000) /* nanoseconds for coroutines to end; the master waits twice as long */
-#define CANCEL_LOOK 20                  /* milliseconds between two looks whether they have */
-#define IDLE_GRACE  2000                /* milliseconds for the last request of an idle connection */
-#define SHORT_GRACE 100                 /* the same where clients are not waited for, but one may have sent one */
+#define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for cancelled coroutines to end; the master waits twice that */
+#define CANCEL_CHECK 20                  /* milliseconds between two checks whether they have */
+#define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
+#define SHORT_GRACE  100                 /* milliseconds, the same without waiting for clients: it may be on its way */
 
 static struct {
     const struct settings *settings;
-    struct endpoint **endpoints;
+    struct endpoint **endpoints; /* owned */
     size_t endpoint_count;
-    struct wait_source channel;
+    struct wait_source channel; /* to the master */
     bool stopping;
 } worker;
 
 /* ---- stopping ---- */
 
-static void on_timeout(void)
+static void on_shutdown_timeout(void)
 {
     if (http_connections() > 0)
-        log_warn("shutdown-timeout is over: %zu connections are cut", http_connections());
+        log_warn("shutdown-timeout exceeded: closing %zu connections", http_connections());
     wait_stop();
 }
 
-static void stop_gracefully(int64_t idle_grace)
+static void worker_drain(int64_t idle_grace)
 {
     worker.stopping = true;
     for (size_t i = 0; i < worker.endpoint_count; i++)
         endpoint_close(worker.endpoints[i]);
-    wait_after(worker.settings->shutdown_timeout, on_timeout);
+    wait_after(worker.settings->shutdown_timeout, on_shutdown_timeout);
     http_drain(idle_grace);
 }
 
-/* Only INT is "now": TERM may come twice, from the master and from whoever signals every process of a group, or for the
- * stop of a server while this worker leaves after a reload. A second TERM to the master comes here as INT. */
-static void on_signal(int signum)
+/* Only INT stops at once. TERM may come twice: from the master and from a signal to all processes of a group, or
+ * because the server is stopped while this worker leaves after a reload. A second TERM to the master arrives here as
+ * INT. */
+static void on_stop_signal(int signum)
 {
     if (signum == SIGINT)
         wait_stop();
     else if (!worker.stopping)
-        stop_gracefully(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
+        worker_drain(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
 }
 
-/* Cancel what still runs: each wait fails, so that children are killed, `finally` blocks run and memory is freed. */
-static void end_coroutines(void)
+/* Cancel all coroutines: each wait fails, so that children are killed, `finally` blocks run and memory is freed. */
+static void cancel_coroutines(void)
 {
     int64_t end = wait_deadline(CANCEL_FOR);
 
     http_cut();
     wait_cancel_all(-ECANCELED);
     while (coro_count() > 0 && wait_now() < end) {
-        wait_after(CANCEL_LOOK, wait_stop);
+        wait_after(CANCEL_CHECK, wait_stop);
         wait_run();
     }
 }
@@ -98,8 +100,8 @@ static size_t count_descriptors(void)
     return count - 3; /* ".", ".." and dir itself */
 }
 
-/* What would show that something leaks, or what a setting should be. */
-static void log_counters(void)
+/* Figures that show a leak, or help to choose a setting. */
+static void log_worker_counters(void)
 {
     struct coro_stats stats = coro_stats();
 
@@ -108,16 +110,16 @@ static void log_counters(void)
              stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
 }
 
-static void finish(struct mount *mounts)
+static void worker_stop(struct mount *mounts)
 {
     size_t left;
 
-    log_counters();
-    end_coroutines();
+    log_worker_counters();
+    cancel_coroutines();
     left = coro_count();
     if (left == 0)
         modules_stop(mounts);
-    if (left > 0) { /* coroutines of modules still hold what stop would take apart */
+    if (left > 0) { /* they may use what the modules' stop would free */
         log_warn("stopped, %zu coroutines were still running", left);
         worker_log_drain();
         _exit(EXIT_STOPPED);
@@ -126,7 +128,7 @@ static void finish(struct mount *mounts)
     worker_log_drain();
 }
 
-/* ---- the master's words ---- */
+/* ---- messages of the master ---- */
 
 static void tell_master(enum channel_kind kind)
 {
@@ -136,16 +138,16 @@ static void tell_master(enum channel_kind kind)
         log_warn("cannot send a message to the master: %s", strerror(-err));
 }
 
-static void on_master_gone(void)
+static void on_master_died(void)
 {
     wait_source_close(&worker.channel);
     if (worker.stopping)
         return;
-    log_warn("the master is gone: stopping");
-    stop_gracefully(SHORT_GRACE);
+    log_warn("the master has died: stopping");
+    worker_drain(SHORT_GRACE);
 }
 
-static void on_message(struct wait_source *source, short events)
+static void on_master_message(struct wait_source *source, short events)
 {
     for (;;) {
         struct channel_message message = channel_receive(source->fd);
@@ -159,7 +161,7 @@ static void on_message(struct wait_source *source, short events)
             worker_log_reopen(&message);
             break;
         case CHANNEL_END:
-            on_master_gone();
+            on_master_died();
             return;
         default:
             return;
@@ -174,19 +176,19 @@ static void ask_for_replacement(void)
 
 /* ---- starting ---- */
 
-static void ignore(int signum)
+static void ignore_signal(int signum)
 {
 }
 
-/* Signals for the master that hit every process, as killall and terminals send them. A handler and not SIG_IGN, for
- * that programs which the application starts would inherit. */
-static void set_signals(void)
+/* Ignore the signals that are meant for the master, since killall and terminals send them to every process. By a
+ * handler and not by SIG_IGN, which programs that the application starts would inherit. */
+static void set_worker_signals(void)
 {
     static const int masters[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU};
-    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
     sigset_t none;
 
-    for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(masters); i++)
         sigaction(masters[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);
@@ -195,12 +197,13 @@ static void set_signals(void)
 
 int worker_prepare(const struct settings *settings, const struct listen_set *sockets)
 {
-    set_signals();
+    set_worker_signals();
     listen_close_others(sockets);
     return privilege_drop(&settings->process);
 }
 
-/* Whether the PROXY protocol is spoken there. By our own settings: other configurations may share the socket. */
+/* Whether connections of the n-th socket begin with a PROXY header. Our settings decide: another configuration that
+ * shares the socket may differ. */
 static bool is_proxied(const struct settings *settings, size_t n)
 {
     return !inherit_activated() && settings->binds[n].proxied;
@@ -216,14 +219,19 @@ static void open_endpoints(const struct settings *settings, const struct listen_
     }
 }
 
-static void open_channel(int fd)
+static void watch_channel(int fd)
 {
-    worker.channel = (struct wait_source){.ready = on_message, .fd = fd};
-    if (wait_source_open(&worker.channel) < 0)
-        log_die("cannot watch the channel to the master: %m");
+    int err;
+
+    worker.channel = (struct wait_source){.ready = on_master_message, .fd = fd};
+    err = wait_source_open(&worker.channel);
+    if (err)
+        log_die("cannot watch the channel to the master: %s", strerror(-err));
 }
 
-static int start(const struct worker_job *job)
+/* Set up the process, the event loop and the modules. Returns 0 or -errno; -ENOEXEC: the application cannot be loaded.
+ */
+static int worker_init(const struct worker_job *job)
 {
     const struct settings *settings = job->settings;
     int err = job->prepared ? 0 : worker_prepare(settings, job->sockets);
@@ -246,21 +254,21 @@ int worker_run(const struct worker_job *job)
     int err;
 
     worker.settings = job->settings;
-    err = start(job);
+    err = worker_init(job);
     if (err) {
         worker_log_drain();
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     }
-    wait_signal(SIGTERM, on_signal);
-    wait_signal(SIGQUIT, on_signal);
-    wait_signal(SIGINT, on_signal);
-    open_channel(job->channel);
+    wait_signal(SIGTERM, on_stop_signal);
+    wait_signal(SIGQUIT, on_stop_signal);
+    wait_signal(SIGINT, on_stop_signal);
+    watch_channel(job->channel);
     open_endpoints(job->settings, job->sockets);
     watchdog_start(job->settings->process.hog_limit);
     recycle_start(&job->settings->process, ask_for_replacement);
-    tell_master(CHANNEL_READY);
     log_info("worker %d is ready", job->number);
+    tell_master(CHANNEL_READY);
     wait_run();
-    finish(job->mounts);
+    worker_stop(job->mounts);
     return EXIT_STOPPED;
 }
