@@ -203,7 +203,7 @@ def test_code_that_never_waits_is_ended_too(server):
     assert server.get("/computing")[0] == 504
     assert 1 < time.monotonic() - started < 5
     assert finished(server) == ["RequestTimeout"]
-    server.wait_log("the loop is held")
+    server.wait_log("event loop blocked")
     server.wait_until(lambda: re.search(r"in computing\n(.*\n){1,3}.*RequestTimeout", server.log))
 
 
