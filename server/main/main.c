@@ -86,7 +86,7 @@ static int start_server(const struct command *cmd, struct generation *g)
     notify_init();
     if (g->settings.process.daemonize && !inherit_predecessor())
         daemonize(g->settings.log.error_log);
-    return master_run(cmd, g);
+    return master_run(&(struct master_start){cmd->argv, command_configure, cmd}, g);
 }
 
 /* Do what is asked for instead of starting a server. Returns the exit code. */
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     result = command_parse(&cmd, argc, argv);
     if (result != CMDLINE_OK)
         return result == CMDLINE_DONE ? EXIT_STOPPED : EXIT_USAGE;
-    g = generation_load(&cmd);
+    g = generation_load(command_configure, &cmd);
     if (wants_server(&cmd) && g->conf->error_count == 0)
         return start_server(&cmd, g); /* which logs the warnings */
     code = run_without_server(&cmd, g);

@@ -1,11 +1,12 @@
 /*
- * fork_server.c: with `preload`, a process that has loaded the applications and forks workers.
+ * fork_server.c: with `preload`, a process that has loaded the applications and forks the workers.
  *
- * The master itself runs no code of applications: it stays root, and at a reload it could not load them a second time.
- * So one process in between loads them, with a worker's privileges, and forks workers when it is told to. To be the
- * master's children these are forked twice: the process in the middle ends at once, and who loses his parent gets the
- * nearest one that has asked for orphans (PR_SET_CHILD_SUBREAPER), which is the master. Memory that was filled before
- * the fork is shared by all workers.
+ * The master itself runs no code of applications: it stays root, and could not load them a second time at a reload. So
+ * a process in between loads them, with the privileges of a worker, and forks workers when the master asks. Workers
+ * share the memory that was filled before the fork.
+ *
+ * To be children of the master, workers are forked twice: the process in the middle ends at once, and its orphan goes
+ * to the nearest ancestor that has asked for orphans (PR_SET_CHILD_SUBREAPER), the master.
  */
 #include "master/fork_server.h"
 
@@ -17,64 +18,60 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "base/exit_code.h"
+#include "base/mem.h"
 #include "log/log.h"
 #include "master/generation.h"
 #include "process/channel.h"
 #include "worker/worker.h"
 #include "worker/worker_log.h"
 
-#define SPAWN_WITHIN 5000 /* milliseconds, for which the master hears nothing else */
+#define SPAWN_TIMEOUT 5000 /* milliseconds; the master does nothing else meanwhile */
 
-/* ---- in the nursery ---- */
+/* ---- in the fork server ---- */
 
-static void run_worker(const struct generation *g, int number, int channel)
+static void answer_order(int channel, int32_t pid)
 {
-    struct worker_job job = {&g->settings, g->mounts, &g->sockets, number, channel, true};
-
-    exit(worker_run(&job));
+    channel_send(channel, &(struct channel_message){CHANNEL_SPAWNED, pid, -1}); /* if it fails, the master has died */
 }
 
 /* Fork the process in the middle, which forks the worker and tells the master its pid. */
-static void spawn(const struct generation *g, int channel, const struct channel_message *order)
+static void spawn_worker(const struct generation *g, int channel, const struct channel_message *order)
 {
+    struct worker_job job = {&g->settings, g->mounts, &g->sockets, order->number, order->fd, true};
     pid_t middle = fork(), pid;
 
-    if (middle != 0) {
-        if (middle < 0)
-            channel_send(channel, &(struct channel_message){CHANNEL_SPAWNED, -errno, -1});
-        else
-            waitpid(middle, NULL, 0);
+    if (middle < 0)
+        answer_order(channel, -errno);
+    else if (middle > 0)
+        waitpid(middle, NULL, 0);
+    if (middle != 0)
         return;
-    }
     pid = fork();
     if (pid == 0) {
         close(channel);
-        run_worker(g, order->number, order->fd);
+        exit(worker_run(&job));
     }
-    channel_send(channel, &(struct channel_message){CHANNEL_SPAWNED, pid < 0 ? -errno : pid, -1});
+    answer_order(channel, pid < 0 ? -errno : pid);
     _exit(0);
 }
 
-static int serve(const struct generation *g, int channel)
+static int serve_orders(const struct generation *g, int channel)
 {
     struct channel_message order;
 
-    for (;;) {
-        order = channel_await(channel, -1);
-        if (order.kind == CHANNEL_END)
-            return EXIT_STOPPED;
+    while ((order = channel_await(channel, -1)).kind != CHANNEL_END)
         if (order.kind == CHANNEL_SPAWN) {
-            spawn(g, channel, &order);
+            spawn_worker(g, channel, &order);
             close(order.fd);
         } else {
-            worker_log_reopen(&order); /* for the workers that inherit them */
+            worker_log_reopen(&order); /* the workers to come inherit the logs */
         }
-    }
+    return EXIT_STOPPED;
 }
 
-static int run(const struct generation *g, int channel)
+/* Load the applications and serve. Returns the exit code of the process. */
+static int fork_server_run(const struct generation *g, int channel)
 {
     int err = worker_prepare(&g->settings, &g->sockets);
 
@@ -83,27 +80,27 @@ static int run(const struct generation *g, int channel)
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     channel_send(channel, &(struct channel_message){CHANNEL_READY, 0, -1});
-    return serve(g, channel);
+    return serve_orders(g, channel);
 }
 
 /* ---- in the master ---- */
 
-struct fork_server *fork_server_start(const struct generation *g, void (*clean)(void))
+struct fork_server *fork_server_start(const struct generation *g, void (*close_inherited)(void))
 {
-    struct fork_server *n;
+    struct fork_server *f;
     int ends[2], err = channel_open(ends);
     pid_t pid;
 
     if (err) {
-        log_error("cannot make a channel to the fork server: %s", strerror(-err));
+        log_error("cannot create a channel to the fork server: %s", strerror(-err));
         return NULL;
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        clean();
-        exit(run(g, ends[1]));
+        close_inherited();
+        exit(fork_server_run(g, ends[1]));
     }
     err = pid < 0 ? -errno : 0;
     close(ends[1]);
@@ -112,29 +109,29 @@ struct fork_server *fork_server_start(const struct generation *g, void (*clean)(
         log_error("cannot start the fork server: %s", strerror(-err));
         return NULL;
     }
-    n = xcalloc(1, sizeof(*n));
-    *n = (struct fork_server){.pid = pid, .channel = ends[0]};
-    return n;
+    f = xcalloc(1, sizeof(*f));
+    *f = (struct fork_server){.pid = pid, .channel = ends[0]};
+    return f;
 }
 
-pid_t fork_server_spawn(struct fork_server *n, int number, int channel)
+pid_t fork_server_spawn(struct fork_server *f, int number, int channel)
 {
-    int err = channel_send(n->channel, &(struct channel_message){CHANNEL_SPAWN, number, channel});
+    int err = channel_send(f->channel, &(struct channel_message){CHANNEL_SPAWN, number, channel});
     struct channel_message answer = {0};
 
     if (!err)
-        answer = channel_await(n->channel, SPAWN_WITHIN);
+        answer = channel_await(f->channel, SPAWN_TIMEOUT);
     if (answer.kind == CHANNEL_SPAWNED)
         return answer.number;
-    n->ready = false;
-    kill(n->pid, SIGKILL); /* or its late answer would be taken for that to the next order */
+    f->ready = false;
+    kill(f->pid, SIGKILL); /* or a late answer would be taken for that to the next order */
     return err ? err : -ETIMEDOUT;
 }
 
-void fork_server_stop(struct fork_server *n)
+void fork_server_stop(struct fork_server *f)
 {
-    close(n->channel); /* the end of its orders is the end of it */
-    if (n->pid && !n->ready)
-        kill(n->pid, SIGKILL); /* but it does not listen to any: it loads the applications, perhaps for ever */
-    free(n);
+    close(f->channel); /* which ends serve_orders */
+    if (f->pid && !f->ready)
+        kill(f->pid, SIGKILL); /* it still loads the applications, perhaps for ever */
+    free(f);
 }

@@ -1,8 +1,8 @@
 /*
- * generation.c: a configuration that was read, with all that was made from it.
+ * generation.c: a configuration that was read, with everything that was made from it.
  *
- * At a reload the old one stays in use, for its workers still run and the new one may be bad. Shared objects of modules
- * stay loaded for the life of the master; new ones come with a new binary (SIGUSR2).
+ * During a reload the old generation stays in use, since its workers still run and the new one may be bad. Shared
+ * objects of modules stay loaded as long as the master lives; new versions need a new binary (SIGUSR2).
  */
 #include "master/generation.h"
 
@@ -10,27 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "access/access.h"
 #include "base/exit_code.h"
+#include "base/mem.h"
 #include "log/log.h"
-#include "master/fork_server.h"
-#include "process/channel.h"
 #include "log/sink.h"
+#include "process/channel.h"
 #include "worker/worker_log.h"
 
-struct generation *generation_load(const struct command *cmd)
+struct generation *generation_load(configure_fn *configure, const struct command *cmd)
 {
     struct generation *g = xcalloc(1, sizeof(*g));
 
     g->users = 1;
     g->conf = conf_new(settings_sections);
-    command_configure(cmd, g->conf);
+    configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
     g->mounts = modules_load(g->conf, &g->settings);
     if (!conf_modules(g->conf, NULL))
-        conf_error(g->conf, (struct conf_place){0},
-                   "there is nothing to serve: add a section such as [static /] or [wsgi /]");
+        conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;
 }
 
@@ -41,15 +39,15 @@ int generation_open_logs(const struct generation *g)
 
     log_init((enum log_level)log->level, 0);
     if (err)
-        log_error("cannot write the error log %s: %s", log->error_log, strerror(-err));
+        log_error("cannot open the error log %s: %s", log->error_log, strerror(-err));
     else if (!log->access_log)
         access_close();
     else if ((err = access_open(log->access_log, log->format)))
-        log_error("cannot write the access log %s: %s", log->access_log, strerror(-err));
+        log_error("cannot open the access log %s: %s", log->access_log, strerror(-err));
     return err;
 }
 
-static void reopen(enum channel_kind kind, const char *target, int channel)
+static void reopen_log(enum channel_kind kind, const char *target, int channel)
 {
     struct channel_message message = {kind, 0, target ? sink_open_file(target) : -1};
     int err;
@@ -62,14 +60,15 @@ static void reopen(enum channel_kind kind, const char *target, int channel)
     }
     err = channel_send(channel, &message);
     if (err)
-        log_warn("a worker goes on with the log file before %s was opened anew: %s", target, strerror(-err));
+        log_warn("cannot pass the reopened log file %s to a worker, which keeps the old one: %s", target,
+                 strerror(-err));
     close(message.fd);
 }
 
 void generation_reopen_logs(const struct generation *g, int channel)
 {
-    reopen(CHANNEL_ERROR_LOG, g->settings.log.error_log, channel);
-    reopen(CHANNEL_ACCESS_LOG, g->settings.log.access_log, channel);
+    reopen_log(CHANNEL_ERROR_LOG, g->settings.log.error_log, channel);
+    reopen_log(CHANNEL_ACCESS_LOG, g->settings.log.access_log, channel);
 }
 
 int generation_dump(const struct generation *g, FILE *out)
@@ -83,14 +82,6 @@ int generation_dump(const struct generation *g, FILE *out)
 void generation_hold(struct generation *g)
 {
     g->users++;
-}
-
-void generation_retire(struct generation *g)
-{
-    if (g->fork_server)
-        fork_server_stop(g->fork_server);
-    g->fork_server = NULL;
-    generation_drop(g);
 }
 
 void generation_drop(struct generation *g)

@@ -4,8 +4,14 @@
 
 #include "master/generation.h"
 
-/* Bind, fork the workers and keep them running until told to stop. cmd is for reading the configuration anew; g is
- * taken over. Returns the exit code of the process. */
-int master_run(const struct command *cmd, struct generation *g);
+struct master_start {
+    char **argv; /* for an upgrade */
+    configure_fn *configure;
+    const struct command *cmd; /* configure's argument, at each reload */
+};
+
+/* Listen, fork the workers of g, which is taken over, and keep them running until told to stop. Returns the exit code
+ * of the process. */
+int master_run(const struct master_start *start, struct generation *g);
 
 #endif

@@ -1,20 +1,21 @@
 /*
- * slots.c: the places of workers: who serves there, who is to take over, and when a start may be tried.
+ * slots.c: the slots of workers: who serves there, who replaces it, and when a worker may be started.
  *
- * The n-th slot is for the worker of number n. A worker that dies is replaced at once, if it lived for a while; for one
- * that died young the delay doubles each time, so that what crashes at its first request does not keep the machine busy
- * with starts.
+ * The n-th slot is for the worker of number n. A worker that dies is replaced at once if it has lived for a while.
+ * After one that died young the delay doubles each time, so that an application that crashes at its first request does
+ * not keep the machine busy with starts.
  */
 #include "master/slots.h"
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "wait/wait.h"
 
 #define SECOND      INT64_C(1000000000)
 #define FIRST_DELAY (SECOND / 10)
-#define LAST_DELAY  (10 * SECOND)
-#define YOUNG       (5 * SECOND) /* a worker that dies before this age is started again with a delay */
+#define MAX_DELAY   (10 * SECOND)
+#define YOUNG       (5 * SECOND) /* a worker that dies before this age is restarted with a delay */
 
 void slots_want(struct slots *slots, size_t wanted)
 {
@@ -29,7 +30,7 @@ void slots_want(struct slots *slots, size_t wanted)
 struct slot *slots_find(const struct slots *slots, const struct worker *w)
 {
     for (size_t i = 0; i < slots->count; i++)
-        if (slots->list[i].now == w || slots->list[i].next == w)
+        if (slots->list[i].current == w || slots->list[i].next == w)
             return &slots->list[i];
     return NULL;
 }
@@ -40,8 +41,8 @@ void slots_vacate(struct slots *slots, const struct worker *w)
 
     if (!slot)
         return;
-    if (slot->now == w)
-        slot->now = slot->next;
+    if (slot->current == w)
+        slot->current = slot->next;
     slot->next = NULL;
 }
 
@@ -49,9 +50,9 @@ bool slots_are_steady(const struct slots *slots, const struct generation *g)
 {
     for (size_t i = 0; i < slots->count; i++) {
         const struct slot *slot = &slots->list[i];
-        const struct worker *w = slot->now;
+        const struct worker *w = slot->current;
 
-        if (i >= slots->wanted ? w != NULL : !w || w->state != SERVING || slot->next || w->generation != g)
+        if (i >= slots->wanted ? w != NULL : !w || w->state != WORKER_SERVING || slot->next || w->generation != g)
             return false;
     }
     return true;
@@ -62,26 +63,26 @@ int64_t slots_next_start(const struct slots *slots, int64_t now)
     int64_t next = WAIT_FOREVER;
 
     for (size_t i = 0; i < slots->wanted; i++)
-        if (slots->list[i].due > now && slots->list[i].due < next)
-            next = slots->list[i].due;
+        if (slots->list[i].due > now)
+            next = min_int64(next, slots->list[i].due);
     return next;
 }
 
 void slot_put(struct slot *slot, struct worker *w)
 {
-    if (slot->now)
+    if (slot->current)
         slot->next = w;
     else
-        slot->now = w;
+        slot->current = w;
 }
 
 bool slot_needs_worker(const struct slot *slot, const struct generation *g, int64_t now)
 {
-    const struct worker *w = slot->now;
+    const struct worker *w = slot->current;
 
     if (slot->next || slot->due > now)
         return false;
-    return !w || w->generation != g || (w->state == SERVING && w->replace);
+    return !w || w->generation != g || (w->state == WORKER_SERVING && w->replace);
 }
 
 void slot_plan_restart(struct slot *slot, const struct worker *w)
@@ -92,8 +93,6 @@ void slot_plan_restart(struct slot *slot, const struct worker *w)
         slot->delay = 0;
     slot->due = now + slot->delay;
     if (slot->delay)
-        log_info("worker %d is started again in %lld ms", w->number, (long long)(slot->delay / 1000000));
-    slot->delay = slot->delay ? 2 * slot->delay : FIRST_DELAY;
-    if (slot->delay > LAST_DELAY)
-        slot->delay = LAST_DELAY;
+        log_info("restarting worker %d in %lld ms", w->number, (long long)(slot->delay / 1000000));
+    slot->delay = slot->delay ? min_int64(2 * slot->delay, MAX_DELAY) : FIRST_DELAY;
 }

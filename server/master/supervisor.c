@@ -1,12 +1,12 @@
 /*
- * supervisor.c: the workers: started, replaced and ended one by one, such that the server always serves.
+ * supervisor.c: starts, replaces and ends workers one by one, so that the server always serves.
  *
- * There is a slot for each worker that shall be (slots.c). A slot holds the worker that serves and, while that is being
- * replaced, the next one: only when the next says that it is ready is the other told to end. Reload and recycling are
- * the same thing, a reload being the replacement of all workers that are not of the present generation. Its first one
- * goes ahead alone: if that cannot start, the generation before is put back, and nobody was disturbed.
+ * There is a slot for each worker that is wanted (slots.c). It holds the worker that serves and, while that is being
+ * replaced, the next one; the first is told to stop only when the next says that it is ready. Reload and recycling are
+ * the same thing: a reload replaces all workers that are not of the present generation. Its first worker starts alone.
+ * If it fails, the supervisor rolls back to the generation before, whose workers have gone on serving.
  *
- * A worker that dies is started again; if none serves and none can be started, the crew has failed.
+ * A worker that dies is restarted; if none serves and none can be started, the supervisor has failed.
  */
 #include "master/supervisor.h"
 
@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/exit_code.h"
 #include "log/log.h"
 #include "master/fork_server.h"
@@ -23,27 +24,28 @@
 #include "process/channel.h"
 #include "wait/wait.h"
 
-#define SECOND      INT64_C(1000000000)
-#define TRY_FOR     (5 * SECOND) /* a generation has before the next one may take its place */
-#define MOST_FAILED 5            /* starts in a row that fail, while nobody serves */
+#define SECOND       INT64_C(1000000000)
+#define ADOPT_EVERY  (5 * SECOND) /* how long a generation may try before the next one may replace it */
+#define MAX_FAILURES 5            /* failed starts in a row while no worker serves */
 
 static struct {
-    void (*clean)(void);
-    struct generation *generation; /* what workers shall be of */
-    struct generation *before;     /* to go back to, until the present one is proven; NULL: none */
+    void (*close_inherited)(void);
+    struct generation *generation; /* held; of the workers that are wanted */
+    struct generation *before;     /* held; to roll back to until a worker of generation serves; NULL: none */
     struct slots slots;
-    int failures; /* starts in a row */
-    int64_t fork_server_due;
-    int64_t adopted; /* when the present generation was */
-    bool stopping, gave_up;
-    int exit_code; /* of a crew that has failed; 0: it has not */
+    int failures;            /* failed starts in a row */
+    int64_t fork_server_due; /* CLOCK_MONOTONIC nanoseconds from which a fork server may be started */
+    int64_t adopted;         /* CLOCK_MONOTONIC nanoseconds when generation was */
+    bool stopping, rolled_back;
+    int exit_code; /* 0: the supervisor has not failed */
 } supervisor;
 
 /* ---- starting ---- */
 
-static void start_in(struct slot *slot)
+static void start_in_slot(struct slot *slot)
 {
-    struct worker *w = worker_start(supervisor.generation, (int)(slot - supervisor.slots.list) + 1, supervisor.clean);
+    struct worker *w =
+        worker_start(supervisor.generation, (int)(slot - supervisor.slots.list) + 1, supervisor.close_inherited);
 
     if (w)
         slot_put(slot, w);
@@ -51,15 +53,15 @@ static void start_in(struct slot *slot)
         slot->due = wait_now() + SECOND;
 }
 
-/* Have the process that loads applications, if there is to be one. Whether workers can be forked. */
-static bool nursery_is_ready(void)
+/* Start the fork server, if there is to be one. Returns whether workers can be forked. */
+static bool fork_server_is_ready(void)
 {
     struct generation *g = supervisor.generation;
 
     if (!g->settings.process.preload)
         return true;
     if (!g->fork_server && wait_now() >= supervisor.fork_server_due) {
-        g->fork_server = fork_server_start(g, supervisor.clean);
+        g->fork_server = fork_server_start(g, supervisor.close_inherited);
         supervisor.fork_server_due = wait_now() + SECOND;
     }
     return g->fork_server && g->fork_server->ready;
@@ -67,105 +69,81 @@ static bool nursery_is_ready(void)
 
 /* ---- ending ---- */
 
-static void retire(struct worker *w)
+static void retire_worker(struct worker *w)
 {
     slots_vacate(&supervisor.slots, w);
-    worker_end(w, SIGQUIT);
+    worker_stop(w, SIGQUIT);
+}
+
+/* Start no more workers of this generation. */
+static void retire_generation(struct generation *g)
+{
+    if (g->fork_server)
+        fork_server_stop(g->fork_server);
+    g->fork_server = NULL;
+    generation_drop(g);
 }
 
 /* ---- generations ---- */
 
-void supervisor_init(void (*clean)(void))
+void supervisor_init(void (*close_inherited)(void))
 {
-    supervisor.clean = clean;
+    supervisor.close_inherited = close_inherited;
 }
 
-/* There is nothing to go back to any more. */
-static void forget_before(void)
+/* From now on there is nothing to roll back to. */
+static void retire_generation_before(void)
 {
     if (supervisor.before)
-        generation_retire(supervisor.before);
+        retire_generation(supervisor.before);
     supervisor.before = NULL;
 }
 
-/* The present generation cannot start: the one before goes on. */
-static void give_up_generation(void)
+/* The present generation cannot start: go back to the one before. */
+static void roll_back(void)
 {
     struct generation *bad = supervisor.generation;
     struct worker *w;
 
     supervisor.generation = supervisor.before;
     supervisor.before = NULL;
-    supervisor.gave_up = true;
+    supervisor.rolled_back = true;
     for_each_worker (w)
         if (w->generation == bad) {
             slots_vacate(&supervisor.slots, w);
-            worker_end(w, SIGKILL);
+            worker_stop(w, SIGKILL);
         }
     slots_want(&supervisor.slots, (size_t)supervisor.generation->settings.workers);
-    generation_retire(bad);
-}
-
-/* Those that were to take over are of a configuration that is out of date, and might never be ready. */
-static void retire_next(void)
-{
-    for (size_t i = 0; i < supervisor.slots.count; i++)
-        if (supervisor.slots.list[i].next)
-            retire(supervisor.slots.list[i].next);
+    retire_generation(bad);
 }
 
 void supervisor_adopt(struct generation *g)
 {
+    struct slots *slots = &supervisor.slots;
+
     if (supervisor.before)
-        give_up_generation();
-    retire_next();
-    supervisor.gave_up = false;
+        roll_back();
+    for (size_t i = 0; i < slots->count; i++) /* those of an outdated configuration, which might never be ready */
+        if (slots->list[i].next)
+            retire_worker(slots->list[i].next);
+    supervisor.rolled_back = false;
     supervisor.adopted = wait_now();
     supervisor.before = supervisor.generation;
     supervisor.generation = g;
     supervisor.fork_server_due = 0;
-    slots_want(&supervisor.slots, (size_t)g->settings.workers);
-    if (workers_serving() == 0)
-        forget_before();
+    slots_want(slots, (size_t)g->settings.workers);
+    if (workers_count_serving() == 0)
+        retire_generation_before();
 }
 
 int64_t supervisor_adopts_from(void)
 {
-    return supervisor.before ? supervisor.adopted + TRY_FOR : 0;
+    return supervisor.before ? supervisor.adopted + ADOPT_EVERY : 0;
 }
 
 struct generation *supervisor_generation(void)
 {
     return supervisor.generation;
-}
-
-static void fail(int code)
-{
-    supervisor.exit_code = code == EXIT_APP ? EXIT_APP : EXIT_BOOT;
-    log_error("the workers cannot start: giving up with exit code %d", supervisor.exit_code);
-    supervisor_stop(SIGINT, 0);
-}
-
-/* A process of the present generation that was to serve, or to load the applications, ended before it did: with this
- * exit code. */
-static void on_failed_start(int code)
-{
-    if (supervisor.stopping || supervisor.slots.wanted == 0)
-        return;
-    if (supervisor.before) {
-        give_up_generation();
-        return;
-    }
-    supervisor.failures++;
-    if (!supervisor.generation->proven || (workers_serving() == 0 && supervisor.failures >= MOST_FAILED))
-        fail(code);
-}
-
-static void on_proven(struct generation *g)
-{
-    g->proven = true;
-    if (g == supervisor.generation)
-        forget_before();
 }
 
 enum supervisor_state supervisor_state(void)
@@ -182,10 +160,10 @@ int supervisor_exit_code(void)
 
 bool supervisor_rolled_back(void)
 {
-    bool gave_up = supervisor.gave_up;
+    bool rolled_back = supervisor.rolled_back;
 
-    supervisor.gave_up = false;
-    return gave_up;
+    supervisor.rolled_back = false;
+    return rolled_back;
 }
 
 void supervisor_change_wanted(int by)
@@ -196,87 +174,115 @@ void supervisor_change_wanted(int by)
         slots_want(&supervisor.slots, (size_t)wanted);
 }
 
+size_t supervisor_wanted(void)
+{
+    return supervisor.slots.wanted;
+}
+
 void supervisor_drain(void)
 {
-    forget_before();
+    retire_generation_before();
     slots_want(&supervisor.slots, 0);
 }
 
-/* ---- what happens to workers ---- */
+/* ---- events of workers and fork servers ---- */
 
 static void on_worker_ready(struct worker *w)
 {
     struct slot *slot = slots_find(&supervisor.slots, w);
-    struct worker *replaced = slot && slot->next == w ? slot->now : NULL;
+    struct worker *replaced = slot && slot->next == w ? slot->current : NULL;
 
-    if (w->state == BOOTING)
-        w->state = SERVING;
+    if (w->state == WORKER_STARTING)
+        w->state = WORKER_SERVING;
     supervisor.failures = 0;
-    on_proven(w->generation);
+    w->generation->proven = true;
+    if (w->generation == supervisor.generation)
+        retire_generation_before();
     if (!replaced || supervisor.stopping)
         return;
-    slot->now = w;
+    slot->current = w;
     slot->next = NULL;
-    worker_end(replaced, SIGQUIT);
+    worker_stop(replaced, SIGQUIT);
 }
 
-static void on_message(struct worker *w, const struct channel_message *message)
-{
-    if (message->kind == CHANNEL_READY)
-        on_worker_ready(w);
-    else if (message->kind == CHANNEL_REPLACE)
-        w->replace = true;
-    else if (message->kind == CHANNEL_PING)
-        w->answered = true;
-}
-
-static void on_worker_channel(struct worker *w)
+static void read_worker_channel(struct worker *w)
 {
     struct channel_message message;
 
-    while ((message = channel_receive(w->channel)).kind != CHANNEL_NONE) {
-        if (message.kind == CHANNEL_END) { /* it is about to end */
+    while ((message = channel_receive(w->channel)).kind != CHANNEL_NONE)
+        switch (message.kind) {
+        case CHANNEL_READY:
+            on_worker_ready(w);
+            break;
+        case CHANNEL_REPLACE:
+            w->replace = true;
+            break;
+        case CHANNEL_PING:
+            w->answered = true;
+            break;
+        case CHANNEL_END: /* it is about to exit */
             close(w->channel);
             w->channel = -1;
             return;
+        default:
+            break;
         }
-        on_message(w, &message);
-    }
 }
 
-/* Of a process that did not serve. */
-static int exit_code_of(int status)
+/* Returns the exit code of a process that did not get as far as to serve. */
+static int failed_exit_code(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
 }
 
-static void on_worker_death(struct worker *w, int status)
+static void give_up(int code)
+{
+    supervisor.exit_code = code == EXIT_APP ? EXIT_APP : EXIT_BOOT;
+    log_error("workers cannot start: giving up with exit code %d", supervisor.exit_code);
+    supervisor_stop(SIGINT, 0);
+}
+
+/* A worker or fork server of the present generation has exited with this code before it was ready. */
+static void on_failed_start(int code)
+{
+    if (supervisor.stopping || supervisor.slots.wanted == 0)
+        return;
+    if (supervisor.before) {
+        roll_back();
+        return;
+    }
+    supervisor.failures++;
+    if (!supervisor.generation->proven || (workers_count_serving() == 0 && supervisor.failures >= MAX_FAILURES))
+        give_up(code);
+}
+
+static void on_worker_exit(struct worker *w, int status)
 {
     struct slot *slot = slots_find(&supervisor.slots, w);
     bool failed;
 
     if (w->channel >= 0)
-        on_worker_channel(w); /* what it has said before: that it was ready */
-    worker_log_death(w, status);
+        read_worker_channel(w); /* its last messages: it may have become ready */
+    worker_report_exit(w, status);
     slots_vacate(&supervisor.slots, w);
     if (!supervisor.stopping && slot)
         slot_plan_restart(slot, w);
-    failed = w->state == BOOTING && w->generation == supervisor.generation;
-    worker_free(w); /* first: its pid may be another process's by now, and others may be killed next */
+    failed = w->state == WORKER_STARTING && w->generation == supervisor.generation;
+    worker_free(w); /* before others are killed: its pid may be another process's by now */
     if (failed)
-        on_failed_start(exit_code_of(status));
+        on_failed_start(failed_exit_code(status));
 }
 
-static bool is_nursery_of(const struct generation *g, pid_t pid)
+static bool has_fork_server(const struct generation *g, pid_t pid)
 {
     return g && g->fork_server && g->fork_server->pid == pid;
 }
 
-static bool on_nursery_death(pid_t pid, int status)
+static bool on_fork_server_exit(pid_t pid, int status)
 {
-    struct generation *g = is_nursery_of(supervisor.before, pid) ? supervisor.before : supervisor.generation;
+    struct generation *g = has_fork_server(supervisor.before, pid) ? supervisor.before : supervisor.generation;
 
-    if (!is_nursery_of(g, pid))
+    if (!has_fork_server(g, pid))
         return false;
     g->fork_server->pid = 0;
     log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
@@ -284,7 +290,7 @@ static bool on_nursery_death(pid_t pid, int status)
     fork_server_stop(g->fork_server);
     g->fork_server = NULL;
     if (g == supervisor.generation)
-        on_failed_start(exit_code_of(status));
+        on_failed_start(failed_exit_code(status));
     return true;
 }
 
@@ -294,57 +300,58 @@ bool supervisor_on_exit(pid_t pid, int status)
 
     for_each_worker (w)
         if (w->pid == pid) {
-            on_worker_death(w, status);
+            on_worker_exit(w, status);
             return true;
         }
-    return on_nursery_death(pid, status);
+    return on_fork_server_exit(pid, status);
 }
 
 /* ---- the loop of the master ---- */
 
-static void add_poll(struct pollfd *polls, size_t room, size_t n, int fd)
+static void add_poll(struct pollfd *polls, size_t capacity, size_t n, int fd)
 {
-    if (n < room)
+    if (n < capacity)
         polls[n] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-static struct fork_server *booting_nursery(void)
+/* Returns the fork server that still loads the applications, or NULL. */
+static struct fork_server *loading_fork_server(void)
 {
-    struct fork_server *n = supervisor.generation ? supervisor.generation->fork_server : NULL;
+    struct fork_server *f = supervisor.generation ? supervisor.generation->fork_server : NULL;
 
-    return n && !n->ready ? n : NULL;
+    return f && !f->ready ? f : NULL;
 }
 
-size_t supervisor_polls(struct pollfd *polls, size_t room)
+size_t supervisor_polls(struct pollfd *polls, size_t capacity)
 {
     struct worker *w;
     size_t n = 0;
 
     for_each_worker (w)
         if (w->channel >= 0)
-            add_poll(polls, room, n++, w->channel);
-    if (booting_nursery())
-        add_poll(polls, room, n++, booting_nursery()->channel);
+            add_poll(polls, capacity, n++, w->channel);
+    if (loading_fork_server())
+        add_poll(polls, capacity, n++, loading_fork_server()->channel);
     return n;
 }
 
 void supervisor_on_readable(int fd)
 {
-    struct fork_server *n = booting_nursery();
+    struct fork_server *f = loading_fork_server();
     struct worker *w;
 
     for_each_worker (w)
         if (w->channel == fd) {
-            on_worker_channel(w);
+            read_worker_channel(w);
             return;
         }
-    if (n && n->channel == fd && channel_receive(fd).kind == CHANNEL_READY)
-        n->ready = true;
+    if (f && f->channel == fd && channel_receive(fd).kind == CHANNEL_READY)
+        f->ready = true;
 }
 
-/* Whether a worker of the present generation may be started: the first goes ahead of the others, if there is a
- * generation to go back to. */
-static bool may_start(void)
+/* Whether a worker of the present generation may be started. While it can be rolled back, its first worker starts
+ * alone. */
+static bool may_start_worker(void)
 {
     struct worker *w;
 
@@ -352,7 +359,7 @@ static bool may_start(void)
         for_each_worker (w)
             if (w->generation == supervisor.generation)
                 return false;
-    return nursery_is_ready();
+    return fork_server_is_ready();
 }
 
 static void fill_slots(int64_t now)
@@ -360,39 +367,31 @@ static void fill_slots(int64_t now)
     struct slots *slots = &supervisor.slots;
 
     for (size_t i = 0; i < slots->wanted; i++)
-        if (slot_needs_worker(&slots->list[i], supervisor.generation, now) && may_start())
-            start_in(&slots->list[i]);
+        if (slot_needs_worker(&slots->list[i], supervisor.generation, now) && may_start_worker())
+            start_in_slot(&slots->list[i]);
     for (size_t i = slots->wanted; i < slots->count && !supervisor.before; i++)
-        while (slots->list[i].now)
-            retire(slots->list[i].now);
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t next_start(int64_t now)
-{
-    int64_t next = slots_next_start(&supervisor.slots, now);
-
-    return supervisor.fork_server_due > now ? earlier(next, supervisor.fork_server_due) : next;
+        while (slots->list[i].current)
+            retire_worker(slots->list[i].current);
 }
 
 int64_t supervisor_step(void)
 {
-    int64_t now = wait_now(), next_kill;
+    int64_t now = wait_now(), next;
 
     if (!supervisor.stopping)
         fill_slots(now);
-    next_kill = workers_kill_overdue(now);
-    return supervisor.stopping ? next_kill : earlier(next_kill, next_start(now));
+    next = workers_kill_overdue(now);
+    if (supervisor.stopping)
+        return next;
+    if (supervisor.fork_server_due > now)
+        next = min_int64(next, supervisor.fork_server_due);
+    return min_int64(next, slots_next_start(&supervisor.slots, now));
 }
 
-void supervisor_stop(int signum, int64_t patience)
+void supervisor_stop(int signum, int64_t timeout)
 {
     supervisor.stopping = true;
-    workers_stop(signum, patience);
+    workers_stop(signum, timeout);
     if (supervisor.generation->fork_server)
         kill(supervisor.generation->fork_server->pid, SIGTERM);
 }
@@ -402,7 +401,7 @@ bool supervisor_has_workers(void)
     return !list_empty(&workers);
 }
 
-static void reopen_nursery(const struct generation *g)
+static void reopen_fork_server_logs(const struct generation *g)
 {
     if (g && g->fork_server)
         generation_reopen_logs(g, g->fork_server->channel);
@@ -410,14 +409,9 @@ static void reopen_nursery(const struct generation *g)
 
 void supervisor_reopen_logs(void)
 {
-    workers_reopen();
-    reopen_nursery(supervisor.generation);
-    reopen_nursery(supervisor.before);
-}
-
-size_t supervisor_wanted(void)
-{
-    return supervisor.slots.wanted;
+    workers_reopen_logs();
+    reopen_fork_server_logs(supervisor.generation);
+    reopen_fork_server_logs(supervisor.before);
 }
 
 bool supervisor_ping(void)
@@ -425,7 +419,7 @@ bool supervisor_ping(void)
     return workers_ping() || supervisor.slots.wanted == 0;
 }
 
-static void forget_nursery(const struct generation *g)
+static void close_fork_server_channel(const struct generation *g)
 {
     if (g && g->fork_server)
         close(g->fork_server->channel);
@@ -438,6 +432,13 @@ void supervisor_close_channels(void)
     for_each_worker (w)
         if (w->channel >= 0)
             close(w->channel);
-    forget_nursery(supervisor.generation);
-    forget_nursery(supervisor.before);
+    close_fork_server_channel(supervisor.generation);
+    close_fork_server_channel(supervisor.before);
+}
+
+void supervisor_release(void)
+{
+    retire_generation_before();
+    retire_generation(supervisor.generation);
+    free(supervisor.slots.list);
 }

@@ -1,4 +1,4 @@
-/* supervisor.h: the workers: started, replaced and ended one by one, such that the server always serves. */
+/* supervisor.h: starts, replaces and ends workers one by one, so that the server always serves. */
 #ifndef MASTER_SUPERVISOR_H
 #define MASTER_SUPERVISOR_H
 
@@ -9,64 +9,71 @@
 
 #include "master/generation.h"
 
-/* Before the first generation. clean is called in each forked child, to close what belongs to the master. */
-void supervisor_init(void (*clean)(void));
+/* To be called first. close_inherited is called in each forked child, to close what belongs to the master. */
+void supervisor_init(void (*close_inherited)(void));
 
-/* From now on the workers are to be of this generation, which is the crew's then. Those there are stay until others are
- * ready to take their place; if the first of these cannot start, all stays as it was. */
+/* Take over g: workers are to be of this generation from now on. The present ones stay until others are ready to
+ * replace them; if the first of those cannot start, the supervisor rolls back to the generation before. */
 void supervisor_adopt(struct generation *g);
 
-/* When supervisor_adopt may be called: now, or CLOCK_MONOTONIC nanoseconds. The first worker of the generation before
- * it has that long to start; then it is given up for the next. */
+/* Returns the CLOCK_MONOTONIC nanoseconds from which supervisor_adopt may be called. That gives the first worker of the
+ * last generation some time to start; after that it gives way to the next. */
 int64_t supervisor_adopts_from(void);
 
-/* What workers are of now, or will be. */
+/* Returns the generation that workers are of or are to be of. Borrowed. */
 struct generation *supervisor_generation(void);
 
 enum supervisor_state {
     SUPERVISOR_CHANGING, /* workers are being started or replaced */
-    SUPERVISOR_STEADY,   /* all that shall be there serve */
-    SUPERVISOR_FAILED,   /* no worker can be started; supervisor_exit_code says how */
+    SUPERVISOR_STEADY,   /* all wanted workers serve */
+    SUPERVISOR_FAILED,   /* no worker can be started; see supervisor_exit_code */
 };
 enum supervisor_state supervisor_state(void);
+
+/* Returns the exit code for SUPERVISOR_FAILED; otherwise 0. */
 int supervisor_exit_code(void);
 
-/* Whether the last supervisor_adopt came to nothing; asking clears that. */
+/* Whether the last supervisor_adopt was rolled back; says so once. */
 bool supervisor_rolled_back(void);
 
-/* One worker more, or less; -1 leaves at least one. Until the next supervisor_adopt. */
+/* Want one worker more or less, by +1 or -1, but at least one. Until the next supervisor_adopt. */
 void supervisor_change_wanted(int by);
 
-/* Let the workers end, and start no others until the next supervisor_adopt. */
-void supervisor_drain(void);
-
-/* Send all the signal, and kill those that still live after so many nanoseconds. No others are started. */
-void supervisor_stop(int signum, int64_t patience);
-
-/* Whether any process of the crew is left. */
-bool supervisor_has_workers(void);
-
-/* How many workers there shall be. */
+/* Returns how many workers are wanted. */
 size_t supervisor_wanted(void);
 
-/* Send all of the crew their log files, opened anew. */
+/* Stop all workers gently, and start no others until the next supervisor_adopt. */
+void supervisor_drain(void);
+
+/* Send the signal to all workers, and kill those that still live timeout nanoseconds later. Starts no others. */
+void supervisor_stop(int signum, int64_t timeout);
+
+/* Whether there is a worker that has not been reaped. */
+bool supervisor_has_workers(void);
+
+/* Reopen the log files of all workers and fork servers. */
 void supervisor_reopen_logs(void);
 
-/* Ask all workers for a sign of life. Returns whether any that serves has answered the time
- * before, or none shall serve. */
+/* Send a ping to all workers. Returns whether one that serves has answered the last one, or none is wanted. */
 bool supervisor_ping(void);
 
-/* Do what is due. Returns CLOCK_MONOTONIC nanoseconds of the next such time, or WAIT_FOREVER. */
+/* Start and kill workers as far as that is due. Returns the CLOCK_MONOTONIC nanoseconds when more is due, or
+ * WAIT_FOREVER. */
 int64_t supervisor_step(void);
 
-/* Descriptors to poll: fill in at most room, and return how many there are. Then, for each that is ready: */
-size_t supervisor_polls(struct pollfd *polls, size_t room);
+/* Fill in the descriptors to poll, up to capacity. Returns how many there are. */
+size_t supervisor_polls(struct pollfd *polls, size_t capacity);
+
+/* To be called for each of them that is ready. */
 void supervisor_on_readable(int fd);
 
-/* A child has ended. Returns whether it was one of the supervisor. */
+/* A child was reaped. Returns whether it was a worker or a fork server. */
 bool supervisor_on_exit(pid_t pid, int status);
 
-/* Close what belongs to the master, in a child. */
+/* In a forked child: close the channels. */
 void supervisor_close_channels(void);
+
+/* When all workers have ended: end the fork servers and let go of the generations. */
+void supervisor_release(void);
 
 #endif

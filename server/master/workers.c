@@ -1,8 +1,8 @@
 /*
- * workers.c: the worker processes, and what the master knows of each: from the fork to the time at which it was reaped.
+ * workers.c: the worker processes, as the master sees them, from the fork until they are reaped.
  *
- * Which workers there shall be is the crew's subject. Here one is started, by a fork of the master or of the nursery,
- * and once it was told to end, it is seen to that it does.
+ * The supervisor decides which workers there are. Here one is started, by a fork of the master or of the fork server;
+ * and one that was told to stop is killed if it does not.
  */
 #include "master/workers.h"
 
@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "master/fork_server.h"
@@ -21,13 +22,14 @@
 #include "worker/worker.h"
 
 #define SECOND     INT64_C(1000000000)
-#define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that still live are killed */
+#define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that are still there are killed */
 
 struct list workers = LIST_INIT(workers);
 
 /* ---- starting ---- */
 
-static pid_t fork_worker(struct generation *g, int number, const int ends[2], void (*clean)(void))
+/* Returns the pid or -errno. */
+static pid_t fork_worker(struct generation *g, int number, const int ends[2], void (*close_inherited)(void))
 {
     struct worker_job job = {&g->settings, g->mounts, &g->sockets, number, ends[1], false};
     pid_t pid = fork();
@@ -35,21 +37,22 @@ static pid_t fork_worker(struct generation *g, int number, const int ends[2], vo
     if (pid != 0)
         return pid < 0 ? -errno : pid;
     close(ends[0]);
-    clean();
+    close_inherited();
     exit(worker_run(&job));
 }
 
-struct worker *worker_start(struct generation *g, int number, void (*clean)(void))
+struct worker *worker_start(struct generation *g, int number, void (*close_inherited)(void))
 {
     struct worker *w;
     int ends[2], err = channel_open(ends);
     pid_t pid;
 
     if (err) {
-        log_error("cannot make a channel to worker %d: %s", number, strerror(-err));
+        log_error("cannot create a channel to worker %d: %s", number, strerror(-err));
         return NULL;
     }
-    pid = g->fork_server ? fork_server_spawn(g->fork_server, number, ends[1]) : fork_worker(g, number, ends, clean);
+    pid = g->fork_server ? fork_server_spawn(g->fork_server, number, ends[1])
+                         : fork_worker(g, number, ends, close_inherited);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
@@ -65,38 +68,38 @@ struct worker *worker_start(struct generation *g, int number, void (*clean)(void
     return w;
 }
 
-int workers_serving(void)
+int workers_count_serving(void)
 {
     struct worker *w;
     int n = 0;
 
     for_each_worker (w)
-        n += w->state == SERVING;
+        n += w->state == WORKER_SERVING;
     return n;
 }
 
 /* ---- ending ---- */
 
-static void end_within(struct worker *w, int signum, int64_t patience)
+static void stop_within(struct worker *w, int signum, int64_t timeout)
 {
-    if (w->state == BOOTING && signum == SIGQUIT)
-        signum = SIGTERM; /* it may not have its handlers yet, and would leave a core file */
-    w->state = LEAVING;
-    w->kill_at = wait_now() + patience + KILL_AFTER;
+    if (w->state == WORKER_STARTING && signum == SIGQUIT)
+        signum = SIGTERM; /* it may have no handler yet, and would dump core */
+    w->state = WORKER_STOPPING;
+    w->kill_at = wait_now() + timeout + KILL_AFTER;
     kill(w->pid, signum);
 }
 
-void worker_end(struct worker *w, int signum)
+void worker_stop(struct worker *w, int signum)
 {
-    end_within(w, signum, w->generation->settings.shutdown_timeout * 1000000);
+    stop_within(w, signum, w->generation->settings.shutdown_timeout * 1000000);
 }
 
-void workers_stop(int signum, int64_t patience)
+void workers_stop(int signum, int64_t timeout)
 {
     struct worker *w;
 
     for_each_worker (w)
-        end_within(w, signum, patience);
+        stop_within(w, signum, timeout);
 }
 
 int64_t workers_kill_overdue(int64_t now)
@@ -105,27 +108,24 @@ int64_t workers_kill_overdue(int64_t now)
     struct worker *w;
 
     for_each_worker (w) {
-        int64_t at = w->kill_at <= now ? now + SECOND : w->kill_at; /* a kill is looked after a second later */
-
         if (w->kill_at <= now)
             kill(w->pid, SIGKILL);
-        if (at < next)
-            next = at;
+        next = min_int64(next, w->kill_at <= now ? now + SECOND : w->kill_at); /* look again a second after a kill */
     }
     return next;
 }
 
-void worker_log_death(const struct worker *w, int status)
+void worker_report_exit(const struct worker *w, int status)
 {
-    if (WIFSIGNALED(status) && w->state != LEAVING)
+    if (WIFSIGNALED(status) && w->state != WORKER_STOPPING)
         log_error("worker %d (pid %d) was killed by signal %d (%s)", w->number, (int)w->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && w->kill_at <= wait_now())
-        log_warn("worker %d (pid %d) did not end in time and was killed", w->number, (int)w->pid);
+        log_warn("worker %d (pid %d) did not stop in time and was killed", w->number, (int)w->pid);
     else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        log_error("worker %d (pid %d) ended with exit code %d", w->number, (int)w->pid, WEXITSTATUS(status));
-    else if (w->state != LEAVING)
-        log_warn("worker %d (pid %d) ended by itself", w->number, (int)w->pid);
+        log_error("worker %d (pid %d) exited with code %d", w->number, (int)w->pid, WEXITSTATUS(status));
+    else if (w->state != WORKER_STOPPING)
+        log_warn("worker %d (pid %d) exited unexpectedly", w->number, (int)w->pid);
 }
 
 void worker_free(struct worker *w)
@@ -139,7 +139,7 @@ void worker_free(struct worker *w)
 
 /* ---- talking to them ---- */
 
-void workers_reopen(void)
+void workers_reopen_logs(void)
 {
     struct worker *w;
 
@@ -154,7 +154,7 @@ bool workers_ping(void)
     struct worker *w;
 
     for_each_worker (w) {
-        if (w->state != SERVING || w->channel < 0)
+        if (w->state != WORKER_SERVING || w->channel < 0)
             continue;
         answered |= w->answered;
         w->answered = false;

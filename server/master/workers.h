@@ -1,4 +1,4 @@
-/* workers.h: the worker processes, and what the master knows of each. */
+/* workers.h: the worker processes, as the master sees them. */
 #ifndef MASTER_WORKERS_H
 #define MASTER_WORKERS_H
 
@@ -9,19 +9,19 @@
 #include "base/list.h"
 #include "master/generation.h"
 
-enum worker_state { BOOTING, SERVING, LEAVING };
+enum worker_state { WORKER_STARTING, WORKER_SERVING, WORKER_STOPPING };
 
 struct worker {
-    struct list link; /* in workers */
-    struct generation *generation;
+    struct list link;              /* in workers */
+    struct generation *generation; /* held */
     enum worker_state state;
     pid_t pid;
     int number;
-    int channel;     /* -1: closed */
+    int channel;     /* owned; -1: closed */
     bool replace;    /* it has asked to be replaced */
     bool answered;   /* the last ping */
-    int64_t born;    /* CLOCK_MONOTONIC nanoseconds; kill_at too */
-    int64_t kill_at; /* WAIT_FOREVER: never */
+    int64_t born;    /* CLOCK_MONOTONIC nanoseconds */
+    int64_t kill_at; /* CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER: never */
 };
 
 extern struct list workers; /* all that have not been reaped */
@@ -31,36 +31,37 @@ static inline struct worker *worker_of(struct list *node)
     return list_entry(node, struct worker, link);
 }
 
-/* The body may free w. */
+/* Visit each worker. The body may free w. */
 #define for_each_worker(w)                                                                                             \
     for (struct list *node = workers.next, *next_node = node->next;                                                    \
          node != &workers && ((w = worker_of(node)) || true); node = next_node, next_node = node->next)
 
-/* Fork one of this generation, or have its nursery do that. clean is called in the child. NULL after a message. */
-struct worker *worker_start(struct generation *g, int number, void (*clean)(void));
+/* Fork one of this generation, or have its fork server do that. close_inherited is called in the child, to close what
+ * belongs to the master. Returns NULL after a message. */
+struct worker *worker_start(struct generation *g, int number, void (*close_inherited)(void));
 
-/* Tell it to end, and have it killed if it does not. */
-void worker_end(struct worker *w, int signum);
+/* Send it a signal to stop, and kill it if it does not. */
+void worker_stop(struct worker *w, int signum);
 
-/* It was reaped. */
+/* To be called when it was reaped. */
 void worker_free(struct worker *w);
 
-/* Log how it ended, as far as nobody has asked for it. */
-void worker_log_death(const struct worker *w, int status);
+/* Log how it ended, unless it was told to. */
+void worker_report_exit(const struct worker *w, int status);
 
-/* How many serve. */
-int workers_serving(void);
+/* Returns how many are in state WORKER_SERVING. */
+int workers_count_serving(void);
 
-/* Send all the signal, and have those killed that still live after so many nanoseconds. */
-void workers_stop(int signum, int64_t patience);
+/* Send the signal to all, and kill those that still live timeout nanoseconds later. */
+void workers_stop(int signum, int64_t timeout);
 
 /* Kill those that should have ended by now. Returns the next such time, or WAIT_FOREVER. */
 int64_t workers_kill_overdue(int64_t now);
 
-/* Send each its log files, opened anew. */
-void workers_reopen(void);
+/* Reopen the log files of each and send it the descriptors. */
+void workers_reopen_logs(void);
 
-/* Ask each for a sign of life. Returns whether any that serves has answered the time before. */
+/* Send a ping to each that serves. Returns whether any of these has answered the last one. */
 bool workers_ping(void);
 
 #endif

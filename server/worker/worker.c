@@ -110,7 +110,7 @@ static void log_worker_counters(void)
              stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
 }
 
-static void worker_stop(struct mount *mounts)
+static void worker_finish(struct mount *mounts)
 {
     size_t left;
 
@@ -269,6 +269,6 @@ int worker_run(const struct worker_job *job)
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);
     wait_run();
-    worker_stop(job->mounts);
+    worker_finish(job->mounts);
     return EXIT_STOPPED;
 }

@@ -1,9 +1,9 @@
 /*
  * worker_log.c: when a worker writes its logs.
  *
- * The access log is written at the end of each iteration of the event loop, the error log line by line. What a full pipe
- * does not accept stays in the sink. Once a second the sinks are checked; if something is pending, a coroutine waits for
- * the reader until all of it is written.
+ * The access log is written at the end of each iteration of the event loop, the error log line by line. What a full
+ * pipe does not accept stays in the sink. Once a second the sinks are checked; if something is pending, a coroutine
+ * waits for the reader until all of it is written.
  */
 #include "worker/worker_log.h"
 

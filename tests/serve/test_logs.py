@@ -220,7 +220,7 @@ def test_mistakes(run_server, line):
 
 def test_log_that_cannot_be_opened(run_server):
     done = run_server([], "[log]\naccess-log = /nonexistent/a.log\n[hello /]\n")
-    assert done.returncode == 1 and "cannot write the access log /nonexistent/a.log: No such file" in done.stderr
+    assert done.returncode == 1 and "cannot open the access log /nonexistent/a.log: No such file" in done.stderr
 
 
 def test_disk_that_is_full_stops_nobody_and_is_told_once(daemon):

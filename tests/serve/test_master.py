@@ -138,7 +138,7 @@ def test_old_loader_that_dies_during_a_reload_is_replaced_after_it(start):
     server.wait_log("hanging")
     os.kill(loader, signal.SIGKILL)
     (server.dir / "app.py").write_text(APP % "v3")
-    server.wait_log("the new configuration is given up")
+    server.wait_log("reload failed.*: no worker could start")
     for pid in worker_pids_of(server):
         os.kill(pid, signal.SIGKILL)
     server.wait_until(lambda: len(re.findall(r"worker 1 is ready", server.log)) >= 2)
@@ -150,7 +150,7 @@ def test_workers_forked_later_write_to_the_logs_opened_anew(start):
     log, old = server.dir / "a.log", server.dir / "a.log.1"
     log.rename(old)
     os.kill(server.pid, signal.SIGUSR1)
-    server.wait_log("log files are opened anew")
+    server.wait_log("log files reopened")
     worker, = server.wait_until(lambda: worker_pids_of(server))
     os.kill(worker, signal.SIGKILL)
     server.wait_log("worker 1 is ready", count=2)
@@ -259,7 +259,7 @@ def test_reloads_that_fail_do_not_count_as_starts_that_fail(start):
     (server.dir / "app.py").write_text("import nothing_such\n")
     for count in range(1, 6):
         os.kill(server.pid, signal.SIGHUP)
-        server.wait_log("the new configuration is given up", count=count)
+        server.wait_log("reload failed.*: no worker could start", count=count)
         ready(server, count + 1)
     worker, = server.worker_pids()
     os.kill(worker, signal.SIGKILL)
@@ -344,7 +344,7 @@ def test_reload_that_fails_leaves_the_log_on_stderr(start):
     ini = server.dir / "server.ini"
     ini.write_text(ini.read_text().replace("[log]", "[log]\nerror-log = new.log"))
     os.kill(server.pid, signal.SIGHUP)
-    server.wait_log("the new configuration is given up")
+    server.wait_log("reload failed.*: no worker could start")
     assert "No module named" in (server.dir / "new.log").read_text()
 
 
@@ -354,7 +354,7 @@ def test_reload_that_fails_leaves_what_listeners_expect(start):
     ini = server.dir / "server.ini"
     ini.write_text(ini.read_text().replace("127.0.0.1:0", "127.0.0.1:0 proxy-protocol"))
     os.kill(server.pid, signal.SIGHUP)
-    server.wait_log("the new configuration is given up")
+    server.wait_log("reload failed.*: no worker could start")
     (server.dir / "app.py").write_text(APP % "v3")
     worker, = server.wait_until(lambda: len(server.worker_pids()) == 1 and server.worker_pids())
     os.kill(worker, signal.SIGKILL)

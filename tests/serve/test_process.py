@@ -158,6 +158,7 @@ def test_graceful_stop_ends_at_shutdown_timeout(start):
     assert server.stop() == 0
     assert 0.25 < time.monotonic() - started < 5
     assert isinstance(answer(), OSError) or answer()[0] >= 500
+    server.wait_log(r"\[warn\] \d+#1 shutdown-timeout exceeded: closing 1 connections")
 
 
 def test_second_term_stops_at_once(start):

@@ -119,7 +119,7 @@ def test_usr1_opens_logs_anew(daemon, user):
     server.get("/renamed")
     server.wait_until(lambda: old.read_text() == "/before\n/renamed\n")
     os.kill(server.pid, signal.SIGUSR1)
-    server.wait_log("log files are opened anew")
+    server.wait_log("log files reopened")
 
     def arrives():
         server.get("/after")
@@ -139,7 +139,7 @@ def test_usr1_opens_the_error_log_anew_in_every_process(daemonized, tmp_path):
     log = tmp_path / "e.log"
     log.rename(tmp_path / "e.log.1")
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGUSR1)
-    wait_until(lambda: log.exists() and "log files are opened anew" in log.read_text())
+    wait_until(lambda: log.exists() and "log files reopened" in log.read_text())
 
     def arrives():
         with socket.socket(socket.AF_UNIX) as sock:
