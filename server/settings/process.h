@@ -26,7 +26,7 @@ struct process_settings {
     int64_t max_requests_jitter;
     int64_t max_lifetime; /* milliseconds */
     int64_t max_rss;      /* bytes */
-    int64_t hog_limit;    /* milliseconds */
+    int64_t watchdog_timeout;    /* milliseconds */
     bool has_socket_mode;
     mode_t socket_mode; /* of Unix sockets */
     uid_t socket_uid;   /* -1: unchanged */

@@ -158,7 +158,7 @@ static void start_watchdog_thread(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (err)
-        log_warn("hog-limit has no effect: cannot start a thread: %s", strerror(err));
+        log_warn("watchdog-timeout has no effect: cannot start a thread: %s", strerror(err));
 }
 
 void watchdog_start(int64_t timeout)

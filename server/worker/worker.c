@@ -264,7 +264,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_stop_signal);
     watch_channel(job->channel);
     open_endpoints(job->settings, job->sockets);
-    watchdog_start(job->settings->process.hog_limit);
+    watchdog_start(job->settings->process.watchdog_timeout);
     recycle_start(&job->settings->process, ask_for_replacement);
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);

@@ -220,7 +220,7 @@ def test_systemd_is_told(daemon, systemd):
 
 def test_watchdog_while_workers_answer(daemon, systemd):
     """A worker that is held does not answer, and then systemd hears nothing."""
-    server = daemon("[server]\nhog-limit = 0\n[wsgi /]\napp = hold:app\n",
+    server = daemon("[server]\nwatchdog-timeout = 0\n[wsgi /]\napp = hold:app\n",
                     {"hold.py": "import time\ndef app(e, s):\n    end = time.monotonic() + 1.5\n    while time.monotonic() < end: pass\n"
                                 "    s('200 OK', [])\n    return []\n"},
                     env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"})

@@ -1,7 +1,7 @@
 /*
  * deadline_watchdog.c: raises an exception in requests that compute past their request-timeout.
  *
- * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (hog-limit) has their
+ * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (watchdog-timeout) has their
  * stack dumped, by a signal that interrupts their code. Here the request is noted then, and a thread is woken. It takes
  * the GIL as any thread does, from between two instructions of the request, and has CPython raise the exception. Unlike
  * the exceptions of cancel.c this one may strike anywhere, in a finally block too: it is only for requests that cannot
