@@ -1,4 +1,4 @@
-"""What README.md and docs/deploy.md promise to those who deploy: nginx in front, `make install`, a module built against it."""
+"""What README.md and docs/deploy.md promise: nginx in front, `make install`, a module built against the installed header."""
 import concurrent.futures
 import os
 import re
@@ -40,7 +40,7 @@ def test_behind_nginx(daemon, tmp_path, page):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The folder that `make install` filled, as PREFIX, from a build folder of its own that only re-makes what it must."""
+    """The PREFIX of a `make install`, from a copy of the build folder in which only what must be is made again."""
     folder = tmp_path_factory.mktemp("install")
     build = shutil.copytree(BUILD, folder / "build", ignore=shutil.ignore_patterns("sources", "tests"))
     for path in build.rglob("*.d"):  # they name the folder they were made in

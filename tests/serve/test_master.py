@@ -1,4 +1,4 @@
-"""The master when something goes wrong around it: half a reload, a loader that dies, a second signal, an odd start."""
+"""The master when something goes wrong: an interrupted reload, a fork server that dies, a second signal, a strange start."""
 import contextlib
 import grp
 import os
@@ -43,19 +43,19 @@ def ready(server, count=1):
 
 
 def worker_pids_of(server):
-    """Children of the master that serve: not the loader."""
+    """Children of the master that serve: not the fork server."""
     return [pid for pid in server.worker_pids() if re.search(rf"\b{pid}#\d worker \d is ready", server.log)]
 
 
 def get_slowly(server):
-    """Begin a request that takes a second; its connection."""
+    """Start a request that takes a second. Returns its connection."""
     sock = server.connect()
     sock.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
     server.wait_until((server.dir / "begun").exists)
     return sock
 
 
-# ---- a signal more than needed ----
+# ---- a signal too many ----
 
 
 def test_worker_that_already_leaves_is_not_cut_by_the_stop(start):
@@ -74,13 +74,13 @@ def test_term_to_every_process_is_one_stop(start):
     worker, = server.worker_pids()
     with get_slowly(server) as sock, server.connect() as idle:
         os.kill(worker, signal.SIGTERM)
-        assert idle.recv(1) == b""  # it has heard that one
+        assert idle.recv(1) == b""  # the worker has got that one
         server.process.send_signal(signal.SIGTERM)
         assert sock.recv(1000).startswith(b"HTTP/1.1 200")
     assert server.wait_exit() == 0
 
 
-# ---- the loader of preload ----
+# ---- the fork server of preload ----
 
 
 def cpu_ticks(pid):
@@ -88,16 +88,16 @@ def cpu_ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
-def loader_of(server):
+def fork_server_of(server):
     server.wait_until(lambda: worker_pids_of(server))
     return next(pid for pid in server.wait_until(lambda: len(server.worker_pids()) == 2 and server.worker_pids())
                 if pid not in worker_pids_of(server))
 
 
-def test_master_is_quiet_without_a_loader(start):
-    """A loader that dies while all workers serve is not missed: also not when the next one might be started."""
+def test_master_is_quiet_without_a_fork_server(start):
+    """One that dies while all workers serve is not needed: the master waits, also when it could start the next one."""
     server = ready(start("preload = yes"))
-    os.kill(loader_of(server), signal.SIGKILL)
+    os.kill(fork_server_of(server), signal.SIGKILL)
     server.wait_log("the fork server ended")
     begun = time.monotonic()
     server.wait_until(lambda: time.monotonic() > begun + 1)
@@ -106,23 +106,23 @@ def test_master_is_quiet_without_a_loader(start):
     assert cpu_ticks(server.pid) - before < 10
 
 
-def test_loader_that_hangs_ends_with_its_generation(start):
+def test_fork_server_that_hangs_ends_with_its_generation(start):
     server = ready(start("preload = yes"))
-    loader = loader_of(server)
+    fork_server = fork_server_of(server)
     (server.dir / "app.py").write_text(HANGING)
     os.kill(server.pid, signal.SIGHUP)
     server.wait_log("hanging")
-    hanging, = [pid for pid in server.worker_pids() if pid not in (loader, *worker_pids_of(server))]
+    hanging, = [pid for pid in server.worker_pids() if pid not in (fork_server, *worker_pids_of(server))]
     (server.dir / "app.py").write_text(APP % "v2")
     os.kill(server.pid, signal.SIGHUP)
     server.wait_until(lambda: server.get("/")[2] == b"v2")
     server.wait_until(lambda: not is_worker(hanging))
 
 
-def test_loader_that_does_not_answer_is_replaced(start):
-    """What it would say too late must not be taken for the answer to another order."""
+def test_fork_server_that_does_not_answer_is_replaced(start):
+    """A late answer of it must not be taken for the answer to another order."""
     server = ready(start("preload = yes"))
-    os.kill(loader_of(server), signal.SIGSTOP)
+    os.kill(fork_server_of(server), signal.SIGSTOP)
     worker, = worker_pids_of(server)
     os.kill(worker, signal.SIGKILL)
     server.wait_log("cannot fork worker 1: Connection timed out")
@@ -130,13 +130,13 @@ def test_loader_that_does_not_answer_is_replaced(start):
     assert server.get("/")[0] == 200
 
 
-def test_old_loader_that_dies_during_a_reload_is_replaced_after_it(start):
+def test_old_fork_server_that_dies_during_a_reload_is_replaced_after_it(start):
     server = ready(start("preload = yes"))
-    loader = loader_of(server)
+    fork_server = fork_server_of(server)
     (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1)\nimport nothing_such\n")
     os.kill(server.pid, signal.SIGHUP)
     server.wait_log("hanging")
-    os.kill(loader, signal.SIGKILL)
+    os.kill(fork_server, signal.SIGKILL)
     (server.dir / "app.py").write_text(APP % "v3")
     server.wait_log("reload failed.*: no worker could start")
     for pid in worker_pids_of(server):
@@ -145,7 +145,7 @@ def test_old_loader_that_dies_during_a_reload_is_replaced_after_it(start):
     assert server.get("/")[2] == b"v3"
 
 
-def test_workers_forked_later_write_to_the_logs_opened_anew(start):
+def test_workers_forked_later_write_to_the_reopened_logs(start):
     server = ready(start("preload = yes", "access-log = a.log\nlog-format = %(uri)"))
     log, old = server.dir / "a.log", server.dir / "a.log.1"
     log.rename(old)
@@ -191,7 +191,7 @@ def start_unprivileged():
 
 
 def limit_processes(pid, count):
-    """Of the user of that process, as far as it counts when the process forks."""
+    """Limit how many processes the user of that process may have, when it forks."""
     subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={count}:"], check=True, **UNPRIVILEGED)
 
 
@@ -221,7 +221,7 @@ def test_forks_that_fail_leave_no_descriptors(start_unprivileged, preload, said)
 
 
 def reload_to_what_works(server):
-    """And see that nothing is left of what hung."""
+    """And check that nothing is left of what hung."""
     (server.dir / "app.py").write_text(APP % "v2")
     os.kill(server.pid, signal.SIGHUP)
     ready(server)
@@ -235,7 +235,7 @@ def test_first_start_that_hangs_gives_way_to_a_reload(start):
     reload_to_what_works(server)
 
 
-def test_starts_that_hang_one_upon_the_other_give_way(start):
+def test_a_second_start_that_hangs_gives_way_too(start):
     server = start(app=HANGING)
     server.wait_log("hanging")
     os.kill(server.pid, signal.SIGHUP)
@@ -243,7 +243,7 @@ def test_starts_that_hang_one_upon_the_other_give_way(start):
     reload_to_what_works(server)
 
 
-def test_failure_of_what_was_replaced_at_the_start_does_not_end_the_server(start):
+def test_failure_of_a_start_that_was_replaced_does_not_end_the_server(start):
     server = start(app="import time\nprint('hanging', flush=True)\ntime.sleep(0.5)\nimport nothing_such\n")
     server.wait_log("hanging")
     (server.dir / "app.py").write_text("import time\ntime.sleep(1)\n" + APP % "v2")
@@ -254,7 +254,7 @@ def test_failure_of_what_was_replaced_at_the_start_does_not_end_the_server(start
 
 
 def test_reloads_that_fail_do_not_count_as_starts_that_fail(start):
-    """Five of them must not make the server give up at the first worker that cannot start."""
+    """After five of them the server must not give up at the first worker that cannot start."""
     server = ready(start())
     (server.dir / "app.py").write_text("import nothing_such\n")
     for count in range(1, 6):
@@ -270,7 +270,7 @@ def test_reloads_that_fail_do_not_count_as_starts_that_fail(start):
 
 
 def test_drain_ends_a_reload_too(start):
-    """WINCH while the loader of a new configuration still loads."""
+    """WINCH while the fork server of the new configuration loads."""
     server = ready(start("preload = yes"))
     (server.dir / "app.py").write_text(HANGING)
     os.kill(server.pid, signal.SIGHUP)
@@ -283,7 +283,7 @@ def test_drain_ends_a_reload_too(start):
 
 
 def test_ignored_sigchld_of_the_caller(start):
-    """Children would be reaped by the kernel, and none of their ends be seen."""
+    """The kernel would reap the children, and the master would not notice that they ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         server = start()
@@ -295,7 +295,7 @@ def test_ignored_sigchld_of_the_caller(start):
     server.wait_log("worker 1 is ready", count=2)
 
 
-# ---- sockets and logs of those that fail ----
+# ---- sockets and logs after a failure ----
 
 
 def test_new_binary_that_cannot_bind_leaves_the_unix_socket(daemon, start):
@@ -324,13 +324,13 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_to_do_about_an_address(run_server, address):
+def test_advice_for_an_address_in_use_or_wrong(run_server, address):
     done = run_server([], f"[server]\nbind = {address}\n[hello /]\n")
     assert done.returncode == 1 and f"cannot listen on {address}: {ADDRESSES[address]}" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-def test_owner_that_cannot_be_given():
+def test_socket_owner_that_cannot_be_set():
     command = f"{SERVER} -m a:b -b unix:/tmp/owner-{os.getpid()}.sock -o server.socket-owner=root"
     done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 1
@@ -348,7 +348,7 @@ def test_reload_that_fails_leaves_the_log_on_stderr(start):
     assert "No module named" in (server.dir / "new.log").read_text()
 
 
-def test_reload_that_fails_leaves_what_listeners_expect(start):
+def test_reload_that_fails_leaves_the_protocol_of_listeners(start):
     server = ready(start("bind = 127.0.0.1:0"))
     (server.dir / "app.py").write_text("import nothing_such\n")
     ini = server.dir / "server.ini"
@@ -374,7 +374,7 @@ def test_log_goes_back_to_stderr_at_a_reload(start):
     ready(server, 2)
 
 
-def test_error_log_on_a_full_disk_is_told_where_stderr_was(run_server):
+def test_error_log_on_a_full_disk_is_reported_on_the_original_stderr(run_server):
     done = run_server([], "[log]\nerror-log = /dev/full\n[wsgi /]\napp = nothing:app\n")
     assert done.returncode == 4
     assert re.fullmatch(r"\S+ \[error\] \d+#0 cannot write to the log /dev/full: No space left on device\n", done.stderr)
@@ -390,7 +390,7 @@ def start_in_background(folder, ini, files):
 
 
 def test_start_in_the_background_that_fails_names_its_log(tmp_path):
-    """And ends though a child of the application lives on."""
+    """And returns although a child of the application lives on."""
     child = "import os, time\nif os.fork() == 0:\n    os.closerange(0, 3)\n    time.sleep(5)\n    os._exit(0)\nimport nothing_such\n"
     begun = time.monotonic()
     done = start_in_background(tmp_path, "[log]\nerror-log = e.log\n[wsgi /]\napp = app:app\n", {"app.py": child})
@@ -411,8 +411,8 @@ def systemd(tmp_path):
         yield sock
 
 
-def test_systemd_is_told_of_the_master_that_goes_on(start, systemd):
-    """Not that the service stops."""
+def test_systemd_is_told_the_pid_of_the_new_master(start, systemd):
+    """And not that the service stops."""
     server = ready(start("pidfile = pid", env={"NOTIFY_SOCKET": systemd.getsockname()}))
     os.kill(server.pid, signal.SIGUSR2)
     ready(server, 2)
@@ -432,7 +432,7 @@ def test_systemd_is_told_of_the_master_that_goes_on(start, systemd):
         assert not seen[-1].startswith(b"MAINPID")
 
 
-def test_systemd_that_does_not_hear_is_told_of(start, tmp_path):
+def test_systemd_that_cannot_be_reached_is_logged(start, tmp_path):
     server = ready(start(env={"NOTIFY_SOCKET": f"{tmp_path}/none"}))
     server.wait_log(rf"\[warn\] .*cannot send READY=1 to systemd \(NOTIFY_SOCKET={tmp_path}/none\): No such file or directory")
 
@@ -449,7 +449,7 @@ def test_status_counts_the_workers_there_are(start, systemd):
 
 @pytest.mark.skipif(os.geteuid() != 0 or not [group for group in grp.getgrall() if group.gr_mem], reason="no user has a second group")
 def test_groups_of_the_user_in_a_chroot(daemon, tmp_path):
-    """They are looked up outside of it."""
+    """They are looked up outside the chroot."""
     group = next(group for group in grp.getgrall() if group.gr_mem)
     server = ready(daemon(f"[server]\nuser = {group.gr_mem[0]}\nchroot = {tmp_path}\n[hello /]\n"))
     worker, = server.worker_pids()
@@ -460,8 +460,8 @@ def test_groups_of_the_user_in_a_chroot(daemon, tmp_path):
 # ---- reload-on-change ----
 
 
-def test_a_single_file_is_watched_for_itself(start):
-    """Not for its neighbours, and also one whose name begins with a dot."""
+def test_only_the_named_file_is_watched(start):
+    """Not its neighbours; and a file may have a name that begins with a dot."""
     server = ready(start("reload-on-change = .env"))
     (server.dir / "neighbour.txt").write_text("x")
     begun = time.monotonic()

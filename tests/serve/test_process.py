@@ -1,4 +1,4 @@
-"""Processes: the parent and its workers, signals, exit codes, and modules that must be refused."""
+"""Processes: the master and its workers, signals, exit codes, and modules that must be refused."""
 import os
 import re
 import signal
@@ -47,7 +47,7 @@ def workers_within(server, count, others=()):
 
 
 def requests_in_progress(server, count):
-    """Wait until so many connections to the server are established; they carry a request each."""
+    """Wait until so many connections to the server are established, each with a request."""
     def established():
         lines = open("/proc/net/tcp").read().splitlines()[1:]
         local = f"{server.port:04X}"
@@ -103,7 +103,7 @@ def test_killed_worker_loses_its_own_connections_only(start):
 
 
 def test_crashing_worker_is_restarted_with_back_off(start):
-    """Ten deaths in a row take longer than ten forks, and the port stays open."""
+    """Several deaths in a row take longer than as many forks, and the port stays open."""
     server = start()
     started = time.monotonic()
     dead = []
@@ -116,11 +116,12 @@ def test_crashing_worker_is_restarted_with_back_off(start):
     assert server.get("/")[0] == 200
 
 
-def test_worker_that_lost_its_parent_ends(start):
+def test_worker_whose_master_dies_ends(start):
     server = start()
     worker, = workers_within(server, 1)
     os.kill(server.pid, signal.SIGKILL)
     server.wait_exit()
+    assert "#1 the master has died: stopping" in server.log
     server.wait_until(lambda: not os.path.exists(f"/proc/{worker}") or "State:\tZ" in open(f"/proc/{worker}/status").read())
 
 
@@ -192,7 +193,7 @@ SCRIPT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\necho $$\nsleep 60\
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_cut_is_cancelled_first(daemon, signum):
+def test_requests_are_cancelled_before_they_are_cut(daemon, signum):
     """Children of CGI scripts are killed and `finally` blocks run, in bounded time."""
     server = daemon("[server]\nshutdown-timeout = 200ms\n[wsgi /]\napp = slow:app\n[cgi /cgi]\nroot = cgi\n",
                     {"slow.py": SLOW, "cgi/slow.sh": SCRIPT})
@@ -221,8 +222,8 @@ def group_exists(group):
         return False
 
 
-def test_what_cannot_be_cancelled_does_not_hold_the_stop(daemon):
-    """A request that takes whatever ends its wait for a reason to wait again."""
+def test_request_that_ignores_its_cancellation_does_not_delay_the_stop(daemon):
+    """A request that waits again whatever ends its wait."""
     stubborn = "import time\ndef app(e, s):\n    while True:\n        try:\n            time.sleep(60)\n        except BaseException:\n            pass\n"
     server = daemon("[server]\nshutdown-timeout = 100ms\n[wsgi /]\napp = stubborn:app\n", {"stubborn.py": stubborn})
     workers_within(server, 1)
@@ -348,7 +349,7 @@ def app(environ, start_response):
 
 
 def test_stop_kills_what_waits_in_python(daemon):
-    """Also for a lock, which no error ends: finally blocks run, and the worker ends as it should."""
+    """Also what waits for a lock, which no error ends: finally blocks run, and the worker exits in an orderly way."""
     server = daemon("[server]\nshutdown-timeout = 200ms\n[wsgi /]\napp = background:app", {"background.py": BACKGROUND})
     assert server.get("/")[0] == 200
     with server.connect() as sock:

@@ -1,4 +1,4 @@
-"""Reload, upgrade, drain, recycling: what changes while the server serves, and that no request notices."""
+"""Reload, upgrade, drain, recycling: what changes while the server serves, without any effect on requests."""
 import os
 import pathlib
 import random
@@ -23,7 +23,7 @@ def start(daemon):
 
 
 def rewrite(server, extra="", ini=INI):
-    """Change the file. The address of the start stays, which the harness gave on the command line."""
+    """Change the file. The address stays that of the start, which the harness gave on the command line."""
     (server.dir / "server.ini").write_text(ini.format(extra))
 
 
@@ -148,7 +148,7 @@ def test_fifty_reloads_under_load(daemon):
 
 
 def open_descriptors(server):
-    """Of the master, once only the workers that stay are left."""
+    """Of the master, when only the workers that stay are left."""
     server.wait_until(lambda: len(server.worker_pids()) == 2)
     return len(os.listdir(f"/proc/{server.pid}/fd"))
 
@@ -215,8 +215,8 @@ def test_upgrade_that_fails_changes_nothing(upgradable):
     server.wait_until(lambda: master_pid(server) == server.pid)
 
 
-def test_upgrade_taken_back(upgradable):
-    """The new master is told to stop: the old one still has the sockets and the pidfile."""
+def test_upgrade_that_is_taken_back(upgradable):
+    """The new master is told to stop: the old one still has the sockets, and gets its pidfile back."""
     server = upgradable
     os.kill(server.pid, signal.SIGUSR2)
     server.wait_until(lambda: generations(server) > 1)
@@ -282,7 +282,7 @@ def test_winch_drains_and_hup_brings_workers_back(start):
     server.wait_until(lambda: server.worker_pids() == [])
     assert server.process.poll() is None
     os.kill(server.pid, signal.SIGHUP)
-    assert body(server) == b"v1", "what connected meanwhile is served"
+    assert body(server) == b"v1", "connections made meanwhile are served"
 
 
 def test_ttin_and_ttou(start):
@@ -344,7 +344,7 @@ def test_recycling_leaves_the_applications_random_numbers_alone(start, key):
 
 @pytest.mark.limit(90)
 def test_killed_workers_lose_their_own_requests_only(start):
-    """Each kill -9 loses at most what ran on that worker: here one request for each connection of the load."""
+    """Each kill -9 loses at most what ran in that worker: here one request for each connection of the load."""
     server = ready(start())
     chance = random.Random(5)
     kills = 0
@@ -364,19 +364,19 @@ def test_killed_workers_lose_their_own_requests_only(start):
 
 PRELOADED = """
 import os, threading
-loader = os.getpid()
+fork_server = os.getpid()
 local = threading.local()
 def app(e, s):
     lock = threading.Lock()
     with lock:
-        text = b'%d %d %d' % (loader, os.getpid(), os.getppid())
+        text = b'%d %d %d' % (fork_server, os.getpid(), os.getppid())
     s('200 OK', [('Content-Length', str(len(text)))])
     return [text]
 """
 
 
 def preloaded(start):
-    """A server whose workers are its own children: the processes between them and their loader have ended."""
+    """A server whose workers are children of the master: the processes between them and the fork server have ended."""
     server = ready(start(extra="preload = yes", files={"app.py": PRELOADED}))
     server.wait_until(lambda: len(worker_pids_of(server)) == 2)
     return server
@@ -384,32 +384,32 @@ def preloaded(start):
 
 def test_preload(start):
     server = preloaded(start)
-    facts = [tuple(map(int, body(server).split())) for _ in range(50)]
-    loader = facts[0][0]
-    assert {fact[0] for fact in facts} == {loader} and all(fact[1] != loader for fact in facts)
-    assert {fact[2] for fact in facts} == {server.pid}, "workers are the master's own children"
+    seen = [tuple(map(int, body(server).split())) for _ in range(50)]
+    fork_server = seen[0][0]
+    assert {loaded_by for loaded_by, _, _ in seen} == {fork_server} and all(pid != fork_server for _, pid, _ in seen)
+    assert {parent for _, _, parent in seen} == {server.pid}, "workers are the master's own children"
     with Load(server) as load:
         reload(server)
         os.kill(int(body(server).split()[1]), signal.SIGKILL)
         load.wait(20)
-    server.wait_until(lambda: int(body(server).split()[0]) != loader)  # an old worker may still have a connection to answer
+    server.wait_until(lambda: int(body(server).split()[0]) != fork_server)  # an old worker may still have a connection to answer
     assert len(load.errors) <= 4
-    server.wait_until(lambda: not pathlib.Path(f"/proc/{loader}").exists())
+    server.wait_until(lambda: not pathlib.Path(f"/proc/{fork_server}").exists())
 
 
-def test_loader_that_dies_is_replaced(start):
-    """Workers go on; there is another loader when one is needed."""
+def test_fork_server_that_dies_is_replaced(start):
+    """Workers go on; another fork server is started when one is needed."""
     server = preloaded(start)
-    loader = int(body(server).split()[0])
+    fork_server = int(body(server).split()[0])
     with Load(server) as load:
-        os.kill(loader, signal.SIGKILL)
+        os.kill(fork_server, signal.SIGKILL)
         server.wait_log(r"the fork server ended \(signal 9\)")
         load.wait(20)
     assert load.errors == []
     for worker in worker_pids_of(server):
         os.kill(worker, signal.SIGKILL)
     server.wait_until(lambda: len(re.findall(r"worker \d is ready", server.log)) >= 4)
-    assert int(body(server).split()[0]) not in (loader, server.pid)
+    assert int(body(server).split()[0]) not in (fork_server, server.pid)
     for signum, count in ((signal.SIGTTIN, 3), (signal.SIGWINCH, 0)):
         os.kill(server.pid, signum)
         server.wait_until(lambda: len(worker_pids_of(server)) == count)
@@ -418,7 +418,7 @@ def test_loader_that_dies_is_replaced(start):
 
 
 def worker_pids_of(server):
-    """Children of the master that serve: not the loader."""
+    """Children of the master that serve: not the fork server."""
     return [pid for pid in server.worker_pids() if re.search(rf"\b{pid}#\d worker \d is ready", server.log)]
 
 
@@ -455,8 +455,8 @@ def test_reload_on_change(start):
 # ---- starts that fail ----
 
 
-def test_worker_that_cannot_boot_any_more_ends_the_server(start):
-    """After a good start: the application breaks, and then every worker dies."""
+def test_workers_that_can_no_longer_start_end_the_server(start):
+    """The application breaks after a good start, and then every worker dies."""
     server = ready(start())
     (server.dir / "app.py").write_text("import nothing_such\n")
     for pid in server.worker_pids():

@@ -1,4 +1,4 @@
-"""The server as a service of the system: users, files, systemd, containers, and what the command line says."""
+"""The server as a service of the system: users, files, systemd, containers, the command line."""
 import grp
 import os
 import pathlib
@@ -110,7 +110,7 @@ def test_mode_and_owner_of_unix_sockets(daemon):
 
 
 @pytest.mark.parametrize("user", ["", pytest.param("user = nobody", marks=root_only)])
-def test_usr1_opens_logs_anew(daemon, user):
+def test_usr1_reopens_logs(daemon, user):
     server = ready(daemon(f"[server]\n{user}\n[log]\naccess-log = a.log\nlog-format = %(uri)\n[hello /]\n"))
     log, old = server.dir / "a.log", server.dir / "a.log.1"
     server.get("/before")
@@ -130,8 +130,8 @@ def test_usr1_opens_logs_anew(daemon, user):
     assert old.read_text() == seen
 
 
-def test_usr1_opens_the_error_log_anew_in_every_process(daemonized, tmp_path):
-    """What the master, a worker and the application's own standard error say goes to the new file."""
+def test_usr1_reopens_the_error_log_in_every_process(daemonized, tmp_path):
+    """The master, a worker and the standard error of the application write to the new file."""
     done = daemonized("[server]\npidfile = pid\nbind = unix:%(here)/d.sock\n[log]\nerror-log = e.log\n[wsgi /]\napp = loud:app\n",
                       {"loud.py": "import sys\ndef app(e, s):\n    print('to stderr', file=sys.stderr, flush=True)\n"
                                   "    e['wsgi.errors'].write('to the log\\n')\n    s('200 OK', [])\n    return []\n"})
@@ -159,7 +159,7 @@ def test_pidfile(daemon):
 
 @pytest.fixture
 def daemonized(tmp_path):
-    """Start with -d: the finished process of the start. What runs then is ended."""
+    """Start with -d: the CompletedProcess of the command. The server it starts is ended after the test."""
     def run(ini, files={}):
         write_files(tmp_path, {"server.ini": ini, **files})
         command = server_args(tmp_path, ini, ["-d"])
@@ -183,7 +183,7 @@ def test_daemonize(daemonized, tmp_path):
     assert "all workers are ready" in (tmp_path / "d.log").read_text()
 
 
-def test_daemonize_tells_of_a_start_that_fails(daemonized, tmp_path):
+def test_daemonize_reports_a_start_that_fails(daemonized, tmp_path):
     done = daemonized("[log]\nerror-log = d.log\n[wsgi /]\napp = nothing:app\n")
     assert done.returncode == 4 and "No module named 'nothing'" in (tmp_path / "d.log").read_text()
 
@@ -219,7 +219,7 @@ def test_systemd_is_told(daemon, systemd):
 
 
 def test_watchdog_while_workers_answer(daemon, systemd):
-    """A worker that is held does not answer, and then systemd hears nothing."""
+    """A worker whose event loop is blocked does not answer, and then systemd gets no message."""
     server = daemon("[server]\nwatchdog-timeout = 0\n[wsgi /]\napp = hold:app\n",
                     {"hold.py": "import time\ndef app(e, s):\n    end = time.monotonic() + 1.5\n    while time.monotonic() < end: pass\n"
                                 "    s('200 OK', [])\n    return []\n"},
