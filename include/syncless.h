@@ -26,7 +26,12 @@
 extern "C" {
 #endif
 
-#define SL_ABI 3
+/* The version of this header. MINOR grows with whatever is added to it, MAJOR when something changes that modules use:
+ * docs/modules.md has the rules. SL_ABI, for the member abi of struct sl_module, also says how large that struct was
+ * when the module was compiled, so that a newer server knows which members it has. */
+#define SL_ABI_MAJOR 4
+#define SL_ABI_MINOR 0
+#define SL_ABI       ((unsigned)SL_ABI_MAJOR << 24 | (unsigned)SL_ABI_MINOR << 16 | (unsigned)sizeof(struct sl_module))
 
 #if defined(__GNUC__)
 #define SL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -64,6 +69,7 @@ struct sl_option {
     const char *const *choices; /* SL_CHOICE: the words it takes, NULL-terminated */
     int64_t min, max;           /* SL_INTEGER, SL_SIZE, SL_DURATION: the range, both included; max 0: no range */
     const char *old_name;       /* the key's name in earlier versions, accepted with a warning; or NULL */
+    const void *spare[2];       /* NULL; for members of later versions */
 };
 
 /* A row: SL_OPTION("greeting", SL_STRING, struct hello, greeting, .default_value = "Hello", .help = "..."). */

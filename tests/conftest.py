@@ -358,12 +358,24 @@ def pytest_runtest_makereport(item, call):
 
 MODULES = {  # file: (source, flags)
     "probe": ("probe", []),
-    "wrong_abi": ("broken", ["-DMODULE_ABI=4711"]),
+    "older": ("older", []),
+    "newer": ("newer", []),
+    "next_minor": ("broken", ["-DMODULE_ABI=SL_ABI + (1 << 16)"]),
+    "next_major": ("broken", ["-DMODULE_ABI=SL_ABI + (1 << 24)"]),
+    "no_abi": ("broken", ["-DMODULE_ABI=0"]),
+    "wrong_abi": ("broken", ["-DMODULE_ABI=3"]),
     "not_loadable": ("broken", ["-DSTART_RESULT=-ENOEXEC"]),
     "not_startable": ("broken", ["-DSTART_RESULT=-EIO"]),
     "crashes": ("broken", ["-DSTART_RESULT=-ECHILD"]),
     "no_symbol": ("broken", ["-Dsl_module=other"]),
 }
+
+
+def compile_module(source, path, flags=[]):
+    """Make the module at path from a C file, as a user would."""
+    command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
+               f"-I{ROOT}/include", source, "-o", path]
+    subprocess.run(command, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -373,9 +385,7 @@ def c_modules(tmp_path_factory):
     for module in (BUILD / "modules").glob("*.so"):
         (folder / module.name).symlink_to(module.resolve())
     for name, (source, flags) in MODULES.items():
-        command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
-                   f"-I{ROOT}/include", f"{ROOT}/tests/serve/modules/{source}.c", "-o", f"{folder}/{name}.so"]
-        subprocess.run(command, check=True)
+        compile_module(ROOT / f"tests/serve/modules/{source}.c", folder / f"{name}.so", flags)
     (folder / "not_elf.so").write_text("not a shared object\n")
     return folder
 

@@ -6,7 +6,6 @@
  * signals. The process ends when the command returns, even if other coroutines still wait. So do forked children, where
  * the command returns as well.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +18,7 @@
 #include "libc/libc.h"
 #include "log/log.h"
 #include "settings/module_dirs.h"
+#include "mount/loader.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
@@ -27,7 +27,7 @@
 #define DEFAULT_THREADS 0                  /* libuv's number of threads, for calls that cannot park */
 
 static struct {
-    const struct sl_module *module;
+    struct sl_module module;
     int argc;
     char **argv;
 } command;
@@ -45,22 +45,19 @@ static void find_command_module(char *path, size_t size)
 static int load_command(const char *program)
 {
     char path[2 * PATH_MAX];
-    void *handle;
+    char why[LOADER_WHY_SIZE] = "it has no command";
 
     find_command_module(path, sizeof(path));
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    command.module = handle ? dlsym(handle, "sl_module") : NULL;
-    if (command.module && command.module->abi == SL_ABI && command.module->command)
+    if (loader_open(&command.module, path, why) == 0 && command.module.command)
         return 0;
-    fprintf(stderr, "%s: cannot use %s: %s\n", program, path,
-            !handle ? dlerror() : "it is not a module with a command for this ABI, build it again");
+    fprintf(stderr, "%s: cannot use %s: %s\n", program, path, why);
     return -ENOEXEC;
 }
 
 static void run_command(void *arg)
 {
     wait_set_main(coro_self());
-    exit(command.module->command(command.argc, command.argv));
+    exit(command.module.command(command.argc, command.argv));
 }
 
 /* Make the event loop. Standard descriptors that are closed stay closed for the program: the loop's descriptors must

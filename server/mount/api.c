@@ -220,17 +220,17 @@ int sl_offload(int (*fn)(void *arg), void *arg)
 
 struct sl_server *sl_serve(const struct sl_service *service, char **why)
 {
-    return (struct sl_server *)serve_open(service, why);
+    return (struct sl_server *)embed_open(service, why);
 }
 
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
 {
-    serve_connection((struct endpoint *)server, fd, peer);
+    embed_connection((struct endpoint *)server, fd, peer);
 }
 
 void sl_serve_end(struct sl_server *server)
 {
-    serve_close((struct endpoint *)server);
+    embed_close((struct endpoint *)server);
 }
 
 /* ---- for language runtimes ---- */

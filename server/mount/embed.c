@@ -15,28 +15,10 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
-#include "settings/settings.h"
 #include "http/cancel.h"
+#include "mount/loader.h"
 #include "mount/route.h"
-
-void serve_init(const struct http_settings *s, void (*ended)(const struct request *req))
-{
-    http_init(&(struct http_config){
-        .handle = route_handle,
-        .ended = ended,
-        .proxies = &s->proxies,
-        .max_concurrency = (size_t)s->max_concurrency,
-        .queue_timeout = s->queue_timeout,
-        .max_connections = (size_t)s->max_connections,
-        .max_request_line = (size_t)s->max_request_line,
-        .max_header_size = (size_t)s->max_header_size,
-        .max_headers = (size_t)s->max_headers,
-        .header_timeout = s->header_timeout,
-        .keepalive_timeout = s->keepalive_timeout,
-        .body_timeout = s->body_timeout,
-        .write_timeout = s->write_timeout,
-    });
-}
+#include "settings/settings.h"
 
 /* A limit of connections, which HTTP has been set up with already, cannot be another one for this server. */
 static void refuse_late(struct conf *c, const char *key)
@@ -46,7 +28,7 @@ static void refuse_late(struct conf *c, const char *key)
             conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
 }
 
-static struct conf *read_limits(const char *const *limits)
+static struct conf *embed_read_limits(const char *const *limits)
 {
     struct conf *c = conf_new(settings_sections);
 
@@ -71,10 +53,10 @@ static char *error_text(const struct conf *c)
 }
 
 /* The limits of a mount, and HTTP set up if it is not: false, and why not. */
-static bool prepare(const struct sl_service *service, struct mount_limits *limits, char **why)
+static bool embed_prepare(const struct sl_service *service, struct mount_limits *limits, char **why)
 {
     struct settings *settings = xcalloc(1, sizeof(*settings));
-    struct conf *c = read_limits(service->limits);
+    struct conf *c = embed_read_limits(service->limits);
     bool good;
 
     settings_fill(settings, c);
@@ -83,7 +65,7 @@ static bool prepare(const struct sl_service *service, struct mount_limits *limit
     if (good)
         settings_log_messages(c); /* warnings */
     if (good && !http_is_ready()) {
-        serve_init(&settings->http, NULL); /* keeps them, and the strings in c */
+        route_http_init(&settings->http, NULL); /* keeps them, and the strings in c */
         return true;
     }
     if (!good)
@@ -93,15 +75,16 @@ static bool prepare(const struct sl_service *service, struct mount_limits *limit
     return good;
 }
 
-static struct mount *mount_new(const struct sl_service *service, const struct mount_limits *limits)
+static struct mount *embed_mount(const struct sl_service *service, const struct sl_module *table,
+                                 const struct mount_limits *limits)
 {
     struct mount *mount = xcalloc(1, sizeof(*mount));
 
     *mount = (struct mount){
-        .module = service->module,
+        .module = *table,
         .self = service->self,
         .ended = service->ended,
-        .title = service->module->name,
+        .title = table->name,
         .host = "",
         .prefix = "",
         .limits = *limits,
@@ -111,7 +94,7 @@ static struct mount *mount_new(const struct sl_service *service, const struct mo
 }
 
 /* The endpoint and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
-static void on_unused(struct endpoint *endpoint)
+static void embed_unused(struct endpoint *endpoint)
 {
     const struct mount *mount = endpoint->mount;
 
@@ -119,21 +102,27 @@ static void on_unused(struct endpoint *endpoint)
         mount->ended(mount->self);
 }
 
-struct endpoint *serve_open(const struct sl_service *service, char **why)
+struct endpoint *embed_open(const struct sl_service *service, char **why)
 {
+    char refused[LOADER_WHY_SIZE];
     struct endpoint *endpoint;
     struct mount_limits limits;
+    struct sl_module table;
 
-    if (!prepare(service, &limits, why))
+    if (loader_copy(&table, service->module, refused) < 0) {
+        *why = xstrdup(refused);
+        return NULL;
+    }
+    if (!embed_prepare(service, &limits, why))
         return NULL;
     endpoint = endpoint_open(service->fd, service->accepts ? &conn_handler : NULL);
     endpoint->scheme = service->tls ? "https" : "http";
-    endpoint->mount = mount_new(service, &limits);
-    endpoint->unused = on_unused;
+    endpoint->mount = embed_mount(service, &table, &limits);
+    endpoint->unused = embed_unused;
     return endpoint;
 }
 
-void serve_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
+void embed_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
 {
     if (endpoint->closed) /* while it was on its way */
         close(fd);
@@ -141,7 +130,7 @@ void serve_connection(struct endpoint *endpoint, int fd, const struct sockaddr *
         conn_open(endpoint, fd, peer);
 }
 
-void serve_close(struct endpoint *endpoint)
+void embed_close(struct endpoint *endpoint)
 {
     if (endpoint->closed)
         return;

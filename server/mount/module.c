@@ -7,7 +7,6 @@
 #include "mount/module.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,9 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
-#include "settings/settings.h"
 #include "log/log.h"
+#include "mount/loader.h"
+#include "settings/settings.h"
 
 #define MAX_MODULES 256
 
@@ -63,43 +63,21 @@ static void complain_unknown(struct conf *c, const struct settings *settings, co
 
 /* ---- loading ---- */
 
-/* Open the shared object at path, already open ones cheaply, and check that it is a module for this server. */
-static const struct sl_module *load(struct conf *c, const struct conf_section *section, const char *path)
+static bool read_module(struct conf *c, const struct settings *settings, const struct conf_section *section,
+                        struct sl_module *module)
 {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const struct sl_module *module;
+    const char *path = find_file(c, settings, section->name);
+    char why[LOADER_WHY_SIZE];
 
-    if (!handle) {
-        conf_error(c, section->place, "cannot load module %s: %s", section->name, dlerror());
-        return NULL;
-    }
-    module = dlsym(handle, "sl_module");
-    if (!module)
-        conf_error(c, section->place, "%s is no syncless module: it exports no symbol sl_module", path);
-    else if (module->abi != SL_ABI)
-        conf_error(
-            c, section->place,
-            "module %s was built for ABI %u of syncless.h, this server has %d: build it again with this server's "
-            "header",
-            path, module->abi, SL_ABI);
+    if (!path)
+        complain_unknown(c, settings, section);
+    else if (loader_open(module, path, why) < 0)
+        conf_error(c, section->place, "cannot load module %s: %s", section->name, why);
     else if (!module->handle)
         conf_error(c, section->place, "module %s has no handle function", path);
     else
-        return module;
-    dlclose(handle);
-    return NULL;
-}
-
-static const struct sl_module *module_of(struct conf *c, const struct settings *settings,
-                                         const struct conf_section *section)
-{
-    const char *path = find_file(c, settings, section->name);
-
-    if (!path) {
-        complain_unknown(c, settings, section);
-        return NULL;
-    }
-    return load(c, section, path);
+        return true;
+    return false;
 }
 
 static struct mount *make_mount(struct conf *c, struct conf_section *section, const struct sl_module *module)
@@ -107,7 +85,7 @@ static struct mount *make_mount(struct conf *c, struct conf_section *section, co
     struct mount *mount = arena_alloc(&c->arena, sizeof(*mount));
 
     *mount = (struct mount){
-        .module = module,
+        .module = *module,
         .self = arena_alloc(&c->arena, module->size),
         .title = section->title,
         .host = section->host,
@@ -124,15 +102,15 @@ struct mount *modules_load(struct conf *c, const struct settings *settings)
     struct conf_section *section = NULL;
 
     while ((section = conf_modules(c, section))) {
-        const struct sl_module *module = module_of(c, settings, section);
+        struct sl_module module;
 
-        if (!module)
+        if (!read_module(c, settings, section, &module))
             continue;
         if (!section->prefix) {
-            settings_fill_mount(c, section, module->options, NULL, NULL);
+            settings_fill_mount(c, section, module.options, NULL, NULL);
             continue;
         }
-        *last = make_mount(c, section, module);
+        *last = make_mount(c, section, &module);
         last = &(*last)->next;
     }
     return first;
@@ -155,7 +133,7 @@ int modules_preload(struct mount *mounts)
     int err = 0;
 
     for (struct mount *m = mounts; m && !err; m = m->next)
-        err = begin(m, m->module->preload);
+        err = begin(m, m->module.preload);
     return err;
 }
 
@@ -164,13 +142,13 @@ int modules_start(struct mount *mounts)
     int err = 0;
 
     for (struct mount *m = mounts; m && !err; m = m->next)
-        err = begin(m, m->module->start);
+        err = begin(m, m->module.start);
     return err;
 }
 
 void modules_stop(struct mount *mounts)
 {
     for (struct mount *m = mounts; m; m = m->next)
-        if (m->module->stop)
-            m->module->stop(m->self);
+        if (m->module.stop)
+            m->module.stop(m->self);
 }

@@ -1,6 +1,6 @@
 /* module.h: handler modules, loaded with dlopen, and their instances. */
-#ifndef MODULE_H
-#define MODULE_H
+#ifndef MOUNT_MODULE_H
+#define MOUNT_MODULE_H
 
 #include <stddef.h>
 
@@ -13,7 +13,7 @@ struct settings;
 
 /* One instance: a [name /prefix] section. */
 struct mount {
-    const struct sl_module *module;
+    struct sl_module module;
     void *self;
     void (*ended)(void *self); /* of what sl_serve has made, see there */
     const char *title;         /* of its section, for messages */

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "http/cancel.h"
+#include "http/connection.h"
 
 static struct mount **routes; /* sorted, ended by NULL */
 
@@ -68,8 +69,8 @@ static void cancel_handler(struct request *req)
 {
     const struct mount *mount = req->mount;
 
-    if (mount->module->cancel)
-        mount->module->cancel(mount->self, &req->view, req->cancelled);
+    if (mount->module.cancel)
+        mount->module.cancel(mount->self, &req->view, req->cancelled);
     else
         wait_cancel(req->coro, -ECANCELED);
 }
@@ -80,10 +81,10 @@ static int run_handler(struct mount *mount, struct request *req)
     struct wait_timeouts *deadlines = mount->limits.request_timeout ? &mount->deadlines : NULL;
 
     if (!deadlines && !if_gone)
-        return mount->module->handle(mount->self, &req->view);
+        return mount->module.handle(mount->self, &req->view);
     req->mount = mount;
     cancel_start(req, deadlines, if_gone, cancel_handler);
-    return cancel_stop(req, mount->module->handle(mount->self, &req->view));
+    return cancel_stop(req, mount->module.handle(mount->self, &req->view));
 }
 
 /* Hand over a request whose path begins with the mount's prefix, which has that size. */
@@ -107,4 +108,23 @@ int route_handle(struct request *req)
             return handle_at(*m, req, size);
     }
     return 404;
+}
+
+void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req))
+{
+    http_init(&(struct http_config){
+        .handle = route_handle,
+        .ended = ended,
+        .proxies = &s->proxies,
+        .max_concurrency = (size_t)s->max_concurrency,
+        .queue_timeout = s->queue_timeout,
+        .max_connections = (size_t)s->max_connections,
+        .max_request_line = (size_t)s->max_request_line,
+        .max_header_size = (size_t)s->max_header_size,
+        .max_headers = (size_t)s->max_headers,
+        .header_timeout = s->header_timeout,
+        .keepalive_timeout = s->keepalive_timeout,
+        .body_timeout = s->body_timeout,
+        .write_timeout = s->write_timeout,
+    });
 }

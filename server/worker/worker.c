@@ -243,7 +243,7 @@ static int worker_init(const struct worker_job *job)
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init((enum libc_resolver)settings->resolver);
-    serve_init(&settings->http, access_sink() ? access_log : NULL);
+    route_http_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts);
     worker_log_start(job->number);
     return modules_start(job->mounts);

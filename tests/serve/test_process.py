@@ -293,7 +293,11 @@ def test_unix_socket_in_use_is_not_taken_away(daemon, run_server, c_modules):
 
 MODULES = {  # module: (exit code, what is said)
     "missing": (78, r"server\.ini:\d: .*missing"),
-    "wrong_abi": (78, r"wrong_abi.*4711"),
+    "wrong_abi": (78, r"wrong_abi: it was built for version 3\.0 of syncless\.h, this server has 4\.\d+: compile it with"),
+    "no_abi": (78, r"no_abi: its sl_module lacks \.abi = SL_ABI"),
+    "next_minor": (78, r"built for version 4\.\d+ .* has 4\.\d+: compile it with this server's header, or update the server"),
+    "next_major": (78, r"built for version 5\.\d+ .* has 4\.\d+: compile it with this server's header, or update the server"),
+    "newer": (78, r"undefined symbol: sl_of_a_later_version: compile it with this server's header, or update the server"),
     "no_symbol": (78, r"no_symbol.*sl_module"),
     "not_elf": (78, r"not_elf.*"),
     "not_loadable": (APP, r"not_loadable|broken"),
@@ -307,6 +311,12 @@ def test_module_that_must_be_refused(run_server, c_modules, name):
     code, said = MODULES[name]
     done = run_server([], f"[server]\nmodule-path = {c_modules}\n[{name} /]\n")
     assert done.returncode == code and re.search(said, done.stderr), done
+
+
+def test_module_with_an_older_and_shorter_table(start):
+    server = start("[older /]\n[older /preloaded]\n", workers="1\npreload = yes")
+    assert server.get("/")[2] == server.get("/preloaded")[2] == b"older\n"
+    assert server.stop() == 0
 
 
 # ---- stack overflow ----
