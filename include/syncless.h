@@ -173,6 +173,10 @@ void *sl_alloc(struct sl_request *req, size_t size);
 /* A formatted string in the memory of the request. */
 char *sl_printf(struct sl_request *req, const char *fmt, ...) SL_PRINTF(2, 3);
 
+/* Returns memory, which is what malloc or one of its relatives returned; NULL ends the process, as running out of memory
+ * does everywhere in the server. Any thread. */
+void *sl_must(void *memory);
+
 /* Call fn(arg) when the request is over, last added first. */
 void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg);
 

@@ -378,6 +378,13 @@ def compile_module(source, path, flags=[]):
     subprocess.run(command, check=True)
 
 
+def preload(path, source):
+    """The environment in which a server's libraries find these functions in C before those of libc."""
+    path.with_suffix(".c").write_text(source)
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", path, path.with_suffix(".c")], check=True)
+    return {"LD_PRELOAD": path, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
 @pytest.fixture(scope="session")
 def c_modules(tmp_path_factory):
     """A directory for the key module-path: modules compiled from tests/serve/modules, and links to those in build/."""

@@ -26,21 +26,12 @@ struct pq {
 };
 
 static const struct sl_option options[] = {
-    {.name = "conninfo",
-     .kind = SL_STRING,
-     .offset = offsetof(struct pq, conninfo),
-     .default_value = "",
-     .help = "Where the database is, in libpq's notation."},
-    {.name = "query",
-     .kind = SL_STRING,
-     .offset = offsetof(struct pq, query),
-     .help = "SQL to run; $1 is the query string of the request.",
-     .flags = SL_REQUIRED},
-    {.name = "connections",
-     .kind = SL_INTEGER,
-     .offset = offsetof(struct pq, connections),
-     .default_value = "10",
-     .help = "Most connections that a worker keeps; further requests wait for one."},
+    SL_OPTION("conninfo", SL_STRING, struct pq, conninfo, .default_value = "",
+              .help = "Where the database is, in libpq's notation."),
+    SL_OPTION("query", SL_STRING, struct pq, query, .help = "SQL to run; $1 is the query string of the request.",
+              .flags = SL_REQUIRED),
+    SL_OPTION("connections", SL_INTEGER, struct pq, connections, .default_value = "10",
+              .help = "Most connections that a worker opens; further requests wait for one.", .min = 1, .max = 10000),
     {.name = NULL},
 };
 
@@ -52,9 +43,7 @@ static int pq_start(void *self)
         sl_log(NULL, SL_ERROR, "pq: connections = %lld: must be 1 to 10000", (long long)pq->connections);
         return -EINVAL;
     }
-    pq->idle = calloc(pq->connections, sizeof(*pq->idle));
-    if (!pq->idle)
-        return -ENOMEM;
+    pq->idle = sl_must(calloc(pq->connections, sizeof(*pq->idle)));
     sem_init(&pq->free, 0, pq->connections);
     return 0;
 }

@@ -17,26 +17,23 @@
 
 #include "cgi.h"
 
-#define OPTION(NAME, KIND, FIELD, PRESET, HELP)                                                                        \
-    {                                                                                                                  \
-        .name = NAME, .kind = KIND, .offset = offsetof(struct cgi, FIELD), .default_value = PRESET, .help = HELP       \
-    }
-
 static const struct sl_option options[] = {
-    {.name = "root",
-     .kind = SL_PATH,
-     .offset = offsetof(struct cgi, root),
-     .help = "Directory of the scripts.",
-     .flags = SL_REQUIRED},
-    OPTION("index", SL_STRING, index, NULL, "Script that answers for a directory."),
-    OPTION("timeout", SL_DURATION, timeout, "60s", "Longest silence of a script before it is ended; 0 for no limit."),
-    OPTION("max-children", SL_INTEGER, max_children, "64",
-           "Scripts a worker runs at once, others wait; 0 for no limit."),
-    OPTION("env", SL_STRINGS, env, NULL, "NAME=VALUE for the environment of scripts; wins over all else."),
-    OPTION("pass-env", SL_STRINGS, pass_env, NULL, "Name of a variable of the server's environment to hand on."),
-    OPTION("interpreter", SL_STRINGS, interpreters, NULL, ".EXT=/path/of/program that runs files of that extension."),
-    OPTION("pass-authorization", SL_BOOL, pass_authorization, "no", "Let scripts see the Authorization field."),
-    OPTION("follow-symlinks", SL_BOOL, follow_symlinks, "no", "Run scripts that symbolic links lead to out of root."),
+    SL_OPTION("root", SL_PATH, struct cgi, root, .help = "Directory of the scripts.", .flags = SL_REQUIRED),
+    SL_OPTION("index", SL_STRING, struct cgi, index, .help = "Script that answers for a directory."),
+    SL_OPTION("timeout", SL_DURATION, struct cgi, timeout, .default_value = "60s",
+              .help = "How long a script may be silent before it is ended; 0 for no limit."),
+    SL_OPTION("max-children", SL_INTEGER, struct cgi, max_children, .default_value = "64",
+              .help = "Scripts that a worker runs at once, others wait; 0 for no limit.", .max = SEM_VALUE_MAX),
+    SL_OPTION("env", SL_STRINGS, struct cgi, env,
+              .help = "NAME=VALUE for the environment of scripts; overrides every other variable of that name."),
+    SL_OPTION("pass-env", SL_STRINGS, struct cgi, pass_env,
+              .help = "Name of a variable of the server's environment to pass on."),
+    SL_OPTION("interpreter", SL_STRINGS, struct cgi, interpreters,
+              .help = ".EXT=/path/of/program that runs files of that extension."),
+    SL_OPTION("pass-authorization", SL_BOOL, struct cgi, pass_authorization, .default_value = "no",
+              .help = "Let scripts see the Authorization field."),
+    SL_OPTION("follow-symlinks", SL_BOOL, struct cgi, follow_symlinks, .default_value = "no",
+              .help = "Run scripts that symbolic links lead to out of root."),
     {.name = NULL},
 };
 

@@ -30,6 +30,7 @@ struct cgi {
 
 struct script {
     const char *file;        /* absolute path */
+    const char *dir;         /* the directory it lies in, in which it runs */
     const char *name;        /* SCRIPT_NAME */
     const char *info;        /* PATH_INFO, "" if none */
     const char *interpreter; /* or NULL: the file itself is executed */

@@ -62,20 +62,24 @@ static void close_child(struct child *child)
     child_close(&child->exited);
 }
 
-/* What shall be done in the child before it becomes the script. */
-static void set_actions(posix_spawn_file_actions_t *actions, const struct script *script, const struct ends *ends)
+/* Say what happens in the child before it becomes the script. Each entry takes memory: 0, or -errno. */
+static int set_actions(posix_spawn_file_actions_t *actions, const struct script *script, const struct ends *ends)
 {
-    char *dir = strndup(script->file, strrchr(script->file, '/') - script->file);
+    int err;
 
     if (ends->in >= 0)
-        posix_spawn_file_actions_adddup2(actions, ends->in, 0);
+        err = posix_spawn_file_actions_adddup2(actions, ends->in, 0);
     else
-        posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(actions, ends->out, 1);
-    posix_spawn_file_actions_adddup2(actions, ends->err, 2);
-    posix_spawn_file_actions_addclosefrom_np(actions, 3);
-    posix_spawn_file_actions_addchdir_np(actions, dir);
-    free(dir);
+        err = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!err)
+        err = posix_spawn_file_actions_adddup2(actions, ends->out, 1);
+    if (!err)
+        err = posix_spawn_file_actions_adddup2(actions, ends->err, 2);
+    if (!err)
+        err = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+    if (!err)
+        err = posix_spawn_file_actions_addchdir_np(actions, script->dir);
+    return -err;
 }
 
 static void set_attributes(posix_spawnattr_t *attr)
@@ -90,22 +94,23 @@ static void set_attributes(posix_spawnattr_t *attr)
     posix_spawnattr_setsigdefault(attr, &signals);
 }
 
-static int spawn(struct child *child, const struct script *script, char *const *envp, const struct ends *ends)
+static int child_spawn(struct child *child, const struct script *script, char *const *envp, const struct ends *ends)
 {
     const char *program = script->interpreter ? script->interpreter : script->file;
     char *argv[] = {(char *)program, script->interpreter ? (char *)script->file : NULL, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
-    int rc;
+    int err;
 
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
-    set_actions(&actions, script, ends);
     set_attributes(&attr);
-    rc = -posix_spawn(&child->pid, program, &actions, &attr, argv, envp);
+    err = set_actions(&actions, script, ends);
+    if (!err)
+        err = -posix_spawn(&child->pid, program, &actions, &attr, argv, envp);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
-    return rc;
+    return err;
 }
 
 int child_start(struct child *child, const struct script *script, char *const *envp, bool has_body)
@@ -116,7 +121,7 @@ int child_start(struct child *child, const struct script *script, char *const *e
     *child = (struct child){.in = -1, .out = -1, .err = -1, .exited = -1};
     rc = open_pipes(child, &ends, has_body);
     if (!rc)
-        rc = spawn(child, script, envp, &ends);
+        rc = child_spawn(child, script, envp, &ends);
     child_close(&ends.in);
     child_close(&ends.out);
     child_close(&ends.err);

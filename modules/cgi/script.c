@@ -166,6 +166,7 @@ int script_find(const struct cgi *cgi, struct sl_request *req, struct script *sc
     }
     if (rc || !script->file)
         return rc;
+    script->dir = sl_printf(req, "%.*s", (int)(strrchr(script->file, '/') - script->file), script->file);
     script->interpreter = find_interpreter(cgi, script->file);
     return check(cgi, req, script);
 }

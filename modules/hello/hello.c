@@ -20,16 +20,9 @@ struct hello {
 };
 
 static const struct sl_option options[] = {
-    {.name = "greeting",
-     .kind = SL_STRING,
-     .offset = offsetof(struct hello, text),
-     .default_value = "Hello",
-     .help = "Text."},
-    {.name = "times",
-     .kind = SL_INTEGER,
-     .offset = offsetof(struct hello, times),
-     .default_value = "1",
-     .help = "How often."},
+    SL_OPTION("greeting", SL_STRING, struct hello, text, .default_value = "Hello", .help = "The text."),
+    SL_OPTION("times", SL_INTEGER, struct hello, times, .default_value = "1", .help = "How often the text is repeated.",
+              .min = 1, .max = 100),
     {.name = NULL},
 };
 

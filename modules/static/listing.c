@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "escape.h"
-#include "must.h"
 #include "reply.h"
 
 struct entry {
@@ -50,9 +49,9 @@ static int add_entry(struct listing *listing, const char *name)
         return 0;
     if (listing->count == listing->room) {
         listing->room = listing->room ? 2 * listing->room : 64;
-        listing->entries = must(reallocarray(listing->entries, listing->room, sizeof(*listing->entries)));
+        listing->entries = sl_must(reallocarray(listing->entries, listing->room, sizeof(*listing->entries)));
     }
-    listing->entries[listing->count++] = (struct entry){must(strdup(name)), st};
+    listing->entries[listing->count++] = (struct entry){sl_must(strdup(name)), st};
     return 0;
 }
 
@@ -87,7 +86,7 @@ static int read_folder(struct listing *listing)
 
 static void print_html(FILE *out, const char *text)
 {
-    char *escaped = must(malloc(ESCAPE_HTML_GROWTH * strlen(text) + 1));
+    char *escaped = sl_must(malloc(ESCAPE_HTML_GROWTH * strlen(text) + 1));
 
     fputs(escape_html(escaped, text), out);
     free(escaped);
@@ -95,7 +94,7 @@ static void print_html(FILE *out, const char *text)
 
 static void print_url(FILE *out, const char *path)
 {
-    char *escaped = must(malloc(ESCAPE_URL_GROWTH * strlen(path) + 1));
+    char *escaped = sl_must(malloc(ESCAPE_URL_GROWTH * strlen(path) + 1));
 
     fputs(escape_url(escaped, path), out);
     free(escaped);
@@ -149,7 +148,7 @@ static int make_page(void *arg)
     int rc = read_folder(listing);
 
     if (rc == 0) {
-        FILE *out = must(open_memstream(&listing->page, &listing->page_size));
+        FILE *out = sl_must(open_memstream(&listing->page, &listing->page_size));
         bool failed;
 
         print_page(out, listing);

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "mime_builtin.h"
-#include "must.h"
 #include "syncless.h"
 
 #define SYSTEM_FILE "/etc/mime.types"
@@ -41,7 +40,7 @@ static void *grow(void *array, size_t count, size_t *room, size_t size)
     if (count < *room)
         return array;
     *room = *room ? 2 * *room : 64;
-    return must(reallocarray(array, *room, size));
+    return sl_must(reallocarray(array, *room, size));
 }
 
 /* Whether files of that type are compressed already. */
@@ -81,12 +80,12 @@ static bool is_packed(const char *name)
 static struct mime_type *add_type(struct mime *mime, const char *name)
 {
     bool charset = mime->charset && !strncmp(name, "text/", 5) && !strchr(name, ';');
-    struct mime_type *type = must(malloc(sizeof(*type)));
+    struct mime_type *type = sl_must(malloc(sizeof(*type)));
     char *text = NULL;
 
     if (asprintf(&text, "%s%s%s", name, charset ? "; charset=" : "", charset ? mime->charset : "") < 0)
-        text = must(NULL);
-    *type = (struct mime_type){.name = text, .packed = is_packed(name)};
+        text = NULL;
+    *type = (struct mime_type){.name = sl_must(text), .packed = is_packed(name)};
     mime->types = grow(mime->types, mime->type_count, &mime->type_room, sizeof(*mime->types));
     mime->types[mime->type_count++] = type;
     return type;
@@ -153,7 +152,7 @@ static char *read_text(const char *path)
     if (getdelim(&text, &room, '\0', file) < 0) {
         error = errno;
         free(text);
-        text = error ? NULL : must(strdup(""));
+        text = error ? NULL : sl_must(strdup(""));
         errno = error;
     }
     fclose(file);
@@ -194,7 +193,7 @@ static int load(struct mime *mime, const char *file)
         if (parse(mime, text, file) < 0)
             return -EINVAL;
     }
-    parse(mime, must(strdup(mime_builtin)), NULL);
+    parse(mime, sl_must(strdup(mime_builtin)), NULL);
     text = read_text(SYSTEM_FILE);
     if (text)
         parse(mime, text, NULL);
@@ -203,7 +202,7 @@ static int load(struct mime *mime, const char *file)
 
 struct mime *mime_new(const char *file, const char *fallback, const char *charset)
 {
-    struct mime *mime = must(calloc(1, sizeof(*mime)));
+    struct mime *mime = sl_must(calloc(1, sizeof(*mime)));
 
     mime->charset = charset;
     mime->fallback = add_type(mime, fallback);

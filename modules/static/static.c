@@ -12,34 +12,34 @@
 
 #include "lookup.h"
 #include "mime.h"
-#include "must.h"
 #include "reply.h"
 #include "root.h"
 #include "site.h"
 #include "syncless.h"
 
-#define OPTION(NAME, KIND, FIELD, PRESET, HELP)                                                                        \
-    {                                                                                                                  \
-        .name = NAME, .kind = KIND, .offset = offsetof(struct site, FIELD), .default_value = PRESET, .help = HELP      \
-    }
-
 static const struct sl_option options[] = {
-    {.name = "root",
-     .kind = SL_PATH,
-     .offset = offsetof(struct site, folder),
-     .help = "The folder whose files are served.",
-     .flags = SL_REQUIRED},
-    OPTION("index", SL_STRINGS, index, "index.html", "File served for a folder; of several the first that is there."),
-    OPTION("listing", SL_BOOL, listing, "off", "List folders that have no index file."),
-    OPTION("follow-symlinks", SL_BOOL, follow_symlinks, "off", "Serve symbolic links that lead out of the root."),
-    OPTION("hidden", SL_BOOL, hidden, "off", "Serve names that begin with a dot, not only /.well-known/."),
-    OPTION("precompressed", SL_BOOL, precompressed, "on", "Serve FILE.br, FILE.zst or FILE.gz in place of FILE."),
-    OPTION("mime-types", SL_PATH, mime_types, NULL, "A mime.types file; its types go before the built-in ones."),
-    OPTION("default-type", SL_STRING, default_type, "application/octet-stream", "Type of files whose name tells none."),
-    OPTION("charset", SL_STRING, charset, "utf-8", "Charset of text types; off for none."),
-    OPTION("expires", SL_DURATION, expires, "0", "How long clients need not ask again: Cache-Control: max-age."),
-    OPTION("cache-control", SL_STRING, cache_control, NULL, "Value of Cache-Control, in place of expires."),
-    OPTION("header", SL_STRINGS, header, NULL, "A response field, \"Name: value\"."),
+    SL_OPTION("root", SL_PATH, struct site, folder, .help = "The folder whose files are served.", .flags = SL_REQUIRED),
+    SL_OPTION("index", SL_STRINGS, struct site, index, .default_value = "index.html",
+              .help = "File served for a folder; of several the first that exists."),
+    SL_OPTION("listing", SL_BOOL, struct site, listing, .default_value = "off",
+              .help = "List folders that have no index file."),
+    SL_OPTION("follow-symlinks", SL_BOOL, struct site, follow_symlinks, .default_value = "off",
+              .help = "Serve symbolic links that lead out of the root."),
+    SL_OPTION("hidden", SL_BOOL, struct site, hidden, .default_value = "off",
+              .help = "Serve names that begin with a dot, not only /.well-known/."),
+    SL_OPTION("precompressed", SL_BOOL, struct site, precompressed, .default_value = "on",
+              .help = "Serve FILE.br, FILE.zst or FILE.gz in place of FILE."),
+    SL_OPTION("mime-types", SL_PATH, struct site, mime_types,
+              .help = "A mime.types file; its types take precedence over the built-in ones."),
+    SL_OPTION("default-type", SL_STRING, struct site, default_type, .default_value = "application/octet-stream",
+              .help = "Type of files whose extension is unknown."),
+    SL_OPTION("charset", SL_STRING, struct site, charset, .default_value = "utf-8",
+              .help = "Charset of text types; off for none."),
+    SL_OPTION("expires", SL_DURATION, struct site, expires, .default_value = "0",
+              .help = "How long clients may use a file without asking again, sent as Cache-Control: max-age."),
+    SL_OPTION("cache-control", SL_STRING, struct site, cache_control,
+              .help = "Value of Cache-Control, in place of expires."),
+    SL_OPTION("header", SL_STRINGS, struct site, header, .help = "A response field, \"Name: value\"."),
     {.name = NULL},
 };
 
@@ -54,7 +54,7 @@ static int parse_field(const char *line, struct site_field *field)
         return -EINVAL;
     }
     value += strspn(value, " \t");
-    *field = (struct site_field){must(strndup(line, size)), must(strdup(value))};
+    *field = (struct site_field){sl_must(strndup(line, size)), sl_must(strdup(value))};
     return 0;
 }
 
@@ -64,11 +64,11 @@ static char *cache_control(const struct site *site)
     char text[64];
 
     if (site->cache_control)
-        return must(strdup(site->cache_control));
+        return sl_must(strdup(site->cache_control));
     if (site->expires <= 0)
         return NULL;
     snprintf(text, sizeof(text), "max-age=%lld", (long long)site->expires / 1000);
-    return must(strdup(text));
+    return sl_must(strdup(text));
 }
 
 static int make_fields(struct site *site)
@@ -79,9 +79,9 @@ static int make_fields(struct site *site)
 
     while (site->header && site->header[count])
         count++;
-    site->fields = must(calloc(count + 2, sizeof(*site->fields)));
+    site->fields = sl_must(calloc(count + 2, sizeof(*site->fields)));
     if (caching)
-        site->fields[used++] = (struct site_field){must(strdup("Cache-Control")), caching};
+        site->fields[used++] = (struct site_field){sl_must(strdup("Cache-Control")), caching};
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = parse_field(site->header[i], &site->fields[used++]);
     return rc;

@@ -67,6 +67,15 @@ char *sl_printf(struct sl_request *req, const char *fmt, ...)
     return s;
 }
 
+void *sl_must(void *memory)
+{
+    if (!memory) {
+        log_error("out of memory in a module");
+        abort();
+    }
+    return memory;
+}
+
 void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg)
 {
     arena_defer(&request_of(req)->arena, fn, arg);

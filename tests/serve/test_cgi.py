@@ -16,6 +16,8 @@ import urllib.parse
 
 import pytest
 
+from conftest import preload
+
 MIB = 1 << 20
 TEXT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n"  # how most scripts here begin
 PYTHON = "#!/usr/bin/python3 -SE\n"
@@ -77,8 +79,8 @@ def server(shared_daemon):
 @pytest.fixture
 def script(daemon):
     """script(text, *lines of the section) -> a daemon with that one script at /s, from a file of its own."""
-    def start(text, *lines, **more):
-        return daemon("[cgi /]\nroot = cgi\n" + "".join(line + "\n" for line in lines), {"cgi/s": text, **more})
+    def start(text, *lines, env={}, **more):
+        return daemon("[cgi /]\nroot = cgi\n" + "".join(line + "\n" for line in lines), {"cgi/s": text, **more}, env=env)
     return start
 
 
@@ -741,6 +743,14 @@ def test_max_children_is_waited_for_no_longer_than_the_timeout(script):
         assert finish() == [200]
     server.wait_log(r"all 1 places are taken \(max-children\)")
     assert server.get("/s")[0] == 200
+
+
+@pytest.mark.parametrize("call", ["addopen", "adddup2", "addclosefrom_np", "addchdir_np"])
+def test_no_memory_to_start_a_script(script, tmp_path, call):
+    """It must not run in another directory, or with descriptors of the server's."""
+    server = script(TEXT, env=preload(tmp_path / "memory.so", f"int posix_spawn_file_actions_{call}(void) {{ return 12; }}"))
+    assert server.get("/s")[0] == 503
+    server.wait_log(r"cgi/s: cannot be started: Cannot allocate memory")
 
 
 # ---- configuration ----

@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import exchange
+from conftest import exchange, preload
 from static_site import DATE, MODIFIED, SECRET, THOUSAND, link, new, site  # noqa: F401
 
 
@@ -360,6 +360,26 @@ def test_start_that_fails(run_server, ini, complaint):
     done = run_server(ini=f"[static /]\n{ini}\n", files={"file": "", "bad.types": "text/html html\nhtml htm\n"})
     assert done.returncode == 3
     assert re.search(complaint, done.stderr)
+
+
+NO_MEMORY = """
+#include <stdlib.h>
+#include <string.h>
+char *strndup(const char *s, size_t n)
+{
+    char *copy = n == 6 && !memcmp(s, "X-Last", 6) ? NULL : malloc(n + 1);
+    if (copy) {
+        strncpy(copy, s, n)[n] = 0;
+    }
+    return copy;
+}
+"""
+
+
+def test_running_out_of_memory_ends_the_process_and_is_said(run_server, tmp_path):
+    done = run_server(ini="[static /]\nroot = .\nheader = X-Last: straw\n", env=preload(tmp_path / "memory.so", NO_MEMORY))
+    assert done.returncode == 3
+    assert "[error]" in done.stderr and "out of memory in a module" in done.stderr and "signal 6" in done.stderr
 
 
 def test_field_the_server_refuses(daemon):

@@ -10,8 +10,8 @@ struct fetch {
 };
 
 static const struct sl_option options[] = {
-    {.name = "url", .kind = SL_STRING, .offset = offsetof(struct fetch, url), .flags = SL_REQUIRED},
-    {.name = "ca", .kind = SL_PATH, .offset = offsetof(struct fetch, ca)},
+    SL_OPTION("url", SL_STRING, struct fetch, url, .flags = SL_REQUIRED, .help = "What to get."),
+    SL_OPTION("ca", SL_PATH, struct fetch, ca, .help = "The certificate authority to trust."),
     {.name = NULL},
 };
 

@@ -18,8 +18,8 @@ struct probe {
 };
 
 static const struct sl_option probe_options[] = {
-    {"text", SL_STRING, offsetof(struct probe, text), "probe", "What / answers.", 0},
-    {NULL, SL_STRING, 0, NULL, NULL, 0},
+    SL_OPTION("text", SL_STRING, struct probe, text, .default_value = "probe", .help = "What / answers."),
+    {.name = NULL},
 };
 
 /* The number after the question mark. */
