@@ -1,9 +1,9 @@
 /*
- * coding.c: which precompressed file a client takes, by its Accept-Encoding (RFC 9110 section 12.5.3).
+ * coding.c: which precompressed file a client accepts, by its Accept-Encoding (RFC 9110 section 12.5.3).
  *
- * The field is a list of codings with weights. We offer br, zstd and gzip, in this order where the client weighs them
- * alike: that is how small the files usually are. No weight keeps us from sending the original where there is no other
- * file, not even identity;q=0: a client that gets what it can read anyway is better served than by status 406.
+ * The field is a list of codings with weights. br, zstd and gzip are offered, preferred in this order where the client
+ * gives them equal weights, since br files are usually the smallest. Where there is no compressed file the original is
+ * sent, even to a client that says identity;q=0: it can most likely read it, and a 406 would help nobody.
  */
 #include "coding.h"
 
@@ -14,7 +14,7 @@ enum { IDENTITY = CODING_COUNT, OTHERS, WEIGHTS };
 
 static const struct coding codings[CODING_COUNT] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
 
-/* What the name of a coding in the field is about; -1 if we do not know it. */
+/* Index in the array of weights of the coding with that name; -1 if it is unknown. */
 static int coding_index(const char *name, size_t size)
 {
     static const struct {
@@ -28,7 +28,7 @@ static int coding_index(const char *name, size_t size)
     return -1;
 }
 
-/* Thousandths of a qvalue: "1", "0.25"; 0 if it is malformed. */
+/* A qvalue such as "1" or "0.25" in thousandths; 0 if it is malformed. */
 static int scan_weight(const char *at)
 {
     int weight = 0, scale = 1000;
@@ -45,7 +45,7 @@ static int scan_weight(const char *at)
     return weight > 1000 ? 1000 : weight;
 }
 
-/* The weight that follows a coding's name, 1000 if none is given. */
+/* The weight after the name of a coding; 1000 if there is none. */
 static int weight_after(const char *at)
 {
     at += strspn(at, " \t");

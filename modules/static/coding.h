@@ -1,4 +1,4 @@
-/* coding.h: content codings of precompressed files, and which of them a client takes. */
+/* coding.h: content codings of precompressed files, and which of them a client accepts. */
 #ifndef CODING_H
 #define CODING_H
 
@@ -9,8 +9,8 @@ struct coding {
 
 #define CODING_COUNT 3
 
-/* The codings an Accept-Encoding field allows, the client's favourite first; the smallest file first among equals.
- * Those it likes less than the file as it is are left out. Returns their number. */
+/* Store the codings that an Accept-Encoding field allows, the client's favourite first; those with equal weights in the
+ * order of the table. Codings with a lower weight than the original file are left out. Returns their number. */
 int coding_choose(const char *accept, const struct coding *chosen[CODING_COUNT]);
 
 #endif

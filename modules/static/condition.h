@@ -9,7 +9,7 @@
 #include "syncless.h"
 
 /* Values of the fields, NULL where the client sent none. */
-struct asked {
+struct conditions {
     const char *range;
     const char *if_range;
     const char *if_match;
@@ -26,16 +26,16 @@ struct validators {
     time_t modified;
 };
 
-/* One pass over the request's fields. */
-void asked_read(struct sl_request *req, struct asked *asked);
+/* Find them in the fields of a request. The values lie in its memory. */
+void conditions_read(struct conditions *conditions, struct sl_request *req);
 
-/* Validators of a file; suffix sets apart its codings, "" for the file as it is. */
+/* Make the validators of a file. suffix is the coding's, "" for the original, so that each coding has its own tag. */
 void validators_init(struct validators *v, const struct stat *st, const char *suffix);
 
-/* What RFC 9110 section 13.2.2 makes of a GET or HEAD: 0 to go on, 304 or 412. */
-int condition_check(const struct asked *asked, const struct validators *v);
+/* Evaluate the conditions of a GET or HEAD as RFC 9110 section 13.2.2 says. Returns 0 to go on, 304 or 412. */
+int condition_check(const struct conditions *conditions, const struct validators *v);
 
-/* Whether If-Range, if there is one, lets the Range field be heeded. */
-bool condition_range(const struct asked *asked, const struct validators *v);
+/* Whether the Range field counts: there is no If-Range, or it holds. */
+bool condition_range(const struct conditions *conditions, const struct validators *v);
 
 #endif

@@ -1,14 +1,15 @@
 /*
- * escape.c: text made safe to stand in a URL or in HTML.
+ * escape.c: escapes text for use in a URL or in HTML.
  *
- * File names are bytes of anybody's choice. In a URL more is encoded than RFC 3986 asks for: an encoded colon keeps
- * "javascript:x" the name of a file, and an encoded backslash keeps browsers, which take it for a slash, on this host.
+ * File names may hold any bytes. In a URL more is encoded than RFC 3986 asks for: an encoded colon keeps "javascript:x"
+ * the name of a file, and an encoded backslash is not taken for a slash by browsers, so the link stays on this host.
  */
 #include "escape.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-static int is_plain(unsigned char c)
+static bool url_is_plain(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~/", c));
 }
@@ -21,7 +22,7 @@ char *escape_url(char *out, const char *path)
     for (; *path; path++) {
         unsigned char c = (unsigned char)*path;
 
-        if (is_plain(c)) {
+        if (url_is_plain(c)) {
             *at++ = (char)c;
             continue;
         }
@@ -33,7 +34,7 @@ char *escape_url(char *out, const char *path)
     return out;
 }
 
-static const char *entity(char c)
+static const char *html_entity(char c)
 {
     switch (c) {
     case '&':
@@ -56,7 +57,7 @@ char *escape_html(char *out, const char *text)
     char *at = out;
 
     for (; *text; text++) {
-        const char *replacement = entity(*text);
+        const char *replacement = html_entity(*text);
 
         if (replacement)
             at = stpcpy(at, replacement);

@@ -1,10 +1,10 @@
 /*
- * listing.c: the content of a folder as a page, folders first, then by name.
+ * listing.c: the contents of a folder as an HTML page, folders first, then by name.
  *
- * A folder may have very many entries, each of which costs a stat and a line to format. So the whole page is made on a
- * thread of the pool, in memory of its own, since the request's is the worker's thread's. Listed is what can be asked
- * for: regular files, folders and symbolic links. Of a link only the name is shown: what it leads to may be none of the
- * client's business.
+ * A folder may have very many entries, and each takes a stat and a formatted line. So the whole page is made on a
+ * thread of the pool, in memory from malloc, since the request's memory belongs to the event loop's thread. Regular
+ * files, folders and symbolic links are listed. Of a link only the name is shown: the client may not be allowed to know
+ * what it leads to.
  */
 #include "listing.h"
 
@@ -21,23 +21,23 @@
 #include "escape.h"
 #include "reply.h"
 
-struct entry {
+struct listing_entry {
     char *name;
     struct stat st;
 };
 
 struct listing {
     const struct sl_request *req;
-    int fd; /* the folder, closed when it was read */
+    int fd; /* the folder; closed once it has been read */
     bool hidden;
-    struct entry *entries;
-    size_t count, room;
-    char *page; /* what is made of them */
+    struct listing_entry *entries;
+    size_t count, capacity;
+    char *page; /* the result, to be freed */
     size_t page_size;
 };
 
-/* Add what is to be shown of a folder's entry. One that is gone meanwhile is not an error. */
-static int add_entry(struct listing *listing, const char *name)
+/* Add an entry of the folder, if it is to be shown. One that has been removed meanwhile is no error. */
+static int listing_add(struct listing *listing, const char *name)
 {
     struct stat st;
 
@@ -47,44 +47,44 @@ static int add_entry(struct listing *listing, const char *name)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
         return 0;
-    if (listing->count == listing->room) {
-        listing->room = listing->room ? 2 * listing->room : 64;
-        listing->entries = sl_must(reallocarray(listing->entries, listing->room, sizeof(*listing->entries)));
+    if (listing->count == listing->capacity) {
+        listing->capacity = listing->capacity ? 2 * listing->capacity : 64;
+        listing->entries = sl_must(reallocarray(listing->entries, listing->capacity, sizeof(*listing->entries)));
     }
-    listing->entries[listing->count++] = (struct entry){sl_must(strdup(name)), st};
+    listing->entries[listing->count++] = (struct listing_entry){sl_must(strdup(name)), st};
     return 0;
 }
 
-static int order(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
-    const struct entry *left = a, *right = b;
+    const struct listing_entry *left = a, *right = b;
     bool left_folder = S_ISDIR(left->st.st_mode), right_folder = S_ISDIR(right->st.st_mode);
 
     return left_folder != right_folder ? right_folder - left_folder : strcmp(left->name, right->name);
 }
 
-static int read_folder(struct listing *listing)
+static int listing_read(struct listing *listing)
 {
     DIR *dir = fdopendir(listing->fd);
     struct dirent *entry;
-    int rc = 0;
+    int err = 0;
 
     if (!dir) {
-        rc = -errno;
+        err = -errno;
         close(listing->fd);
-        return rc;
+        return err;
     }
-    while (rc == 0 && (errno = 0, entry = readdir(dir)))
-        rc = add_entry(listing, entry->d_name);
-    if (rc == 0)
-        rc = -errno;
+    while (err == 0 && (errno = 0, entry = readdir(dir)))
+        err = listing_add(listing, entry->d_name);
+    if (err == 0)
+        err = -errno;
     closedir(dir);
     if (listing->count)
-        qsort(listing->entries, listing->count, sizeof(*listing->entries), order);
-    return rc;
+        qsort(listing->entries, listing->count, sizeof(*listing->entries), compare_entries);
+    return err;
 }
 
-static void print_html(FILE *out, const char *text)
+static void print_as_html(FILE *out, const char *text)
 {
     char *escaped = sl_must(malloc(ESCAPE_HTML_GROWTH * strlen(text) + 1));
 
@@ -92,7 +92,7 @@ static void print_html(FILE *out, const char *text)
     free(escaped);
 }
 
-static void print_url(FILE *out, const char *path)
+static void print_as_url(FILE *out, const char *path)
 {
     char *escaped = sl_must(malloc(ESCAPE_URL_GROWTH * strlen(path) + 1));
 
@@ -100,7 +100,7 @@ static void print_url(FILE *out, const char *path)
     free(escaped);
 }
 
-static void print_entry(FILE *out, const struct entry *entry)
+static void listing_print_entry(FILE *out, const struct listing_entry *entry)
 {
     const char *slash = S_ISDIR(entry->st.st_mode) ? "/" : "";
     char when[32] = "", size[32] = "";
@@ -111,69 +111,69 @@ static void print_entry(FILE *out, const struct entry *entry)
     if (S_ISREG(entry->st.st_mode))
         snprintf(size, sizeof(size), "%jd", (intmax_t)entry->st.st_size);
     fputs("<tr><td><a href=\"", out);
-    print_url(out, entry->name);
+    print_as_url(out, entry->name);
     fprintf(out, "%s\">", slash);
-    print_html(out, entry->name);
+    print_as_html(out, entry->name);
     fprintf(out, "%s</a></td><td>%s</td><td>%s</td></tr>\n", slash, when, size);
 }
 
-static void print_title(FILE *out, const struct sl_request *req)
+static void listing_print_title(FILE *out, const struct sl_request *req)
 {
     fputs("Index of ", out);
-    print_html(out, req->mount);
-    print_html(out, req->path);
+    print_as_html(out, req->mount);
+    print_as_html(out, req->path);
 }
 
-static void print_page(FILE *out, const struct listing *listing)
+static void listing_print(FILE *out, const struct listing *listing)
 {
     const char *below_root = listing->req->path + strspn(listing->req->path, "/");
 
     fputs("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>", out);
-    print_title(out, listing->req);
+    listing_print_title(out, listing->req);
     fputs("</title>\n<style>td { padding-right: 2em } td:last-child { text-align: right }</style></head>\n<body><h1>",
           out);
-    print_title(out, listing->req);
+    listing_print_title(out, listing->req);
     fputs("</h1>\n<table>\n", out);
     if (*below_root)
         fputs("<tr><td><a href=\"../\">../</a></td></tr>\n", out);
     for (size_t i = 0; i < listing->count; i++)
-        print_entry(out, &listing->entries[i]);
+        listing_print_entry(out, &listing->entries[i]);
     fputs("</table></body></html>\n", out);
 }
 
-/* On a thread of the pool. */
-static int make_page(void *arg)
+/* Read the folder and make the page, on a thread of the pool. 0 or -errno. */
+static int listing_make(void *arg)
 {
     struct listing *listing = arg;
-    int rc = read_folder(listing);
+    int err = listing_read(listing);
 
-    if (rc == 0) {
+    if (err == 0) {
         FILE *out = sl_must(open_memstream(&listing->page, &listing->page_size));
         bool failed;
 
-        print_page(out, listing);
+        listing_print(out, listing);
         failed = ferror(out);
         if (fclose(out) || failed)
-            rc = -ENOMEM;
+            err = -ENOMEM;
     }
     for (size_t i = 0; i < listing->count; i++)
         free(listing->entries[i].name);
     free(listing->entries);
-    return rc;
+    return err;
 }
 
 int listing_send(const struct site *site, struct sl_request *req, int fd)
 {
     struct listing listing = {.req = req, .fd = fd, .hidden = site->hidden};
-    int rc = sl_offload(make_page, &listing);
+    int err = sl_offload(listing_make, &listing);
+    int result = 500;
 
-    if (rc == 0) {
-        reply_add_fields(site, req);
-        rc = sl_reply(req, 200, "text/html; charset=utf-8", listing.page, listing.page_size);
+    if (err) {
+        sl_log(req, SL_ERROR, "static: cannot list %s%s: %s (errno %d)", site->folder, req->path, strerror(-err), -err);
     } else {
-        sl_log(req, SL_ERROR, "static: cannot list %s%s: %s (errno %d)", site->folder, req->path, strerror(-rc), -rc);
-        rc = 500;
+        reply_add_fields(site, req);
+        result = sl_reply(req, 200, "text/html; charset=utf-8", listing.page, listing.page_size);
     }
     free(listing.page);
-    return rc;
+    return result;
 }

@@ -1,9 +1,10 @@
 /*
- * lookup.c: from the path of a request to what is answered: a file, a folder's index or listing, a redirect, a refusal.
+ * lookup.c: what the path of a request is answered with: a file, the index or listing of a folder, a redirect or an
+ * error.
  *
- * A path with a slash at its end names a folder, and its index is tried first, since that is what is nearly always
- * there. One without, that turns out to be a folder, is redirected to the form with the slash: otherwise relative links
- * in its index would lead astray.
+ * A path that ends with a slash names a folder. Its index file is tried before the folder itself is opened, since
+ * nearly every folder has one. A path without the slash that turns out to be a folder is redirected to the path with
+ * it: otherwise the relative links of the index page would be wrong.
  */
 #include "lookup.h"
 
@@ -15,10 +16,10 @@
 #include "listing.h"
 #include "reply.h"
 
-/* The status for a file that could not be opened. */
-static int refuse(const struct site *site, const struct sl_request *req, const char *path, int rc)
+/* Returns the status for a file that could not be opened, and logs why where that is not obvious. */
+static int status_of_open_error(const struct site *site, const struct sl_request *req, const char *path, int err)
 {
-    switch (-rc) {
+    switch (-err) {
     case ENOENT:
     case ENOTDIR:
     case ENAMETOOLONG:
@@ -30,48 +31,49 @@ static int refuse(const struct site *site, const struct sl_request *req, const c
     case EACCES:
     case EPERM:
     case ELOOP:
-    case ENXIO: /* a socket, or a device that is not there */
+    case ENXIO: /* a socket, or a device that does not exist */
     case ENODEV:
     case EOPNOTSUPP:
-        sl_log(req, SL_WARN, "static: cannot serve %s/%s: %s", site->folder, path, strerror(-rc));
+        sl_log(req, SL_WARN, "static: cannot serve %s/%s: %s", site->folder, path, strerror(-err));
         return 403;
     default:
-        sl_log(req, SL_ERROR, "static: cannot open %s/%s: %s (errno %d)", site->folder, path, strerror(-rc), -rc);
+        sl_log(req, SL_ERROR, "static: cannot open %s/%s: %s (errno %d)", site->folder, path, strerror(-err), -err);
         return 500;
     }
 }
 
-static char *encode(struct sl_request *req, const char *path)
+static char *encode_path(struct sl_request *req, const char *path)
 {
     return escape_url(sl_alloc(req, ESCAPE_URL_GROWTH * strlen(path) + 1), path);
 }
 
-/* Redirect to the same path with a slash at its end. There is one slash after the mount, however many the client sent:
- * "//host/" would lead to another host. */
-static int redirect(struct sl_request *req)
+/* Redirect to the same path with a slash at its end. One slash follows the mount, however many the client sent: a
+ * Location of "//host/" would lead to another host. */
+static int redirect_to_folder(struct sl_request *req)
 {
     const char *path = req->path + strspn(req->path, "/");
-    const char *location = sl_printf(req, "%s/%s%s%s%s", encode(req, req->mount), encode(req, path), *path ? "/" : "",
-                                     *req->query ? "?" : "", req->query);
-    int rc = sl_header(req, "Location", location);
+    const char *location = sl_printf(req, "%s/%s%s%s%s", encode_path(req, req->mount), encode_path(req, path),
+                                     *path ? "/" : "", *req->query ? "?" : "", req->query);
+    int err = sl_header(req, "Location", location);
 
-    return rc ? rc : reply_text(req, 301, sl_printf(req, "Moved to %s\n", location));
+    return err ? err : reply_text(req, 301, sl_printf(req, "Moved to %s\n", location));
 }
 
-static int serve_entry(struct site *site, struct sl_request *req, const char *path)
+static int serve_file_or_redirect(struct site *site, struct sl_request *req, const char *path)
 {
     struct stat st;
     int fd = root_open(&site->root, path, &st);
 
     if (fd < 0)
-        return refuse(site, req, path, fd);
+        return status_of_open_error(site, req, path, fd);
     if (S_ISREG(st.st_mode))
         return reply_file(site, req, path, fd, &st);
     close(fd);
-    return redirect(req);
+    return redirect_to_folder(req);
 }
 
-/* Open the first index file of the folder that there is; *path becomes its path. -ENOENT if there is none. */
+/* Open the first index file that the folder has, and make *path its path. Returns a descriptor; -ENOENT if there is
+ * none. */
 static int open_index(struct site *site, struct sl_request *req, const char **path, struct stat *st)
 {
     const char *folder = *path;
@@ -102,7 +104,7 @@ static int serve_folder(struct site *site, struct sl_request *req, const char *p
     if (fd == -ENOENT)
         fd = root_open(&site->root, path, &st);
     if (fd < 0)
-        return refuse(site, req, path, fd);
+        return status_of_open_error(site, req, path, fd);
     if (site->listing)
         return listing_send(site, req, fd);
     close(fd);
@@ -118,8 +120,8 @@ int lookup_serve(struct site *site, struct sl_request *req)
     if (!root_allows(path, site->hidden))
         return 404;
     if (size == 0)
-        return redirect(req);
+        return redirect_to_folder(req);
     if (path[size - 1] == '/')
         return serve_folder(site, req, path + strspn(path, "/"));
-    return serve_entry(site, req, path + strspn(path, "/"));
+    return serve_file_or_redirect(site, req, path + strspn(path, "/"));
 }

@@ -1,9 +1,9 @@
 /*
  * mime.c: the media type of a file, by the extension of its name.
  *
- * Three sources in the format of mime.types (a type and the extensions it is for on each line, # for comments) become
- * one sorted array, made once at start and searched by bisection. What is sent as Content-Type is put together then
- * too, so that a request makes nothing.
+ * Up to three sources in the format of mime.types (on each line a type and its extensions, # begins a comment) are read
+ * into one sorted array when the instance starts; it is searched by bisection. The values of Content-Type are made then
+ * too, so that a request has nothing to format.
  */
 #include "mime.h"
 
@@ -17,37 +17,37 @@
 
 #define SYSTEM_FILE "/etc/mime.types"
 
-struct entry {
-    const char *extension; /* lies in mime.texts */
+struct mime_entry {
+    const char *extension; /* points into mime.texts */
     struct mime_type *type;
-    size_t order; /* in which it was read */
+    size_t order; /* position in the sources */
 };
 
 struct mime {
     struct mime_type **types;
-    size_t type_count, type_room;
-    struct entry *entries;
-    size_t entry_count, entry_room;
-    char *texts[3]; /* the sources, cut into strings */
+    size_t type_count, type_capacity;
+    struct mime_entry *entries;
+    size_t entry_count, entry_capacity;
+    char *texts[3]; /* the sources; parsing puts NULs into them */
     size_t text_count;
     struct mime_type *fallback;
     const char *charset;
 };
 
-/* Room for one more in an array. */
-static void *grow(void *array, size_t count, size_t *room, size_t size)
+/* Make sure that an array of count elements has capacity for one more. Returns the array. */
+static void *mime_reserve(void *array, size_t count, size_t *capacity, size_t size)
 {
-    if (count < *room)
+    if (count < *capacity)
         return array;
-    *room = *room ? 2 * *room : 64;
-    return sl_must(reallocarray(array, *room, size));
+    *capacity = *capacity ? 2 * *capacity : 64;
+    return sl_must(reallocarray(array, *capacity, size));
 }
 
-/* Whether files of that type are compressed already. */
-static bool is_packed(const char *name)
+/* Whether the format of files of that type is a compressed one. */
+static bool is_compressed(const char *name)
 {
-    static const char *const loose[] = {"image/svg", "image/bmp", "image/vnd.microsoft.icon", "audio/midi"};
-    static const char *const packed[] = {
+    static const char *const uncompressed[] = {"image/svg", "image/bmp", "image/vnd.microsoft.icon", "audio/midi"};
+    static const char *const compressed[] = {
         "image/",
         "audio/",
         "video/",
@@ -68,16 +68,16 @@ static bool is_packed(const char *name)
         "application/vnd.android.package-archive",
     };
 
-    for (size_t i = 0; i < sizeof(loose) / sizeof(*loose); i++)
-        if (!strncmp(name, loose[i], strlen(loose[i])))
+    for (size_t i = 0; i < sizeof(uncompressed) / sizeof(*uncompressed); i++)
+        if (!strncmp(name, uncompressed[i], strlen(uncompressed[i])))
             return false;
-    for (size_t i = 0; i < sizeof(packed) / sizeof(*packed); i++)
-        if (!strncmp(name, packed[i], strlen(packed[i])))
+    for (size_t i = 0; i < sizeof(compressed) / sizeof(*compressed); i++)
+        if (!strncmp(name, compressed[i], strlen(compressed[i])))
             return true;
     return false;
 }
 
-static struct mime_type *add_type(struct mime *mime, const char *name)
+static struct mime_type *mime_add_type(struct mime *mime, const char *name)
 {
     bool charset = mime->charset && !strncmp(name, "text/", 5) && !strchr(name, ';');
     struct mime_type *type = sl_must(malloc(sizeof(*type)));
@@ -85,21 +85,21 @@ static struct mime_type *add_type(struct mime *mime, const char *name)
 
     if (asprintf(&text, "%s%s%s", name, charset ? "; charset=" : "", charset ? mime->charset : "") < 0)
         text = NULL;
-    *type = (struct mime_type){.name = sl_must(text), .packed = is_packed(name)};
-    mime->types = grow(mime->types, mime->type_count, &mime->type_room, sizeof(*mime->types));
+    *type = (struct mime_type){.name = sl_must(text), .compressed = is_compressed(name)};
+    mime->types = mime_reserve(mime->types, mime->type_count, &mime->type_capacity, sizeof(*mime->types));
     mime->types[mime->type_count++] = type;
     return type;
 }
 
-static void add_entry(struct mime *mime, const char *extension, struct mime_type *type)
+static void mime_add_entry(struct mime *mime, const char *extension, struct mime_type *type)
 {
-    mime->entries = grow(mime->entries, mime->entry_count, &mime->entry_room, sizeof(*mime->entries));
-    mime->entries[mime->entry_count] = (struct entry){extension, type, mime->entry_count};
+    mime->entries = mime_reserve(mime->entries, mime->entry_count, &mime->entry_capacity, sizeof(*mime->entries));
+    mime->entries[mime->entry_count] = (struct mime_entry){extension, type, mime->entry_count};
     mime->entry_count++;
 }
 
-/* One line. False if it does not begin with a media type. */
-static bool parse_line(struct mime *mime, char *line)
+/* Returns false if the line does not begin with a media type. */
+static bool mime_parse_line(struct mime *mime, char *line)
 {
     static const char blanks[] = " \t\r";
     char *rest, *name, *extension;
@@ -113,20 +113,21 @@ static bool parse_line(struct mime *mime, char *line)
         return false;
     while ((extension = strtok_r(NULL, blanks, &rest))) {
         if (!type)
-            type = add_type(mime, name);
-        add_entry(mime, extension, type);
+            type = mime_add_type(mime, name);
+        mime_add_entry(mime, extension, type);
     }
     return true;
 }
 
-/* Take over a text. file is its name for the log, NULL to pass over bad lines. */
-static int parse(struct mime *mime, char *text, const char *file)
+/* Parse text, which mime owns from here on. file is its name for the log; if it is NULL, bad lines are skipped. 0 or
+ * -EINVAL. */
+static int mime_parse(struct mime *mime, char *text, const char *file)
 {
     char *next = text, *line;
 
     mime->texts[mime->text_count++] = text;
     for (int number = 1; (line = strsep(&next, "\n")); number++) {
-        if (!parse_line(mime, line) && file) {
+        if (!mime_parse_line(mime, line) && file) {
             sl_log(
                 NULL, SL_ERROR,
                 "static: %s:%d: \"%s\" is not a media type; a line is a type such as text/html and the extensions it "
@@ -138,18 +139,18 @@ static int parse(struct mime *mime, char *text, const char *file)
     return 0;
 }
 
-/* The whole file as a string; NULL with errno. */
+/* Returns the whole file as a string from malloc; NULL, with errno. */
 static char *read_text(const char *path)
 {
     FILE *file = fopen(path, "re");
     char *text = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     int error;
 
     if (!file)
         return NULL;
     errno = 0;
-    if (getdelim(&text, &room, '\0', file) < 0) {
+    if (getdelim(&text, &capacity, '\0', file) < 0) {
         error = errno;
         free(text);
         text = error ? NULL : sl_must(strdup(""));
@@ -159,44 +160,45 @@ static char *read_text(const char *path)
     return text;
 }
 
-static int order(const void *a, const void *b)
+static int compare_extensions(const void *a, const void *b)
 {
-    const struct entry *left = a, *right = b;
-    int rc = strcasecmp(left->extension, right->extension);
+    const struct mime_entry *left = a, *right = b;
+    int diff = strcasecmp(left->extension, right->extension);
 
-    return rc ? rc : (left->order > right->order) - (left->order < right->order);
+    return diff ? diff : (left->order > right->order) - (left->order < right->order);
 }
 
-/* Sort, and keep what was read first for each extension. */
-static void sort_entries(struct mime *mime)
+/* Sort the entries. Of those with one extension the first one read is kept. */
+static void mime_sort(struct mime *mime)
 {
     size_t kept = 0;
 
-    qsort(mime->entries, mime->entry_count, sizeof(*mime->entries), order);
+    qsort(mime->entries, mime->entry_count, sizeof(*mime->entries), compare_extensions);
     for (size_t i = 0; i < mime->entry_count; i++)
         if (kept == 0 || strcasecmp(mime->entries[kept - 1].extension, mime->entries[i].extension))
             mime->entries[kept++] = mime->entries[i];
     mime->entry_count = kept;
 }
 
-static int load(struct mime *mime, const char *file)
+static int mime_load(struct mime *mime, const char *file)
 {
     char *text;
 
     if (file) {
         text = read_text(file);
         if (!text) {
-            int rc = -errno;
-            sl_log(NULL, SL_ERROR, "static: cannot read mime-types = %s: %s", file, strerror(-rc));
-            return rc;
+            int err = -errno;
+
+            sl_log(NULL, SL_ERROR, "static: cannot read mime-types = %s: %s", file, strerror(-err));
+            return err;
         }
-        if (parse(mime, text, file) < 0)
+        if (mime_parse(mime, text, file) < 0)
             return -EINVAL;
     }
-    parse(mime, sl_must(strdup(mime_builtin)), NULL);
+    mime_parse(mime, sl_must(strdup(mime_builtin)), NULL);
     text = read_text(SYSTEM_FILE);
     if (text)
-        parse(mime, text, NULL);
+        mime_parse(mime, text, NULL);
     return 0;
 }
 
@@ -205,12 +207,12 @@ struct mime *mime_new(const char *file, const char *fallback, const char *charse
     struct mime *mime = sl_must(calloc(1, sizeof(*mime)));
 
     mime->charset = charset;
-    mime->fallback = add_type(mime, fallback);
-    if (load(mime, file) < 0) {
+    mime->fallback = mime_add_type(mime, fallback);
+    if (mime_load(mime, file) < 0) {
         mime_free(mime);
         return NULL;
     }
-    sort_entries(mime);
+    mime_sort(mime);
     return mime;
 }
 
@@ -235,11 +237,11 @@ const struct mime_type *mime_find(const struct mime *mime, const char *path)
 
     while (dot && low < high) {
         size_t middle = (low + high) / 2;
-        int rc = strcasecmp(dot + 1, mime->entries[middle].extension);
+        int diff = strcasecmp(dot + 1, mime->entries[middle].extension);
 
-        if (rc == 0)
+        if (diff == 0)
             return mime->entries[middle].type;
-        if (rc < 0)
+        if (diff < 0)
             high = middle;
         else
             low = middle + 1;

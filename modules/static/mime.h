@@ -7,13 +7,13 @@
 struct mime;
 
 struct mime_type {
-    char *name;  /* ready for Content-Type */
-    bool packed; /* such files are compressed as they are: no coding makes them smaller */
+    char *name;      /* the value of Content-Type */
+    bool compressed; /* the format is a compressed one: a coding would not make the file smaller */
 };
 
-/* Make the table from the file (NULL for none), the built-in types and /etc/mime.types; of two that know an extension
- * the first wins. fallback is the type of everything else; charset, if not NULL, is added to text types. NULL and a
- * line in the log if the file is unreadable or malformed. */
+/* Make the table from file (NULL: none), the built-in types and /etc/mime.types; the first one that has an extension
+ * wins. fallback is the type of all other files; charset, if not NULL, is added to text types. Freed by mime_free.
+ * Returns NULL, and logs why, if the file is unreadable or malformed. */
 struct mime *mime_new(const char *file, const char *fallback, const char *charset);
 void mime_free(struct mime *mime);
 

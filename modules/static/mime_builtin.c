@@ -1,8 +1,8 @@
 /*
  * mime_builtin.c: media types of the files that web sites are made of, in the format of mime.types.
  *
- * They are here, and go before those of /etc/mime.types, because that file is missing in many containers, and where it
- * exists its age decides whether browsers accept a script or a WebAssembly module. Types as registered with IANA.
+ * They take precedence over /etc/mime.types, because many containers do not have that file, and an old one has types
+ * for scripts or WebAssembly with which browsers refuse them. The types are those registered with IANA.
  */
 #include "mime_builtin.h"
 

@@ -4,15 +4,15 @@
 
 #include <sys/types.h>
 
-#define RANGE_MAX 64 /* more in one request are ignored */
+#define MAX_RANGES 64 /* a field with more is ignored */
 
 struct range {
     off_t first, last; /* both included */
 };
 
-/* The parts of a file of that size which a Range field asks for, in its order, overlaps merged. Returns their number; 0
- * if the field is to be ignored: it is malformed, of another unit, or asks for too many; -ERANGE if it asks for nothing
- * that exists (status 416). */
-int range_parse(const char *value, off_t size, struct range ranges[RANGE_MAX]);
+/* Store the parts of a file of that size which a Range field asks for, in its order, neighbours merged. Returns their
+ * number; 0 if the field is to be ignored: it is malformed, has another unit or too many ranges; -ERANGE if the file
+ * has none of the bytes (status 416). */
+int range_parse(const char *value, off_t size, struct range ranges[MAX_RANGES]);
 
 #endif

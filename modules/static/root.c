@@ -1,14 +1,14 @@
 /*
- * root.c: opening files below the root folder, and none outside of it.
+ * root.c: opens files below the root folder, and none outside of it.
  *
- * The kernel keeps us inside: openat2 with RESOLVE_BENEATH refuses a path, or a symbolic link met on the way, that
- * leads out of the folder. Comparing names beforehand (realpath, then open) would leave a gap in which a link can be
- * exchanged. It also refuses absolute links that lead back inside, and old kernels and some container sandboxes do not
- * have it; there the file is found with O_PATH, which opens nothing yet, the kernel is asked for the name of what was
- * found, and that very inode is opened if the name is below the root's.
+ * openat2 with RESOLVE_BENEATH makes the kernel refuse a path, or a symbolic link on the way, that leads out of the
+ * folder. Comparing names first (realpath, then open) would leave a gap in which somebody can replace a link. openat2
+ * also refuses absolute links that lead back inside, and old kernels and some container sandboxes do not have it. Then
+ * the file is looked up with O_PATH, which opens nothing yet, the kernel is asked for the name of what was found, and
+ * that inode is opened if its name is below that of the root.
  *
- * The root is opened again when a second has passed, not once for all: releases are often deployed by exchanging a
- * symbolic link on the way to it, or by writing the folder anew.
+ * The root is opened again once a second: releases are often deployed by replacing a symbolic link on the way to it, or
+ * by writing the folder again.
  */
 #include "root.h"
 
@@ -76,7 +76,8 @@ void root_stop(struct root *root)
     root->fd = -1;
 }
 
-/* Open the root anew when a second has passed. If it cannot be, it may be just being written: the old one stays. */
+/* Open the root again if that was last done in another second. If it fails, a deployment may be under way, and the old
+ * descriptor stays. */
 static void root_refresh(struct root *root)
 {
     struct timespec now;
@@ -88,7 +89,7 @@ static void root_refresh(struct root *root)
     root->checked = now.tv_sec;
     fd = open_folder(root->path);
     if (fd < 0) {
-        sl_log(NULL, SL_WARN, "static: cannot open the root %s any more: %s", root->path, strerror(-fd));
+        sl_log(NULL, SL_WARN, "static: cannot open the root %s again: %s", root->path, strerror(-fd));
         return;
     }
     close(root->fd);
@@ -118,18 +119,18 @@ bool root_allows(const char *path, bool hidden)
 
 #define LINK_SIZE sizeof("/proc/self/fd/-2147483648")
 
-static void make_link(int fd, char link[LINK_SIZE])
+static void format_fd_link(int fd, char link[LINK_SIZE])
 {
     snprintf(link, LINK_SIZE, "/proc/self/fd/%d", fd);
 }
 
-/* The kernel's name for an open file: its length, or -1. */
-static ssize_t name_of(int fd, char *name, size_t size)
+/* Store the kernel's name for an open file. Returns its length, or -1. */
+static ssize_t fd_name(int fd, char *name, size_t size)
 {
     char link[LINK_SIZE];
     ssize_t n;
 
-    make_link(fd, link);
+    format_fd_link(fd, link);
     n = readlink(link, name, size - 1);
     if (n >= 0)
         name[n] = '\0';
@@ -139,22 +140,22 @@ static ssize_t name_of(int fd, char *name, size_t size)
 static bool is_below(int root, int fd)
 {
     char folder[PATH_MAX], name[PATH_MAX];
-    ssize_t size = name_of(root, folder, sizeof(folder));
+    ssize_t size = fd_name(root, folder, sizeof(folder));
 
-    if (size < 0 || name_of(fd, name, sizeof(name)) < 0)
+    if (size < 0 || fd_name(fd, name, sizeof(name)) < 0)
         return false;
     if (size == 1) /* "/" */
         return true;
     return !strncmp(name, folder, (size_t)size) && (name[size] == '/' || name[size] == '\0');
 }
 
-/* Open what is open with O_PATH only, for reading. */
+/* Open what the O_PATH descriptor found refers to, for reading. */
 static int open_found(int found)
 {
     char link[LINK_SIZE];
     int fd;
 
-    make_link(found, link);
+    format_fd_link(found, link);
     fd = open(link, OPEN_FLAGS);
     return fd < 0 ? -errno : fd;
 }
@@ -189,18 +190,18 @@ static int open_any(const struct root *root, const char *path)
 
 int root_open(struct root *root, const char *path, struct stat *st)
 {
-    int rc = 0, fd;
+    int err = 0, fd;
 
     root_refresh(root);
     fd = open_any(root, *path ? path : ".");
     if (fd < 0)
         return fd;
     if (fstat(fd, st) < 0)
-        rc = -errno;
+        err = -errno;
     else if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
-        rc = -EOPNOTSUPP;
-    if (rc == 0)
+        err = -EOPNOTSUPP;
+    if (err == 0)
         return fd;
     close(fd);
-    return rc;
+    return err;
 }

@@ -1,4 +1,4 @@
-/* root.h: opening files below the root folder, and none outside of it. */
+/* root.h: opens files below the root folder, and none outside of it. */
 #ifndef ROOT_H
 #define ROOT_H
 
@@ -9,22 +9,24 @@
 struct root {
     const char *path; /* borrowed */
     bool follow;      /* symbolic links may lead out of it */
-    bool openat2;     /* the kernel has the call, and lets us use it */
+    bool openat2;     /* the kernel has the call, and the sandbox allows it */
     int fd;           /* the folder, O_PATH */
     time_t checked;   /* CLOCK_MONOTONIC second in which fd was opened */
 };
 
-/* Open the folder. 0 or -errno, said in the log. */
+/* Open the folder. Returns 0; or -errno, and logs why. */
 int root_start(struct root *root, const char *path, bool follow);
+
+/* Close it. */
 void root_stop(struct root *root);
 
-/* Whether a decoded path of a URL may be looked up: it has no "." or ".." segment and, unless hidden is true, none that
- * begins with a dot, but for /.well-known/ (RFC 8615). */
+/* Whether the decoded path of a URL may be looked up: no segment is "." or "..", and unless hidden is true none begins
+ * with a dot, except /.well-known/ (RFC 8615). */
 bool root_allows(const char *path, bool hidden);
 
-/* Open the regular file or folder at path, relative to the root, for reading, without waiting for anybody; "" is the
- * root itself. Returns the descriptor, for the caller to close, and what fstat says of it; or -EXDEV if a symbolic link
- * leads out of the root, -EOPNOTSUPP for devices, FIFOs and sockets, or what open(2) says. */
+/* Open the regular file or folder at path, relative to the root, for reading; "" is the root itself. Never waits, as
+ * open does for a FIFO. Returns a descriptor, which the caller closes, and stores the result of fstat; -EXDEV if a
+ * symbolic link leads out of the root, -EOPNOTSUPP for devices, FIFOs and sockets, or the error of open(2). */
 int root_open(struct root *root, const char *path, struct stat *st);
 
 #endif

@@ -1,4 +1,4 @@
-/* site.h: one [static /prefix] section: its options and what start() made of them. */
+/* site.h: an instance: the options of a [static /prefix] section and what start made of them. */
 #ifndef SITE_H
 #define SITE_H
 

@@ -1,9 +1,9 @@
 /*
- * static.c: the module that serves files, see docs/static.md.
+ * static.c: the module that serves files; docs/static.md is the user's page.
  *
- * A request takes an openat2, an fstat, a sendfile and a close, and memory of the request only. lookup.c finds out what
- * is meant, root.c opens it, reply.c sends it; the rest are pure functions, each over one field of the protocol.
- * Files are opened and read by the worker itself, as nginx does: the kernel has what is asked for often in memory.
+ * A request takes the system calls openat2, fstat, sendfile and close, and only memory of the request. lookup.c decides
+ * what is served, root.c opens it, reply.c sends it; the other files are pure functions, each for one field of the
+ * protocol. The worker's own thread opens and reads the files, as in nginx: popular files are in the page cache.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -43,8 +43,8 @@ static const struct sl_option options[] = {
     {.name = NULL},
 };
 
-/* "Name: value" into its parts. */
-static int parse_field(const char *line, struct site_field *field)
+/* Split "Name: value". 0, or -EINVAL, logged. */
+static int parse_header(const char *line, struct site_field *field)
 {
     size_t size = strcspn(line, ": \t");
     const char *value = line + size + 1;
@@ -58,7 +58,7 @@ static int parse_field(const char *line, struct site_field *field)
     return 0;
 }
 
-/* The value of Cache-Control, for the caller to free; NULL for none. */
+/* Returns the value of Cache-Control, which the caller frees; NULL for none. */
 static char *cache_control(const struct site *site)
 {
     char text[64];
@@ -71,32 +71,32 @@ static char *cache_control(const struct site *site)
     return sl_must(strdup(text));
 }
 
-static int make_fields(struct site *site)
+static int site_make_fields(struct site *site)
 {
     char *caching = cache_control(site);
     size_t count = 0, used = 0;
-    int rc = 0;
+    int err = 0;
 
     while (site->header && site->header[count])
         count++;
     site->fields = sl_must(calloc(count + 2, sizeof(*site->fields)));
     if (caching)
         site->fields[used++] = (struct site_field){sl_must(strdup("Cache-Control")), caching};
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = parse_field(site->header[i], &site->fields[used++]);
-    return rc;
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = parse_header(site->header[i], &site->fields[used++]);
+    return err;
 }
 
 static int site_start(void *self)
 {
     struct site *site = self;
     bool charset = site->charset && *site->charset && strcmp(site->charset, "off");
-    int rc = root_start(&site->root, site->folder, site->follow_symlinks);
+    int err = root_start(&site->root, site->folder, site->follow_symlinks);
 
-    if (rc < 0)
-        return rc;
+    if (err < 0)
+        return err;
     site->mime = mime_new(site->mime_types, site->default_type, charset ? site->charset : NULL);
-    return site->mime ? make_fields(site) : -EINVAL;
+    return site->mime ? site_make_fields(site) : -EINVAL;
 }
 
 static void site_stop(void *self)
@@ -114,13 +114,13 @@ static void site_stop(void *self)
 
 static int site_handle(void *self, struct sl_request *req)
 {
-    int rc;
+    int err;
 
     if (!strcmp(req->method, "GET") || !strcmp(req->method, "HEAD"))
         return lookup_serve(self, req);
-    rc = sl_header(req, "Allow", "GET, HEAD, OPTIONS");
-    if (rc)
-        return rc;
+    err = sl_header(req, "Allow", "GET, HEAD, OPTIONS");
+    if (err)
+        return err;
     if (!strcmp(req->method, "OPTIONS"))
         return sl_status(req, 204, NULL);
     return reply_text(req, 405, "Files can be read only, by GET or HEAD.\n");

@@ -87,7 +87,7 @@ static void test_date_there_and_back(void **state)
 
 static void check_ranges(const char *value, off_t size, const char *expected)
 {
-    struct range ranges[RANGE_MAX];
+    struct range ranges[MAX_RANGES];
     char text[4096] = "";
     int count = range_parse(value, size, ranges);
 
@@ -160,7 +160,7 @@ static void test_random_ranges(void **state)
 {
     srand(4711);
     for (int round = 0; round < 20000; round++) {
-        struct range ranges[RANGE_MAX];
+        struct range ranges[MAX_RANGES];
         bool wanted[SIZE];
         char value[1024];
         int count, sent = 0, covered = 0;
@@ -229,9 +229,9 @@ static void test_types(void **state)
     assert_string_equal(mime_find(mime, "a/b.HTML")->name, "text/html; charset=utf-8");
     assert_string_equal(mime_find(mime, "a.b/c")->name, "application/octet-stream");
     assert_string_equal(mime_find(mime, "")->name, "application/octet-stream");
-    assert_true(mime_find(mime, "x.png")->packed);
-    assert_false(mime_find(mime, "x.svg")->packed);
-    assert_false(mime_find(mime, "x")->packed);
+    assert_true(mime_find(mime, "x.png")->compressed);
+    assert_false(mime_find(mime, "x.svg")->compressed);
+    assert_false(mime_find(mime, "x")->compressed);
     mime_free(mime);
 }
 
