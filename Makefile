@@ -159,12 +159,13 @@ dist:
 # module_dirs.o has PREFIX in it, so it is compiled again.
 install:
 	@$(MAKE) --no-print-directory -W server/settings/module_dirs.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include/syncless $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
 	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/python/syncless
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)

@@ -371,9 +371,9 @@ MODULES = {  # file: (source, flags)
 }
 
 
-def compile_module(source, path, flags=[]):
-    """Make the module at path from a C file, as a user would."""
-    command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
+def compile_module(source, path, flags=[], compiler=["cc", "-std=gnu11"]):
+    """Make the module at path from a source file, as a user would."""
+    command = [*compiler, "-Wall", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-D_GNU_SOURCE", *flags,
                f"-I{ROOT}/include", source, "-o", path]
     subprocess.run(command, check=True)
 

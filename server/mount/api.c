@@ -1,5 +1,6 @@
 /*
- * api.c: the sl_ functions of include/syncless.h, which modules call: each a thin door to the layer that does the work.
+ * api.c: the functions that modules call, include/syncless.h and include/syncless/: each calls the layer that does the
+ * work.
  */
 #include "syncless.h"
 
@@ -19,6 +20,7 @@
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"
+#include "syncless/runtime.h"
 #include "wait/wait.h"
 
 const char *sl_find(const struct sl_request *req, const char *name)
@@ -225,7 +227,7 @@ int sl_offload(int (*fn)(void *arg), void *arg)
     return wait_offload(fn, arg);
 }
 
-/* ---- serving: a struct sl_server is a struct endpoint ---- */
+/* ---- syncless/serve.h: a struct sl_server is a struct endpoint ---- */
 
 struct sl_server *sl_serve(const struct sl_service *service, char **why)
 {
@@ -242,9 +244,7 @@ void sl_serve_end(struct sl_server *server)
     embed_close((struct endpoint *)server);
 }
 
-/* ---- for language runtimes ---- */
-
-_Static_assert(sizeof(struct sl_local) == sizeof(struct coro_local), "the same functions");
+/* ---- syncless/runtime.h ---- */
 
 int sl_local_create(const struct sl_local *hooks)
 {

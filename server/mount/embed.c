@@ -28,14 +28,14 @@ static void refuse_late(struct conf *c, const char *key)
             conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
 }
 
-static struct conf *embed_read_limits(const char *const *limits)
+static struct conf *embed_read_limits(const struct sl_setting *limits)
 {
     struct conf *c = conf_new(settings_sections);
 
-    for (; limits && *limits; limits += 2) {
-        conf_set_key(c, "limits", "limits", limits[0], limits[1]);
+    for (; limits && limits->key; limits++) {
+        conf_set_key(c, "limits", "limits", limits->key, limits->value);
         if (http_is_ready())
-            refuse_late(c, limits[0]);
+            refuse_late(c, limits->key);
     }
     return c;
 }

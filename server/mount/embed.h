@@ -4,7 +4,7 @@
 
 #include "settings/http.h"
 #include "http/connection.h"
-#include "syncless.h"
+#include "syncless/serve.h"
 
 /* Serve one instance of a module on a socket of a program's own, as sl_serve says; with the defaults of all settings
  * where route_http_init was not called. What is returned stays for the life of the process. NULL if its limits are

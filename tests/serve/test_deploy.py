@@ -84,6 +84,8 @@ def test_module_built_against_the_installed_header(installed, tmp_path):
 
     shutil.copy(ROOT / "modules/hello/hello.c", tmp_path)
     subprocess.run(["cc", "-shared", "-fPIC", *pkg_config("--cflags"), "hello.c", "-o", "hello.so"], cwd=tmp_path, check=True)
+    for name in ("syncless/serve.h", "syncless/runtime.h"):
+        subprocess.run(["cc", "-fsyntax-only", *pkg_config("--cflags"), "-xc", "-"], input=f"#include <{name}>\n", text=True, check=True)
     assert pkg_config("--variable=moduledir") == [str(installed / "lib/syncless")]
     assert re.fullmatch(r"\d+\.\d+\.\d+", pkg_config("--modversion")[0])
     (tmp_path / "a.ini").write_text("[server]\nmodule-path = .\n[hello /]\n")

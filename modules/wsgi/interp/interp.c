@@ -20,7 +20,7 @@
 
 #include "interp/compat.h"
 #include "interp/cpython.h"
-#include "syncless.h"
+#include "syncless/runtime.h"
 
 int interp_prepare(void)
 {

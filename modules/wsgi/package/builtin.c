@@ -58,7 +58,7 @@ static PyMethodDef builtin_methods[] = {
      "query(name, type)\n--\n\nReturn the message by which DNS answers. Raise OSError if there is no answer."},
     {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,
      "serve(fd, app, accepts, tls, limits)\n--\n\n"
-     "Serve a WSGI application, see sl_serve in syncless.h. limits is a list of keys, each followed by its value. "
+     "Serve a WSGI application, see sl_serve in syncless/serve.h. limits is a list of pairs (key, value). "
      "Return the server."},
     {"serve_connection", serve_accepted, METH_VARARGS,
      "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted; host and port are the "

@@ -14,7 +14,7 @@
 
 #include "request/application.h"
 #include "request/cancel.h"
-#include "syncless.h"
+#include "syncless/serve.h"
 #include "threads/tstate.h"
 
 #define CAPSULE "_syncless.server"
@@ -74,36 +74,35 @@ static void served_on_end(void *self)
     sl_spawn(served_free_on_coroutine, self);
 }
 
-/* Returns the strings of a list, borrowed from it, and a NULL; to be freed by PyMem_Free. */
-static const char **borrow_strings(PyObject *list)
+/* Returns the tuples (key, value) of a list as settings, to be freed by PyMem_Free. The strings are borrowed from it. */
+static struct sl_setting *borrow_settings(PyObject *list)
 {
     Py_ssize_t count = PyList_GET_SIZE(list);
-    const char **strings = PyMem_Calloc((size_t)count + 1, sizeof(*strings));
+    struct sl_setting *settings = PyMem_Calloc((size_t)count + 1, sizeof(*settings));
 
-    if (!strings)
-        return (const char **)PyErr_NoMemory();
+    if (!settings)
+        return (struct sl_setting *)PyErr_NoMemory();
     for (Py_ssize_t i = 0; i < count; i++) {
-        strings[i] = PyUnicode_AsUTF8(PyList_GET_ITEM(list, i));
-        if (!strings[i]) {
-            PyMem_Free(strings);
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "ss", &settings[i].key, &settings[i].value)) {
+            PyMem_Free(settings);
             return NULL;
         }
     }
-    return strings;
+    return settings;
 }
 
 /* Returns the server as a capsule. */
 static PyObject *open_server(struct sl_service *service, PyObject *limits)
 {
-    const char **strings = borrow_strings(limits);
+    struct sl_setting *settings = borrow_settings(limits);
     struct sl_server *server;
     char *why = NULL;
 
-    if (!strings)
+    if (!settings)
         return NULL;
-    service->limits = strings;
+    service->limits = settings;
     server = sl_serve(service, &why);
-    PyMem_Free(strings);
+    PyMem_Free(settings);
     if (server)
         return PyCapsule_New(server, CAPSULE, NULL);
     PyErr_SetString(PyExc_ValueError, why);

@@ -129,12 +129,13 @@ def _listen(address, backlog):
 # ---- limits ----
 
 def _limits(limits):
-    """Keys and values in turns, as the server's configuration has them."""
-    texts = []
+    """Pairs of key and value, as the server's configuration has them."""
+    pairs = []
     for name, value in limits.items():
         key = name.replace("_", "-")
-        texts += [key, f"{round(value * 1000)}ms" if key.endswith("timeout") and isinstance(value, (int, float)) else str(value)]
-    return texts
+        is_seconds = key.endswith("timeout") and isinstance(value, (int, float))
+        pairs.append((key, f"{round(value * 1000)}ms" if is_seconds else str(value)))
+    return pairs
 
 
 # ---- servers ----

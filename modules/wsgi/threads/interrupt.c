@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "syncless.h"
+#include "syncless/runtime.h"
 
 #define SIGNUM (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
 

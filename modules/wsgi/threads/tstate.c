@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "syncless.h"
+#include "syncless/runtime.h"
 #include "threads/gil.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"

@@ -1,0 +1,74 @@
+/*
+ * runtime.h: the part of the module API for language runtimes that take coroutines for threads.
+ *
+ * A runtime with its own threads and its own lock (CPython with the GIL) is embedded by making each coroutine one of
+ * its threads: sl_runtime makes pthread_self tell them apart, and the hooks of sl_local_create release and take the
+ * lock where a coroutine parks. modules/wsgi is the example.
+ *
+ * A member of struct sl_module is for runtimes only: `command` is a program that an executable of its own
+ * (syncless-python) runs in place of the server. It is called once, on the main coroutine, whose waits end with EINTR
+ * when a signal handler has run. It returns the exit code; coroutines that still wait then end with the process.
+ */
+#ifndef SYNCLESS_RUNTIME_H
+#define SYNCLESS_RUNTIME_H
+
+#include "../syncless.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is called for a value that every coroutine may have, sl_local_set. Only called where the value is not NULL; each
+ * function is optional. They need not keep errno. */
+struct sl_local {
+    /* The coroutine is about to give up the OS thread, and has it again. */
+    void (*park)(void *value);
+    void (*resume)(void *value);
+
+    /* The coroutine itself is freed. Between two uses it rests in a pool and keeps its value. */
+    void (*release)(void *value);
+
+    /* A wait of this coroutine is about to fail because of sl_cancel, with that error. Called on the coroutine. */
+    void (*cancelled)(void *value, int error);
+
+    /* Write to fd, as lines of text, what this coroutine is doing: for the log, when it blocks the OS thread for too
+     * long. Called in a signal handler that interrupts its code, so everything may be half changed: only what is
+     * async-signal-safe may be called, and a fault ends no more than this call. */
+    void (*dump_stack)(void *value, int fd);
+
+    /* The worker stops and this coroutine still runs: cancel it in the runtime's own way. Called once, on the loop's
+     * stack; the coroutine then has a second. Without this function, or where it returns false, sl_cancel is called
+     * with ECANCELED. */
+    bool (*cancel)(void *value);
+
+    /* An iteration of the loop is over; it looks for events now and may sleep. Called without a value, on its stack. */
+    void (*iteration)(void);
+
+    void (*spare[4])(void); /* NULL: for members of later versions */
+};
+
+/* Make a key for such values. Returns it, or -ENOSPC (a process has four). */
+int sl_local_create(const struct sl_local *hooks);
+
+/* The value of this coroutine, NULL at first. Outside of a coroutine get returns NULL, and set does nothing. */
+void *sl_local_get(int key);
+void sl_local_set(int key, void *value);
+
+/* sl_cancel, declared in syncless.h, takes EINTR as well: then waits fail with EINTR and ECANCELED in turns. The
+ * runtime looks for the cause of the first; a library that tries again after it gives up after the second.
+ *
+ * sl_as_main_thread says whether pthread_self, called by the runtime on this coroutine, returns the main thread's
+ * identity. A wait that failed with EINTR by sl_cancel sets it and the next wait clears it, since CPython runs signal
+ * handlers in the main thread only. */
+void sl_as_main_thread(bool on);
+
+/* Register the shared object that holds this address as a runtime whose threads are coroutines: pthread_self tells
+ * coroutines apart in it, and its own pthread mutexes and conditions stay real ones, since its lock is handed over by
+ * the hooks above. -EINVAL if no object holds the address. */
+int sl_runtime(const void *address);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
