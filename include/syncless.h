@@ -3,7 +3,8 @@
  *
  * A module is a shared object that exports one symbol, `sl_module`. The server loads it with dlopen, makes one zeroed
  * instance for each `[name /prefix]` section of the ini file, fills in its options and calls `handle` for each request
- * below the prefix. See modules/hello/hello.c for a whole module and docs/modules.md for the guide.
+ * below the prefix; a module with `filter` stands in front of those that serve. See modules/hello/hello.c for a whole
+ * module and docs/modules.md for the guide.
  *
  * `handle` runs on a coroutine and is written in plain blocking style. Plain POSIX is the API for everything that
  * waits: recv, sleep, getaddrinfo, libpq and so on park this coroutine only. One OS thread runs all coroutines of a
@@ -108,11 +109,15 @@ struct sl_request {
     uint16_t server_port;
     int64_t deadline; /* CLOCK_MONOTONIC milliseconds by which the request must end; 0 none */
     void *local;      /* the handler's own, NULL at first: sl_module.cancel finds by it what to cancel */
+    const char *user; /* whom a filter has authenticated, by sl_set_user; NULL: nobody */
 };
 
 /* ---- the module ---- */
 
-/* Functions that are not there are NULL; only handle must be. */
+/* What sl_module.filter returns to let a request pass. */
+#define SL_PASS 1
+
+/* handle, filter or both must be there; the other functions may be NULL. */
 struct sl_module {
     unsigned abi; /* SL_ABI */
     const char *name;
@@ -129,6 +134,17 @@ struct sl_module {
      * connection, so that the client sees that the response is not whole. */
     int (*handle)(void *self, struct sl_request *req);
 
+    /* Called on a coroutine for each request below the prefix of the section, whichever section serves it, also for
+     * those that none does; not for those of sl_serve. Filters with shorter prefixes are called first, those with the
+     * same prefix in the order of the file. mount and path are those of the filter; path has no repeated slashes and no
+     * dot segments.
+     *
+     * Returns SL_PASS, and the next filter is called, or handle; or as handle does, and the request is done. One that
+     * passes must neither have begun the response nor read the body. The response fields that it has set stay in the
+     * response, whatever comes later; so do those of one that returns a status. The limits are those of the section
+     * that serves the request, or of [limits]; request-timeout includes the filters. */
+    int (*filter)(void *self, struct sl_request *req);
+
     /* Called once for each instance, before start, in the process that workers are forked from, if the server's key
      * `preload` is set: for what is large or slow to load and survives a fork. Returns as start does. start is called
      * in each worker all the same. */
@@ -137,9 +153,9 @@ struct sl_module {
     /* Called once for each instance at the end of the worker, when no request is running. */
     void (*stop)(void *self);
 
-    /* End a request that is being handled; why is -ETIMEDOUT (its deadline has passed) or -ECONNRESET (its client is
-     * gone). Called on the loop's stack, not on the coroutine, and again every 5 s until handle returns; must not wait.
-     * Without it, each wait of handle fails with ECANCELED from then on, as by sl_cancel. */
+    /* End a request that handle or filter is running for; why is -ETIMEDOUT (its deadline has passed) or -ECONNRESET
+     * (its client is gone). Called on the loop's stack, not on the coroutine, and again every 5 s until it returns;
+     * must not wait. Without it, each wait fails with ECANCELED from then on, as by sl_cancel. */
     void (*cancel)(void *self, struct sl_request *req, int why);
 
     /* For language runtimes, see syncless/runtime.h. */
@@ -164,8 +180,13 @@ int sl_header(struct sl_request *req, const char *name, const char *value);
 /* The same with sizes, for strings without NUL. */
 int sl_header_n(struct sl_request *req, const char *name, size_t name_size, const char *value, size_t value_size);
 
-/* Forget the status and fields set so far. -EALREADY once the head is sent. */
+/* Forget the status and fields set so far, except those of filters that have let the request pass. -EALREADY once the
+ * head is sent. */
 int sl_reset(struct sl_request *req);
+
+/* Set req->user: whom the request was authenticated as. Handlers see it, as REMOTE_USER in WSGI and CGI, and so does
+ * the access log as %(user). The name is copied. -EINVAL for one that is empty or has control characters. */
+int sl_set_user(struct sl_request *req, const char *name);
 
 /* Returns memory of the request, aligned for any type, not zeroed. Never NULL. */
 void *sl_alloc(struct sl_request *req, size_t size);

@@ -358,11 +358,14 @@ def pytest_runtest_makereport(item, call):
 
 MODULES = {  # file: (source, flags)
     "probe": ("probe", []),
+    "guard": ("guard", []),
+    "both": ("guard", ["-DGUARD_HANDLE"]),
     "older": ("older", []),
     "newer": ("newer", []),
     "next_minor": ("broken", ["-DMODULE_ABI=SL_ABI + (1 << 16)"]),
     "next_major": ("broken", ["-DMODULE_ABI=SL_ABI + (1 << 24)"]),
     "no_abi": ("broken", ["-DMODULE_ABI=0"]),
+    "empty": ("broken", ["-DHANDLE=NULL"]),
     "wrong_abi": ("broken", ["-DMODULE_ABI=3"]),
     "not_loadable": ("broken", ["-DSTART_RESULT=-ENOEXEC"]),
     "not_startable": ("broken", ["-DSTART_RESULT=-EIO"]),

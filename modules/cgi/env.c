@@ -101,6 +101,8 @@ static void env_server(struct env *env, const struct cgi *cgi)
         env_set(env, "SERVER_ADDR", req->server);
     if (req->peer_port)
         env_set_number(env, "REMOTE_PORT", req->peer_port);
+    if (req->user)
+        env_set(env, "REMOTE_USER", req->user);
     env_set(env, "REQUEST_SCHEME", req->scheme);
     if (!strcmp(req->scheme, "https"))
         env_set(env, "HTTPS", "on");

@@ -115,6 +115,8 @@ static struct span get_user(const struct record *r)
     static char name[256];
     struct span field = request_field(r->req, "Authorization");
 
+    if (r->req->view.user)
+        return span_of(r->req->view.user);
     if (!field.at || strncasecmp(field.at, "Basic ", 6))
         return (struct span){NULL, 0};
     field.size = decode_user(name, sizeof(name), field.at + 6 + strspn(field.at + 6, " "));

@@ -53,6 +53,16 @@ int sl_reset(struct sl_request *req)
     return response_reset(request_of(req));
 }
 
+int sl_set_user(struct sl_request *req, const char *name)
+{
+    size_t size = strlen(name);
+
+    if (size == 0 || !token_is_text(name, size))
+        return -EINVAL;
+    req->user = arena_strndup(&request_of(req)->arena, name, size);
+    return 0;
+}
+
 void *sl_alloc(struct sl_request *req, size_t size)
 {
     return arena_alloc(&request_of(req)->arena, size);

@@ -73,8 +73,8 @@ static bool read_module(struct conf *c, const struct settings *settings, const s
         complain_unknown(c, settings, section);
     else if (loader_open(module, path, why) < 0)
         conf_error(c, section->place, "cannot load module %s: %s", section->name, why);
-    else if (!module->handle)
-        conf_error(c, section->place, "module %s has no handle function", path);
+    else if (!module->handle && !module->filter)
+        conf_error(c, section->place, "module %s has neither a handle nor a filter function", path);
     else
         return true;
     return false;

@@ -2,8 +2,10 @@
 #ifndef MOUNT_MODULE_H
 #define MOUNT_MODULE_H
 
-#include <stddef.h>
+#include <string.h>
+#include <strings.h>
 
+#include "http/request/request.h"
 #include "settings/limits.h"
 #include "syncless.h"
 #include "wait/wait.h"
@@ -11,7 +13,8 @@
 struct conf;
 struct settings;
 
-/* One instance: a [name /prefix] section. */
+/* One instance: a [name /prefix] section. If its module has a handle function it serves requests, if it has a filter
+ * function it stands in front of those that do (filter.c); it may be both. */
 struct mount {
     struct sl_module module;
     void *self;
@@ -20,9 +23,32 @@ struct mount {
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
     struct mount_limits limits;
-    struct wait_timeouts deadlines; /* of its requests; route.c's */
+    bool is_filtered;               /* its requests pass the filters first; set by route.c, as is the next one */
+    struct wait_timeouts deadlines; /* of its requests */
     struct mount *next;             /* in order of the file */
 };
+
+/* Whether requests to a host (a Host field, with or without a port) are for the mount. */
+static inline bool mount_has_host(const struct mount *m, const char *field)
+{
+    size_t size = strlen(m->host);
+
+    return size == 0 || (!strncasecmp(field, m->host, size) && (field[size] == '\0' || field[size] == ':'));
+}
+
+/* Whether a path is the mount's prefix or below it. */
+static inline bool mount_has_path(const struct mount *m, const char *path)
+{
+    size_t size = strlen(m->prefix);
+
+    return !strncmp(path, m->prefix, size) && (path[size] == '/' || path[size] == '\0');
+}
+
+/* The prefix as the client sees it: behind a proxy it may be below a path of that. */
+static inline const char *mount_prefix(const struct mount *m, struct request *req)
+{
+    return req->prefix ? arena_printf(&req->arena, "%s%s", req->prefix, m->prefix) : m->prefix;
+}
 
 /* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c;
  * the shared objects stay loaded. */

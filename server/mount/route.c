@@ -2,19 +2,27 @@
  * route.c: which instance serves a request.
  *
  * The longest prefix wins; of two of the same length, the one that names the host. Mounts are few, so a list sorted in
- * that order and searched from its start is as quick as anything, and a reader can say what it does.
+ * that order and searched from its start is fast enough, and simple. It ends with a mount for all requests, which
+ * answers those that no other one serves: they too have limits and pass the filters.
  */
 #include "mount/route.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
 #include "http/cancel.h"
 #include "http/connection.h"
+#include "mount/filter.h"
 
-static struct mount **routes; /* sorted, ended by NULL */
+static int answer_404(void *self, struct sl_request *req)
+{
+    return 404;
+}
+
+static struct mount nowhere = {.module = {.handle = answer_404}, .title = "no mount", .host = "", .prefix = ""};
+static struct mount **routes; /* sorted, ended by nowhere */
 
 static bool goes_before(const struct mount *a, const struct mount *b)
 {
@@ -23,39 +31,41 @@ static bool goes_before(const struct mount *a, const struct mount *b)
     return a_size != b_size ? a_size > b_size : *a->host && !*b->host;
 }
 
-void route_init(struct mount *mounts)
+/* Sort the mounts into routes. Returns their number. */
+static size_t sort_mounts(struct mount *mounts)
 {
     size_t count = 0, i;
 
-    for (struct mount *m = mounts; m; m = m->next)
-        count++;
-    routes = xcalloc(count + 1, sizeof(*routes));
-    count = 0;
     for (struct mount *m = mounts; m; m = m->next) {
-        cancel_deadlines(&m->deadlines, m->limits.request_timeout);
+        if (!m->module.handle)
+            continue;
         for (i = count++; i > 0 && goes_before(m, routes[i - 1]); i--)
             routes[i] = routes[i - 1];
         routes[i] = m;
     }
+    return count;
 }
 
-/* Compare a Host field, without its port, with a host of the configuration. */
-static bool host_matches(const char *field, const char *host)
+void route_init(struct mount *mounts, const struct mount_limits *limits)
 {
-    size_t size = strlen(host);
+    bool are_filtered = filter_init(mounts);
+    size_t count = 0;
 
-    if (size == 0)
-        return true;
-    return !strncasecmp(field, host, size) && (field[size] == '\0' || field[size] == ':');
-}
-
-static bool prefix_matches(const char *path, const char *prefix, size_t size)
-{
-    return !strncmp(path, prefix, size) && (path[size] == '/' || path[size] == '\0');
+    for (struct mount *m = mounts; m; m = m->next)
+        count++;
+    routes = xcalloc(count + 1, sizeof(*routes));
+    count = sort_mounts(mounts);
+    if (are_filtered)
+        nowhere.limits = *limits;
+    routes[count] = &nowhere;
+    for (struct mount **m = routes; m <= routes + count; m++) {
+        (*m)->is_filtered = are_filtered;
+        cancel_deadlines(&(*m)->deadlines, (*m)->limits.request_timeout);
+    }
 }
 
 /* Apply the limits of a mount. A body known to be too large is refused unread, and so is the rest of the connection. */
-static bool admit(const struct mount *mount, struct request *req)
+static bool admit_body(const struct mount *mount, struct request *req)
 {
     req->body_limit = mount->limits.max_body_size;
     if (req->body_limit == 0 || req->view.length <= req->body_limit)
@@ -64,8 +74,8 @@ static bool admit(const struct mount *mount, struct request *req)
     return false;
 }
 
-/* Cancel the handler, in its own way if it has one. */
-static void cancel_handler(struct request *req)
+/* Cancel the handler or filter, in its own way if it has one. */
+static void cancel_module(struct request *req)
 {
     const struct mount *mount = req->mount;
 
@@ -75,39 +85,43 @@ static void cancel_handler(struct request *req)
         wait_cancel(req->coro, -ECANCELED);
 }
 
-static int run_handler(struct mount *mount, struct request *req)
+static int call_modules(struct mount *mount, struct request *req)
+{
+    int result = mount->is_filtered ? filter_run(mount, req) : SL_PASS;
+
+    return result == SL_PASS ? mount->module.handle(mount->self, &req->view) : result;
+}
+
+/* Have the request served, and cancelled by the limits of its mount. */
+static int serve_within_limits(struct mount *mount, struct request *req)
 {
     bool if_gone = mount->limits.on_disconnect == ON_DISCONNECT_CANCEL;
     struct wait_timeouts *deadlines = mount->limits.request_timeout ? &mount->deadlines : NULL;
 
     if (!deadlines && !if_gone)
-        return mount->module.handle(mount->self, &req->view);
+        return call_modules(mount, req);
     req->mount = mount;
-    cancel_start(req, deadlines, if_gone, cancel_handler);
-    return cancel_stop(req, mount->module.handle(mount->self, &req->view));
+    cancel_start(req, deadlines, if_gone, cancel_module);
+    return cancel_stop(req, call_modules(mount, req));
 }
 
-/* Hand over a request whose path begins with the mount's prefix, which has that size. */
-static int handle_at(struct mount *mount, struct request *req, size_t size)
+/* Serve a request whose path begins with the mount's prefix. */
+static int serve_at(struct mount *mount, struct request *req)
 {
-    req->view.mount = mount->prefix;
-    if (req->prefix)
-        req->view.mount = arena_printf(&req->arena, "%s%s", req->prefix, mount->prefix);
-    req->view.path += size;
-    return admit(mount, req) ? run_handler(mount, req) : 413;
+    req->view.mount = mount_prefix(mount, req);
+    req->view.path += strlen(mount->prefix);
+    return admit_body(mount, req) ? serve_within_limits(mount, req) : 413;
 }
 
 int route_handle(struct request *req)
 {
-    if (req->mount) /* the endpoint's only one */
-        return handle_at(req->mount, req, 0);
-    for (struct mount **m = routes; *m; m++) {
-        size_t size = strlen((*m)->prefix);
+    struct mount **m = routes;
 
-        if (prefix_matches(req->view.path, (*m)->prefix, size) && host_matches(req->view.host, (*m)->host))
-            return handle_at(*m, req, size);
-    }
-    return 404;
+    if (req->mount) /* the endpoint's only one */
+        return serve_at(req->mount, req);
+    while (!mount_has_path(*m, req->view.path) || !mount_has_host(*m, req->view.host))
+        m++;
+    return serve_at(*m, req);
 }
 
 void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req))

@@ -10,11 +10,12 @@
  * route_handle. ended: as http_config.ended. */
 void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req));
 
-/* Take the mounts, in the order of their prefixes from then on. They stay the caller's. */
-void route_init(struct mount *mounts);
+/* Before the first request: these are the mounts, which stay the caller's, and the limits of requests that none of them
+ * serves. */
+void route_init(struct mount *mounts, const struct mount_limits *limits);
 
-/* Hand the request to the mount with the longest prefix of its path, among those for its host. Returns what handle
- * returned, or 404. */
+/* Hand a request to the mount with the longest prefix of its path, among those for its host, after the filters have let
+ * it pass. Returns the result of sl_module.handle or filter; 404 if there is no such mount. */
 int route_handle(struct request *req);
 
 #endif

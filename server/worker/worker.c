@@ -244,7 +244,7 @@ static int worker_init(const struct worker_job *job)
     wait_init((unsigned)settings->threads);
     libc_init((enum libc_resolver)settings->resolver);
     route_http_init(&settings->http, access_sink() ? access_log : NULL);
-    route_init(job->mounts);
+    route_init(job->mounts, &settings->limits);
     worker_log_start(job->number);
     return modules_start(job->mounts);
 }

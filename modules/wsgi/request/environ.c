@@ -229,11 +229,25 @@ static int add_input(struct environ *e, PyObject *environ, struct exchange *x)
     return x->input ? PyDict_SetItem(environ, e->input_key, x->input) : -1;
 }
 
+/* Only a request that a filter has authenticated has this variable, so it is not in the template. */
+static int add_user(PyObject *environ, const struct sl_request *req)
+{
+    PyObject *value;
+    int status;
+
+    if (!req->user)
+        return 0;
+    value = text_latin1(req->user, strlen(req->user));
+    status = value ? PyDict_SetItemString(environ, "REMOTE_USER", value) : -1;
+    Py_XDECREF(value);
+    return status;
+}
+
 PyObject *environ_make(struct environ *e, struct exchange *x)
 {
     PyObject *environ = update_variables(e, x->req) == 0 ? PyDict_Copy(e->dict) : NULL;
 
-    if (environ && (fields_add(environ, x->req) < 0 || add_input(e, environ, x) < 0))
+    if (environ && (fields_add(environ, x->req) < 0 || add_user(environ, x->req) < 0 || add_input(e, environ, x) < 0))
         Py_CLEAR(environ);
     return environ;
 }

@@ -279,6 +279,11 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
     return n;
 }
 
+bool body_is_unread(const struct request *req)
+{
+    return req->body_kind == BODY_SIZED ? req->body_left == req->view.length : req->body_taken == 0;
+}
+
 void body_cancel(struct request *req)
 {
     if (!req->body_error && !req->body_done)

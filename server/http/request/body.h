@@ -7,6 +7,9 @@
 /* See sl_body in syncless.h. */
 ssize_t body_read(struct request *req, void *buf, size_t size);
 
+/* Whether none of it has been handed out by body_read. */
+bool body_is_unread(const struct request *req);
+
 /* See sl_body_cancel. */
 void body_cancel(struct request *req);
 

@@ -61,6 +61,10 @@ struct request {
     bool chunked;
     bool ended; /* the terminating chunk has been written */
     bool has_date, has_server;
+    struct {
+        size_t fields_size;
+        bool has_date, has_server;
+    } kept;           /* what filters have set: response_reset goes back to this */
     size_t head_size; /* bytes of its head */
 
     /* Nanoseconds; only set if something looks at requests that are over (http_config.ended). */

@@ -138,10 +138,19 @@ int response_reset(struct request *req)
         return -EALREADY;
     req->status = 200;
     req->reason = NULL;
-    req->fields_size = 0;
+    req->fields_size = req->kept.fields_size;
     req->length = -1;
-    req->has_date = req->has_server = false;
+    req->has_date = req->kept.has_date;
+    req->has_server = req->kept.has_server;
     return 0;
+}
+
+void response_keep(struct request *req)
+{
+    req->kept.fields_size = req->fields_size;
+    req->kept.has_date = req->has_date;
+    req->kept.has_server = req->has_server;
+    response_reset(req);
 }
 
 /* ---- the head ---- */

@@ -7,6 +7,10 @@
 int response_status(struct request *req, int status, const char *reason);
 int response_header(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size);
 int response_reset(struct request *req);
+
+/* Reset the response, except that the fields set so far stay, now and at each later reset: they are a filter's. */
+void response_keep(struct request *req);
+
 int response_write(struct request *req, const void *buf, size_t size);
 int response_sendfile(struct request *req, int fd, off_t offset, size_t size);
 int response_upgrade(struct request *req, const char *protocol);

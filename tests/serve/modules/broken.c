@@ -1,5 +1,5 @@
 /*
- * broken.c: modules the server must refuse. The tests compile it with -DMODULE_ABI or -DSTART_RESULT.
+ * broken.c: modules the server must refuse. The tests compile it with -DMODULE_ABI, -DSTART_RESULT or -DHANDLE.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,15 +21,18 @@ static int broken_start(void *self)
     return START_RESULT;
 }
 
+#ifndef HANDLE
 static int broken_handle(void *self, struct sl_request *req)
 {
     return 404;
 }
+#define HANDLE broken_handle
+#endif
 
 __attribute__((visibility("default"))) struct sl_module sl_module = {
     .abi = MODULE_ABI,
     .name = "broken",
     .size = 1,
     .start = broken_start,
-    .handle = broken_handle,
+    .handle = HANDLE,
 };
