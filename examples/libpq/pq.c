@@ -39,10 +39,6 @@ static int pq_start(void *self)
 {
     struct pq *pq = self;
 
-    if (pq->connections < 1 || pq->connections > 10000) {
-        sl_log(NULL, SL_ERROR, "pq: connections = %lld: must be 1 to 10000", (long long)pq->connections);
-        return -EINVAL;
-    }
     pq->idle = sl_must(calloc(pq->connections, sizeof(*pq->idle)));
     sem_init(&pq->free, 0, pq->connections);
     return 0;

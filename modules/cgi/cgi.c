@@ -67,14 +67,6 @@ static int check_interpreters(const struct cgi *cgi)
     return 0;
 }
 
-static int check_max_children(const struct cgi *cgi)
-{
-    if (cgi->max_children >= 0 && cgi->max_children <= SEM_VALUE_MAX)
-        return 0;
-    sl_log(NULL, SL_ERROR, "cgi: max-children = %lld: must be 0 to %d", (long long)cgi->max_children, SEM_VALUE_MAX);
-    return -EINVAL;
-}
-
 /* Resolve root, and take no root for granted: every executable of the system would be a script. */
 static int find_root(struct cgi *cgi)
 {
@@ -95,8 +87,7 @@ static int cgi_start(void *self)
     struct cgi *cgi = self;
     int rc;
 
-    if ((rc = check_env(cgi)) || (rc = check_interpreters(cgi)) || (rc = check_max_children(cgi)) ||
-        (rc = find_root(cgi)))
+    if ((rc = check_env(cgi)) || (rc = check_interpreters(cgi)) || (rc = find_root(cgi)))
         return rc;
     sem_init(&cgi->places, 0, cgi->max_children);
     return 0;

@@ -6,7 +6,6 @@
  *
  * It answers with a greeting, and with ?sleep=1 a second later: by plain sleep(3), while other requests go on.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,16 +24,6 @@ static const struct sl_option options[] = {
               .min = 1, .max = 100),
     {.name = NULL},
 };
-
-static int hello_start(void *self)
-{
-    struct hello *hello = self;
-
-    if (hello->times >= 1 && hello->times <= 100)
-        return 0;
-    sl_log(NULL, SL_ERROR, "hello: times = %lld: must be 1 to 100", (long long)hello->times);
-    return -EINVAL;
-}
 
 static int hello_handle(void *self, struct sl_request *req)
 {
@@ -55,6 +44,5 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .name = "hello",
     .size = sizeof(struct hello),
     .options = options,
-    .start = hello_start,
     .handle = hello_handle,
 };

@@ -75,7 +75,7 @@ int generation_dump(const struct generation *g, FILE *out)
 {
     settings_dump(g->conf, out);
     for (const struct mount *m = g->mounts; m; m = m->next)
-        settings_dump_mount(g->conf, m->title, m->module.options, out);
+        settings_dump_mount(g->conf, m->title, m->module.options, m->module.handle, out);
     return fflush(out) ? EXIT_RUNTIME : EXIT_STOPPED;
 }
 

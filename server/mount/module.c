@@ -92,7 +92,7 @@ static struct mount *make_mount(struct conf *c, struct conf_section *section, co
         .prefix = section->prefix,
     };
     memset(mount->self, 0, module->size);
-    settings_fill_mount(c, section, module->options, mount->self, &mount->limits);
+    settings_fill_mount(c, section, module->options, mount->self, module->handle ? &mount->limits : NULL);
     return mount;
 }
 
@@ -102,12 +102,13 @@ struct mount *modules_load(struct conf *c, const struct settings *settings)
     struct conf_section *section = NULL;
 
     while ((section = conf_modules(c, section))) {
+        struct mount_limits unused;
         struct sl_module module;
 
         if (!read_module(c, settings, section, &module))
             continue;
         if (!section->prefix) {
-            settings_fill_mount(c, section, module.options, NULL, NULL);
+            settings_fill_mount(c, section, module.options, NULL, module.handle ? &unused : NULL);
             continue;
         }
         *last = make_mount(c, section, &module);

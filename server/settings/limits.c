@@ -25,20 +25,23 @@ void settings_fill_mount(struct conf *c, struct conf_section *s, const struct sl
 {
     static const struct sl_option none[] = {{.name = NULL}};
     struct conf_section *chain[] = {s, conf_section_find(c, s->name), conf_section_find(c, "limits")};
+    const struct sl_option *tables[] = {options ? options : none, limits ? mount_limits_options : NULL, NULL};
 
-    conf_check_section(c, s, (const struct sl_option *const[]){options ? options : none, mount_limits_options, NULL});
+    conf_check_section(c, s, tables);
     if (!s->prefix)
         return;
     conf_fill_options(c, chain, 2, options, instance);
-    conf_fill_options(c, chain, 3, mount_limits_options, limits);
+    if (limits)
+        conf_fill_options(c, chain, 3, mount_limits_options, limits);
 }
 
-void settings_dump_mount(struct conf *c, const char *title, const struct sl_option *options, FILE *out)
+void settings_dump_mount(struct conf *c, const char *title, const struct sl_option *options, bool has_limits, FILE *out)
 {
     struct conf_section *s = conf_section_find(c, title);
     struct conf_section *chain[] = {s, conf_section_find(c, s->name), conf_section_find(c, "limits")};
 
     fprintf(out, "\n[%s]\n", title);
     conf_dump_options(c, chain, 2, options, out);
-    conf_dump_options(c, chain, 3, mount_limits_options, out);
+    if (has_limits)
+        conf_dump_options(c, chain, 3, mount_limits_options, out);
 }

@@ -291,6 +291,16 @@ def test_a_module_without_functions_is_refused(run_server, c_modules):
     assert done.returncode == 78 and "empty.so has neither a handle nor a filter function" in done.stderr
 
 
+@pytest.mark.parametrize("section", ["guard /", "guard"])
+def test_a_filter_has_no_limits_of_its_own(run_server, c_modules, section):
+    """Those of the mount hold; a key that has no effect would only look as if it had."""
+    done = run_server(ini=f"[server]\nmodule-path = {c_modules}\n[guard /x]\n[{section}]\nrequest-timeout = 1s\n")
+    assert done.returncode == 78 and f'unknown key "request-timeout" in [{section}]' in done.stderr
+    done = run_server(["-T"], f"[server]\nmodule-path = {c_modules}\n[guard /x]\n[both /y]\n")
+    filtering, both = re.search(r"^\[guard /x\]$(.*?)^\[both /y\]$(.*)", done.stdout, re.M | re.S).groups()
+    assert "name = guard" in filtering and "max-body-size" not in filtering and "max-body-size" in both
+
+
 def test_filters_alone_serve_nothing(daemon, c_modules):
     server = daemon(f"[server]\nmodule-path = {c_modules}\n[guard /]\n")
     assert server.get("/")[0] == 404

@@ -116,7 +116,7 @@ static inline struct shop *fill_shops(struct conf *c, struct mount_limits *limit
         bool mount = s->prefix != NULL;
 
         assert_true(n < 8);
-        settings_fill_mount(c, s, shop_options, mount ? &shops[n] : NULL, mount ? &limits[n] : NULL);
+        settings_fill_mount(c, s, shop_options, mount ? &shops[n] : NULL, &limits[n]);
         n += mount;
     }
     return shops;

@@ -262,7 +262,7 @@ static void test_required(void **state)
     struct mount_limits limits;
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
-        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
+        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, &limits);
     assert_string_equal(errors_of(c), "t.ini:3: [x /] needs \"app\": What to serve.\n"
                                       "t.ini:3: [x /] needs \"list\": More.\n");
     conf_free(c);
@@ -383,7 +383,7 @@ static void test_range_of_defaults(void **state)
     struct shop instance;
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
-        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, s->prefix ? &limits : NULL);
+        settings_fill_mount(c, s, options, s->prefix ? &instance : NULL, &limits);
     assert_string_equal(errors_of(c), "t.ini:2: \"count = 10\": expected 1 to 9\n"
                                       "t.ini:6: \"count = 0\": expected 1 to 9\n");
     conf_free(c);
