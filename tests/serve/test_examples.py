@@ -1,4 +1,5 @@
 """The examples and the demo site, served as their READMEs say, with the system's packages of the frameworks."""
+import base64
 import concurrent.futures
 import http.cookies
 import json
@@ -10,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 from databases import Postgres
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -274,6 +275,70 @@ def test_libpq_queries_run_side_by_side(libpq):
         answers = list(pool.map(lambda number: text(libpq.get(f"/sleep?{number}")), range(40)))
     assert time.monotonic() - started < (10 if libpq.sanitized else 3)
     assert all(answer.rstrip("\n").endswith(f"\t{number}") for number, answer in enumerate(answers))
+
+
+# ---- the filter in C ----
+
+
+@pytest.fixture(scope="module")
+def filter_example(tmp_path_factory):
+    """A copy of examples, with examples/filter made, as its README says."""
+    folder = shutil.copytree(ROOT / "examples", tmp_path_factory.mktemp("filter") / "examples")
+    subprocess.run(["make", "-C", folder / "filter", f"SYNCLESS=-I{ROOT}/include"], check=True, capture_output=True, timeout=30)
+    return folder / "filter"
+
+
+def basic(credentials):
+    return {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
+
+
+def module_path(folder):
+    return ["-o", f"server.module-path={folder}", "-o", f"server.module-path={BUILD}/modules"]
+
+
+def test_filter_example(daemon, filter_example):
+    args = ["-c", filter_example / "syncless.ini", "-o", "server.bind=127.0.0.1:0", "-o", "server.workers=1", *module_path(filter_example)]
+    server = daemon(None, args=args)
+    assert server.get("/demo.css")[0] == 200
+    status, headers, body = server.get("/admin/env/")
+    assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="the administration", charset="UTF-8"')
+    assert "\nREMOTE_USER=ann\n" in text(server.get("/admin/env/", basic("ann:secret")))
+    assert server.get("/admin/nothing", basic("bob:hidden"))[0] == 404
+    server.wait_log(r' - bob \[.*"GET /admin/nothing')
+
+
+USERS = """
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [environ.get('REMOTE_USER', 'nobody').encode()]
+"""
+
+
+def test_filter_example_in_front_of_an_application(daemon, filter_example):
+    users = {"a": "a:", "ab": "ab:x", "abc": "abc:xy", "Ünï": "Ünï:pässwörd:with:colons"}
+    ini = ("[auth /]\n" + "".join(f"user = {user}\n" for user in users.values())
+           + "[wsgi /]\napp = app:app\n[static /files]\nroot = files\n")
+    server = daemon(ini, {"app.py": USERS, "files/f": "file"}, args=module_path(filter_example))
+    for name, credentials in users.items():
+        assert text(server.get("/", basic(credentials))).encode("latin-1").decode() == name
+        assert text(server.get("/files/f", basic(credentials))) == "file"
+    assert [server.get(path)[0] for path in ("/", "/files/f", "/files/none")] == [401] * 3
+    connection = server.http()
+    for headers in (basic("a:x"), basic("ab:"), {"Authorization": "Bearer YTo="}, {"Authorization": "Basic"}, basic("ab:x")):
+        connection.request("GET", "/files/f", headers=headers)
+        response = connection.getresponse()
+        response.read()
+    assert response.status == 200
+    connection.close()
+
+
+def test_wrong_passwords_wait_side_by_side(daemon, filter_example):
+    server = daemon("[auth /]\nuser = a:b\n[hello /]\n", args=module_path(filter_example))
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        statuses = list(pool.map(lambda number: server.get("/", basic(f"a:{number}"))[0], range(100)))
+    assert statuses == [401] * 100
+    assert 1 <= time.monotonic() - started < (20 if server.sanitized else 5)
 
 
 # ---- the demo site ----
