@@ -66,8 +66,10 @@ MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
 FLAGS     = $(BUILD)/flags
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
+PACKAGE   = $(BUILD)/modules/python
+METADATA  = syncless-$(VERSION).dist-info/METADATA
 
-all: $(PROGRAMS) $(MODULES_S) $(BUILD)/modules/python
+all: $(PROGRAMS) $(MODULES_S) $(PACKAGE)/$(METADATA)
 
 # When a flag changes, or the CPython, everything is rebuilt.
 $(FLAGS): always
@@ -75,10 +77,12 @@ $(FLAGS): always
 	@echo '$(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 
-# The module wsgi looks for its Python package beside itself.
-$(BUILD)/modules/python:
-	@mkdir -p $(@D)
-	ln -s $(CURDIR)/modules/wsgi $@
+# The module wsgi looks for its Python package beside itself: with its types, and the metadata for importlib.metadata.
+$(PACKAGE)/$(METADATA): modules/wsgi/METADATA.in
+	rm -rf $(PACKAGE)
+	mkdir -p $(@D)
+	ln -s $(CURDIR)/modules/wsgi/syncless $(CURDIR)/modules/wsgi/_syncless.pyi $(PACKAGE)
+	sed 's/@VERSION@/$(VERSION)/' $< >$@
 
 # The executables export their libc calls, so that libraries and modules find these before libc's. The linker does so
 # unasked for every name that libc defines too; these are the others.
@@ -164,6 +168,9 @@ install:
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
 	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/python/syncless
+	install -m 644 modules/wsgi/_syncless.pyi $(DESTDIR)$(libdir)/python
+	rm -rf $(DESTDIR)$(libdir)/python/syncless-*.dist-info
+	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/python/$(METADATA)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)

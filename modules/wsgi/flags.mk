@@ -10,3 +10,6 @@ MOD_C_wsgi := $(shell $(PYTHON)-config --includes)
 MOD_L_wsgi := $(shell $(PYTHON)-config --ldflags --embed) $(call wsgi_config,-Wl$(comma)-rpath$(comma)%s,v("LIBDIR"))
 endif
 MOD_C_wsgi += -DWSGI_PYTHON='"$(call wsgi_config,%s/python%s,v("BINDIR")$(comma) v("VERSION"))"'
+
+# syncless.__version__
+$(BUILD)/modules/wsgi/package/builtin.o: ALL += -DVERSION='"$(VERSION)"'

@@ -145,8 +145,8 @@ def test_thread_pool(script):
             except ValueError as error:
                 print(error)
         """)
-    assert out == ("1\n2\n0 1 raised 2\nseen\na pool has one thread or more, not 0\n"
-                   "a pool has one thread or more, not 'x'\n")
+    assert out == ("1\n2\n0 1 raised 2\nseen\nthe size of a pool must be at least 1, not 0\n"
+                   "the size of a pool must be at least 1, not 'x'\n")
 
 
 def test_pool_does_not_hold_up_the_end(script):

@@ -150,4 +150,4 @@ def test_peer_of_another_user_is_refused(script, tmp_path):
 def test_no_backdoor(tmp_path):
     done = run_python("-m", "syncless.console", str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"no backdoor answers at {tmp_path}/none: No such file or directory\n"
+    assert done.stderr == f"cannot connect to the backdoor {tmp_path}/none: No such file or directory\n"

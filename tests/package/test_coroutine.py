@@ -94,14 +94,14 @@ def test_bad_input(script):
         """, stderr=[])
     assert out.splitlines() == [
         "TypeError spawn() missing 1 required positional argument: 'function'",
-        "TypeError spawn() needs a callable as its first argument, not 5",
+        "TypeError the first argument of spawn() must be callable, not 5",
         "RuntimeError coroutine x has ended, it cannot be killed",
         "TypeError expected an exception, not 5",
         "ValueError timeout must not be negative: -1",
         "TimeoutError coroutine sleep-2 has not ended within 0.01 s",
         "RuntimeError only a coroutine made by spawn() can be waited for, and main was not",
         "RuntimeError coroutine <lambda>.<locals>.<lambda>-3 cannot wait for its own end",
-        "RuntimeError this is no coroutine but an OS thread (or a forked child)"]
+        "RuntimeError this is not a coroutine but an OS thread (or a forked child)"]
 
 
 def test_kill_ends_any_wait(script):

@@ -81,7 +81,7 @@ def test_records(tmp_path):
         "nothing", "DnsError [Errno 2] gone.test A: there is no such name",
         "DnsError [Errno 2] only-hosts.test A: there is no such name",
         f"DnsError [Errno 2] {'a' * 64}.test A: there is no such name",
-        "ValueError type 'XX' is none of A, NS, CNAME, PTR, MX, TXT, AAAA, SRV",
+        "ValueError type 'XX' is not one of A, NS, CNAME, PTR, MX, TXT, AAAA, SRV",
         "a.test A 77 192.0.2.1", "DnsError [Errno 2] gone.test A: there is no such name"]
 
 

@@ -1,4 +1,6 @@
-"""Where the package is found, its old names, and its life in the server's applications."""
+"""Where the package is found, its names, version and types, and its life in the server's applications."""
+import ast
+import re
 import subprocess
 
 from scripts import HEAD, PYTHON, ROOT, script
@@ -19,23 +21,74 @@ def test_every_name_is_there(script):
     assert out == "[]\n[]\n"
 
 
+def test_import_star_brings_what_is_in_all(script):
+    """Not the names of 2010, and neither readline, which changes the terminal, nor ssl, which takes long to load."""
+    out = script("""
+        here = {name for name in globals() if not name.startswith("__")}
+        print(here - set(syncless.__all__) - {"socket", "sys", "threading", "time", "syncless"})
+        print([name for name in ("readline", "rlcompleter", "ssl") if name in sys.modules])
+        """)
+    assert out == "set()\n[]\n"
+
+
+def test_version_and_metadata(script):
+    out = script("""
+        import importlib.metadata as metadata
+        print(syncless.__version__, metadata.version("syncless"), metadata.version("Syncless"))
+        print([found.version for found in metadata.distributions() if found.metadata["Name"] == "syncless"])
+        print(list(metadata.distributions(path=["/nowhere"])), list(metadata.distributions(name="no-such-thing")))
+        """)
+    version = re.search(r"^VERSION *= *(\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
+    assert out == f"{version} {version} {version}\n[{version!r}]\n[] []\n"
+
+
+def test_the_stub_has_every_name_of_the_module(script):
+    """_syncless.pyi is written by hand: names, parameters and the members of types must be those of the C code."""
+    stub = {}
+    for node in ast.parse((ROOT / "modules/wsgi/_syncless.pyi").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            arguments = node.args
+            stub[node.name] = [found.arg for found in (*arguments.posonlyargs, *arguments.args) if not found.arg.startswith("_")]
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            names = [inner.target.id if isinstance(inner, ast.AnnAssign) else inner.name for inner in node.body[1:]]
+            stub[node.name] = sorted(names)
+        elif isinstance(node, ast.AnnAssign):
+            stub[node.target.id] = "str"
+    module = script("""
+        import _syncless, inspect
+        seen = {}
+        for name, value in vars(_syncless).items():
+            if name.startswith("_"):
+                pass
+            elif isinstance(value, type):
+                seen[name] = sorted(member for member in vars(value) if not member.startswith("_"))
+            elif callable(value):
+                kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+                seen[name] = [found.name for found in inspect.signature(value).parameters.values() if found.kind not in kinds]
+            else:
+                seen[name] = type(value).__name__
+        print(seen)
+        """)
+    assert ast.literal_eval(module) == stub
+
+
 def test_old_names(script, tmp_path):
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
                     "-subj", "/CN=localhost"], check=True, capture_output=True, timeout=60)
     out = script("""
         key, cert = sys.argv[1:]
-        listener = NonBlockingSocket(socket.AF_INET)
+        listener = syncless.NonBlockingSocket(socket.AF_INET)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         def serve():
-            sock = NonBlockingSslSocket(listener.accept()[0], keyfile=key, certfile=cert, server_side=True)
+            sock = syncless.NonBlockingSslSocket(listener.accept()[0], keyfile=key, certfile=cert, server_side=True)
             sock.sendall(sock.recv(100).upper())
             sock.close()
         spawn(serve)
-        client = NonBlockingSocket(socket.AF_INET)
+        client = syncless.NonBlockingSocket(socket.AF_INET)
         client.connect(listener.getsockname())
-        tls = NonBlockingSslSocket(client)
+        tls = syncless.NonBlockingSslSocket(client)
         tls.sendall(b"hello")
         syncless.stdout.write(tls.recv(100).decode() + " " + str(tls.cipher() is not None) + " ")
         print(syncless.stdin is sys.stdin)
@@ -126,7 +179,7 @@ def test_in_applications_of_the_server(daemon):
 
 
 def test_installed(tmp_path):
-    """It lies in the folder python beside the module, wherever that is."""
+    """The package is in the folder python beside the module, wherever that is."""
     prefix = tmp_path / "usr"
     build = PYTHON.parent
     library = prefix / "lib/syncless"

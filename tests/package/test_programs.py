@@ -265,4 +265,4 @@ def test_websocket_server(program):
     """test_websocket.py has the browser; here the page and the refusal."""
     url = program("websocket_server", "127.0.0.1:0").wait_for(r"serving on (http://\S+)")[1]
     assert "new WebSocket" in fetch(url)[1]
-    assert fetch(url + "socket") == (400, "the request asks for no WebSocket\n")
+    assert fetch(url + "socket") == (400, "the request does not ask for a WebSocket\n")

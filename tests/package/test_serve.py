@@ -179,7 +179,7 @@ def test_bad_addresses(script):
             except (OSError, ValueError, TypeError) as error:
                 print(type(error).__name__, error)
         """).splitlines()
-    assert out[0] == "ValueError address 127.0.0.1:99999: a port is a number from 0 to 65535"
+    assert out[0] == "ValueError address 127.0.0.1:99999: the port must be from 0 to 65535"
     assert out[1] == "ValueError address '127.0.0.1:-1': expected HOST:PORT, :PORT or unix:PATH"
     assert re.match(r"OSError \[Errno -\d\] cannot listen on no.such.host.invalid:80: ", out[2])
     assert out[3].startswith("TypeError ")
@@ -201,7 +201,7 @@ def test_base_http_in_odd_ways(serving):
             print(*fetch(server.url), fetch(server.url + "bad")[0])
         """, stderr=log)
     assert out == "202 b'body in parts' 500\n"
-    assert "does not begin as one of HTTP does: 'nothing'" in log[0]
+    assert "does not begin with an HTTP status line: 'nothing'" in log[0]
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -286,7 +286,7 @@ def test_no_applications(script):
             try:
                 RunHttpServer(bad)
             except TypeError as error:
-                print(str(error).split(":")[0].endswith("is no application"))
+                print(str(error).split(":")[0].endswith("is not an application"))
         def in_thread():
             try:
                 start(lambda environ, start_response: [], ("127.0.0.1", 0))

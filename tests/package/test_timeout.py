@@ -91,7 +91,7 @@ def test_change(script):
             print(error)
         print(time.monotonic() - began < 5)
         """)
-    assert out == "this Timeout is not on\nTrue\n"
+    assert out == "this Timeout is not active\nTrue\n"
 
 
 def test_nesting(script):
@@ -144,13 +144,13 @@ def test_bad_input(script):
         """)
     assert out.splitlines() == [
         "ValueError a timeout must not be negative: -1", "ValueError a timeout must not be negative: nan",
-        "OverflowError a timeout of inf seconds is too long; use None for none",
-        "OverflowError a timeout of 1e+30 seconds is too long; use None for none",
+        "OverflowError a timeout of inf seconds is too long; use None for no timeout",
+        "OverflowError a timeout of 1e+30 seconds is too long; use None for no timeout",
         "TypeError a timeout is a number of seconds or None, not '5'", "TypeError a timeout is a number of seconds or None, not True",
         "TypeError exc must be an exception, its class, None or False, not 5",
         "TypeError exc must be an exception, its class, None or False, not True",
         "Timeout works on coroutines only; this is an OS thread (or a forked child)",
-        "this Timeout is on already; make one for each block"]
+        "this Timeout was started already; make one for each block"]
 
 
 def test_timeout_call(script):

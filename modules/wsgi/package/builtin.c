@@ -11,6 +11,7 @@
 #include "request/cancel.h"
 #include "request/upgrade.h"
 #include "syncless.h"
+#include "threads/handle.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
@@ -90,7 +91,8 @@ PyObject *builtin_init(void)
     if (tstate_init_types() < 0 || cancel_init_types() < 0)
         return NULL;
     module = PyModule_Create(&builtin_definition);
-    if (module && (interrupt_add_types(module) < 0 || cancel_add_types(module) < 0))
+    if (module && (PyModule_AddStringConstant(module, "version", VERSION) < 0 || interrupt_add_types(module) < 0 ||
+                   cancel_add_types(module) < 0 || handle_add_type(module) < 0 || upgrade_add_type(module) < 0))
         Py_CLEAR(module);
     return module;
 }

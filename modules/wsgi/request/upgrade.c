@@ -121,6 +121,11 @@ int upgrade_init_type(void)
     return PyType_Ready(&stream_type);
 }
 
+int upgrade_add_type(PyObject *module)
+{
+    return PyModule_AddType(module, &stream_type);
+}
+
 void upgrade_end(struct exchange *x)
 {
     struct stream *s = (struct stream *)x->stream;

@@ -10,6 +10,9 @@ struct exchange;
 
 int upgrade_init_type(void);
 
+/* Adds the type Stream to a Python module. */
+int upgrade_add_type(PyObject *module);
+
 /* Returns the value of environ's syncless.websocket as a new reference. */
 PyObject *upgrade_function(void);
 

@@ -1,30 +1,35 @@
-"""BaseHTTPRequestHandler subclasses of the standard library as WSGI applications.
+"""Subclasses of the standard library's BaseHTTPRequestHandler as WSGI applications.
 
-The handler writes a whole HTTP response to wfile. Its head is read back and given to start_response; the body goes on as it
-is written, so a handler that writes slowly streams. What concerns the connection is the server's, and left out.
+The handler writes a whole HTTP response to wfile. Its head is parsed and given to start_response; the body is passed on
+as it is written, so a handler that writes slowly streams. Fields about the connection are left out, since the server
+sets them.
 """
+from __future__ import annotations
+
 import email.message
 import http
 import io
 import re
-from typing import Callable
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
-SERVERS_OWN = {"connection", "transfer-encoding", "date", "server", "keep-alive"}
+SERVER_FIELDS = {"connection", "transfer-encoding", "date", "server", "keep-alive"}
 
 
 class _Response(io.BufferedIOBase):
     """The handler's wfile."""
 
-    def __init__(self, start_response):
+    def __init__(self, start_response: Callable[..., Callable[[bytes], object]]) -> None:
         super().__init__()
         self.start_response = start_response
         self.head = b""
-        self.write_body = None
+        self.write_body: Callable[[bytes], object] | None = None
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         data = bytes(data)
         size = len(data)
         while self.write_body is None:
@@ -36,19 +41,19 @@ class _Response(io.BufferedIOBase):
             self.write_body(data)
         return size
 
-    def start(self):
+    def start(self) -> None:
         status, *lines = self.head.decode("latin-1").split("\r\n")
         if not re.match(r"HTTP/\S+ \d\d\d( |$)", status):
-            raise ValueError(f"the handler's response does not begin as one of HTTP does: {status!r}")
-        if status.split(" ", 2)[1].startswith("1"):  # 100 Continue and the like are the server's
+            raise ValueError(f"the handler's response does not begin with an HTTP status line: {status!r}")
+        if status.split(" ", 2)[1].startswith("1"):  # 100 Continue and the like, which the server sends
             self.head = b""
             return
         fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines]
         self.write_body = self.start_response(status.split(" ", 1)[1],
-                                              [field for field in fields if field[0].lower() not in SERVERS_OWN])
+                                              [field for field in fields if field[0].lower() not in SERVER_FIELDS])
 
 
-def _fields(environ, kind):
+def _fields(environ: dict[str, Any], kind: type[email.message.Message]) -> email.message.Message:
     message = kind()
     for name, value in environ.items():
         if name.startswith("HTTP_"):
@@ -58,11 +63,11 @@ def _fields(environ, kind):
     return message
 
 
-def application(handler_class: type) -> Callable:
-    """A WSGI application that makes one handler for each request, without the socket it would read from."""
+def application(handler_class: type[BaseHTTPRequestHandler]) -> Callable[..., Iterable[bytes]]:
+    """Return a WSGI application that makes a handler for each request, without the usual socket to read from."""
 
-    class Handler(handler_class):
-        def __init__(self, environ, start_response):
+    class Handler(handler_class):  # type: ignore[misc, valid-type]
+        def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
             self.command = environ["REQUEST_METHOD"]
             self.path = environ.get("REQUEST_URI") or environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
             self.request_version = environ["SERVER_PROTOCOL"]
@@ -73,16 +78,16 @@ def application(handler_class: type) -> Callable:
             self.headers = _fields(environ, getattr(handler_class, "MessageClass", email.message.Message))
             self.rfile, self.wfile = environ["wsgi.input"], _Response(start_response)
 
-        def respond(self):
+        def respond(self) -> None:
             method = getattr(self, "do_" + self.command, None)
             if method is None:
                 self.send_error(http.HTTPStatus.NOT_IMPLEMENTED, f"Unsupported method ({self.command!r})")
             else:
                 method()
             if self.wfile.write_body is None:
-                raise RuntimeError(f"{handler_class.__name__} wrote no whole head of a response")
+                raise RuntimeError(f"{handler_class.__name__} did not write the head of a response")
 
-    def app(environ, start_response):
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         Handler(environ, start_response).respond()
         return []
 

@@ -1,35 +1,41 @@
 """Queue and Channel: how coroutines, and OS threads, hand things to each other.
 
-Whoever must wait gets a lock of its own, released by who serves it, so the first to wait is the first served, and nobody is
-woken in vain.
+Each one that waits has a lock of its own, which is released by the one that serves it. So they are served in the order
+in which they came, and none is woken for nothing.
 """
+from __future__ import annotations
+
 import collections
 import threading
-from typing import Any, Iterable, Iterator, Optional
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar, overload
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 class ChannelClosed(Exception):
     """The channel was closed: nothing can be sent or received any more."""
 
 
-class _Waiter:
-    """Somebody who waits for an item, or for its item to be taken. What is done to it is done under its owner's mutex."""
+class _Waiter(Generic[T]):
+    """One that waits for an item, or for its item to be taken. Changed under its owner's mutex."""
 
     __slots__ = ("lock", "item", "served")
 
-    def __init__(self, item=None):
+    def __init__(self, item: T | None = None) -> None:
         self.item = item
         self.served = False
         self.lock = threading.Lock()
         self.lock.acquire()
 
-    def serve(self, item=None):
+    def serve(self, item: T | None = None) -> None:
         self.item = item
         self.served = True
         self.lock.release()
 
 
-def _seconds(timeout):
+def _seconds(timeout: float | None) -> float:
     if timeout is None:
         return -1
     if not timeout >= 0:
@@ -37,23 +43,23 @@ def _seconds(timeout):
     return min(timeout, threading.TIMEOUT_MAX)
 
 
-class Queue:
-    """Items in a row, as many as there are; who takes from an empty one waits.
+class Queue(Generic[T]):
+    """An unbounded queue; taking from an empty one waits.
 
-    Its names are collections.deque's, with put and get beside them. For a bounded one take queue.Queue, which works between
-    coroutines too.
+    Its methods have the names of collections.deque, and put and get beside them. For a bounded queue use queue.Queue,
+    which works between coroutines too.
     """
 
-    def __init__(self, items: Iterable = ()):
+    def __init__(self, items: Iterable[T] = ()) -> None:
         self._items = collections.deque(items)
-        self._receivers = collections.deque()
+        self._receivers: collections.deque[_Waiter[T]] = collections.deque()
         self._mutex = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __iter__(self) -> Iterator:
-        """The items that are there now; they stay."""
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the items that are there now; they stay."""
         return iter(list(self._items))
 
     @property
@@ -61,59 +67,59 @@ class Queue:
         """How many wait for an item."""
         return len(self._receivers)
 
-    def append(self, item: Any) -> None:
-        """Add it at the end. Never waits."""
+    def append(self, item: T) -> None:
+        """Add an item at the end. Never waits."""
         with self._mutex:
             self._add(item, self._items.append)
 
-    def appendleft(self, item: Any) -> None:
-        """Add it at the front. Never waits."""
+    def appendleft(self, item: T) -> None:
+        """Add an item at the front. Never waits."""
         with self._mutex:
             self._add(item, self._items.appendleft)
 
     put = append
 
-    def _add(self, item, keep):
+    def _add(self, item: T, keep: Callable[[T], None]) -> None:
         if self._receivers:
             self._receivers.popleft().serve(item)
         else:
             keep(item)
 
-    def popleft(self, timeout: Optional[float] = None) -> Any:
-        """Take the first one; TimeoutError if there is none within so many seconds."""
+    def popleft(self, timeout: float | None = None) -> T:
+        """Take the first item; TimeoutError if there is none within that many seconds."""
         return self._take(self._items.popleft, timeout)
 
-    def pop(self, timeout: Optional[float] = None) -> Any:
-        """Take the last one; TimeoutError if there is none within so many seconds."""
+    def pop(self, timeout: float | None = None) -> T:
+        """Take the last item; TimeoutError if there is none within that many seconds."""
         return self._take(self._items.pop, timeout)
 
     get = popleft
 
-    def _take(self, take, timeout):
+    def _take(self, take: Callable[[], T], timeout: float | None) -> T:
         seconds = _seconds(timeout)
         with self._mutex:
             if self._items:
                 return take()
-            waiter = _Waiter()
+            waiter: _Waiter[T] = _Waiter()
             self._receivers.append(waiter)
         try:
             waiter.lock.acquire(timeout=seconds)
         except BaseException:
             with self._mutex:
                 if waiter.served:
-                    self._add(waiter.item, self._items.appendleft)
+                    self._add(waiter.item, self._items.appendleft)  # type: ignore[arg-type]
                 else:
                     self._receivers.remove(waiter)
             raise
         with self._mutex:
             if waiter.served:
-                return waiter.item
+                return waiter.item  # type: ignore[return-value]
             self._receivers.remove(waiter)
         raise TimeoutError(f"nothing was put into the queue within {timeout} s")
 
 
-class Channel:
-    """A place where a sender meets a receiver: each waits for the other, and nothing is stored.
+class Channel(Generic[T]):
+    """A place where senders and receivers meet: each waits for the other, and nothing is stored.
 
         channel = Channel()
         spawn(channel.send, 5)
@@ -121,14 +127,14 @@ class Channel:
     """
 
     def __init__(self) -> None:
-        self._senders = collections.deque()
-        self._receivers = collections.deque()
+        self._senders: collections.deque[_Waiter[_Item[T]]] = collections.deque()
+        self._receivers: collections.deque[_Waiter[_Item[T]]] = collections.deque()
         self._mutex = threading.Lock()
         self._closed = False
 
     @property
     def balance(self) -> int:
-        """How many wait to send; negative: to receive."""
+        """How many wait to send; if negative, to receive."""
         return len(self._senders) - len(self._receivers)
 
     @property
@@ -136,18 +142,18 @@ class Channel:
         """Whether close() was called."""
         return self._closed
 
-    def send(self, value: Any, timeout: Optional[float] = None) -> None:
-        """Wait until somebody receives it; TimeoutError if nobody does within so many seconds, ChannelClosed."""
-        self._send((value, None), timeout)
+    def send(self, value: T, timeout: float | None = None) -> None:
+        """Wait until value is received. TimeoutError if that takes more than that many seconds; ChannelClosed."""
+        self._send(_Item(value, None), timeout)
 
-    def send_exception(self, exception: BaseException, timeout: Optional[float] = None) -> None:
+    def send_exception(self, exception: BaseException, timeout: float | None = None) -> None:
         """The same with an exception, which receive() will raise."""
         if not isinstance(exception, BaseException):
             raise TypeError(f"expected an exception, not {exception!r}")
-        self._send((None, exception), timeout)
+        self._send(_Item(None, exception), timeout)
 
-    def receive(self, timeout: Optional[float] = None) -> Any:
-        """Wait for a sender; TimeoutError if there is none within so many seconds, ChannelClosed."""
+    def receive(self, timeout: float | None = None) -> T:
+        """Wait for a sender. TimeoutError if there is none within that many seconds; ChannelClosed."""
         seconds = _seconds(timeout)
         with self._mutex:
             if self._senders:
@@ -156,7 +162,7 @@ class Channel:
                 sender.serve()
                 return _unpack(item)
             self._check_open()
-            waiter = _Waiter()
+            waiter: _Waiter[_Item[T]] = _Waiter()
             self._receivers.append(waiter)
         try:
             self._wait(waiter, self._receivers, seconds, "received")
@@ -167,26 +173,26 @@ class Channel:
         return _unpack(waiter.item)
 
     def close(self) -> None:
-        """Nothing more will be sent: those who wait, and all who come later, get ChannelClosed; iterations end."""
+        """End the channel: all that wait now, or send or receive later, get ChannelClosed; iterations end."""
         with self._mutex:
             self._closed = True
             for waiters in self._senders, self._receivers:
                 while waiters:
-                    waiters.popleft().serve((None, ChannelClosed("the channel was closed")))
+                    waiters.popleft().serve(_Item(None, ChannelClosed("the channel was closed")))
 
-    def __iter__(self) -> Iterator:
-        """What is received, until the channel is closed."""
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over what is received, until the channel is closed."""
         while True:
             try:
                 yield self.receive()
             except ChannelClosed:
                 return
 
-    def _check_open(self):
+    def _check_open(self) -> None:
         if self._closed:
             raise ChannelClosed("the channel was closed")
 
-    def _send(self, item, timeout):
+    def _send(self, item: _Item[T], timeout: float | None) -> None:
         seconds = _seconds(timeout)
         with self._mutex:
             self._check_open()
@@ -199,7 +205,8 @@ class Channel:
         if waiter.item:
             _unpack(waiter.item)
 
-    def _wait(self, waiter, waiters, seconds, done):
+    def _wait(self, waiter: _Waiter[_Item[T]], waiters: collections.deque[_Waiter[_Item[T]]], seconds: float,
+              done: str) -> None:
         try:
             waiter.lock.acquire(timeout=seconds)
         finally:
@@ -209,8 +216,8 @@ class Channel:
         if not waiter.served:
             raise TimeoutError(f"nothing was {done} within {seconds} s")
 
-    def _give_back(self, item):
-        """It was handed to a receiver that was interrupted just then."""
+    def _give_back(self, item: _Item[T]) -> None:
+        """The receiver of item was interrupted at the moment when it got it."""
         with self._mutex:
             if self._receivers:
                 self._receivers.popleft().serve(item)
@@ -218,15 +225,29 @@ class Channel:
                 self._senders.appendleft(_Waiter(item))
 
 
-def _unpack(item):
-    value, exception = item
-    if exception is not None:
-        raise exception
-    return value
+class _Item(Generic[T]):
+    """What is sent: a value, or an exception that receive() raises."""
+
+    __slots__ = ("value", "exception")
+
+    def __init__(self, value: T | None, exception: BaseException | None) -> None:
+        self.value = value
+        self.exception = exception
 
 
-def receive_with_timeout(timeout: float, channel: Channel, default: Any = None) -> Any:
-    """channel.receive(timeout), or default in place of TimeoutError."""
+def _unpack(item: _Item[T] | None) -> T:
+    assert item is not None
+    if item.exception is not None:
+        raise item.exception
+    return item.value  # type: ignore[return-value]
+
+
+@overload
+def receive_with_timeout(timeout: float, channel: Channel[T]) -> T | None: ...
+@overload
+def receive_with_timeout(timeout: float, channel: Channel[T], default: D) -> T | D: ...
+def receive_with_timeout(timeout: float, channel: Channel[T], default: object = None) -> object:
+    """Return channel.receive(timeout), or default instead of raising TimeoutError."""
     try:
         return channel.receive(timeout)
     except TimeoutError:

@@ -1,28 +1,31 @@
-"""Functions called at a time, by one coroutine for all of them.
+"""Functions that are called at a given time, all by one coroutine.
 
-A coroutine for each Timeout would do too, but cost a stack; here it costs an entry of a heap. A timer that was stopped
-stays in the heap until its time has come, or until such timers are most of it.
+A coroutine for each Timeout would work too, but needs a stack; here a timer is an entry of a heap. A stopped timer
+stays in the heap until its time has come, or until more than half of the heap are stopped timers.
 """
+from __future__ import annotations
+
 import heapq
 import itertools
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import _syncless
 
-LONGEST = 365 * 24 * 3600.0  # seconds of one sleep; a later timer is looked at again then
+MAX_SLEEP = 365 * 24 * 3600.0  # seconds; for later timers the clock sleeps several times
 
 
 class Timer:
-    """A call that is to be made; stop() takes it back."""
+    """A call to be made; stop() takes it back."""
 
     __slots__ = ("function",)
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function: Callable[[], object] | None = function
 
-    def stop(self):
+    def stop(self) -> None:
         if self.function is not None:
             self.function = None
             _clock.note_stopped()
@@ -31,16 +34,16 @@ class Timer:
 class Clock:
     """The timers of this process, and the coroutine that waits for the first of them. Used on coroutines only."""
 
-    def __init__(self):
-        self.heap = []
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Timer]] = []  # time, order, timer
         self.order = itertools.count()
-        self.stopped = 0      # timers in the heap that are
+        self.stopped = 0      # stopped timers that are in the heap
         self.running = False  # the coroutine
-        self.ident = None
+        self.ident: int | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
 
-    def start(self, seconds, function):
+    def start(self, seconds: float, function: Callable[[], object]) -> Timer:
         timer = Timer(function)
         heapq.heappush(self.heap, (time.monotonic() + seconds, next(self.order), timer))
         if not self.running:
@@ -50,24 +53,24 @@ class Clock:
             self.wake.release()
         return timer
 
-    def note_stopped(self):
+    def note_stopped(self) -> None:
         self.stopped += 1
         if self.stopped > 100 and self.stopped > len(self.heap) // 2:
             self.heap = [entry for entry in self.heap if entry[2].function is not None]
             heapq.heapify(self.heap)
             self.stopped = 0
 
-    def run(self):
+    def run(self) -> None:
         """Ends when nothing is left to wait for; the next timer starts it again."""
         self.ident = threading.get_ident()
         try:
             while self.heap:
-                self.wake.acquire(timeout=min(max(self.heap[0][0] - time.monotonic(), 0), LONGEST))
+                self.wake.acquire(timeout=min(max(self.heap[0][0] - time.monotonic(), 0), MAX_SLEEP))
                 self.call_due()
         finally:
             self.running, self.ident = False, None
 
-    def call_due(self):
+    def call_due(self) -> None:
         now = time.monotonic()
         while self.heap and self.heap[0][0] <= now:
             timer = heapq.heappop(self.heap)[2]
@@ -81,17 +84,17 @@ class Clock:
 _clock = Clock()
 
 
-def call_later(seconds, function):
-    """Call function(), which must neither wait nor raise, after so many seconds. On a coroutine. Returns a Timer."""
+def call_later(seconds: float, function: Callable[[], object]) -> Timer:
+    """Call function(), which must neither wait nor raise, after that many seconds. On a coroutine."""
     return _clock.start(seconds, function)
 
 
-def is_clock(ident):
-    """Whether that coroutine is the one of this file."""
+def is_clock(ident: int) -> bool:
+    """Whether the thread identity is that of the clock's coroutine."""
     return _clock.ident == ident
 
 
-def _forget():
+def _forget() -> None:
     global _clock
     _clock = Clock()  # a forked child has none of its parent's coroutines
 

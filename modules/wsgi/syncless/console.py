@@ -1,60 +1,72 @@
-"""A prompt inside of a running program, whose coroutines go on while it waits for a line.
+"""A prompt inside a running program, whose coroutines go on while it waits for a line.
 
     syncless-python -m syncless.console             a prompt in a new process
     syncless-python -m syncless.console PATH        the prompt of a program that has called syncless.backdoor(PATH)
 
 Both have history and completion (Tab).
 """
+from __future__ import annotations
+
 import code
 import contextlib
 import contextvars
 import io
 import json
 import os
-import rlcompleter
 import socket
 import sys
-from typing import Any, Dict, Optional
+from collections.abc import Callable
+from types import CodeType
+from typing import Any, Protocol
 
 import syncless
 
-from .coroutine import spawn
+from .coroutine import Coroutine, spawn
 from .unix import peer_uid, remove_stale
 
 HISTORY = os.path.expanduser("~/.syncless_history")
-ASK = "\x01"  # a line that begins so asks for completions
+ASK = "\x01"  # begins a line that asks for completions
 BANNER = "Syncless, Python {}. Coroutines run while you type; coroutines() lists them."
 
 
 # ---- names ----
 
 def ticker(on: bool = True, seconds: float = 0.5) -> None:
-    """Print a dot every half a second from a coroutine, or no more: to see that it goes on."""
+    """Print a dot every half a second from a coroutine, to see that it goes on; or stop that."""
     global _ticker
     if _ticker is not None and _ticker.alive:
         _ticker.kill()
     _ticker = spawn(_tick, seconds) if on else None
 
 
-_ticker = None
+_ticker: Coroutine[None] | None = None
 
 
-def _tick(seconds):
+def _tick(seconds: float) -> None:
     while True:
         syncless.sleep(seconds)
         sys.stdout.write(".")
         sys.stdout.flush()
 
 
-def _names(more):
+def _names(more: dict[str, Any] | None) -> dict[str, Any]:
     names = {name: getattr(syncless, name) for name in syncless.__all__}
     return {"__name__": "__console__", "syncless": syncless, "ticker": ticker, **names, **(more or {})}
 
 
-# ---- the terminal's ----
+# ---- on the terminal ----
 
-def _use_readline(complete):
-    """History and completion, if this Python has readline. Returns what is to be called at the end."""
+class _Completer(Protocol):
+    def complete(self, text: str, state: int) -> str | None: ...
+
+
+def _completer(names: dict[str, Any]) -> _Completer:
+    import rlcompleter  # which imports readline
+    return rlcompleter.Completer(names)
+
+
+def _use_readline(complete: Callable[[str, int], str | None]) -> Callable[[], None]:
+    """Enable history and completion, if this Python has readline. Return a function to be called at the end."""
     try:
         import readline
     except ImportError:
@@ -64,55 +76,55 @@ def _use_readline(complete):
     with contextlib.suppress(OSError):
         readline.read_history_file(HISTORY)
 
-    def save():
+    def save() -> None:
         with contextlib.suppress(OSError):
             readline.write_history_file(HISTORY)
     return save
 
 
-def interact(names: Optional[Dict[str, Any]] = None) -> None:
-    """A prompt on the terminal, with these names and all of syncless, until the end of input."""
+def interact(names: dict[str, Any] | None = None) -> None:
+    """Run a prompt on the terminal, with these names and those of syncless, until the end of input."""
     space = _names(names)
-    save = _use_readline(rlcompleter.Completer(space).complete)
+    save = _use_readline(_completer(space).complete)
     try:
         code.interact(BANNER.format(sys.version.split()[0]), local=space, exitmsg="")
     finally:
         save()
 
 
-# ---- the backdoor's server ----
+# ---- the server of the backdoor ----
 
-_output = contextvars.ContextVar("output")  # the session's, also in what it spawns
+_output: contextvars.ContextVar[Any] = contextvars.ContextVar("output")  # of the session, also in what it spawns
 
 
 class _Stdout(io.TextIOBase):
-    """sys.stdout while there are sessions: what they print goes to them."""
+    """sys.stdout while there are sessions, so that what a session prints goes to its client."""
 
-    def __init__(self, original):
+    def __init__(self, original: Any) -> None:
         self.original = original
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         try:
-            return _output.get(self.original).write(text)
-        except (OSError, ValueError):  # that client is gone
+            return int(_output.get(self.original).write(text))
+        except (OSError, ValueError):  # the client is gone
             return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             _output.get(self.original).flush()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)
 
 
 class _Session(code.InteractiveConsole):
-    def __init__(self, sock, names):
+    def __init__(self, sock: socket.socket, names: dict[str, Any] | None) -> None:
         super().__init__(_names(names))
         self.input = sock.makefile("r", encoding="utf-8", errors="replace")
         self.output = sock.makefile("w", encoding="utf-8", errors="backslashreplace")
-        self.completer = rlcompleter.Completer(self.locals)
+        self.completer = _completer(self.locals)  # type: ignore[arg-type]
 
-    def raw_input(self, prompt=""):
+    def raw_input(self, prompt: str = "") -> str:
         self.write(prompt)
         while line := self.input.readline():
             if not line.startswith(ASK):
@@ -120,32 +132,35 @@ class _Session(code.InteractiveConsole):
             self.write(json.dumps(self.matches(line[1:].rstrip("\n"))) + "\n")
         raise EOFError
 
-    def matches(self, text):
-        found = []
+    def matches(self, text: str) -> list[str]:
+        found: list[str] = []
         while (match := self.completer.complete(text, len(found))) is not None:
             found.append(match)
         return found
 
-    def write(self, data):
+    def write(self, data: str) -> None:
         self.output.write(data)
         self.output.flush()
 
-    def runcode(self, program):
+    def runcode(self, code: CodeType) -> None:
         try:
-            super().runcode(program)
+            super().runcode(code)
         except SystemExit:  # ends the session, not the program
             raise EOFError from None
 
-    def run(self):
+    def run(self) -> None:
         _output.set(self.output)
         with contextlib.suppress(OSError, EOFError):
             self.interact(BANNER.format(sys.version.split()[0]), exitmsg="")
 
 
 class Backdoor:
-    """What backdoor() returns. path: of its socket."""
+    """What backdoor() returns.
 
-    def __init__(self, path, names):
+    path: of its socket.
+    """
+
+    def __init__(self, path: str, names: dict[str, Any] | None) -> None:
         remove_stale(path)
         self.path, self.names = path, names
         self.listener = socket.socket(socket.AF_UNIX)
@@ -154,16 +169,16 @@ class Backdoor:
             self.listener.bind(path)
         except OSError as error:
             self.listener.close()
-            raise OSError(error.errno, f"no backdoor at {path}: {os.strerror(error.errno)}") from None
+            raise OSError(error.errno, f"cannot open a backdoor at {path}: {error.strerror}") from None
         finally:
             os.umask(mask)
         self.listener.listen()
         if not isinstance(sys.stdout, _Stdout):
-            sys.stdout = _Stdout(sys.stdout)
+            sys.stdout = _Stdout(sys.stdout)  # type: ignore[assignment]
         self.acceptor = spawn(self._accept)
         self.acceptor.name = f"backdoor {path}"
 
-    def _accept(self):
+    def _accept(self) -> None:
         while True:
             sock, _ = self.listener.accept()
             if peer_uid(sock) in (0, os.geteuid()):
@@ -171,16 +186,16 @@ class Backdoor:
             else:
                 sock.close()
 
-    def _serve(self, sock):
+    def _serve(self, sock: socket.socket) -> None:
         with sock:
             try:
                 _Session(sock, self.names).run()
             finally:
                 with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # what it spawned may still hold its files
+                    sock.shutdown(socket.SHUT_RDWR)  # coroutines that it spawned may still have its files
 
     def close(self) -> None:
-        """Nobody comes in any more; sessions go on."""
+        """Accept no more sessions; those that are open go on."""
         if self.acceptor.alive:
             self.acceptor.kill()
         self.listener.close()
@@ -188,25 +203,26 @@ class Backdoor:
             os.unlink(self.path)
 
 
-def backdoor(path: str, names: Optional[Dict[str, Any]] = None) -> Backdoor:
-    """Serve the prompt on a Unix socket, to this user and root only: `syncless-python -m syncless.console PATH`, or
-    `socat - UNIX:PATH`. names: more that it finds, {"app": app}. OSError if the socket cannot be made.
+def backdoor(path: str, names: dict[str, Any] | None = None) -> Backdoor:
+    """Serve a prompt on a Unix socket, for this user and root only.
 
-    What a session prints goes to it alone, also from coroutines that it spawns. On a coroutine, or before there are any.
+    To connect: `syncless-python -m syncless.console PATH`, or `socat - UNIX:PATH`. names: what the prompt finds besides
+    those of syncless, such as {"app": app}. What a session prints goes to its client only, also from coroutines that it
+    spawns. OSError if the socket cannot be made. On a coroutine, or before there are any.
     """
     return Backdoor(path, names)
 
 
-# ---- the backdoor's client ----
+# ---- the client of the backdoor ----
 
 class _Client:
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(path)
-        self.found = []
+        self.found: list[str] = []
 
-    def read_prompt(self):
-        """Print what comes up to a prompt, and return that; None at the end."""
+    def read_prompt(self) -> str | None:
+        """Print what comes before a prompt, and return the prompt; None at the end."""
         text = ""
         while not text.endswith((">>> ", "... ")):
             data = self.sock.recv(65536)
@@ -218,7 +234,7 @@ class _Client:
         sys.stdout.flush()
         return text[-4:]
 
-    def complete(self, text, state):
+    def complete(self, text: str, state: int) -> str | None:
         if state == 0:
             self.sock.sendall(f"{ASK}{text}\n".encode())
             answer = b""
@@ -230,7 +246,7 @@ class _Client:
             self.found = json.loads(answer.rpartition(b"\n[")[2] if b"\n[" in answer else answer)
         return self.found[state] if state < len(self.found) else None
 
-    def run(self):
+    def run(self) -> None:
         while (prompt := self.read_prompt()) is not None:
             try:
                 line = input(prompt)
@@ -240,7 +256,7 @@ class _Client:
             self.sock.sendall(line.encode() + b"\n")
 
 
-def _connect(path):
+def _connect(path: str) -> None:
     client = _Client(path)
     save = _use_readline(client.complete)
     try:
@@ -249,15 +265,16 @@ def _connect(path):
         save()
 
 
-def _main(arguments):
+def _main(arguments: list[str]) -> None:
     if len(arguments) > 1:
         sys.exit("usage: syncless-python -m syncless.console [PATH of a backdoor]")
     if not arguments:
-        return interact()
+        interact()
+        return
     try:
         _connect(arguments[0])
     except OSError as error:
-        sys.exit(f"no backdoor answers at {arguments[0]}: {error.strerror}")
+        sys.exit(f"cannot connect to the backdoor {arguments[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 """Coroutines: spawn, current, kill, and what happens to them at the end of the program."""
+from __future__ import annotations
+
 import atexit
 import itertools
 import os
@@ -6,47 +8,50 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, List, Optional
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import _syncless
 from _syncless import Killed
 
 from .clock import is_clock
 
-LAST_WORDS = 2.0    # seconds that all finally blocks have at the end of the program
+P = ParamSpec("P")
+T = TypeVar("T")
+
+END_TIMEOUT = 2.0  # seconds that all finally blocks have at the end of the program
 
 _numbers = itertools.count(1)
-_live = set()       # spawned, and not ended
+_live: set[Coroutine[Any]] = set()  # spawned, and not ended
 
 
-class Coroutine:
-    """A coroutine; made by spawn(), found by current() and coroutines().
+class Coroutine(Generic[T]):
+    """A coroutine; spawn() makes one, current() and coroutines() find those that run.
 
     name: str, for logs; may be set.
     value: what its function returned; None before that.
-    exception: what its function raised; None if it did not. For one that was killed, what it was killed with.
+    exception: what its function raised; None if it did not. If it was killed, what it was killed with.
     """
 
     __slots__ = ("name", "value", "exception", "_handle", "_ended", "_over", "_killed", "_spawned", "__weakref__")
 
-    def __init__(self, name: str, handle=None):
+    def __init__(self, name: str, handle: _syncless.Handle | None = None) -> None:
         self.name = name
-        self.value: Any = None
-        self.exception: Optional[BaseException] = None
-        self._handle = handle
-        self._killed: Optional[BaseException] = None  # before it began
+        self.value: T | None = None
+        self.exception: BaseException | None = None
+        self._handle = handle                      # None: it has not begun
+        self._killed: BaseException | None = None  # what kill() has sent
         self._spawned = handle is None
-        self._over = False                            # spawned, and its function has come back
-        self._ended = threading.Lock()                # held until then; join() waits for it
+        self._over = False                         # it was spawned, and its function has returned
+        self._ended = threading.Lock()             # held until then; join() waits for it
         self._ended.acquire()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Coroutine {self.name}{'' if self.alive else ', ended'}>"
 
-    # ---- its life ----
-
-    def _run(self, function, args, kwargs):
+    def _run(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._handle = _syncless.handle()
+        assert self._handle is not None
         self._handle.owner = self
         try:
             if self._killed is not None:
@@ -57,25 +62,22 @@ class Coroutine:
         except BaseException as raised:
             self.exception = raised
             if raised is not self._killed:
-                self._log()
+                import logging  # which few programs need
+                logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=raised)
         finally:
             _live.discard(self)
             self._over = True
             self._ended.release()
 
-    def _log(self):
-        import logging
-        logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=self.exception)
-
     @property
     def alive(self) -> bool:
-        """Whether it has not ended: it waits, runs or is about to begin."""
-        return not self._over if self._spawned else self._handle.alive
+        """Whether it has not ended: it runs, waits, or has not begun. Once False it stays so."""
+        return not self._over if self._spawned else self._handle is not None and self._handle.alive
 
-    def join(self, timeout: Optional[float] = None) -> bool:
-        """Wait for its end, at most so many seconds. Returns whether it has ended.
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for its end, for at most that many seconds. Return whether it has ended.
 
-        RuntimeError if it is the one that calls, or was not made by spawn(); ValueError for a negative timeout.
+        RuntimeError if it is the calling one, or was not made by spawn(); ValueError if timeout is negative.
         """
         if not self._spawned:
             raise RuntimeError(f"only a coroutine made by spawn() can be waited for, and {self.name} was not")
@@ -88,21 +90,21 @@ class Coroutine:
             self._ended.release()  # for others who wait
         return self._over
 
-    def get(self, timeout: Optional[float] = None) -> Any:
-        """Wait for its end, and return what its function returned or raise what it raised.
+    def get(self, timeout: float | None = None) -> T:
+        """Wait for its end. Return what its function returned, or raise what it raised.
 
-        TimeoutError if it has not ended after so many seconds.
+        TimeoutError if it has not ended after that many seconds.
         """
         if not self.join(timeout):
             raise TimeoutError(f"coroutine {self.name} has not ended within {timeout} s")
         if self.exception is not None:
             raise self.exception
-        return self.value
+        return self.value  # type: ignore[return-value]
 
-    def kill(self, exception: Optional[BaseException] = None) -> None:
-        """Have an exception (default: Killed) raised in it where it waits. Returns at once; join() waits for the end.
+    def kill(self, exception: BaseException | None = None) -> None:
+        """Raise an exception (default: Killed) in it where it waits. Return at once; join() waits for the end.
 
-        What has not begun never does. RuntimeError if it has ended; TypeError if exception is none.
+        A coroutine that has not begun never does. RuntimeError if it has ended; TypeError if exception is none.
         """
         if exception is None:
             exception = Killed(f"coroutine {self.name} was killed")
@@ -119,30 +121,31 @@ class Coroutine:
         else:
             self._send(exception)
 
-    def _send(self, exception):
+    def _send(self, exception: BaseException) -> None:
         self._killed = exception
         if self._handle is not None:
             self._handle.interrupt(exception)
 
     def stack(self) -> traceback.StackSummary:
-        """Where it is, outermost call first; empty if it has not begun or has ended."""
+        """Return where it is, outermost call first; empty if it has not begun or has ended."""
         frame = sys._current_frames().get(self._handle.ident) if self._handle and self._handle.alive else None
         return traceback.extract_stack(frame) if frame else traceback.StackSummary()
 
 
-def spawn(function: Callable, *args, **kwargs) -> Coroutine:
+def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[T]:
     """Call function(*args, **kwargs) on a coroutine of its own, which begins when this one waits.
 
-    It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless") and ends nothing else.
-    TypeError if function cannot be called; MemoryError without memory for its stack; RuntimeError in a forked child.
+    It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless"), and ends nothing
+    else. TypeError if function is not callable; MemoryError without memory for its stack; RuntimeError in a forked
+    child.
 
         page = spawn(fetch, "http://127.0.0.1/")
         ...
         print(page.get())
     """
     if not callable(function):
-        raise TypeError(f"spawn() needs a callable as its first argument, not {function!r}")
-    co = Coroutine(f"{getattr(function, '__qualname__', type(function).__qualname__)}-{next(_numbers)}")
+        raise TypeError(f"the first argument of spawn() must be callable, not {function!r}")
+    co: Coroutine[T] = Coroutine(f"{getattr(function, '__qualname__', type(function).__qualname__)}-{next(_numbers)}")
     _live.add(co)
     try:
         _syncless.spawn(co._run, function, args, kwargs)
@@ -152,23 +155,27 @@ def spawn(function: Callable, *args, **kwargs) -> Coroutine:
     return co
 
 
-def _adopt(handle):
+def _adopt(handle: _syncless.Handle) -> Coroutine[Any]:
     if handle.owner is None:
         is_main = handle.ident == threading.main_thread().ident
         handle.owner = Coroutine("main" if is_main else f"coroutine-{next(_numbers)}", handle)
-    return handle.owner
+    owner: Coroutine[Any] = handle.owner
+    return owner
 
 
-def current() -> Coroutine:
-    """The coroutine that calls: spawned, a request of syncless-server, or the main one. RuntimeError in an OS thread."""
+def current() -> Coroutine[Any]:
+    """Return the calling coroutine: a spawned one, a request of syncless-server, or the main one.
+
+    RuntimeError in an OS thread.
+    """
     handle = _syncless.handle()
     if handle is None:
-        raise RuntimeError("this is no coroutine but an OS thread (or a forked child)")
+        raise RuntimeError("this is not a coroutine but an OS thread (or a forked child)")
     return _adopt(handle)
 
 
-def coroutines() -> List[Coroutine]:
-    """Every coroutine that has begun and not ended, for debugging.
+def coroutines() -> list[Coroutine[Any]]:
+    """Return every coroutine that has begun and not ended, for debugging.
 
         for co in coroutines():
             print(co.name, *co.stack().format())
@@ -177,28 +184,28 @@ def coroutines() -> List[Coroutine]:
 
 
 def sleep(seconds: float) -> None:
-    """Let this coroutine wait. Zero or less returns at once."""
+    """Let this coroutine wait. If seconds is not positive, return at once."""
     if seconds > 0:
         time.sleep(seconds)
 
 
 def yield_now() -> None:
-    """Let every coroutine run that is ready, then go on."""
+    """Let all coroutines that are ready run first."""
     _syncless.yield_now()
 
 
-def _to_end():
-    """All coroutines but this one and the clock."""
+def _to_end() -> list[Coroutine[Any]]:
+    """Return all coroutines but this one and the clock."""
     here = _syncless.handle()
-    return [_adopt(handle) for handle in _syncless.handles()
-            if handle is not here and not is_clock(handle.ident)] + [co for co in _live if co._handle is None]
+    begun = [_adopt(handle) for handle in _syncless.handles() if handle is not here and not is_clock(handle.ident)]
+    return begun + [co for co in _live if co._handle is None]
 
 
-def _end_all():
-    """The program is over: coroutines that wait get Killed, and their finally blocks a moment."""
+def _end_all() -> None:
+    """The program is over: raise Killed in coroutines that wait, and give their finally blocks a moment."""
     if _syncless.handle() is None:
         return
-    deadline = time.monotonic() + LAST_WORDS
+    deadline = time.monotonic() + END_TIMEOUT
     while (ending := _to_end()) and time.monotonic() < deadline:
         for co in ending:
             if co._killed is None:
@@ -206,7 +213,7 @@ def _end_all():
         for co in ending:
             if co._spawned:
                 co.join(max(deadline - time.monotonic(), 0))
-            else:  # a request, or one of _syncless.spawn, for whose end nothing can wait
+            else:  # a request, or one of _syncless.spawn: nothing tells of its end
                 time.sleep(0.001)
 
 

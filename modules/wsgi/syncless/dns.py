@@ -1,22 +1,28 @@
-"""resolve: records from DNS, with their time to live. For addresses of hosts alone, socket.getaddrinfo does better."""
+"""resolve: records from DNS, with their time to live. For the addresses of a host use socket.getaddrinfo."""
+from __future__ import annotations
+
 import errno
 import ipaddress
 import struct
-from typing import Any, List, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import _syncless
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33}
 CAUSES = {errno.ENOENT: "there is no such name", errno.EAGAIN: "no name server has an answer",
-          errno.EBADMSG: "no name, or no answer, looks like that"}
+          errno.EBADMSG: "the name or the answer is malformed"}
 
 
 class DnsError(OSError):
-    """A name could not be looked up. errno: ENOENT, there is none; EAGAIN, no server has an answer; EBADMSG."""
+    """A name could not be looked up.
+
+    errno: ENOENT, there is no such name; EAGAIN, no server has an answer; EBADMSG, name or answer is malformed.
+    """
 
 
 class Mx(NamedTuple):
-    """The value of an MX record. The host with the lowest preference is to be tried first."""
+    """The value of an MX record. Try the host with the lowest preference first."""
 
     preference: int
     host: str
@@ -32,25 +38,25 @@ class Srv(NamedTuple):
 
 
 class Record(NamedTuple):
-    """name: whose record it is, after aliases. ttl: seconds. value: str, but Mx for MX and Srv for SRV."""
+    """name: after aliases were followed. ttl: seconds. value: str, but Mx for MX and Srv for SRV."""
 
     name: str
     type: str
     ttl: int
-    value: Any
+    value: str | Mx | Srv
 
 
-def resolve(name: str, type: str = "A") -> List[Record]:
-    """Ask DNS for the records of a name: type A, AAAA, MX, TXT, SRV, PTR, CNAME or NS. Empty if it has none of that type.
+def resolve(name: str, type: str = "A") -> list[Record]:
+    """Ask DNS for the records of a name: type A, AAAA, MX, TXT, SRV, PTR, CNAME or NS.
 
-    For PTR the name may be an IP address. /etc/hosts is not looked at, resolv.conf is. DnsError if there is no such name or
-    no answer; ValueError for another type.
+    The list is empty if the name has none of that type. For PTR the name may be an IP address. resolv.conf is used,
+    /etc/hosts is not. DnsError if there is no such name or no answer; ValueError for another type.
 
         for record in sorted(resolve("example.com", "MX"), key=lambda record: record.value):
             print(record.value.host, record.ttl)
     """
     if type not in TYPES:
-        raise ValueError(f"type {type!r} is none of {', '.join(TYPES)}")
+        raise ValueError(f"type {type!r} is not one of {', '.join(TYPES)}")
     asked = _reverse(name) if type == "PTR" else name
     try:
         reply = _ask(asked, TYPES[type])
@@ -66,24 +72,24 @@ def resolve(name: str, type: str = "A") -> List[Record]:
         raise DnsError(errno.EBADMSG, f"{name} {type}: {CAUSES[errno.EBADMSG]}") from None
 
 
-def _ask(name, number):
+def _ask(name: str, number: int) -> bytes:
     if _syncless.handle() is not None:
         return _syncless.query(name, number)
-    from .coroutine import spawn  # an OS thread: have a coroutine ask
+    from .coroutine import spawn  # an OS thread: a coroutine asks for it
     outcome = spawn(_try, name, number).get()
     if isinstance(outcome, OSError):
         raise outcome
     return outcome
 
 
-def _try(name, number):
+def _try(name: str, number: int) -> bytes | OSError:
     try:
         return _syncless.query(name, number)
     except OSError as error:
         return error
 
 
-def _reverse(name):
+def _reverse(name: str) -> str:
     try:
         return ipaddress.ip_address(name).reverse_pointer
     except ValueError:
@@ -93,11 +99,11 @@ def _reverse(name):
 class _Message:
     """A DNS message, RFC 1035 section 4."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def records(self, type):
-        """Those of its answer section that have the type; others are aliases on the way."""
+    def records(self, type: str) -> Iterator[Record]:
+        """The records of its answer section that have the type; the others are aliases that lead to them."""
         questions, answers = struct.unpack_from("!HH", self.data, 4)
         at = 12
         for _ in range(questions):
@@ -110,9 +116,11 @@ class _Message:
                 yield Record(name, type, ttl, getattr(self, type)(at, size))
             at += size
 
-    def name(self, at):
-        """The name at an offset, and where what follows it begins. A pointer leads backwards only."""
-        labels, end, limit = [], None, len(self.data)
+    def name(self, at: int) -> tuple[str, int]:
+        """Return the name at an offset, and the offset after it. Pointers must lead backwards."""
+        labels: list[str] = []
+        end: int | None = None
+        limit = len(self.data)
         while True:
             size = self.data[at]
             if size >= 0xC0:
@@ -127,24 +135,25 @@ class _Message:
                 labels.append(self.data[at + 1:at + 1 + size].decode("latin-1"))
                 at += 1 + size
 
-    def A(self, at, size):
+    def A(self, at: int, size: int) -> str:
         return str(ipaddress.IPv4Address(self.data[at:at + size]))
 
-    def AAAA(self, at, size):
+    def AAAA(self, at: int, size: int) -> str:
         return str(ipaddress.IPv6Address(self.data[at:at + size]))
 
-    def PTR(self, at, size):
+    def PTR(self, at: int, size: int) -> str:
         return self.name(at)[0]
 
     CNAME = NS = PTR
 
-    def MX(self, at, size):
+    def MX(self, at: int, size: int) -> Mx:
         return Mx(struct.unpack_from("!H", self.data, at)[0], self.name(at + 2)[0])
 
-    def SRV(self, at, size):
-        return Srv(*struct.unpack_from("!HHH", self.data, at), self.name(at + 6)[0])
+    def SRV(self, at: int, size: int) -> Srv:
+        priority, weight, port = struct.unpack_from("!HHH", self.data, at)
+        return Srv(priority, weight, port, self.name(at + 6)[0])
 
-    def TXT(self, at, size):
+    def TXT(self, at: int, size: int) -> str:
         text, end = bytearray(), at + size
         while at < end:
             text += self.data[at + 1:at + 1 + self.data[at]]

@@ -1,18 +1,20 @@
-"""The names by which the Syncless of 2010 offered what needs no other name today: stock sockets do not block."""
+"""Names of Syncless of 2010, for sockets that did not block. Now those of the standard library do not."""
+from __future__ import annotations
+
 import socket
 import ssl
-from typing import Optional
 
 
 class NonBlockingSocket(socket.socket):
-    """socket.socket, in which only the coroutine waits."""
+    """socket.socket under its old name."""
 
 
-def NonBlockingSslSocket(sock: socket.socket, *, keyfile: Optional[str] = None, certfile: Optional[str] = None,
-                         server_side: bool = False, cert_reqs: ssl.VerifyMode = ssl.CERT_NONE, ca_certs: Optional[str] = None,
-                         do_handshake_on_connect: bool = True, suppress_ragged_eofs: bool = True,
-                         ciphers: Optional[str] = None, server_hostname: Optional[str] = None) -> ssl.SSLSocket:
-    """TLS over a socket, with the arguments that ssl.SSLSocket once had. New code makes an ssl.SSLContext."""
+def NonBlockingSslSocket(sock: socket.socket, *, keyfile: str | None = None, certfile: str | None = None,
+                         server_side: bool = False, cert_reqs: ssl.VerifyMode = ssl.CERT_NONE,
+                         ca_certs: str | None = None, do_handshake_on_connect: bool = True,
+                         suppress_ragged_eofs: bool = True, ciphers: str | None = None,
+                         server_hostname: str | None = None) -> ssl.SSLSocket:
+    """TLS over a socket, with the arguments that ssl.SSLSocket had in 2010. New code makes an ssl.SSLContext."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = not server_side and cert_reqs != ssl.CERT_NONE and server_hostname is not None
     context.verify_mode = cert_reqs

@@ -7,43 +7,50 @@
     reactor.run()                                  # on the main coroutine; the others go on
     spawn(reactor.run, installSignalHandlers=False)     # or on one of its own
 
-Twisted's epoll reactor needs no change: what it waits with parks its coroutine. What is added is that other coroutines may
-use it as its own code does, and the two functions below, by which each side waits for the other.
+Twisted's epoll reactor works unchanged: epoll_wait parks its coroutine. This module lets other coroutines use the
+reactor as its own code does, and adds two functions by which each side waits for the other.
 """
+from __future__ import annotations
+
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from .coroutine import spawn
+
+P = ParamSpec("P")
 
 __all__ = ["defer_to_coroutine", "install", "wait_for"]
 
 
 def install() -> Any:
-    """Make Syncless's the reactor of this process, and return it. ImportError without Twisted; Twisted's own
-    ReactorAlreadyInstalledError if there is another one."""
+    """Install the reactor of this process, and return it.
+
+    ImportError without Twisted; Twisted's ReactorAlreadyInstalledError if there is a reactor already.
+    """
     from twisted.internet import epollreactor, main
 
-    class SynclessReactor(epollreactor.EPollReactor):
-        """Twisted's, which hears calls that other coroutines make while it waits."""
+    class SynclessReactor(epollreactor.EPollReactor):  # type: ignore[misc]
+        """Twisted's, which wakes up when other coroutines call it while it waits."""
 
-        def callLater(self, *args, **kwargs):
+        def callLater(self, *args: Any, **kwargs: Any) -> Any:
             call = super().callLater(*args, **kwargs)
             self._wake()
             return call
 
-        def addReader(self, reader):
+        def addReader(self, reader: Any) -> None:
             super().addReader(reader)
             self._wake()
 
-        def addWriter(self, writer):
+        def addWriter(self, writer: Any) -> None:
             super().addWriter(writer)
             self._wake()
 
-        def run(self, *args, **kwargs):
+        def run(self, *args: Any, **kwargs: Any) -> None:
             self._ident = threading.get_ident()
             super().run(*args, **kwargs)
 
-        def _wake(self):
+        def _wake(self) -> None:
             if getattr(self, "_ident", None) not in (None, threading.get_ident()):
                 self.wakeUp()
 
@@ -52,14 +59,16 @@ def install() -> Any:
     return reactor
 
 
-def defer_to_coroutine(function: Callable, *args, **kwargs) -> Any:
-    """Call function(*args, **kwargs) on a coroutine, where it may wait as it likes; a Deferred of what it returns or raises.
-    For code of Twisted's, in place of deferToThread."""
+def defer_to_coroutine(function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> Any:
+    """Call function(*args, **kwargs), which may wait, on a coroutine. Return a Deferred of what it returns or raises.
+
+    For code that runs in the reactor, in place of deferToThread.
+    """
     from twisted.internet import defer, reactor
     from twisted.python.failure import Failure
     deferred = defer.Deferred()
 
-    def run():
+    def run() -> None:
         try:
             value = function(*args, **kwargs)
         except Exception:
@@ -71,8 +80,10 @@ def defer_to_coroutine(function: Callable, *args, **kwargs) -> Any:
     return deferred
 
 
-def wait_for(function: Callable, *args, **kwargs) -> Any:
-    """Call function(*args, **kwargs) in the reactor and wait for what the Deferred that it returns comes to. For coroutines
-    other than the reactor's own."""
+def wait_for(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
+    """Call function(*args, **kwargs) in the reactor, and wait for the result of the Deferred that it returns.
+
+    For coroutines other than the reactor's own.
+    """
     from twisted.internet import reactor, threads
     return threads.blockingCallFromThread(reactor, function, *args, **kwargs)

@@ -1,25 +1,32 @@
-"""Real threads, for what would block every coroutine: code that computes, disks, C libraries that make no libc calls."""
+"""OS threads, for what would block every coroutine: code that computes, disks, C libraries that make no libc calls."""
+from __future__ import annotations
+
 import contextvars
 import os
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from .channel import Queue
 
-PRESET = min(32, (os.cpu_count() or 1) + 4)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_SIZE = min(32, (os.cpu_count() or 1) + 4)  # threads of the pool of run_in_thread
 
 
-class _Call:
+class _Call(Generic[T]):
     __slots__ = ("function", "context", "done", "value", "exception")
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[], T]) -> None:
         self.function = function
         self.context = contextvars.copy_context()
-        self.value = self.exception = None
+        self.value: T | None = None
+        self.exception: BaseException | None = None
         self.done = threading.Lock()
         self.done.acquire()
 
-    def run(self):
+    def run(self) -> None:
         try:
             self.value = self.context.run(self.function)
         except BaseException as raised:
@@ -28,29 +35,29 @@ class _Call:
 
 
 class ThreadPool:
-    """At most so many threads, made when they are needed; more calls than threads wait for their turn.
+    """A pool of at most `size` threads, which are started when they are needed. Calls beyond that are queued.
 
         pool = ThreadPool(3)
         digest = pool(hashlib.scrypt, password, salt=salt, n=2**14, r=8, p=1)
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         if not isinstance(size, int) or size < 1:
-            raise ValueError(f"a pool has one thread or more, not {size!r}")
+            raise ValueError(f"the size of a pool must be at least 1, not {size!r}")
         self.size = size
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._pid = os.getpid()
-        self._calls = Queue()
+        self._calls: Queue[_Call[Any]] = Queue()
         self._threads = 0
-        self._busy = 0  # calls that were handed over and have not ended
+        self._busy = 0  # calls that were queued and have not ended
         self._mutex = threading.Lock()
 
-    def __call__(self, function: Callable, *args, **kwargs) -> Any:
-        """Run it in a thread while this coroutine waits; returns or raises what it does.
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run function(*args, **kwargs) in a thread while this coroutine waits. Return or raise what it does.
 
-        A coroutine that is interrupted meanwhile does not stop the thread, whose result is then dropped.
+        If the coroutine is interrupted meanwhile, the thread goes on and its result is dropped.
         """
         if not callable(function):
             raise TypeError(f"expected a callable, not {function!r}")
@@ -70,9 +77,9 @@ class ThreadPool:
                 raise call.exception
             finally:
                 del call
-        return call.value
+        return call.value  # type: ignore[return-value]
 
-    def _work(self, calls):
+    def _work(self, calls: Queue[_Call[Any]]) -> None:
         while True:
             call = calls.popleft()
             call.run()
@@ -81,11 +88,11 @@ class ThreadPool:
                 self._busy -= 1
 
 
-_pool = ThreadPool(PRESET)
+_pool = ThreadPool(DEFAULT_SIZE)
 
 
-def run_in_thread(function: Callable, *args, **kwargs) -> Any:
-    """Run function(*args, **kwargs) in an OS thread while this coroutine waits; returns or raises what it does.
+def run_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run function(*args, **kwargs) in an OS thread while this coroutine waits. Return or raise what it does.
 
     All calls share one ThreadPool, of four threads more than there are processors (at most 32).
     """

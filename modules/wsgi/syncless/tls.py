@@ -1,54 +1,57 @@
-"""TLS in front of a server: the connection is decrypted by Python's ssl, here, and handed to the server as a pair of sockets.
+"""TLS in front of a server: Python's ssl decrypts the connection, and the server gets one end of a socket pair.
 
-Both directions of a connection are copied side by side. OpenSSL does not allow that two threads are inside of one connection
-at once; the socket has a time-out, by which Python's ssl never waits inside of OpenSSL, so two coroutines never are.
+Two coroutines copy the two directions of a connection. OpenSSL does not allow two threads in one connection at the same
+time. But the socket has a timeout, and so Python's ssl waits outside of OpenSSL, and only one coroutine is ever in it.
 """
+from __future__ import annotations
+
 import errno
 import logging
 import socket
 import ssl
 import time
+from typing import Any
 
 import _syncless
 
 from .coroutine import spawn
 
-HANDSHAKE = 60    # seconds
-IDLE = 24 * 3600  # seconds: the server's own time-outs are shorter
-GOODBYE = 5       # seconds for the client to say that it has seen the end
-CHUNK = 65536     # bytes
+HANDSHAKE_TIMEOUT = 60    # seconds
+IDLE_TIMEOUT = 24 * 3600  # seconds: the server has shorter timeouts of its own
+CLOSE_TIMEOUT = 5         # seconds for the client to answer close_notify
+CHUNK = 65536             # bytes
 
 
-def make_context(tls):
-    """An SSLContext of what serve() takes for one."""
+def make_context(tls: Any) -> ssl.SSLContext:
+    """Return the SSLContext for the argument tls of serve()."""
     if isinstance(tls, ssl.SSLContext):
         return tls
     if isinstance(tls, dict):
-        files = tls["certfile"], tls.get("keyfile")
+        certfile, keyfile = tls["certfile"], tls.get("keyfile")
     elif isinstance(tls, tuple) and len(tls) == 2:
-        files = tls
+        certfile, keyfile = tls
     else:
         raise TypeError(f"tls must be an ssl.SSLContext, (certfile, keyfile) or a dict with these, not {tls!r}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*files)
+    context.load_cert_chain(certfile, keyfile)
     return context
 
 
 class Front:
-    """Accepts connections from a listening socket, and hands them over decrypted."""
+    """Accepts connections on a listen socket, and hands them over decrypted."""
 
-    def __init__(self, listener, context, server):
+    def __init__(self, listener: socket.socket, context: ssl.SSLContext, server: _syncless._Server) -> None:
         self.listener, self.context, self.server = listener, context, server
         listener.setblocking(True)
         self.acceptor = spawn(self.accept)
         self.acceptor.name = "tls-accept"
 
-    def close(self):
+    def close(self) -> None:
         if self.acceptor.alive:
             self.acceptor.kill()
             self.acceptor.join(1)
 
-    def accept(self):
+    def accept(self) -> None:
         while True:
             try:
                 sock, peer = self.listener.accept()
@@ -57,11 +60,11 @@ class Front:
                     raise
                 time.sleep(0.1)
             else:
-                spawn(self.run, sock, peer if isinstance(peer, tuple) else ("", 0))
+                spawn(self.run, sock, (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0))
 
-    def run(self, sock, peer):
+    def run(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         try:
-            sock.settimeout(HANDSHAKE)
+            sock.settimeout(HANDSHAKE_TIMEOUT)
             if peer[0]:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls = self.context.wrap_socket(sock, server_side=True)
@@ -70,13 +73,13 @@ class Front:
             sock.close()
             return
         with tls:
-            self.join_up(tls, peer)
+            self.forward(tls, peer)
 
-    def join_up(self, tls, peer):
+    def forward(self, tls: ssl.SSLSocket, peer: tuple[str, int]) -> None:
         near, far = socket.socketpair()
         far.setblocking(False)
         _syncless.serve_connection(self.server, far.detach(), peer[0], peer[1])
-        tls.settimeout(IDLE)
+        tls.settimeout(IDLE_TIMEOUT)
         with near:
             inward = spawn(copy_in, tls, near)
             try:
@@ -84,28 +87,28 @@ class Front:
             finally:
                 if inward.alive:
                     inward.kill()
-                    inward.join(GOODBYE)
+                    inward.join(CLOSE_TIMEOUT)
 
 
-def copy_in(tls, near):
-    """From the client to the server, until either ends."""
+def copy_in(tls: ssl.SSLSocket, near: socket.socket) -> None:
+    """Copy from the client to the server, until either ends."""
     try:
         while data := tls.recv(CHUNK):
             near.sendall(data)
         near.shutdown(socket.SHUT_WR)
     except OSError:
         try:
-            near.shutdown(socket.SHUT_RDWR)  # the server sees that its client is gone
+            near.shutdown(socket.SHUT_RDWR)  # so that the server sees that its client is gone
         except OSError:
             pass
 
 
-def copy_out(near, tls):
-    """From the server to the client; its end is told."""
+def copy_out(near: socket.socket, tls: ssl.SSLSocket) -> None:
+    """Copy from the server to the client, then close TLS."""
     try:
         while data := near.recv(CHUNK):
             tls.sendall(data)
-        tls.settimeout(GOODBYE)
+        tls.settimeout(CLOSE_TIMEOUT)
         tls.unwrap()
     except (OSError, ValueError):
         pass

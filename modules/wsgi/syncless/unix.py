@@ -1,12 +1,14 @@
 """Unix sockets: files that were left behind, and who is at the other end."""
+from __future__ import annotations
+
 import os
 import socket
 import stat
 import struct
 
 
-def remove_stale(path):
-    """Remove the file of a Unix socket that nobody serves any more. Of one that is served, or is no socket, nothing."""
+def remove_stale(path: str) -> None:
+    """Remove the file of a Unix socket on which nobody listens any more. Leave any other file alone."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
@@ -18,6 +20,7 @@ def remove_stale(path):
         os.unlink(path)
 
 
-def peer_uid(sock):
-    """The user who has connected."""
-    return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
+def peer_uid(sock: socket.socket) -> int:
+    """Return the id of the user who has connected."""
+    uid: int = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
+    return uid

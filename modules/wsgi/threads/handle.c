@@ -97,9 +97,14 @@ static PyTypeObject handle_type = {
     .tp_getset = handle_getters,
 };
 
-int handle_init(void)
+int handle_init_type(void)
 {
     return PyType_Ready(&handle_type);
+}
+
+int handle_add_type(PyObject *module)
+{
+    return PyModule_AddType(module, &handle_type);
 }
 
 /* One that belongs to no coroutine yet. */

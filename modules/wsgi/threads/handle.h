@@ -8,7 +8,10 @@
 
 struct interrupt;
 
-int handle_init(void);
+int handle_init_type(void);
+
+/* Adds it to a Python module. */
+int handle_add_type(PyObject *module);
 
 /* Returns the handle of a coroutine as a new reference. It is made if there is none; ident is its thread identity. */
 PyObject *handle_of(struct interrupt *i, unsigned long ident);

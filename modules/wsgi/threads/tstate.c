@@ -157,7 +157,7 @@ int tstate_init(void)
 
 int tstate_init_types(void)
 {
-    return handle_init() < 0 ? -1 : interrupt_init_types(tstate_interrupt);
+    return handle_init_type() < 0 ? -1 : interrupt_init_types(tstate_interrupt);
 }
 
 /* Returns the record of this coroutine, which is made if there is none; NULL without memory. */
