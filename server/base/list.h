@@ -30,7 +30,7 @@ static inline bool list_empty(const struct list *l)
     return l->next == l;
 }
 
-/* Add node as the last of the list. */
+/* Add node as the last of the list; or before any node of a list, if l is that node. */
 static inline void list_push(struct list *l, struct list *node)
 {
     node->prev = l->prev;

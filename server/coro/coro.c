@@ -1,13 +1,12 @@
 /*
  * coro.c: the scheduler: coroutines with pooled stacks, a run queue, and the one place where stacks are switched.
  *
- * A coroutine's record lies at the top of its own stack, so that starting one from the pool touches memory that is
- * touched anyway. The pool is last in, first out: the stack used last is still in the cache. The run queue is first in,
- * first out, and sched_run serves only what was ready when it began, so that the loop polls between two rounds and no
- * coroutine starves another. What the loop finds to do may run at once instead (coro_run): of many short ones in a row,
- * each then has the stack of the one before it, warm, where as many queued ones would take as many stacks. Control
- * passes between loop and coroutine only, never from one coroutine to another: leave() below is the single door out,
- * resume() the single door in.
+ * A coroutine's record is at the top of its own stack, a page that is used anyway. The pool is last in, first out: the
+ * stack used last is still in the cache. The run queue is first in, first out, and sched_run runs only what was ready
+ * when it began, so that the loop polls between two rounds and no coroutine starves another. The loop may also run a
+ * new coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
+ * need a stack each. Control passes between the loop and a coroutine only, never from one coroutine to another:
+ * coro_leave is the only way out of a coroutine, coro_enter the only way into it.
  */
 #include "coro/coro.h"
 
@@ -19,10 +18,10 @@
 #include "coro/sanitize.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
-#include "log/log.h"
+#include "syncless.h"
 
-#define KEEP_TOUCHED   (32 * 1024) /* bytes of a pooled stack that stay in memory */
-#define TRIM_AT_A_TIME 256         /* stacks looked at by one coro_trim, to bound its time */
+#define KEEP_TOUCHED (32 * 1024) /* bytes of a pooled stack that stay in memory */
+#define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */
 
 __thread struct coro *coro_current __attribute__((tls_model("local-exec")));
 
@@ -32,17 +31,17 @@ static struct {
     struct list running; /* by all */
     struct list pool;    /* by link, last used first */
     size_t pooled, low;  /* low: the least pooled since the last trim */
-    size_t count, most;  /* running, and the most that ever were */
+    size_t count, max;   /* running, and the largest count so far */
     uint64_t last_id;
     void *loop_sp;
     void *loop_fake_stack;
     const void *loop_low; /* the loop's own stack, for AddressSanitizer */
     size_t loop_size;
-    struct coro_local locals[CORO_LOCALS];
+    struct sl_local locals[CORO_LOCALS];
     int local_count;
     int cancel_new; /* see coro_cancel_new */
-    bool forgotten; /* a forked child: nobody would run coroutines */
-    bool clocked;
+    bool forgotten; /* a forked child: nothing would run coroutines */
+    bool clocked;   /* see coro_clock */
 } sched = {
     .ready = LIST_INIT(sched.ready),
     .running = LIST_INIT(sched.running),
@@ -74,8 +73,8 @@ static void resume_hooks(struct coro *co)
             sched.locals[i].resume(co->local[i]);
 }
 
-/* From a coroutine to the loop, until it is resumed. */
-static void leave(struct coro *co)
+/* From the running coroutine to the loop, until the loop enters it again. */
+static void coro_leave(struct coro *co)
 {
     int saved = errno;
 
@@ -87,7 +86,7 @@ static void leave(struct coro *co)
     errno = saved;
 }
 
-static int64_t now(void)
+static int64_t coro_now(void)
 {
     struct timespec ts;
 
@@ -96,20 +95,21 @@ static int64_t now(void)
 }
 
 /* From the loop to a coroutine, until that leaves or ends. */
-static void resume(struct coro *co)
+static void coro_enter(struct coro *co)
 {
     coro_current = co;
     if (sched.clocked)
-        co->since = now();
+        co->since = coro_now();
     sanitize_leave(&sched.loop_fake_stack, co->stack, co->stack_size);
     switch_to(&sched.loop_sp, co->sp);
     sanitize_arrive(sched.loop_fake_stack, NULL, NULL);
     coro_current = NULL;
     if (sched.clocked)
-        co->busy += now() - co->since;
+        co->busy += coro_now() - co->since;
 }
 
-static void rest(struct coro *co)
+/* The function of a coroutine has returned: put it into the pool. */
+static void coro_retire(struct coro *co)
 {
     sched.count--;
     list_remove(&co->all);
@@ -117,41 +117,25 @@ static void rest(struct coro *co)
     co->what = NULL;
     co->is_main = false;
     sched.pooled++;
-    co->link.prev = &sched.pool; /* at the head */
-    co->link.next = sched.pool.next;
-    sched.pool.next->prev = &co->link;
-    sched.pool.next = &co->link;
+    list_push(sched.pool.next, &co->link); /* before the first */
 }
 
-/* The first function on every stack: serves one start after the other, resting in the pool between them. */
-static void live(void)
+/* The first function on every stack: runs one start after the other, and is in the pool between them. */
+static void coro_main(void)
 {
     struct coro *co = coro_current;
 
     sanitize_arrive(NULL, &sched.loop_low, &sched.loop_size);
     for (;;) {
         co->fn(co->arg);
-        rest(co);
-        leave(co); /* until the next start */
+        coro_retire(co);
+        coro_leave(co); /* until the next start */
     }
 }
 
-/* ---- making and pooling ---- */
+/* ---- starting and pooling ---- */
 
-static void complain_no_stack(void)
-{
-    static time_t last;
-    time_t now = time(NULL);
-
-    if (now == last)
-        return;
-    last = now;
-    log_error("no memory for another coroutine stack, %zu are running: each is two mappings, raise vm.max_map_count "
-              "(sysctl) above %zu, or lower max-concurrency or stack-size",
-              sched.count, 2 * (sched.count + sched.pooled));
-}
-
-static struct coro *make(void)
+static struct coro *coro_new(void)
 {
     struct stack stack;
     struct coro *co;
@@ -163,13 +147,13 @@ static struct coro *make(void)
     co->stack = stack.low;
     co->stack_size = stack.size;
     co->valgrind_id = sanitize_stack_add(stack.low, stack.low + stack.size);
-    co->sp = switch_make(stack.low, co, live);
+    co->sp = switch_make(stack.low, co, coro_main);
     list_init(&co->link);
     list_init(&co->all);
     return co;
 }
 
-static void destroy(struct coro *co)
+static void coro_free(struct coro *co)
 {
     struct stack stack = {co->stack, co->stack_size};
 
@@ -181,19 +165,20 @@ static void destroy(struct coro *co)
     stack_release(&stack);
 }
 
-static struct coro *take_from_pool(void)
+/* Returns a coroutine from the pool or a new one, or NULL. */
+static struct coro *coro_take(void)
 {
     struct list *node = list_pop(&sched.pool);
 
     if (!node)
-        return make();
+        return coro_new();
     if (--sched.pooled < sched.low)
         sched.low = sched.pooled;
     return list_entry(node, struct coro, link);
 }
 
-/* A coroutine that is to run fn(arg), in no queue yet; or NULL. */
-static struct coro *prepare(void (*fn)(void *arg), void *arg)
+/* Returns a coroutine that will run fn(arg) and is in no queue yet, or NULL with errno. */
+static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
 {
     struct coro *co;
 
@@ -201,9 +186,8 @@ static struct coro *prepare(void (*fn)(void *arg), void *arg)
         errno = EPERM;
         return NULL;
     }
-    co = take_from_pool();
+    co = coro_take();
     if (!co) {
-        complain_no_stack();
         errno = ENOMEM;
         return NULL;
     }
@@ -214,15 +198,15 @@ static struct coro *prepare(void (*fn)(void *arg), void *arg)
     co->as_main = false;
     co->cancel = (struct coro_cancel){.code = sched.cancel_new};
     co->cxx = (struct cxx_state){0};
-    if (++sched.count > sched.most)
-        sched.most = sched.count;
+    if (++sched.count > sched.max)
+        sched.max = sched.count;
     list_push(&sched.running, &co->all);
     return co;
 }
 
 struct coro *coro_start(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = prepare(fn, arg);
+    struct coro *co = coro_prepare(fn, arg);
 
     if (co)
         list_push(&sched.ready, &co->link);
@@ -231,10 +215,10 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg)
 
 bool coro_run(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = prepare(fn, arg);
+    struct coro *co = coro_prepare(fn, arg);
 
     if (co)
-        resume(co);
+        coro_enter(co);
     return co != NULL;
 }
 
@@ -244,7 +228,7 @@ void coro_exit(void)
 
     assert(sched.count == 0);
     while ((node = list_pop(&sched.pool)))
-        destroy(list_entry(node, struct coro, link));
+        coro_free(list_entry(node, struct coro, link));
     sched.pooled = sched.low = 0;
 }
 
@@ -253,7 +237,7 @@ void coro_trim(void)
     struct list *node = sched.pool.prev; /* from the one unused longest */
     size_t spare = sched.low, looked = 0;
 
-    while (node != &sched.pool && looked++ < TRIM_AT_A_TIME) {
+    while (node != &sched.pool && looked++ < MAX_TRIM) {
         struct coro *co = list_entry(node, struct coro, link);
 
         node = node->prev;
@@ -261,7 +245,7 @@ void coro_trim(void)
             spare--;
             sched.pooled--;
             list_remove(&co->link);
-            destroy(co);
+            coro_free(co);
         } else if (co->used) {
             co->used = false;
             stack_trim(&(struct stack){co->stack, co->stack_size}, KEEP_TOUCHED);
@@ -277,7 +261,7 @@ int coro_park(void)
     struct coro *co = coro_current;
 
     co->parked = true;
-    leave(co);
+    coro_leave(co);
     return co->result;
 }
 
@@ -296,7 +280,7 @@ void coro_yield(void)
     struct coro *co = coro_current;
 
     list_push(&sched.ready, &co->link);
-    leave(co);
+    coro_leave(co);
 }
 
 bool sched_ready(void)
@@ -310,11 +294,11 @@ bool sched_run(void)
 
     list_splice(&round, &sched.ready);
     while ((node = list_pop(&round)))
-        resume(list_entry(node, struct coro, link));
+        coro_enter(list_entry(node, struct coro, link));
     return sched_ready();
 }
 
-/* ---- facts ---- */
+/* ---- statistics and hooks ---- */
 
 size_t coro_count(void)
 {
@@ -326,7 +310,7 @@ struct coro_stats coro_stats(void)
     return (struct coro_stats){
         .started = sched.last_id,
         .running = sched.count,
-        .most = sched.most,
+        .max = sched.max,
         .stacks = sched.count + sched.pooled,
     };
 }
@@ -343,7 +327,7 @@ void coro_clock(void)
 
 int64_t coro_busy(void)
 {
-    return sched.clocked && coro_current ? coro_current->busy + now() - coro_current->since : 0;
+    return sched.clocked && coro_current ? coro_current->busy + coro_now() - coro_current->since : 0;
 }
 
 void coro_iteration(void)
@@ -380,7 +364,7 @@ void coro_cancel_new(int code)
     sched.cancel_new = code;
 }
 
-int coro_local_create(const struct coro_local *hooks)
+int coro_local_create(const struct sl_local *hooks)
 {
     if (sched.local_count == CORO_LOCALS)
         return -ENOSPC;

@@ -1,9 +1,9 @@
 /*
  * coro.h: stackful coroutines on one OS thread.
  *
- * The loop runs on the OS thread's own stack and is the only one that resumes coroutines (sched_run, in the order in
- * which they were made ready). A coroutine goes back to the loop by coro_park; somebody must then call coro_wake. What
- * is waited for, and by whom the wake-up comes, is the subject of wait/.
+ * The loop runs on the OS thread's own stack, and only the loop runs coroutines (sched_run, in the order in which they
+ * became ready). A coroutine goes back to the loop by coro_park, and is made ready again by coro_wake. What coroutines
+ * wait for, and what wakes them, is the subject of wait/.
  */
 #ifndef CORO_H
 #define CORO_H
@@ -12,10 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "coro/cxx.h"
 #include "base/list.h"
+#include "coro/cxx.h"
 
-#define CORO_LOCALS 5 /* one is the connection's, four are for modules */
+struct sl_local;
+
+#define CORO_LOCALS 5 /* keys of coroutine-local values: one is for http/, four are for modules */
 
 /* Whether a coroutine is cancelled, and what its waits have been told of it; see wait/cancel.c. */
 struct coro_cancel {
@@ -43,8 +45,8 @@ struct coro {
     struct list all;  /* in the list of running coroutines */
     char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
-    int64_t since,
-        busy; /* CLOCK_MONOTONIC ns when it got the OS thread, and how long it had it before; see coro_clock */
+    int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
+    int64_t busy;         /* ns for which it had the OS thread before that */
     struct cxx_state cxx; /* C++ exceptions in flight */
     void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
@@ -64,67 +66,60 @@ void coro_init(size_t stack_size);
 /* Free the pool. No coroutine may be running. */
 void coro_exit(void);
 
-/* Queue a coroutine that will run fn(arg); it rests in the pool when fn returns. Returns NULL with errno ENOMEM if
- * there can be no further stack (the log says why, at most once a second), or EPERM in a forked child. The pointer is
- * valid until fn returns. */
+/* Queue a coroutine that will run fn(arg); it goes to the pool when fn returns, and until then the pointer is valid.
+ * Returns NULL with errno ENOMEM if there is no memory for another stack, or EPERM in a forked child. See wait_start.
+ */
 struct coro *coro_start(void (*fn)(void *arg), void *arg);
 
-/* The same, but it runs at once, until it gives up the OS thread. Returns false if there can be no further stack. For
- * the loop only: not on a coroutine. */
+/* The same, but it runs at once, until it gives up the OS thread. Returns false with errno. For the loop only: not on a
+ * coroutine. */
 bool coro_run(void (*fn)(void *arg), void *arg);
 
 /* Give up the OS thread until coro_wake; returns the result given there. Only on a coroutine. errno is kept. */
 int coro_park(void);
 
-/* Make a parked coroutine ready, with the result its coro_park shall return. Nothing happens, and false is returned, if
- * it is not parked (any more): the first wake-up wins. Only on the loop's OS thread. */
+/* Make a parked coroutine ready; its coro_park returns result. Returns false, and nothing happens, if it is not parked
+ * (any more): the first wake-up wins. Only on the loop's OS thread. */
 bool coro_wake(struct coro *co, int result);
 
 /* Go to the end of the run queue: everything ready, and one poll of the loop, comes first. */
 void coro_yield(void);
 
-/* How many coroutines there are that have begun or are queued, and not returned. */
+/* Returns the number of coroutines that have been started and have not returned. */
 size_t coro_count(void);
 
-/* What happened since coro_init. */
+/* Since coro_init. */
 struct coro_stats {
     uint64_t started;
     size_t running; /* as coro_count */
-    size_t most;    /* running at the same time */
-    size_t stacks;  /* there are now: those of running coroutines, and those in the pool */
+    size_t max;     /* running at the same time */
+    size_t stacks;  /* allocated now: of running coroutines and in the pool */
 };
 struct coro_stats coro_stats(void);
 
-/* Every such coroutine, linked by coro.all. */
+/* The list of these coroutines, linked by coro.all. */
 struct list *coro_all(void);
 
-/* Run what was ready at the time of the call. Returns whether more became ready meanwhile. For the loop only. */
+/* Run what is ready at the time of the call. Returns whether more became ready meanwhile. For the loop only. */
 bool sched_run(void);
 
 /* Whether anything is ready. */
 bool sched_ready(void);
 
-/* Give memory back that the pool does not need: deep pages of stacks, and stacks beyond those lately used. Called by
+/* Give memory back that the pool does not need: deep pages of stacks, and stacks that were not used lately. Called by
  * the loop about once a second. */
 void coro_trim(void);
 
-/* Measure from now on how long coroutines have the OS thread. */
+/* Measure from now on for how long coroutines have the OS thread. */
 void coro_clock(void);
 
-/* Nanoseconds that this coroutine has had the OS thread since it was made; 0 without coro_clock, and on none. */
+/* Returns for how many nanoseconds this coroutine has had the OS thread since its stack was allocated; 0 without
+ * coro_clock, and outside of coroutines. */
 int64_t coro_busy(void);
 
-/* Hooks of coroutine-local values, see sl_local in syncless.h. */
-struct coro_local {
-    void (*park)(void *value);
-    void (*resume)(void *value);
-    void (*release)(void *value);
-    void (*cancelled)(void *value, int error);
-    void (*dump_stack)(void *value, int fd);
-    bool (*cancel)(void *value);
-    void (*iteration)(void);
-};
-int coro_local_create(const struct coro_local *hooks);
+/* Make a key for coroutine-local values (coro.local); hooks is copied. Returns the key or -ENOSPC. See sl_local_create.
+ */
+int coro_local_create(const struct sl_local *hooks);
 
 /* Tell the hooks that an iteration of the loop is over. */
 void coro_iteration(void);

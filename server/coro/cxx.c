@@ -1,11 +1,10 @@
 /*
  * cxx.c: a C++ exception state for each coroutine.
  *
- * A coroutine may park inside a catch block; what the C++ runtime then keeps for the OS thread belongs to that
- * coroutine. The runtime is not ours to link: it comes with some module or extension, at any time. But it asks for its
- * state by two functions that it exports, and, like the blocking calls, the executable's own are found before the
- * library's. So nothing has to be saved and restored at a switch, nor looked for, and no exception is missed that was
- * thrown before.
+ * A coroutine may park inside a catch block, and the exception state that the C++ runtime keeps for the OS thread then
+ * belongs to that coroutine. We do not link the runtime: a module or extension loads it, at any time. But it gets its
+ * state from two functions that it exports, and, as with the blocking calls, the executable's are found first. So a
+ * switch need not save and restore anything.
  */
 #include "coro/cxx.h"
 

@@ -1,9 +1,9 @@
 /*
- * fault.c: a last word about a crash.
+ * fault.c: report a crash before the process dies.
  *
- * The handler runs on a signal stack, since the fault may be that there is no stack left: an address in the guard of
- * the running coroutine. It calls only what is safe in a signal handler, and then lets the signal kill the process, so
- * that a core is dumped and the master sees the cause.
+ * The handler runs on a signal stack, since the cause may be a stack overflow: then the address is in the guard pages
+ * of the running coroutine. It calls only async-signal-safe functions, and then lets the signal kill the process, so
+ * that the kernel dumps a core and the master sees the signal.
  */
 #include "coro/fault.h"
 
@@ -21,10 +21,10 @@
 #include "coro/coro.h"
 #include "coro/stack.h"
 
-#define SIGNAL_STACK (64 * 1024)
+#define SIGNAL_STACK (64 * 1024) /* bytes */
 
 static void *signal_stack;
-static sigjmp_buf rescue; /* where a fault leads while guarded is set */
+static sigjmp_buf rescue; /* where a fault continues while guarded is set */
 static volatile sig_atomic_t guarded;
 
 static void fault_say(const char *text)
@@ -42,7 +42,7 @@ static void fault_say_number(uint64_t n)
     fault_say(digits_decimal(digits + DIGITS_MAX, n));
 }
 
-static bool in_guard(const struct coro *co, const char *address)
+static bool is_in_guard(const struct coro *co, const char *address)
 {
     return address < co->stack && address >= co->stack - stack_guard_size();
 }
@@ -56,7 +56,7 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     coro_forget();
     fault_say("[error] ");
     fault_say_number((uint64_t)getpid());
-    if (co && in_guard(co, info->si_addr)) {
+    if (co && is_in_guard(co, info->si_addr)) {
         fault_say(": stack overflow: a request needs more than stack-size = ");
         fault_say_number(co->stack_size);
         fault_say(" bytes");

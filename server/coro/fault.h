@@ -1,15 +1,16 @@
-/* fault.h: a last word about a crash. */
+/* fault.h: report a crash before the process dies. */
 #ifndef CORO_FAULT_H
 #define CORO_FAULT_H
 
 #include <stdbool.h>
 
-/* Report SIGSEGV and SIGBUS on standard error, with what the coroutine worked on and whether its stack overflowed, then
- * die by the signal. For the calling OS thread, which gets a signal stack of its own. */
+/* On SIGSEGV and SIGBUS write to standard error what the coroutine was working on and whether its stack overflowed,
+ * then let the signal kill the process. For the calling OS thread, which gets a signal stack. */
 void fault_init(void);
 void fault_exit(void);
 
-/* In a signal handler on the loop's thread: call fn(arg), which looks at what may be broken. False if it faulted. */
+/* In a signal handler on the loop's thread: call fn(arg), which reads memory that may be inconsistent. Returns false if
+ * that ended in a fault. */
 bool fault_try(void (*fn)(void *arg), void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * sanitize.h: what AddressSanitizer and valgrind must be told of a change of stacks; nothing in other builds.
+ * sanitize.h: tell AddressSanitizer and valgrind about changes of stacks; does nothing in other builds.
  */
 #ifndef CORO_SANITIZE_H
 #define CORO_SANITIZE_H
@@ -26,7 +26,7 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 {
     __sanitizer_finish_switch_fiber(fake_stack, low, size);
 }
-/* The frames left on a stack that begins anew are no longer anybody's. */
+/* The frames left on a stack are dead when it is freed or used again. */
 static inline void sanitize_clear(const void *low, size_t size)
 {
     __asan_unpoison_memory_region(low, size);

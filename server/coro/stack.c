@@ -1,11 +1,11 @@
 /*
  * stack.c: the memory coroutines run on.
  *
- * A stack is reserved generously and touched lazily: MAP_NORESERVE keeps it out of the commit charge and only pages
- * that were written count. Huge pages are refused, else the first touch of each stack would cost 2 MiB. Guard and stack
- * are two mappings to the kernel, so that vm.max_map_count (65530 by default) bounds the number of stacks. The guard is
- * several pages wide, which costs nothing but addresses: a function with a large frame may step over a single one, into
- * the stack that lies below.
+ * Stacks are large, but take memory only where they are used: MAP_NORESERVE keeps them out of the commit charge, and
+ * only pages that were written count. Huge pages are refused, since the first write to each stack would cost 2 MiB.
+ * Guard and stack are two mappings to the kernel, so vm.max_map_count (65530 by default) limits the number of stacks.
+ * The guard is several pages wide, which costs nothing but addresses: a function with a large frame could step over a
+ * single page into the stack below.
  */
 #include "coro/stack.h"
 
@@ -40,7 +40,7 @@ int stack_reserve(struct stack *s, size_t size)
         munmap(low, size + guard);
         return -ENOMEM;
     }
-    madvise(low + guard, size, MADV_NOHUGEPAGE); /* fails where the kernel has no huge pages, which is as good */
+    madvise(low + guard, size, MADV_NOHUGEPAGE); /* fails only if the kernel has no huge pages */
     s->low = low + guard;
     s->size = size;
     return 0;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 struct stack {
-    char *low; /* lowest usable byte; guard pages lie below */
+    char *low; /* lowest usable byte; the guard pages are below it */
     size_t size;
 };
 
@@ -13,12 +13,12 @@ struct stack {
 int stack_reserve(struct stack *s, size_t size);
 void stack_release(struct stack *s);
 
-/* Give back to the system all pages but the topmost keep bytes; they read as zeroes when touched again. */
+/* Return all pages but the topmost keep bytes to the system; they read as zeros when touched again. */
 void stack_trim(const struct stack *s, size_t keep);
 
 size_t stack_page_size(void);
 
-/* Bytes below every stack that nothing can touch without a fault. */
+/* Size of the guard below every stack, in bytes. */
 size_t stack_guard_size(void);
 
 #endif

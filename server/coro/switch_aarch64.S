@@ -1,7 +1,7 @@
 /*
  * switch_aarch64.S: change of stacks for AAPCS64.
  *
- * A suspended stack holds, from its saved pointer upwards: x19..x28, x29 (frame), x30 (where to go on), d8..d15 and
+ * A suspended stack holds, from its saved pointer upwards: x19..x28, x29 (frame), x30 (where it continues), d8..d15 and
  * FPCR, 176 bytes with padding.
  */
 #if defined(__aarch64__) && !defined(CORO_UCONTEXT)

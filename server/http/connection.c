@@ -133,7 +133,7 @@ static bool conn_start(struct permit *permit, bool now)
     struct conn *conn = conn_of(permit);
 
     conn->state = CONN_ACTIVE;
-    if (now ? coro_run(conn_coroutine, conn) : coro_start(conn_coroutine, conn) != NULL)
+    if (now ? wait_start_now(conn_coroutine, conn) : wait_start(conn_coroutine, conn) != NULL)
         return true;
     conn->state = CONN_QUEUED;
     return false;

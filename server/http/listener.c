@@ -56,7 +56,7 @@ static void pause_accepting(struct listener *listener, const char *why, const ch
         last = wait_now();
         log_error("cannot accept connections on %s: %s: %s", listener_name(listener), why, advice);
     }
-    if (coro_start(resume_accepting, listener))
+    if (wait_start(resume_accepting, listener))
         wait_source_close(&listener->source);
 }
 

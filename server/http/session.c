@@ -479,7 +479,7 @@ static void flush_at_park(void *value)
 
 void session_init(const struct http_config *http_config)
 {
-    static const struct coro_local hooks = {.park = flush_at_park};
+    static const struct sl_local hooks = {.park = flush_at_park};
 
     config = http_config;
     output_key = coro_local_create(&hooks);

@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     if (load_command(argv[0]) < 0)
         return EXIT_BOOT;
     init_event_loop();
-    if (!coro_start(run_command, NULL))
+    if (!wait_start(run_command, NULL))
         return EXIT_BOOT;
     wait_run();
     return EXIT_RUNTIME; /* not reached: run_command does not return */

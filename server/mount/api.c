@@ -93,6 +93,10 @@ void sl_defer(struct sl_request *req, void (*fn)(void *arg), void *arg)
     arena_defer(&request_of(req)->arena, fn, arg);
 }
 
+_Static_assert((int)SL_ERROR == LOG_LEVEL_ERROR && (int)SL_WARN == LOG_LEVEL_WARN && (int)SL_INFO == LOG_LEVEL_INFO &&
+                   (int)SL_DEBUG == LOG_LEVEL_DEBUG,
+               "the public levels are those of the log");
+
 void sl_log(const struct sl_request *req, enum sl_level level, const char *fmt, ...)
 {
     va_list ap;
@@ -172,7 +176,7 @@ static void start_spawned(void *arg)
 {
     struct spawn *spawn = arg;
 
-    if (!coro_start(spawn->fn, spawn->arg))
+    if (!wait_start(spawn->fn, spawn->arg))
         log_error("a coroutine that another thread asked for was not started: %m");
     free(spawn);
 }
@@ -190,7 +194,7 @@ int sl_spawn(void (*fn)(void *arg), void *arg)
 {
     if (!coro_self() && !wait_is_owner())
         return spawn_from_thread(fn, arg);
-    return coro_start(fn, arg) ? 0 : -errno;
+    return wait_start(fn, arg) ? 0 : -errno;
 }
 
 void sl_yield(void)
@@ -258,13 +262,7 @@ void sl_serve_end(struct sl_server *server)
 
 int sl_local_create(const struct sl_local *hooks)
 {
-    return coro_local_create(&(struct coro_local){.park = hooks->park,
-                                                  .resume = hooks->resume,
-                                                  .release = hooks->release,
-                                                  .cancelled = hooks->cancelled,
-                                                  .dump_stack = hooks->dump_stack,
-                                                  .cancel = hooks->cancel,
-                                                  .iteration = hooks->iteration});
+    return coro_local_create(hooks);
 }
 
 void *sl_local_get(int key)

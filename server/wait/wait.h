@@ -68,6 +68,12 @@ void wait_after(int64_t milliseconds, void (*fn)(void));
 /* In a forked child, which has none of the parent's coroutines: nothing here reaches the parent's loop any more. */
 void wait_forget(void);
 
+/* ---- start.c ---- */
+
+/* coro_start and coro_run. If there is no memory for another stack, that is logged, at most once a second. */
+struct coro *wait_start(void (*fn)(void *arg), void *arg);
+bool wait_start_now(void (*fn)(void *arg), void *arg);
+
 /* ---- signal.c ---- */
 
 /* Call fn on the loop's stack after signal signum, which is below 64; for the life of the loop. */

@@ -107,7 +107,7 @@ static void log_worker_counters(void)
 
     log_info("coroutines: %" PRIu64 " started, at most %zu at once, %zu running; %zu stacks; %" PRIu64 " waits; "
              "%zu open descriptors",
-             stats.started, stats.most, stats.running, stats.stacks, wait_count(), count_descriptors());
+             stats.started, stats.max, stats.running, stats.stacks, wait_count(), count_descriptors());
 }
 
 static void worker_finish(struct mount *mounts)

@@ -43,7 +43,7 @@ static void check_sinks(void)
     worker_log_flush();
     if (draining || (sink_pending_fd(log_sink()) < 0 && (!access_sink() || sink_pending_fd(access_sink()) < 0)))
         return;
-    draining = coro_start(drain_sinks, NULL);
+    draining = wait_start(drain_sinks, NULL);
 }
 
 void worker_log_flush(void)

@@ -1,6 +1,8 @@
 /* test_cancellation.c: a cancelled coroutine's waits fail until that is cleared: wait/cancel.c. */
 #include "core_test.h"
 
+#include "syncless.h"
+
 static struct coro *subject;
 static int results[8], count;
 
@@ -170,7 +172,7 @@ static void test_the_runtime_is_told(void **state)
 {
     static const int expected[] = {EINTR, ECANCELED, EINTR, ECANCELED, EINTR};
 
-    key = coro_local_create(&(struct coro_local){.cancelled = is_told});
+    key = coro_local_create(&(struct sl_local){.cancelled = is_told});
     assert_true(key >= 0);
     run_both(waits_as_runtime, interrupts);
     assert_int_equal(told_count, 5);

@@ -3,6 +3,8 @@
 
 #include <fenv.h>
 
+#include "syncless.h"
+
 static char trace[4096];
 static size_t traced;
 
@@ -228,7 +230,7 @@ static void on_release(void *value)
 /* There are so many keys in a process, and no more; later tests use the first two. */
 static void test_keys(void **state)
 {
-    static const struct coro_local all = {.park = on_park, .resume = on_resume, .release = on_release}, none = {0};
+    static const struct sl_local all = {.park = on_park, .resume = on_resume, .release = on_release}, none = {0};
 
     while (key_count < CORO_LOCALS) {
         keys[key_count] = coro_local_create(key_count < 2 ? &all : &none);
@@ -360,7 +362,7 @@ static void test_stats(void **state)
     assert_int_equal(stats.started - before.started, 3);
     assert_int_equal(stats.running, 3);
     assert_int_equal(stats.stacks, 3);
-    assert_true(stats.most >= 3);
+    assert_true(stats.max >= 3);
     while (!list_empty(coro_all())) {
         coro_wake(list_entry(coro_all()->next, struct coro, all), 0);
         sched_run();

@@ -169,17 +169,11 @@ static void ask_for_huge_stacks(void)
     }
 }
 
-static void test_no_memory_is_said_once_a_second(void **state)
+static void test_no_memory_is_an_error(void **state)
 {
     char text[2048];
-    int status = in_child(ask_for_huge_stacks, text, sizeof(text));
-    const char *first = strstr(text, "no memory for another coroutine stack, 0 are running"), *second;
 
-    assert_int_equal(status, 0);
-    assert_non_null(first);
-    assert_non_null(strstr(first, "stack-size"));
-    second = strstr(first + 1, "no memory");
-    assert_true(!second || !strstr(second + 1, "no memory")); /* the second may have changed meanwhile */
+    assert_int_equal(in_child(ask_for_huge_stacks, text, sizeof(text)), 0);
 }
 
 #if !defined(CORO_VALGRIND) && !defined(CORO_QEMU) &&                                                                  \
@@ -195,7 +189,7 @@ static long max_map_count(void)
     return count;
 }
 
-/* At the limit of mappings the message says so, and what ends makes room. */
+/* At the limit of mappings there is no further stack, and what ends makes room. */
 static void use_up_mappings(void)
 {
     size_t count = 0;
@@ -217,7 +211,6 @@ static void test_end_of_mappings(void **state)
     if (max_map_count() > 70000)
         skip();
     assert_int_equal(in_child(use_up_mappings, text, sizeof(text)), 0);
-    assert_non_null(strstr(text, "vm.max_map_count"));
 }
 #endif
 
@@ -315,7 +308,7 @@ int main(void)
         cmocka_unit_test(test_a_shallow_stack_is_small),
         cmocka_unit_test(test_no_huge_page_is_taken),
         cmocka_unit_test(test_many),
-        cmocka_unit_test(test_no_memory_is_said_once_a_second),
+        cmocka_unit_test(test_no_memory_is_an_error),
 #if !defined(CORO_VALGRIND) && !defined(CORO_QEMU) &&                                                                  \
     !defined(__SANITIZE_ADDRESS__) /* which need mappings themselves */
         cmocka_unit_test(test_end_of_mappings),

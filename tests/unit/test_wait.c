@@ -378,6 +378,35 @@ static void test_exit_and_init(void **state)
     }
 }
 
+/* ---- no memory for another stack ---- */
+
+static void starts(void *arg)
+{
+}
+
+static void start_with_huge_stacks(void)
+{
+    coro_exit();
+    coro_init((size_t)1 << 47);
+    for (int i = 0; i < 3; i++)
+        if (wait_start(starts, NULL) || errno != ENOMEM || wait_start_now(starts, NULL) || errno != ENOMEM)
+            _exit(1);
+}
+
+static void test_no_memory_is_logged_once_a_second(void **state)
+{
+    char text[2048];
+    int status = in_child(start_with_huge_stacks, text, sizeof(text));
+    const char *first = strstr(text, "no memory for another coroutine stack, 0 are running"), *second;
+
+    assert_int_equal(status, 0);
+    assert_non_null(first);
+    assert_non_null(strstr(first, "vm.max_map_count"));
+    assert_non_null(strstr(first, "stack-size"));
+    second = strstr(first + 1, "no memory");
+    assert_true(!second || !strstr(second + 1, "no memory")); /* the second may have changed meanwhile */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_run_ends_with_the_last_coroutine),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_no_memory_is_logged_once_a_second),
         cmocka_unit_test(test_exit_and_init),
     };
 

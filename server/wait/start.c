@@ -1,0 +1,40 @@
+/* start.c: start coroutines, and log why that is not possible. */
+#include "wait/wait.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "log/log.h"
+
+/* At most once a second: under load every connection would log it. */
+static void log_no_stack(void)
+{
+    static time_t last;
+    struct coro_stats stats = coro_stats();
+    time_t now = time(NULL);
+
+    if (now == last)
+        return;
+    last = now;
+    log_error("no memory for another coroutine stack, %zu are running: each is two mappings, raise vm.max_map_count "
+              "(sysctl) above %zu, or lower max-concurrency or stack-size",
+              stats.running, 2 * stats.stacks);
+}
+
+struct coro *wait_start(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = coro_start(fn, arg);
+
+    if (!co && errno == ENOMEM)
+        log_no_stack();
+    return co;
+}
+
+bool wait_start_now(void (*fn)(void *arg), void *arg)
+{
+    bool started = coro_run(fn, arg);
+
+    if (!started && errno == ENOMEM)
+        log_no_stack();
+    return started;
+}
