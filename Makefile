@@ -153,9 +153,10 @@ deps:
 %-deps:
 	@tests/deps.sh $*
 
-lint: lint-deps
+lint: deps lint-deps
 	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
-	tests/include-order
+	@$(MAKE) --no-print-directory $(SERVER_O)
+	SYNCLESS_BUILD=$(BUILD) tests/layers
 
 dist:
 	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
