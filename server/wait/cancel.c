@@ -4,8 +4,8 @@
  * It is a level and not an edge, as in libdill and trio: it cannot be lost between two waits, and nobody has to repeat
  * it for a coroutine that waits again to clean up, or because a library tries again after an error.
  *
- * A coroutine that goes on all the same must not block the loop. Each wait that fails lets the others run first, and
- * after MAX_QUICK failures it takes a pause.
+ * A coroutine that ignores it must not block the loop. Each wait that fails lets the others run first, and after
+ * MAX_QUICK failures it takes a pause.
  *
  * Locks are special. Code that waits for a mutex cannot handle a failure, so that wait goes on (wait_addr_park). A wait
  * on a semaphore fails once; code that then waits for the same one needs it, and gets it. Otherwise the loop around
@@ -18,12 +18,12 @@
 
 #include "wait/loop.h"
 
-#define MAX_QUICK 100
+#define MAX_QUICK 100               /* failures without a pause */
 #define PAUSE     INT64_C(10000000) /* nanoseconds */
 #define CANCELLED INT_MIN           /* the result of a park that wait_cancel has ended */
 
 /* A wait of a cancelled coroutine does not begin: let the others run. */
-static void give_way(struct coro *co)
+static void cancel_give_way(struct coro *co)
 {
     if (co->cancel.failures++ < MAX_QUICK)
         coro_yield();
@@ -32,7 +32,7 @@ static void give_way(struct coro *co)
 }
 
 /* Returns what a wait fails with. */
-static int cancelled_result(struct coro *co, const void *lock)
+static int cancel_result(struct coro *co, const void *lock)
 {
     int code = co->cancel.code;
 
@@ -49,8 +49,8 @@ static int cancelled_result(struct coro *co, const void *lock)
     return code;
 }
 
-/* lock: what is waited for, or NULL if it is no lock. */
-static int park(const void *lock, int64_t deadline)
+/* lock: the address that is waited for if that is a lock, else NULL. */
+static int cancellable_park(const void *lock, int64_t deadline)
 {
     struct coro *co = coro_self();
     int result;
@@ -59,23 +59,23 @@ static int park(const void *lock, int64_t deadline)
     if (co->is_main && (result = wait_interrupt_take()))
         return result;
     if (co->cancel.code && (!lock || lock != co->cancel.lock)) {
-        give_way(co);
-        return cancelled_result(co, lock);
+        cancel_give_way(co);
+        return cancel_result(co, lock);
     }
     co->waiting = true;
     result = timer_park(deadline);
     co->waiting = false;
-    return result == CANCELLED ? cancelled_result(co, lock) : result;
+    return result == CANCELLED ? cancel_result(co, lock) : result;
 }
 
 int wait_park(int64_t deadline)
 {
-    return park(NULL, deadline);
+    return cancellable_park(NULL, deadline);
 }
 
 int cancel_park_lock(const void *lock, int64_t deadline)
 {
-    return park(lock, deadline);
+    return cancellable_park(lock, deadline);
 }
 
 void wait_cancel(struct coro *co, int code)

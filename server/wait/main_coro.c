@@ -1,11 +1,11 @@
 /*
  * main_coro.c: signals and the main coroutine.
  *
- * A thread that waits in the kernel comes back with EINTR when a signal handler has run. The main coroutine of
- * syncless-python does too: the handler (libc/handler.c) leaves a note and wakes the loop, the only things that it
- * safely can, and the loop ends the coroutine's wait. If the coroutine is not waiting, the note stays until its next
- * wait, so that no signal is lost which comes between the program's last look and the park. That one wait may then end
- * although the program has dealt with the signal by itself; to code that knows EINTR this makes no difference.
+ * When a signal handler has run, a thread's wait in the kernel fails with EINTR. So does a wait of the main coroutine
+ * of syncless-python: the handler (libc/runtime/handler.c) leaves a note and wakes the loop, which is all that it can
+ * do safely, and the loop ends the wait. If the coroutine is not waiting, the note stays until its next wait, so that
+ * no signal is lost that comes between the program's last check and the park. That wait may then end although the
+ * program has already handled the signal, which is nothing new to code that handles EINTR.
  */
 #include "wait/wait.h"
 
@@ -14,12 +14,12 @@
 #include "wait/loop.h"
 
 static struct {
-    struct coro *_Atomic main;
-    atomic_int note; /* -EINTR or -ERESTART; 0: none */
+    struct coro *_Atomic main; /* or NULL */
+    atomic_int note;           /* -EINTR or -ERESTART; 0: none */
     uv_async_t async;
 } interrupt;
 
-static void tell_main(uv_async_t *async)
+static void interrupt_wake_main(uv_async_t *async)
 {
     int code = atomic_load(&interrupt.note);
 
@@ -29,7 +29,7 @@ static void tell_main(uv_async_t *async)
 
 void interrupt_init(void)
 {
-    uv_async_init(loop_uv(), &interrupt.async, tell_main);
+    uv_async_init(loop_uv(), &interrupt.async, interrupt_wake_main);
 }
 
 void wait_set_main(struct coro *co)
@@ -49,7 +49,7 @@ void wait_interrupt(int code)
         return;
     if (code == -EINTR)
         atomic_store(&interrupt.note, code);
-    else /* which may be noted already, and is the stronger one */
+    else /* keep an -EINTR, which is the stronger one */
         atomic_compare_exchange_strong(&interrupt.note, &none, code);
     uv_async_send(&interrupt.async);
 }

@@ -1,10 +1,10 @@
 /*
  * timer.c: parking with a deadline.
  *
- * Deadlines are nanoseconds, as those of the calls that wait are, so a sleep of 200 microseconds is one: libuv's timers
- * count milliseconds, and round up. They lie on the stacks of those who wait; here is a binary heap of pointers at
- * them, the earliest first, which costs nothing while nobody waits. The loop sleeps until the first (timer_first), and
- * wakes those that are due when it has looked for events (timer_run).
+ * Deadlines are in nanoseconds, as in the calls that wait, so that a sleep of 200 microseconds takes no longer; libuv's
+ * timers count milliseconds, and round up. A timer is on the stack of the coroutine that waits; this file has a binary
+ * heap of pointers to them, the earliest first. The loop sleeps until the earliest (timer_first), and after it has
+ * looked for events it wakes the coroutines whose timers are due (timer_run).
  */
 #include "wait/wait.h"
 
@@ -19,36 +19,36 @@
 struct timer {
     int64_t due; /* CLOCK_MONOTONIC nanoseconds */
     struct coro *co;
-    size_t at; /* its place in the heap */
+    size_t at; /* its index in the heap */
 };
 
 static struct {
-    struct timer **timers; /* each is due no earlier than the one at (its place - 1) / 2 */
-    size_t count, room;
+    struct timer **timers; /* each is due no earlier than the one at (its index - 1) / 2 */
+    size_t count, capacity;
 } heap;
 
-static uint64_t waits;
+static uint64_t waits; /* since the process began */
 
 /* ---- the heap ---- */
 
-static void put(struct timer *timer, size_t at)
+static void heap_put(struct timer *timer, size_t at)
 {
     heap.timers[at] = timer;
     timer->at = at;
 }
 
-/* Put a timer at a place, or above: those above that are due later move down. */
-static void sift_up(struct timer *timer, size_t at)
+/* Put a timer at an index or above it; those above that are due later move down. */
+static void heap_sift_up(struct timer *timer, size_t at)
 {
     while (at > 0 && heap.timers[(at - 1) / 2]->due > timer->due) {
-        put(heap.timers[(at - 1) / 2], at);
+        heap_put(heap.timers[(at - 1) / 2], at);
         at = (at - 1) / 2;
     }
-    put(timer, at);
+    heap_put(timer, at);
 }
 
-/* Put a timer at a place, or below: those below that are due earlier move up. */
-static void sift_down(struct timer *timer, size_t at)
+/* Put a timer at an index or below it; those below that are due earlier move up. */
+static void heap_sift_down(struct timer *timer, size_t at)
 {
     for (;;) {
         size_t child = 2 * at + 1;
@@ -57,19 +57,19 @@ static void sift_down(struct timer *timer, size_t at)
             child++;
         if (child >= heap.count || heap.timers[child]->due >= timer->due)
             break;
-        put(heap.timers[child], at);
+        heap_put(heap.timers[child], at);
         at = child;
     }
-    put(timer, at);
+    heap_put(timer, at);
 }
 
 static void heap_add(struct timer *timer)
 {
-    if (heap.count == heap.room) {
-        heap.room = heap.room ? 2 * heap.room : 64;
-        heap.timers = xrealloc(heap.timers, heap.room * sizeof(struct timer *));
+    if (heap.count == heap.capacity) {
+        heap.capacity = heap.capacity ? 2 * heap.capacity : 64;
+        heap.timers = xrealloc(heap.timers, heap.capacity * sizeof(struct timer *));
     }
-    sift_up(timer, heap.count++);
+    heap_sift_up(timer, heap.count++);
 }
 
 static void heap_remove(const struct timer *timer)
@@ -79,9 +79,9 @@ static void heap_remove(const struct timer *timer)
     if (last == timer)
         return;
     if (last->due < timer->due)
-        sift_up(last, timer->at);
+        heap_sift_up(last, timer->at);
     else
-        sift_down(last, timer->at);
+        heap_sift_down(last, timer->at);
 }
 
 /* ---- for the loop ---- */
@@ -108,12 +108,12 @@ void timer_exit(void)
 {
     free(heap.timers);
     heap.timers = NULL;
-    heap.room = 0;
+    heap.capacity = 0;
 }
 
 /* ---- parking ---- */
 
-static int park_until(int64_t deadline)
+static int timer_park_until(int64_t deadline)
 {
     struct timer timer = {.due = deadline, .co = coro_self()};
     int result;
@@ -128,7 +128,7 @@ static int park_until(int64_t deadline)
 int timer_park(int64_t deadline)
 {
     waits++;
-    return deadline == WAIT_FOREVER ? coro_park() : park_until(deadline);
+    return deadline == WAIT_FOREVER ? coro_park() : timer_park_until(deadline);
 }
 
 int wait_sleep(int64_t deadline)
