@@ -1,10 +1,10 @@
 /*
  * arena.c: bump allocation with defers.
  *
- * An arena is a pointer that moves through blocks of one size; what does not fit a block gets a malloc of its own,
- * freed as a defer. Blocks come from a pool kept last in, first out, so that the next request works on memory that is
- * still in the cache, and allocating costs an addition and a comparison. Nothing is freed one by one: a request's
- * objects end with it. Running out of memory ends the process, so that no caller carries code for it that never ran.
+ * An arena is a pointer that moves through blocks of one size, so that allocating takes an addition and a comparison. A
+ * large object is allocated by malloc, and a defer frees it. Blocks come from a pool that is last in, first out: the
+ * next request works on memory that is still in the cache. Objects are not freed one by one: they live as long as the
+ * request. Out of memory ends the process, so that no caller has error handling that was never tested.
  */
 #include "base/arena.h"
 
@@ -28,10 +28,10 @@ struct arena_defer {
     void *arg;
 };
 
-/* The pool. low is the least it held since the last trim: blocks that nobody needed meanwhile. */
 static struct {
     struct arena_block *first;
-    size_t count, low;
+    size_t count;
+    size_t low; /* the smallest count since the last trim: so many blocks were not needed */
 } pool;
 
 void *arena_block_get(void)
@@ -88,7 +88,7 @@ void arena_release(struct arena *a)
     while (a->defers) {
         struct arena_defer *defer = a->defers;
 
-        a->defers = defer->next; /* first: fn may add another */
+        a->defers = defer->next; /* first: fn may add another one */
         defer->fn(defer->arg);
     }
     while (a->blocks) {
@@ -100,7 +100,7 @@ void arena_release(struct arena *a)
     a->at = a->end = NULL;
 }
 
-static void *alloc_large(struct arena *a, size_t size)
+static void *arena_alloc_large(struct arena *a, size_t size)
 {
     void *p = xmalloc(size);
 
@@ -108,13 +108,13 @@ static void *alloc_large(struct arena *a, size_t size)
     return p;
 }
 
-static void *alloc_from_new_block(struct arena *a, size_t size)
+static void *arena_alloc_in_new_block(struct arena *a, size_t size)
 {
     struct arena_block *block;
     char *p;
 
     if (size > ARENA_BLOCK / 4)
-        return alloc_large(a, size);
+        return arena_alloc_large(a, size);
     block = arena_block_get();
     block->next = a->blocks;
     a->blocks = block;
@@ -132,7 +132,7 @@ void *arena_alloc(struct arena *a, size_t size)
         mem_die(size);
     size = (size + !size + ALIGN - 1) & ~(size_t)(ALIGN - 1); /* no two objects share an address */
     if (size > (size_t)(a->end - a->at))
-        return alloc_from_new_block(a, size);
+        return arena_alloc_in_new_block(a, size);
     a->at += size;
     return p;
 }

@@ -1,7 +1,6 @@
-/* arena.h: bump allocation with defers. One arena serves one request, and is given back as a whole. For one OS thread.
- */
-#ifndef ARENA_H
-#define ARENA_H
+/* arena.h: bump allocation with defers. A request has an arena, which is released as a whole. For one OS thread. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,24 +9,24 @@ struct arena_block;
 struct arena_defer;
 
 struct arena {
-    char *at, *end;             /* free bytes of the newest block */
+    char *at, *end;             /* the free part of the newest block */
     struct arena_block *blocks; /* newest first */
     struct arena_defer *defers; /* newest first */
 };
 
-/* No memory is taken before the first arena_alloc. */
+/* Takes no memory before the first arena_alloc. */
 void arena_init(struct arena *a);
 
-/* The same with size bytes of the caller's to use up first. */
+/* The same; objects are first allocated in size bytes of the caller's. */
 void arena_init_with(struct arena *a, void *space, size_t size);
 
-/* Run the defers, last added first, and give all blocks back. Whoever uses the arena again calls arena_init first. */
+/* Run the defers, last added first, and return all blocks to the pool. To use the arena again, call arena_init. */
 void arena_release(struct arena *a);
 
-/* size bytes aligned for any type, not zeroed. Never NULL: out of memory ends the process. */
+/* Returns size bytes, aligned for any type and not zeroed. Out of memory ends the process. */
 void *arena_alloc(struct arena *a, size_t size);
 
-/* A NUL-terminated copy of size bytes. */
+/* Returns a NUL-terminated copy of size bytes. */
 char *arena_strndup(struct arena *a, const char *s, size_t size);
 
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -36,12 +35,12 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 /* Call fn(arg) at arena_release. */
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
 
-/* Blocks of ARENA_BLOCK bytes from the pool that arenas draw on, for buffers of that size. Last in, first out. */
-#define ARENA_BLOCK 16384
+/* Take a block of ARENA_BLOCK bytes from the pool that arenas use, and return it. Last in, first out. */
+#define ARENA_BLOCK 16384 /* bytes */
 void *arena_block_get(void);
 void arena_block_put(void *block);
 
-/* Give the system back what the pool has not needed lately. Called about once a second. */
+/* Free the blocks of the pool that were not needed lately. To be called about once a second. */
 void arena_trim(void);
 
 #endif

@@ -1,11 +1,11 @@
-/* array.h: the size of arrays, the smaller and the larger of two numbers. */
+/* array.h: the size of an array; minimum and maximum. */
 #ifndef BASE_ARRAY_H
 #define BASE_ARRAY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Elements of an array; not of a pointer. */
+/* The number of elements of an array, which must not be a pointer. */
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 static inline size_t min_size(size_t a, size_t b)

@@ -7,8 +7,8 @@
 
 #define DIGITS_MAX 20 /* decimal digits of UINT64_MAX */
 
-/* Write the decimal digits of n before end, which has room for DIGITS_MAX bytes. Returns the first one. Safe in a
- * signal handler. */
+/* Write the decimal digits of n, up to DIGITS_MAX, so that they end before end. Returns the first one.
+ * Async-signal-safe. */
 static inline char *digits_decimal(char *end, uint64_t n)
 {
     do

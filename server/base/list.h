@@ -1,6 +1,6 @@
-/* list.h: intrusive doubly linked circular lists. A node that is in no list points at itself. */
-#ifndef LIST_H
-#define LIST_H
+/* list.h: intrusive, doubly linked, circular lists. A node that is in no list points to itself. */
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ struct list {
     }
 #define list_entry(node, type, field) ((type *)((char *)(node)-offsetof(type, field)))
 
-/* Visit each node. The body must not remove the node it is at; list_for_each_safe has a second variable for that. */
+/* Visit each node. The body must not remove the node that it visits, except with list_for_each_safe. */
 #define list_for_each(node, list) for ((node) = (list)->next; (node) != (list); (node) = (node)->next)
 #define list_for_each_safe(node, after, list)                                                                          \
     for ((node) = (list)->next, (after) = (node)->next; (node) != (list); (node) = (after), (after) = (node)->next)
@@ -39,7 +39,7 @@ static inline void list_push(struct list *l, struct list *node)
     l->prev = node;
 }
 
-/* Take node out of whatever list it is in; harmless when it is in none. */
+/* Remove node from its list; nothing happens if it is in none. */
 static inline void list_remove(struct list *node)
 {
     node->prev->next = node->next;
@@ -47,7 +47,7 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
-/* Take the first node off, or NULL. */
+/* Remove the first node and return it, or NULL. */
 static inline struct list *list_pop(struct list *l)
 {
     struct list *node = l->next;

@@ -1,23 +1,23 @@
 /*
- * mem.c: malloc and its relations for callers that cannot go on without memory.
+ * mem.c: malloc and the like, for callers that cannot go on without memory.
  *
- * The log is not used: it needs memory too, and everything above stands on this file. The message goes to standard
- * error by the system call itself, since write(2) of this process may park a coroutine.
+ * The message goes to standard error, not to the log, which needs memory too and is built on this file.
  */
 #include "base/mem.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/digits.h"
+#include "base/real.h"
 
 static void mem_say(const char *text, size_t size)
 {
-    if (syscall(SYS_write, STDERR_FILENO, text, size) < 0)
-        return; /* there is no other way to tell anybody */
+    ssize_t ignored = real()->write(STDERR_FILENO, text, size);
+
+    (void)ignored; /* there is no other way to report it */
 }
 
 void mem_die(size_t size)

@@ -1,4 +1,4 @@
-/* mem.h: malloc and its relations for callers that cannot go on without memory. */
+/* mem.h: malloc and the like, for callers that cannot go on without memory. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
@@ -10,7 +10,7 @@ void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 
-/* Say on standard error that size bytes are not to be had, and abort. Uses neither the log nor any memory. */
+/* Write to standard error that size bytes cannot be allocated, and abort. Does not use the log. */
 void mem_die(size_t size) __attribute__((noreturn));
 
 #endif
