@@ -1,5 +1,5 @@
 /*
- * test_addr.c: the parking lot: order, time-outs, cancelling, wake-ups that are passed on, and OS threads that wake.
+ * test_addr.c: the parking lot: order, timeouts, cancellation, wake-ups that are passed on, and wake-ups by OS threads.
  */
 #include "core_test.h"
 
@@ -13,7 +13,7 @@ struct parker {
     struct wait_addr w;
     int64_t deadline;
     int result;
-    int turn; /* when it came back, counted from 1 */
+    int turn; /* 1 for the first that returns, and so on */
 };
 
 static int turns;
@@ -59,7 +59,7 @@ static void test_first_come_first_served(void **state)
     assert_int_equal(atomic_load(&wait_addr_waiters), 0);
 }
 
-/* Many addresses, more than there are buckets: each wake-up reaches its own. */
+/* More addresses than there are buckets: each wake-up reaches the right waiter. */
 static void parks_at(void *arg)
 {
     struct wait_addr w;
@@ -101,7 +101,7 @@ static void test_deadline(void **state)
     assert_int_equal(atomic_load(&wait_addr_waiters), 0);
 }
 
-/* A wake-up that reached one who was canceled, or left, goes to the next. */
+/* A wake-up for a waiter that was cancelled, or left, goes to the next one. */
 static void test_wake_up_is_passed_on(void **state)
 {
     struct parker parkers[2];
@@ -134,7 +134,7 @@ static void test_leaving_passes_on(void **state)
     assert_int_equal(atomic_load(&wait_addr_waiters), 0);
 }
 
-/* Woken between its last look and the park, it does not park at all. */
+/* A waiter that is woken between its last look and the park does not park. */
 static void is_woken_before_it_parks(void *arg)
 {
     struct wait_addr w;
@@ -176,8 +176,8 @@ static void test_a_thread_wakes(void **state)
     }
 }
 
-/* Tokens handed over by OS threads as fast as they can; the takers look, enter, look again and park. None may be lost:
- * who waits in vain for a second fails. */
+/* OS threads hand over tokens as fast as they can; the takers look, enter, look again and park. No token may be lost: a
+ * taker that gets none within a second fails. */
 #ifdef CORO_VALGRIND
 #define TOKENS 5000 /* of each thread */
 #else
@@ -209,8 +209,8 @@ static bool take(void)
     return n > 0;
 }
 
-/* One token, waiting for it if need be. */
-static void take_one(int64_t patience)
+/* Take one token, waiting for it if necessary. */
+static void take_one(int64_t timeout)
 {
     struct wait_addr w;
 
@@ -221,11 +221,11 @@ static void take_one(int64_t patience)
             return;
         }
         parked++;
-        assert_true(wait_addr_park(&w, wait_deadline(patience)) == 0 || patience < 1000 * MS);
+        assert_true(wait_addr_park(&w, wait_deadline(timeout)) == 0 || timeout < 1000 * MS);
     }
 }
 
-/* Every other taker has so little patience that time-outs and wake-ups meet. */
+/* Every other taker has so short a timeout that timeouts and wake-ups coincide. */
 static void takes(void *arg)
 {
     for (int i = 0; i < TOKENS * GIVERS / TAKERS; i++)
@@ -248,7 +248,7 @@ static void test_no_wake_up_is_lost(void **state)
     assert_true(parked > 0);
 }
 
-/* Ping-pong: each side waits for the other at every single step. */
+/* Ping-pong: each side waits for the other at every step. */
 #define ROUNDS (TOKENS / 10)
 
 static atomic_int ball;

@@ -1,4 +1,4 @@
-/* test_arena.c: bump allocation: alignment, the caller's space, defers, large pieces, the pool, the end of memory. */
+/* test_arena.c: bump allocation: alignment, the caller's space, defers, large objects, the pool, out of memory. */
 #include "core_test.h"
 
 #include <malloc.h>
@@ -23,7 +23,7 @@ static void test_alloc(void **state)
     arena_release(&a);
 }
 
-/* The caller's space comes first, whatever its alignment and size; nothing lies outside of it, or before its time. */
+/* The caller's space is used first, whatever its alignment and size, and nothing is written outside of it. */
 static void test_space_is_used_up(void **state)
 {
     char space[128 + 16];
@@ -48,7 +48,7 @@ static void test_space_is_used_up(void **state)
         }
 }
 
-/* Every size up to that of a block, so that each way of not fitting is met. */
+/* Every size up to that of a block, so that objects fail to fit in every way. */
 static void test_pieces_do_not_overlap(void **state)
 {
     enum { PIECES = 200 };
@@ -86,7 +86,7 @@ static void test_defers_run_last_added_first(void **state)
     arena_init(&a);
     arena_defer(&a, put, "a");
     arena_defer(&a, put, "b");
-    arena_alloc(&a, 100000); /* a piece of its own, freed by a defer too */
+    arena_alloc(&a, 100000); /* has a malloc of its own, which a defer frees too */
     arena_defer(&a, put, "c");
     arena_release(&a);
     assert_int_equal(ordered, 3);
@@ -126,7 +126,7 @@ static void test_blocks_are_used_again(void **state)
     arena_trim();
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* whose malloc keeps no such account */
+#ifndef __SANITIZE_ADDRESS__ /* whose malloc does not count */
 static void test_trim_frees_what_nobody_needed(void **state)
 {
     enum { BLOCKS = 64, NEEDED = 10 };
@@ -144,7 +144,7 @@ static void test_trim_frees_what_nobody_needed(void **state)
     for (int i = 0; i < NEEDED; i++)
         arena_block_put(blocks[i]);
     arena_trim();
-    if (before > 0) /* valgrind's malloc does not say */
+    if (before > 0) /* valgrind's malloc does not count */
         assert_in_range(before - mallinfo2().uordblks, (BLOCKS - NEEDED) * ARENA_BLOCK,
                         (BLOCKS - NEEDED + 1) * ARENA_BLOCK);
     for (int i = 0; i < 2; i++)
@@ -167,7 +167,7 @@ static void test_strings(void **state)
     arena_release(&a);
 }
 
-/* ---- the end of memory ---- */
+/* ---- out of memory ---- */
 
 static void ask_for_too_much(void)
 {

@@ -47,7 +47,7 @@ static void test_order_is_first_in_first_out(void **state)
     assert_string_equal(trace, "ABCABCABC");
 }
 
-/* A round serves what was ready when it began: neither one that yields nor one that starts others keeps it going. */
+/* sched_run runs what was ready when it began: neither a yield nor a start makes it go on. */
 static void starts_another(void *arg)
 {
     put('s');
@@ -122,7 +122,7 @@ static void test_self_is_the_coroutine_that_runs(void **state)
 
 /* ---- what is kept across a switch ---- */
 
-/* errno, and the rounding mode in MXCSR and the x87 control word, belong to a coroutine as to a thread. */
+/* Each coroutine, like a thread, has an errno, and a rounding mode in MXCSR and the x87 control word. */
 static void keeps(void *arg)
 {
     int mode = *(int *)arg;
@@ -160,7 +160,7 @@ static void test_errno_and_rounding_are_kept(void **state)
     fesetround(FE_TONEAREST);
 }
 
-/* As many values alive across a switch as there are registers that a call must keep: 12 and 8 on aarch64. */
+/* As many values live across a switch as there are callee-saved registers: 12 and 8 on aarch64. */
 static void holds_values(void *arg)
 {
     unsigned seed = *(unsigned *)arg;
@@ -170,7 +170,7 @@ static void holds_values(void *arg)
 
     for (int round = 1; round <= 5; round++) {
         coro_yield();
-        /* none is to be held in a vector with others */
+        /* keep the compiler from holding several in a vector */
         __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
         __asm__("" : "+r"(g), "+r"(h), "+r"(i), "+r"(j), "+r"(k), "+r"(l));
         a += 1, b += 2, c += 3, d += 4, e += 5, f += 6, g += 7, h += 8, i += 9, j += 10, k += 11, l += 12;
@@ -227,7 +227,7 @@ static void on_release(void *value)
     put(*(char *)value);
 }
 
-/* There are so many keys in a process, and no more; later tests use the first two. */
+/* A process has so many keys and no more; later tests use the first two. */
 static void test_keys(void **state)
 {
     static const struct sl_local all = {.park = on_park, .resume = on_resume, .release = on_release}, none = {0};
@@ -266,7 +266,7 @@ static void test_hooks_run_at_switches(void **state)
     assert_string_equal(trace, "(aa)(a(ba)b)(bb)");
 }
 
-/* A value stays with a coroutine that rests; each start is one resume, as each end is one park. */
+/* A value stays with a coroutine in the pool; each start calls resume once, and each end calls park once. */
 static void sets_local(void *arg)
 {
     coro_self()->local[keys[0]] = arg;
@@ -287,7 +287,7 @@ static void test_values_rest_in_the_pool(void **state)
     sched_run();
     assert_string_equal(trace, "(vv)v(v");
     clear();
-    coro_exit(); /* frees the coroutine, and so its values */
+    coro_exit(); /* frees the coroutine and its values */
     assert_string_equal(trace, "-v");
 }
 
@@ -308,7 +308,7 @@ static void test_stack_is_used_again(void **state)
     sched_run();
     coro_wake(second, 0);
     sched_run();
-    assert_ptr_equal(coro_start(sleeps, &result), second); /* the last to rest is the first to go */
+    assert_ptr_equal(coro_start(sleeps, &result), second); /* last in, first out */
     assert_ptr_equal(coro_start(sleeps, &result), first);
     sched_run();
     coro_wake(first, 0);
@@ -316,7 +316,7 @@ static void test_stack_is_used_again(void **state)
     run_to_the_end();
 }
 
-/* Those beyond what was needed between two trims are freed, longest unused first; the others stay. */
+/* Stacks that were not needed between two trims are freed, the longest unused first; the others stay. */
 static void test_trim_frees_what_nobody_needed(void **state)
 {
     enum { ALL = 50, NEEDED = 5 };

@@ -1,6 +1,6 @@
 /*
- * test_cxx.c: C++ exceptions on coroutines. Several throw, catch and throw again, in turns: what the runtime keeps for
- * the thread must be the coroutine's. libstdc++ comes with throwing.so, as it would with an extension module.
+ * test_cxx.c: C++ exceptions on coroutines. Several coroutines throw, catch and throw again, interleaved: the runtime's
+ * state for the thread must be the coroutine's. throwing.so brings libstdc++, as an extension module would.
  */
 #include "core_test.h"
 
@@ -30,7 +30,7 @@ static void test_exceptions_belong_to_coroutines(void **state)
     for (int i = 0; i < 20; i++) {
         throwers[i] = (struct thrower){.number = i + 1};
         coro_start(throws, &throwers[i]);
-        sched_run(); /* each is at another step */
+        sched_run(); /* each is at a different step */
     }
     while (sched_run())
         ;
@@ -49,7 +49,7 @@ static void test_threads_have_their_own(void **state)
     assert_int_equal(__cxa_get_globals_fast()->uncaught, 0);
 }
 
-/* The next user of a stack starts with no exception, even if the last one left in the middle of one. */
+/* A coroutine from the pool starts without an exception, even if the last one ended in the middle of one. */
 static void leaves_a_mess(void *arg)
 {
     *__cxa_get_globals() = (struct cxx_state){arg, 3};
@@ -70,7 +70,7 @@ static void test_a_start_is_clean(void **state)
     assert_int_equal(coro_count(), 0);
 }
 
-/* Beside this program. */
+/* In the folder of this program. */
 static int load(void **state)
 {
     char path[PATH_MAX] = "", name[PATH_MAX + 16];

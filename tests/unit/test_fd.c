@@ -1,5 +1,5 @@
 /*
- * test_fd.c: readiness of descriptors: who is woken by what, closing, numbers used again, and the server's own sources.
+ * test_fd.c: readiness of descriptors: which event wakes whom, closing, reused numbers, and the server's own sources.
  */
 #include "core_test.h"
 
@@ -39,7 +39,7 @@ static void drain(int fd)
         ;
 }
 
-/* One that waits for fd, and what came of it. */
+/* A wait for fd and its result. */
 struct waiting {
     int fd;
     short events;
@@ -61,7 +61,7 @@ static void waits(void *arg)
         .fd = ends[end], .events = what, .deadline = WAIT_FOREVER                                                      \
     }
 
-/* Let the loop turn until nothing more happens: everything that is ready now has woken whom it concerns. */
+/* Let the loop run until everything that is ready now has woken its waiters. */
 static void settle(void *arg)
 {
     for (int i = 0; i < 4; i++)
@@ -69,7 +69,7 @@ static void settle(void *arg)
     wait_stop();
 }
 
-static void turn_loop(void)
+static void run_loop(void)
 {
     coro_start(settle, NULL);
     wait_run();
@@ -84,10 +84,10 @@ static void test_both_directions(void **state)
     fill(ends[0]);
     coro_start(waits, &in);
     coro_start(waits, &out);
-    turn_loop();
+    run_loop();
     assert_false(in.over || out.over);
     assert_int_equal(write(ends[1], "x", 1), 1);
-    turn_loop();
+    run_loop();
     assert_int_equal(in.result, POLLIN);
     assert_false(out.over);
     drain(ends[1]);
@@ -95,14 +95,14 @@ static void test_both_directions(void **state)
     assert_true(out.result & POLLOUT);
 }
 
-/* The one-shot is used up by the first event, and must be armed again for who still waits. */
+/* The first event disarms the descriptor, which must be armed again for the other waiter. */
 static void test_out_before_in(void **state)
 {
     struct waiting in = WAITING(0, POLLIN), out = WAITING(0, POLLOUT);
 
     coro_start(waits, &in);
     coro_start(waits, &out);
-    turn_loop();
+    run_loop();
     assert_int_equal(out.result, POLLOUT);
     assert_false(in.over);
     assert_int_equal(write(ends[1], "x", 1), 1);
@@ -116,7 +116,7 @@ static void test_two_readers_both_wake(void **state)
 
     coro_start(waits, &readers[0]);
     coro_start(waits, &readers[1]);
-    turn_loop();
+    run_loop();
     assert_int_equal(write(ends[1], "x", 1), 1);
     wait_run();
     assert_int_equal(readers[0].result, POLLIN);
@@ -129,7 +129,7 @@ static void test_hang_up_wakes_all(void **state)
 
     for (size_t i = 0; i < COUNT(w); i++)
         coro_start(waits, &w[i]);
-    turn_loop();
+    run_loop();
     close(ends[1]);
     wait_run();
     for (size_t i = 0; i < COUNT(w); i++)
@@ -144,7 +144,7 @@ static void test_half_close_is_told_to_who_asks(void **state)
     other.deadline = wait_deadline(20 * MS);
     coro_start(waits, &asks);
     coro_start(waits, &other);
-    turn_loop();
+    run_loop();
     shutdown(ends[1], SHUT_WR);
     wait_run();
     assert_int_equal(asks.result, POLLRDHUP);
@@ -164,7 +164,7 @@ static void test_deadline(void **state)
     assert_true(wait_now() >= w.deadline);
 }
 
-/* What cannot be watched says so. */
+/* What cannot be watched is an error. */
 static void waits_for_others(void *arg)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -191,21 +191,21 @@ static void test_close_wakes(void **state)
     fill(ends[0]);
     coro_start(waits, &in);
     coro_start(waits, &out);
-    turn_loop();
+    run_loop();
     wait_fd_close(ends[0]);
     wait_run();
     assert_int_equal(in.result, -EBADF);
     assert_int_equal(out.result, -EBADF);
 }
 
-/* The number belongs to another file now, and nobody told us. */
+/* The number belongs to another file now, and we did not see the close. */
 static void test_number_is_used_again(void **state)
 {
     struct waiting before = WAITING(0, POLLIN), after = WAITING(0, POLLIN);
     int other[2];
 
     coro_start(waits, &before);
-    turn_loop();
+    run_loop();
     assert_int_equal(write(ends[1], "x", 1), 1);
     wait_run();
     assert_true(before.over);
@@ -213,7 +213,7 @@ static void test_number_is_used_again(void **state)
     assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]); /* closes the old one in passing */
     assert_int_equal(syscall(SYS_close, other[0]), 0);
     coro_start(waits, &after);
-    turn_loop();
+    run_loop();
     assert_false(after.over);
     assert_int_equal(write(other[1], "x", 1), 1);
     wait_run();
@@ -221,7 +221,7 @@ static void test_number_is_used_again(void **state)
     close(other[1]);
 }
 
-/* The old file lives on under another number, and still is a member of the set under this one. */
+/* The old file is still open under another number, and still a member of the set under this one. */
 static void test_an_event_of_the_former_file_is_harmless(void **state)
 {
     struct waiting before = WAITING(0, POLLIN), after = WAITING(0, POLLIN);
@@ -233,14 +233,14 @@ static void test_an_event_of_the_former_file_is_harmless(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
     assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]);
     coro_start(waits, &after);
-    turn_loop();
+    run_loop();
     assert_int_equal(write(ends[1], "x", 1), 1);
-    turn_loop();
-    if (after.over) { /* spurious, which is allowed: the one who waits looks, and waits again */
+    run_loop();
+    if (after.over) { /* spurious, which is allowed: the caller tries again, and waits again */
         assert_int_equal(recv(ends[0], &kept, 0, MSG_DONTWAIT | MSG_PEEK), -1);
         after.over = false;
         coro_start(waits, &after);
-        turn_loop();
+        run_loop();
     }
     assert_false(after.over);
     assert_int_equal(write(other[1], "x", 1), 1);
@@ -269,8 +269,8 @@ static void open_source(void)
 {
     source = (struct wait_source){.ready = on_ready, .fd = ends[0]};
     assert_int_equal(wait_source_open(&source), 0);
-    turn_loop();
-    calls = 0; /* that it is writable was an edge too */
+    run_loop();
+    calls = 0; /* becoming writable was an edge too */
     source.seen = 0;
 }
 
@@ -279,8 +279,8 @@ static void test_source_is_edge_triggered(void **state)
     open_source();
     for (int i = 1; i <= 3; i++) {
         assert_int_equal(write(ends[1], "x", 1), 1); /* never read: each write is an edge, and nothing else is */
-        turn_loop();
-        turn_loop();
+        run_loop();
+        run_loop();
         assert_int_equal(calls, i);
         assert_true(told & POLLIN);
     }
@@ -295,7 +295,7 @@ static void test_source_gathers_what_was_seen(void **state)
     open_source();
     fill(ends[0]);
     coro_start(waits, &out);
-    turn_loop();
+    run_loop();
     source.seen = 0;
     assert_int_equal(write(ends[1], "x", 1), 1);
     shutdown(ends[1], SHUT_WR);
@@ -306,20 +306,20 @@ static void test_source_gathers_what_was_seen(void **state)
     wait_source_close(&source);
 }
 
-/* Who waits on a source gets the event, and only if nobody does the callback is called. */
+/* A waiter of a source gets the event; the callback is called only if there is none. */
 static void test_source_with_a_waiter(void **state)
 {
     struct waiting in = WAITING(0, POLLIN);
 
     open_source();
     coro_start(waits, &in);
-    turn_loop();
+    run_loop();
     assert_int_equal(write(ends[1], "x", 1), 1);
     wait_run();
     assert_true(in.result & POLLIN);
     assert_int_equal(calls, 0);
     assert_int_equal(write(ends[1], "x", 1), 1);
-    turn_loop();
+    run_loop();
     assert_int_equal(calls, 1);
     wait_source_close(&source);
 }
@@ -330,14 +330,13 @@ static void test_source_close_wakes(void **state)
 
     open_source();
     coro_start(waits, &in);
-    turn_loop();
+    run_loop();
     wait_source_close(&source);
     wait_run();
     assert_int_equal(in.result, -EBADF);
 }
 
-/* Nor does one that ended with its descriptor, though a child still has the file: not even where the number is that of
- * another source by now. */
+/* A source that was ended reports nothing, though a child still has the file open and another source has its number. */
 static void test_ended_source_is_silent(void **state)
 {
     for (int with_child = 0; with_child < 2; with_child++) {
@@ -346,7 +345,7 @@ static void test_ended_source_is_silent(void **state)
 
         open_source();
         if (with_child && (child = fork()) == 0) {
-            alarm(10); /* whatever becomes of the test */
+            alarm(10); /* in case the test fails */
             pause();
             _exit(0);
         }
@@ -355,7 +354,7 @@ static void test_ended_source_is_silent(void **state)
         assert_int_equal(ends[0], number);
         open_source();
         send(peer, "x", 1, MSG_NOSIGNAL);
-        turn_loop();
+        run_loop();
         assert_int_equal(calls, 0);
         assert_int_equal(source.seen, 0);
         wait_source_close(&source);
@@ -367,18 +366,18 @@ static void test_ended_source_is_silent(void **state)
     }
 }
 
-/* A closed source reports nothing more, even if the file stays open: in a forked child, say. */
+/* A closed source reports nothing more, even if the file stays open, in a forked child for example. */
 static void test_closed_source_is_silent(void **state)
 {
     open_source();
     wait_source_close(&source);
     assert_int_equal(write(ends[1], "x", 1), 1);
-    turn_loop();
+    run_loop();
     assert_int_equal(calls, 0);
     assert_int_equal(source.seen, 0);
 }
 
-/* The number of a source that was closed while a child had the file open becomes another source. */
+/* A source was closed while a child had the file open, and another source gets its number. */
 static void test_number_of_a_source_is_used_again(void **state)
 {
     int kept = dup(ends[0]), other[2];
@@ -389,7 +388,7 @@ static void test_number_of_a_source_is_used_again(void **state)
     assert_int_equal(syscall(SYS_dup3, other[0], ends[0], O_CLOEXEC), ends[0]);
     open_source();
     close(ends[1]); /* the former peer hangs up */
-    turn_loop();
+    run_loop();
     assert_int_equal(source.seen, 0);
     wait_source_close(&source);
     close(kept);
@@ -397,7 +396,7 @@ static void test_number_of_a_source_is_used_again(void **state)
     ends[1] = other[1];
 }
 
-/* Level-triggered: told again as long as there is something. And it can be closed for a while and opened again. */
+/* Level-triggered: reported again as long as there is something. And it can be closed for a while and opened again. */
 static void test_shared_source_is_level_triggered(void **state)
 {
     source = (struct wait_source){.ready = on_ready, .fd = ends[0]};
@@ -405,11 +404,11 @@ static void test_shared_source_is_level_triggered(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(wait_source_open_shared(&source), 0);
         calls = 0;
-        turn_loop();
+        run_loop();
         assert_true(calls > 1);
         wait_source_close(&source);
         calls = 0;
-        turn_loop();
+        run_loop();
         assert_int_equal(calls, 0);
     }
 }
@@ -465,12 +464,12 @@ static void close_and_open(struct wait_source *s, short events)
     }
 }
 
-/* Have an event for each of two descriptors in one batch, first the one for the source that closes the other. */
+/* Make one batch of two events: the first is for the source that closes the other one. */
 static void make_batch(void)
 {
     assert_int_equal(write(batch.peers[0], "x", 1), 1);
     assert_int_equal(write(batch.peers[1], "x", 1), 1);
-    turn_loop();
+    run_loop();
     assert_true(batch.peers[2] > 0);
 }
 
@@ -493,7 +492,7 @@ static void test_an_event_of_a_closed_source_is_dropped(void **state)
 {
     setup_batch();
     assert_int_equal(wait_source_open(&batch.closed), 0);
-    turn_loop();
+    run_loop();
     make_batch();
     assert_true(batch.told & POLLOUT);
     assert_false(batch.told & POLLIN);
@@ -511,7 +510,7 @@ static void test_an_event_of_a_closed_descriptor_wakes_nobody(void **state)
     batch.unseen = true;
     before = (struct waiting){.fd = batch.closed.fd, .events = POLLIN, .deadline = wait_deadline(50 * MS)};
     coro_start(waits, &before);
-    turn_loop();
+    run_loop();
     make_batch();
     wait_run();
     assert_int_equal(batch.waiting.result, -ETIMEDOUT);
@@ -549,7 +548,7 @@ static void waits_often(void *arg)
         int ctls = epoll_ctls, allocated = mallocs;
 
         assert_int_equal(wait_fd(ends[0], POLLIN, wait_deadline(1000000)), -ETIMEDOUT);
-        if (i == 0) /* the first one makes the descriptor's record and its timer, which stay */
+        if (i == 0) /* the first wait allocates the watch and the heap of timers, which stay */
             continue;
         assert_int_equal(mallocs, allocated);
         if (epoll_ctls - ctls > *most)

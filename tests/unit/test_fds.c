@@ -1,8 +1,8 @@
 /*
- * test_fds.c: wait_fds on a coroutine beside poll(2) in the kernel: each scene is made twice, and both must tell the
- * same.
+ * test_fds.c: wait_fds on a coroutine compared with poll(2) in the kernel: each scene is set up twice, and both must
+ * return the same.
  *
- * A scene fills in descriptors; what then happens to them happens at once, or a little later, while the call waits.
+ * A scene fills in descriptors; an action on them follows at once, or a little later, while the call waits.
  */
 #include "core_test.h"
 
@@ -14,10 +14,10 @@
 
 #include "libc/runtime/park.h"
 
-#define MAX_FDS  70
-#define PATIENCE 30   /* milliseconds of a call that finds nothing */
-#define LONG     5000 /* of one that finds something */
-#define LATER    5
+#define MAX_FDS 70
+#define TIMEOUT 30   /* milliseconds of a call that finds nothing */
+#define LONG    5000 /* of one that finds something */
+#define LATER   5
 
 struct scene {
     int ends[2];
@@ -26,7 +26,7 @@ struct scene {
     int also_close;
 };
 
-/* ---- what there is ---- */
+/* ---- scenes ---- */
 
 static void use(struct scene *s, int fd, short events)
 {
@@ -146,7 +146,7 @@ static void negative(struct scene *s)
 static void closed(struct scene *s)
 {
     pipe_in(s);
-    use(s, 900, POLLIN); /* nothing has so high a number here */
+    use(s, 900, POLLIN); /* no descriptor has so high a number here */
 }
 
 static void closed_nothing_asked(struct scene *s)
@@ -181,7 +181,7 @@ static void many(struct scene *s)
         use(s, s->ends[s->count % 3 == 0], s->count % 5 == 0 ? POLLIN : POLLRDHUP);
 }
 
-/* ---- what happens ---- */
+/* ---- actions ---- */
 
 static void nothing(struct scene *s)
 {
@@ -272,12 +272,12 @@ static const struct {
 
 /* ---- the comparison ---- */
 
-/* What one way of waiting told. */
+/* What one of the two calls returned. */
 struct answer {
     struct scene scene;
     size_t number;
     bool later;
-    int patience, result;
+    int timeout, result;
     int64_t took;
 };
 
@@ -319,7 +319,7 @@ static void ask_kernel(struct answer *a)
 
     begin(a, &thread);
     before = wait_now();
-    a->result = poll(a->scene.fds, a->scene.count, a->patience);
+    a->result = poll(a->scene.fds, a->scene.count, a->timeout);
     a->took = wait_now() - before;
     end(a, &thread);
 }
@@ -332,7 +332,7 @@ static void ask_wait_fds(void *arg)
 
     begin(a, &thread);
     before = wait_now();
-    a->result = wait_fds(a->scene.fds, a->scene.count, wait_deadline(a->patience * MS));
+    a->result = wait_fds(a->scene.fds, a->scene.count, wait_deadline(a->timeout * MS));
     a->took = wait_now() - before;
     end(a, &thread);
 }
@@ -342,7 +342,7 @@ static void compare(size_t number, bool later)
     struct answer look = {.number = number}, kernel, ours;
 
     ask_kernel(&look); /* whether there will be anything to wait for */
-    kernel = ours = (struct answer){.number = number, .later = later, .patience = look.result > 0 ? LONG : PATIENCE};
+    kernel = ours = (struct answer){.number = number, .later = later, .timeout = look.result > 0 ? LONG : TIMEOUT};
     ask_kernel(&kernel);
     on_coroutine(ask_wait_fds, &ours);
     if (ours.result != kernel.result)
@@ -352,7 +352,7 @@ static void compare(size_t number, bool later)
             fail_msg("%s: descriptor %d: %#x, but poll says %#x", scenes[number].name, (int)i,
                      ours.scene.fds[i].revents, kernel.scene.fds[i].revents);
     if (kernel.result == 0)
-        assert_true(ours.took >= PATIENCE * MS);
+        assert_true(ours.took >= TIMEOUT * MS);
 }
 
 static void test_at_once(void **state)
@@ -367,7 +367,7 @@ static void test_while_it_waits(void **state)
         compare(i, true);
 }
 
-/* ---- what poll(2) has no like of ---- */
+/* ---- what poll(2) does not have ---- */
 
 static void waits_for_ever(void *arg)
 {
@@ -394,7 +394,7 @@ static void test_cancel(void **state)
     end(&a, NULL);
 }
 
-/* Closed by who told us: what is left is reported, POLLNVAL. */
+/* Closed after wait_fd_close: the call reports POLLNVAL. */
 static void closes(void *arg)
 {
     struct answer *a = arg;

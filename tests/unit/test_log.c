@@ -1,7 +1,7 @@
 /*
- * test_log.c: lines on standard error: what they look like, what is escaped, and that each is one write.
+ * test_log.c: lines on standard error: their format, what is escaped, and that each takes one write.
  *
- * Standard error is a socket that keeps messages apart, so that what one write(2) wrote is what one recv(2) gets.
+ * Standard error is a socket that preserves message boundaries, so one recv(2) returns what one write(2) wrote.
  */
 #include "core_test.h"
 
@@ -13,7 +13,7 @@
 static char line[65536];
 static int ends[2], saved_stderr;
 
-/* What was written since the last call: the size of one write, or -1 for none. */
+/* Receive one write into line. Returns its size, or -1 if there was none. */
 static ssize_t take(void)
 {
     ssize_t n = recv(ends[0], line, sizeof(line) - 1, MSG_DONTWAIT);
@@ -32,7 +32,7 @@ static void assert_matches(const char *pattern)
     regfree(&compiled);
 }
 
-/* The text of the line behind its head. */
+/* Returns the text of the line, after its head. */
 static const char *text(void)
 {
     const char *at = strchr(line, '#');
@@ -68,7 +68,7 @@ static void test_levels(void **state)
     }
 }
 
-/* What a client may have put into a text can forge no line and move no terminal. */
+/* What a client has put into a text can neither forge a line nor control a terminal. */
 static void test_escapes(void **state)
 {
     static const struct {
@@ -94,7 +94,7 @@ static void test_escapes(void **state)
     }
 }
 
-/* Around the sizes of the buffers on the stack, and with every byte four times as long. */
+/* Sizes around those of the buffers on the stack; each byte becomes four. */
 static void test_long_lines(void **state)
 {
     static char in[5001], out[4 * 5000 + 2];

@@ -1,8 +1,8 @@
 /*
- * test_sink.c: lines to a pipe that nobody reads, to a file, and anew after it was renamed: nothing waits, no line is
- * cut.
+ * test_sink.c: lines to a pipe that nobody reads, to a file, and to the next file after it was renamed: no call waits,
+ * and no line is cut.
  *
- * Standard error is a pipe here, and `talk` what is left of the real one.
+ * Standard error is a pipe here; `talk` is a duplicate of the real one.
  */
 #include "core_test.h"
 
@@ -32,7 +32,7 @@ static int teardown(void **state)
     return close(talk) || close(ends[0]) || close(ends[1]);
 }
 
-/* What is in the pipe now. */
+/* Read all that is in the pipe now. Returns its size. */
 static size_t take(char *to)
 {
     struct pollfd in = {.fd = ends[0], .events = POLLIN};
@@ -53,14 +53,14 @@ static void put_lines(struct sink *sink, int count)
     }
 }
 
-/* A full pipe takes nobody's time, and the flags of its other users are left alone. */
+/* A full pipe does not make the caller wait, and its flags, which other users share, are not changed. */
 static void test_full_pipe(void **state)
 {
     struct sink *sink = sink_open("stderr");
     size_t size = 0, more;
     int lines = 0;
 
-    put_lines(sink, LINES); /* 2 MB, of which 64 KiB fit, and half waits */
+    put_lines(sink, LINES); /* 2 MB: 64 KiB fit into the pipe, 1 MiB into the buffer */
     assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
     assert_true(sink_pending_fd(sink) >= 0);
     while ((more = take(received + size)) > 0) {
@@ -72,14 +72,14 @@ static void test_full_pipe(void **state)
         char *end = memchr(at, '\n', size - (size_t)(at - received));
 
         assert_non_null(end);
-        if (end + 1 - at != LINE) { /* the last word: how many were lost */
+        if (end + 1 - at != LINE) { /* the last line: how many were dropped */
             assert_int_equal(atoi(strstr(at, "dropped ") + 8) + lines, LINES);
             assert_non_null(strstr(at, "log lines: stderr was not accepting writes"));
             at = end + 1;
             lines--;
             continue;
         }
-        assert_int_equal(atoi(at), lines); /* in order, none between two others is missing */
+        assert_int_equal(atoi(at), lines); /* in order, and none is missing */
         at = end + 1;
     }
     assert_in_range(lines, (1 << 20) / LINE, LINES - 1);
@@ -95,7 +95,7 @@ static size_t read_file(const char *path, char *to)
     return n < 0 ? 0 : (size_t)n;
 }
 
-/* Lines are gathered until a flush, unless one is to go at once; after a change of files they go to the new one. */
+/* Lines are collected until a flush, unless one is to be written at once; after sink_reopen they go to the new file. */
 static void test_file(void **state)
 {
     char path[] = "/tmp/sink-test-XXXXXX", old[64];
@@ -114,7 +114,7 @@ static void test_file(void **state)
     assert_int_equal(read_file(path, received), 8);
     sink_write(sink, 6, "three\n", 6, false);
     rename(path, old);
-    sink_reopen(sink, sink_open_file(path)); /* what came before belongs to the old one */
+    sink_reopen(sink, sink_open_file(path)); /* pending lines go to the old one */
     sink_write(sink, 6, "four\n", 5, true);
     assert_int_equal(read_file(old, received), 14);
     assert_int_equal(read_file(path, received), 5);

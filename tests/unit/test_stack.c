@@ -10,7 +10,7 @@
 #include "coro/fault.h"
 #include "coro/stack.h"
 
-#ifdef CORO_VALGRIND /* which has room for fewer mappings than the kernel */
+#ifdef CORO_VALGRIND /* which can handle fewer mappings than the kernel */
 #define MANY 2000
 #else
 #define MANY 30000
@@ -80,7 +80,7 @@ static void test_deep_pages_are_given_back(void **state)
     assert_true(resident_bytes(self) >= 128 * 1024);
     coro_trim();
     assert_true(resident_bytes(self) <= KEPT);
-    for (int i = 0; i < 2; i++) { /* and it can be as deep again */
+    for (int i = 0; i < 2; i++) { /* and then uses as much again */
         coro_start(goes_deep, NULL);
         sched_run();
         assert_true(resident_bytes(self) >= 128 * 1024);
@@ -106,9 +106,8 @@ static void touches_the_middle(void *arg)
     self = coro_self();
 }
 
-#ifndef CORO_QEMU /* which shows flags of its own */
-/* Whether the kernel has been told so of the mapping that begins at low. Where huge pages are not the rule, no other
- * sign would show. */
+#ifndef CORO_QEMU /* which shows its own flags */
+/* Whether the mapping that begins at low has the flag. Where huge pages are not the default nothing else would tell. */
 static bool refuses_huge_pages(const void *low)
 {
     FILE *in = fopen("/proc/self/smaps", "r");
@@ -153,7 +152,7 @@ static void test_many(void **state)
     assert_int_equal(coro_count(), MANY);
     wake_all();
     coro_trim();
-    for (int i = 0; i < MANY / 256 + 1; i++) /* so many are freed by one */
+    for (int i = 0; i < MANY / 256 + 1; i++) /* each frees up to 256 */
         coro_trim();
     coro_exit();
 }
@@ -189,7 +188,7 @@ static long max_map_count(void)
     return count;
 }
 
-/* At the limit of mappings there is no further stack, and what ends makes room. */
+/* At the limit of mappings there is no further stack, until a coroutine ends. */
 static void use_up_mappings(void)
 {
     size_t count = 0;
@@ -257,7 +256,7 @@ static void start_overflowing_by_one_frame(void)
 {
     fault_init();
     coro_start(overflows_by_one_frame, NULL)->what = "GET /wide";
-    for (int i = 0; i < 3; i++) /* stacks below it, to be hit in its place */
+    for (int i = 0; i < 3; i++) /* stacks below it, which a missed guard would damage */
         coro_start(parks, NULL);
     sched_run();
 }
@@ -275,7 +274,7 @@ static void crash_outside(void)
     crashes(NULL);
 }
 
-/* Each dies by the signal, and says why before. */
+/* The process dies by the signal, and reports why first. */
 static void test_faults_are_reported(void **state)
 {
     static const struct {

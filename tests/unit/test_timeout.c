@@ -1,4 +1,4 @@
-/* test_timeout.c: time-outs of one length: order, stopping, starting again, and many lists on one timer. */
+/* test_timeout.c: timeouts of one length: order, stopping, starting again, and many lists on one timer. */
 #include "core_test.h"
 
 struct item {
@@ -75,7 +75,7 @@ static void test_lists_and_orders(void **state)
     on_coroutine(lists_and_orders, NULL);
 }
 
-/* What is started again and again, as a connection with traffic does, does not run out, whatever the timer does. */
+/* A timeout that is started again and again, as that of a busy connection, does not expire, whatever the timer does. */
 static void started_again(void *arg)
 {
     struct item a = item(1), b = item(2);
@@ -118,8 +118,8 @@ static void test_restarts_itself(void **state)
 
 #define MANY 60
 
-/* Begun at any part of a millisecond, while the loop turns all the time. It looks at the clock when it turns, so if
- * this process is put aside just then, one may be early by as long; not many. */
+/* Started at any point of a millisecond, while the loop is busy. The loop reads the clock once per iteration, so one
+ * that is started while this process was not scheduled may be early by as long; but not many. */
 static void many(void *arg)
 {
     struct item items[MANY];

@@ -1,4 +1,4 @@
-/* test_wait.c: deadlines and cancelling, posts, signals, ticks, the thread pool, and the life of the loop. */
+/* test_wait.c: deadlines, posts, signals, periodic callbacks, the thread pool, init and exit of the loop. */
 #include "core_test.h"
 
 #include <pthread.h>
@@ -23,7 +23,7 @@ static void sleeps(void *arg)
     s->turn = ++turns;
 }
 
-/* In the order of their deadlines, never before them, and not much after. */
+/* In the order of their deadlines, never early, and not very late. */
 static void test_sleepers_wake_in_order(void **state)
 {
     struct sleeper sleepers[] = {{.after = 30}, {.after = 10}, {.after = 20}, {.after = 0},
@@ -52,7 +52,7 @@ static void naps(void *arg)
         wait_sleep(wait_deadline(MS / 10));
 }
 
-/* Five sleeps of 0.1 ms are far from five milliseconds: in the best of some attempts, as the machine may be busy. */
+/* Five sleeps of 0.1 ms take much less than 5 ms: in the best of some attempts, since the machine may be busy. */
 static void test_sleeps_are_finer_than_milliseconds(void **state)
 {
     int64_t best = INT64_MAX;
@@ -89,7 +89,7 @@ static void wakes_some(void *arg)
             assert_true(coro_wake(crowd_coros[i], -EINTR));
 }
 
-/* Deadlines in any order, a third of which go before they are due: the rest end in theirs. */
+/* Deadlines in any order, a third of which are cancelled: the others end in their order. */
 static void test_a_crowd_of_sleepers_ends_in_order(void **state)
 {
     int64_t last = 0;
@@ -133,7 +133,7 @@ static void test_deadline_arithmetic(void **state)
     assert_int_equal(wait_deadline(INT64_MAX - 1), WAIT_FOREVER);
 }
 
-/* A wake-up before the deadline leaves no timer behind that would wake a later wait. */
+/* A wake-up before the deadline leaves no timer that would wake a later wait. */
 static struct coro *parked;
 
 static void parks_twice(void *arg)
@@ -266,7 +266,7 @@ static void test_a_post_may_post(void **state)
     wait_hold(-1);
 }
 
-/* ---- signals and ticks ---- */
+/* ---- signals and periodic callbacks ---- */
 
 static int got_signal;
 
@@ -317,7 +317,7 @@ static void test_ticks(void **state)
     assert_in_range(wait_now() - before, 14 * MS, 2000 * MS);
 }
 
-/* ---- the life of the loop ---- */
+/* ---- init and exit ---- */
 
 static void returns(void *arg)
 {
@@ -328,7 +328,7 @@ static void test_run_ends_with_the_last_coroutine(void **state)
 {
     bool ran = false;
 
-    wait_run(); /* nothing keeps it, ticks do not count */
+    wait_run(); /* returns: periodic callbacks do not keep it */
     coro_start(returns, &ran);
     wait_run();
     assert_true(ran);
@@ -339,7 +339,7 @@ static void stops(void *arg)
     wait_stop();
 }
 
-/* A stop leaves what is parked as it is; the next run goes on with it. */
+/* Parked coroutines stay so after a stop, and the next run continues with them. */
 static void test_stop(void **state)
 {
     int result = 0;
@@ -364,7 +364,7 @@ static void test_hold(void **state)
     assert_int_equal(ticks, 3);
 }
 
-/* The loop can be made and freed again and again, with timers and posts in flight. */
+/* The loop can be made and freed repeatedly, with timers and posts pending. */
 static void test_exit_and_init(void **state)
 {
     for (int i = 0; i < 3; i++) {
