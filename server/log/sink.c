@@ -3,7 +3,7 @@
  *
  * Lines are collected in one buffer and leave in one write(2). To a file opened with O_APPEND these are whole lines, so
  * those of several processes do not mix. A pipe or a terminal may be full, and a blocking write would stop the loop
- * with every request on it. O_NONBLOCK on standard error would affect everybody else who shares the open file, so the
+ * with every request on it. O_NONBLOCK on standard error would affect all other users of the open file, so the
  * pipe is opened a second time through /proc, which gives a description of our own. Where that fails, poll(2) comes
  * before each write, which is no longer than what a pipe takes as a whole. What cannot be written stays in the buffer;
  * when that is full, lines are dropped and counted.

@@ -1,7 +1,7 @@
 /*
  * fd.c: readiness of descriptors: a watch for each, with a list of its waiters.
  *
- * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to whoever else shares the open file, and
+ * Why not uv_poll_t: it sets O_NONBLOCK, which belongs to the application and to others that share the open file, and
  * it knows neither edge-triggered nor exclusive watching. So there is an epoll set of our own. It has two kinds of
  * members:
  *
@@ -46,7 +46,7 @@ struct waiter {
 
 struct watch {
     struct waiter *waiters;     /* first come, first served */
-    struct wait_source *source; /* or NULL; owned by whoever opened it */
+    struct wait_source *source; /* or NULL; its opener owns it */
     uint32_t generation;        /* changes when the number is closed */
     bool registered;            /* a member of the epoll set, as far as we know */
 };

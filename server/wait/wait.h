@@ -97,8 +97,8 @@ int wait_park(int64_t deadline);
  * cannot fail (wait_offload, wait_addr_park) go on; see there and wait_addr_park_cancellable for locks.
  *
  * -EINTR is for language runtimes, which look for the cause of an EINTR, and for libraries under them, which mostly try
- * again: waits then fail with -EINTR and -ECANCELED in turns, and after an -EINTR the coroutine has the main thread's
- * identity until its next wait, since runtimes run signal handlers in no other. */
+ * again: waits then fail with -EINTR and -ECANCELED alternately, and after an -EINTR the coroutine has the main
+ * thread's identity until its next wait, since runtimes run signal handlers in no other. */
 void wait_cancel(struct coro *co, int code);
 
 /* Cancel every coroutine, and those that are started later. Runtimes cancel theirs in their own way. */
@@ -190,8 +190,8 @@ void wait_addr_leave(struct wait_addr *w);
 /* Park until wait_addr_wake, 0, or the deadline, -ETIMEDOUT, and leave the lot. May be spurious. */
 int wait_addr_park(struct wait_addr *w, int64_t deadline);
 
-/* The same; returns the code of wait_cancel or wait_interrupt too. A cancellation ends the wait on one address once:
- * who waits for the same one again cannot do without it. */
+/* The same; returns the code of wait_cancel or wait_interrupt too. A cancellation ends the wait on an address once: a
+ * caller that then waits on the same address needs the lock, and that wait goes on. */
 int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline);
 
 /* Wake up to count waiters of addr, first come first served. Any thread. */
