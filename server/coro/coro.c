@@ -18,7 +18,7 @@
 #include "coro/sanitize.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
-#include "syncless.h"
+#include "syncless/runtime.h"
 
 #define KEEP_TOUCHED (32 * 1024) /* bytes of a pooled stack that stay in memory */
 #define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */

@@ -20,6 +20,7 @@
 #include "http/response/response.h"
 #include "http/response/status.h"
 #include "log/log.h"
+#include "syncless/runtime.h"
 
 #define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024 /* bytes of the request's memory on the stack */

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "coro/coro.h"
+#include "syncless/runtime.h"
 #include "wait/wait.h"
 
 #define MS       INT64_C(1000000) /* in nanoseconds */
