@@ -1,33 +1,32 @@
 /*
- * libc.c: what joins the interposed calls to the process they are in.
+ * libc.c: connects the interposed calls to the process.
  *
- * A child made by fork has a copy of the coroutine that forked and of nothing that could resume it: there all calls are
- * libc's again, from the first one on. libuv is told apart from other libraries because the parking of coroutines
- * stands on it: a lock of its own that parked would come back to it in the middle of what it is doing.
+ * A forked child has a copy of the coroutine that forked, and no loop that could resume it. So from its first call on
+ * all calls are libc's there. libuv is registered as a caller of its own kind because parking is built on it: if one of
+ * its locks parked, the park would call libuv again in the middle of what it is doing.
  */
 #include "libc/libc.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "libc/names/dns.h"
+#include "libc/runtime/caller.h"
 #include "libc/runtime/handler.h"
 #include "libc/runtime/identity.h"
-#include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
 
-static void forget(void)
+static void libc_forget_parent(void)
 {
     identity_inherit();
     wait_forget();
 }
 
-void libc_init(enum libc_resolver resolver)
+void libc_init(enum resolver resolver)
 {
     static bool registered;
 
     if (!registered)
-        pthread_atfork(NULL, NULL, forget);
+        pthread_atfork(NULL, NULL, libc_forget_parent);
     registered = true;
     park_init();
     identity_init();

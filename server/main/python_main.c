@@ -70,7 +70,7 @@ static void init_event_loop(void)
         closed[fd] = fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) == fd;
     coro_init(STACK_SIZE);
     wait_init(DEFAULT_THREADS);
-    libc_init(LIBC_RESOLVER_CARES);
+    libc_init(RESOLVER_CARES);
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (closed[fd])
             close(fd);

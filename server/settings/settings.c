@@ -16,7 +16,6 @@
 
 #include "base/array.h"
 #include "conf/options.h"
-#include "libc/libc.h"
 #include "settings/module_dirs.h"
 
 #define MAX_WORKERS 1024
@@ -29,7 +28,7 @@ struct server_raw {
     const char *workers;
 };
 
-static const char *const resolver_names[] = {[LIBC_RESOLVER_CARES] = "c-ares", [LIBC_RESOLVER_SYSTEM] = "system", NULL};
+static const char *const resolver_names[] = {[RESOLVER_CARES] = "c-ares", [RESOLVER_SYSTEM] = "system", NULL};
 
 const struct sl_option server_options[] = {
     SL_OPTION("bind", SL_STRINGS, struct server_raw, binds, .default_value = "127.0.0.1:8080",

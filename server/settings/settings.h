@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "libc/names/resolver.h"
 #include "settings/bind.h"
 #include "settings/http.h"
 #include "settings/limits.h"
@@ -21,7 +22,7 @@ struct settings {
     int64_t backlog;
     int64_t stack_size;             /* bytes of a coroutine's stack */
     int64_t threads;                /* OS threads of each worker, for calls that cannot park */
-    int resolver;                   /* enum libc_resolver */
+    int resolver;                   /* enum resolver */
     const char *const *module_path; /* directories, searched in order */
     int64_t shutdown_timeout;       /* milliseconds */
     struct log_settings log;

@@ -242,7 +242,7 @@ static int worker_init(const struct worker_job *job)
     fault_init();
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
-    libc_init((enum libc_resolver)settings->resolver);
+    libc_init(settings->resolver);
     route_http_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts, &settings->limits);
     worker_log_start(job->number);

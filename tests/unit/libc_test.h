@@ -218,7 +218,7 @@ static inline int libc_test_setup(void **state)
 {
     coro_init(256 * 1024);
     wait_init(4);
-    libc_init(LIBC_RESOLVER_CARES);
+    libc_init(RESOLVER_CARES);
     return 0;
 }
 

@@ -14,7 +14,8 @@
 #include <sys/mount.h>
 
 #include "dns_server.h"
-#include "libc/names/dns.h"
+#include "libc/names/dns_channel.h"
+#include "libc/names/resolver.h"
 
 static const struct dns_record records[] = {
     {"a.test", ns_t_a, "192.0.2.1"},
@@ -473,7 +474,7 @@ COMPARE(changing, 0)
 
 static void look_at_sources(void *arg)
 {
-    enum resolver_way thread = RESOLVER_THREAD, dns = RESOLVER_DNS;
+    enum resolver thread = RESOLVER_SYSTEM, dns = RESOLVER_CARES;
 
     write_file("/etc/nsswitch.conf", "hosts: files myhostname dns\n");
     assert_int_equal(resolver_for_name("a.test", AF_INET), thread);
@@ -659,9 +660,9 @@ static void test_system(void **state)
     static const char expected[] = "localhost 80 0: 0 \n  2 1 6 0 16  127.0.0.1:80\n";
     struct run run = {0};
 
-    libc_init(LIBC_RESOLVER_SYSTEM);
+    libc_init(RESOLVER_SYSTEM);
     RUN(&run, ask_system);
-    libc_init(LIBC_RESOLVER_CARES);
+    libc_init(RESOLVER_CARES);
     assert_memory_equal(run.scene.report.text, expected, strlen(expected));
     assert_non_null(strstr(run.scene.report.text, "127.0.0.1 3: 0 127.0.0.1 80\n"));
 }
@@ -669,7 +670,7 @@ static void test_system(void **state)
 static void look_in_hosts(void *arg)
 {
     unsigned char address[4] = {192, 0, 2, 100}, other[4] = {192, 0, 2, 1};
-    enum resolver_way dns = RESOLVER_DNS, libc = RESOLVER_LIBC;
+    enum resolver dns = RESOLVER_CARES, libc = RESOLVER_LOCAL;
 
     assert_int_equal(resolver_for_name("host.test", AF_INET), libc);
     assert_int_equal(resolver_for_name("host.test", AF_INET6), dns);

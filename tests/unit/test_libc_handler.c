@@ -289,7 +289,7 @@ static void test_exit_parks(void **state)
     if (child == 0) {
         coro_init(256 * 1024);
         wait_init(1);
-        libc_init(LIBC_RESOLVER_CARES);
+        libc_init(RESOLVER_CARES);
         RUN(NULL, exit_thread, stop_loop);
         _exit(coro_count() == 1 ? 7 : 1);
     }

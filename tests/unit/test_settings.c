@@ -27,7 +27,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.http.proxies.fields, FORWARDED_DEFAULT);
     assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
-    assert_int_equal(s.resolver, LIBC_RESOLVER_CARES);
+    assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     assert_int_equal(s.limits.request_timeout, 0);
@@ -63,7 +63,7 @@ static void test_settings(void **state)
     assert_string_equal(s.binds[0].text, ":80");
     assert_false(s.binds[1].proxied);
     assert_int_equal(s.threads, 2);
-    assert_int_equal(s.resolver, LIBC_RESOLVER_SYSTEM);
+    assert_int_equal(s.resolver, RESOLVER_SYSTEM);
     assert_string_equal(s.module_path[0], "/m");
     assert_null(s.module_path[1]);
     assert_int_equal(s.shutdown_timeout, 500);

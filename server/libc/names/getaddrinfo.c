@@ -1,33 +1,34 @@
 /*
- * getaddrinfo.c: getaddrinfo with names that DNS knows.
+ * getaddrinfo.c: getaddrinfo.
  *
- * libc is first asked for a numeric address with the caller's service and hints: that checks all arguments with libc's
- * own error codes and looks up the service, and its result serves as the pattern. Each address found is then listed
- * once for every line of the pattern, socket types and protocols and all. The result is made as libc makes it, one
- * block of memory for each entry, so that libc's freeaddrinfo frees it. (What DNS is not needed for libc does alone:
- * resolver.c.)
+ * Names for which DNS is not needed are left to libc (resolver.c). For the others libc is first asked for a numeric
+ * address with the caller's service and hints. That checks the arguments, with libc's error codes, and looks up the
+ * service; the result is the pattern. Then each address found is listed once for every entry of the pattern, with its
+ * socket type and protocol. Entries are allocated as libc does it, each in one block, so that libc's freeaddrinfo frees
+ * them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <string.h>
 
-#include "libc/names/dns.h"
 #include "base/mem.h"
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/names/dns.h"
+#include "libc/names/resolver.h"
+#include "libc/runtime/park.h"
 
-struct question {
+struct lookup {
     const char *node, *service;
-    const struct addrinfo *hints; /* as the caller gave them, or libc's default */
-    int family;                   /* that answers may have */
+    const struct addrinfo *hints; /* the caller's, or libc's default */
+    int family;                   /* of the addresses that are wanted */
     struct addrinfo *pattern;
-    struct addrinfo *first, **last; /* the answer */
+    struct addrinfo *first, **last; /* the result */
 };
 
 /* ---- entries ---- */
 
-static socklen_t set_address(struct sockaddr_storage *to, const struct dns_address *from, in_port_t port)
+static socklen_t set_sockaddr(struct sockaddr_storage *to, const struct dns_address *from, in_port_t port)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)to;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
@@ -45,7 +46,7 @@ static socklen_t set_address(struct sockaddr_storage *to, const struct dns_addre
 }
 
 /* One entry; the address follows it in the same block, as freeaddrinfo expects. */
-static void add_entry(struct question *q, const struct dns_address *address, const struct addrinfo *like)
+static void lookup_add_entry(struct lookup *q, const struct dns_address *address, const struct addrinfo *like)
 {
     struct {
         struct addrinfo info;
@@ -58,12 +59,13 @@ static void add_entry(struct question *q, const struct dns_address *address, con
     entry->info.ai_socktype = like->ai_socktype;
     entry->info.ai_protocol = like->ai_protocol;
     entry->info.ai_addr = (struct sockaddr *)&entry->address;
-    entry->info.ai_addrlen = set_address(&entry->address, address, port);
+    entry->info.ai_addrlen = set_sockaddr(&entry->address, address, port);
     *q->last = &entry->info;
     q->last = &entry->info.ai_next;
 }
 
-static struct dns_address mapped(const struct dns_address *address)
+/* Returns the IPv6 address that stands for an IPv4 one. */
+static struct dns_address to_mapped(const struct dns_address *address)
 {
     struct dns_address to = {.family = AF_INET6, .bytes = {[10] = 0xff, [11] = 0xff}};
 
@@ -71,14 +73,14 @@ static struct dns_address mapped(const struct dns_address *address)
     return to;
 }
 
-static void add_answer(struct question *q, const struct dns_answer *answer)
+static void lookup_add_answer(struct lookup *q, const struct dns_answer *answer)
 {
     for (const struct dns_address *address = answer->addresses; address; address = address->next) {
         bool other = address->family == AF_INET && q->hints->ai_family == AF_INET6;
-        struct dns_address shown = other ? mapped(address) : *address;
+        struct dns_address shown = other ? to_mapped(address) : *address;
 
         for (const struct addrinfo *like = q->pattern; like; like = like->ai_next)
-            add_entry(q, &shown, like);
+            lookup_add_entry(q, &shown, like);
     }
     if (q->first && !q->first->ai_canonname && q->hints->ai_flags & AI_CANONNAME)
         q->first->ai_canonname = xstrdup(answer->name);
@@ -86,12 +88,12 @@ static void add_answer(struct question *q, const struct dns_answer *answer)
 
 /* ---- asking ---- */
 
-static bool maps(const struct question *q)
+static bool lookup_maps(const struct lookup *q)
 {
     return q->hints->ai_family == AF_INET6 && q->hints->ai_flags & AI_V4MAPPED;
 }
 
-/* The code that libc gives. simple: it has asked by gethostbyname2_r, which tells less. */
+/* Returns the code of libc. simple: libc would use gethostbyname2_r here, which tells less. */
 static int eai_of(int h_error, bool simple, const struct dns_answer *answer)
 {
     switch (h_error) {
@@ -110,7 +112,7 @@ static int eai_of(int h_error, bool simple, const struct dns_answer *answer)
     }
 }
 
-static int ask(struct question *q, int family)
+static int lookup_ask(struct lookup *q, int family)
 {
     bool simple = q->family == AF_INET && !(q->hints->ai_flags & AI_CANONNAME);
     struct dns_answer answer;
@@ -119,28 +121,28 @@ static int ask(struct question *q, int family)
     dns_answer_init(&answer);
     err = eai_of(dns_find_addresses(q->node, family, true, &answer), simple, &answer);
     if (!err)
-        add_answer(q, &answer);
+        lookup_add_answer(q, &answer);
     dns_answer_release(&answer);
     return err;
 }
 
-/* AI_V4MAPPED: the addresses of IPv4, where there are none of IPv6; with AI_ALL, both. */
-static int ask_mapping(struct question *q)
+/* AI_V4MAPPED: IPv4 addresses if there are no IPv6 ones; with AI_ALL, both. */
+static int lookup_ask_mapping(struct lookup *q)
 {
     int err, err_in;
 
     if (q->hints->ai_flags & AI_ALL)
-        return ask(q, AF_UNSPEC);
-    err = ask(q, AF_INET6);
+        return lookup_ask(q, AF_UNSPEC);
+    err = lookup_ask(q, AF_INET6);
     if (err != EAI_NONAME && err != EAI_NODATA && err != EAI_AGAIN)
         return err;
-    err_in = ask(q, AF_INET);
-    if (err_in == EAI_NODATA || err_in == EAI_AGAIN) /* each family is known to have none, if not why */
+    err_in = lookup_ask(q, AF_INET);
+    if (err_in == EAI_NODATA || err_in == EAI_AGAIN) /* neither family has an address, whatever the reason */
         return err == EAI_NONAME || err == err_in ? err : EAI_NODATA;
     return err_in;
 }
 
-static int make_pattern(struct question *q)
+static int lookup_make_pattern(struct lookup *q)
 {
     struct addrinfo hints = *q->hints;
 
@@ -148,14 +150,14 @@ static int make_pattern(struct question *q)
     return real()->getaddrinfo(hints.ai_family == AF_INET6 ? "::1" : "127.0.0.1", q->service, &hints, &q->pattern);
 }
 
-static int resolve(struct question *q, struct addrinfo **result)
+static int lookup_by_dns(struct lookup *q, struct addrinfo **result)
 {
-    int err = make_pattern(q);
+    int err = lookup_make_pattern(q);
 
     if (err)
         return err;
     q->last = &q->first;
-    err = maps(q) ? ask_mapping(q) : ask(q, q->family);
+    err = lookup_maps(q) ? lookup_ask_mapping(q) : lookup_ask(q, q->family);
     freeaddrinfo(q->pattern);
     if (!err)
         *result = q->first;
@@ -164,27 +166,27 @@ static int resolve(struct question *q, struct addrinfo **result)
 
 /* ---- libc's own, on a thread ---- */
 
-struct call {
-    const struct question *question;
+struct lookup_call {
+    const struct lookup *lookup;
     struct addrinfo **result;
     int err, saved_errno;
 };
 
-static int call_libc(void *arg)
+static int lookup_call_libc(void *arg)
 {
-    struct call *call = arg;
-    const struct question *q = call->question;
+    struct lookup_call *call = arg;
+    const struct lookup *q = call->lookup;
 
     call->err = real()->getaddrinfo(q->node, q->service, q->hints, call->result);
     call->saved_errno = errno;
     return 0;
 }
 
-static int resolve_on_thread(const struct question *q, struct addrinfo **result)
+static int lookup_on_thread(const struct lookup *q, struct addrinfo **result)
 {
-    struct call call = {.question = q, .result = result};
+    struct lookup_call call = {.lookup = q, .result = result};
 
-    wait_offload(call_libc, &call);
+    wait_offload(lookup_call_libc, &call);
     if (call.err == EAI_SYSTEM)
         errno = call.saved_errno;
     return call.err;
@@ -192,8 +194,8 @@ static int resolve_on_thread(const struct question *q, struct addrinfo **result)
 
 /* ---- AI_ADDRCONFIG ---- */
 
-/* Whether this machine has an address of a family, the loopback one aside. */
-static bool has_address(const struct ifaddrs *list, int family)
+/* Whether this machine has an address of a family besides the loopback address. */
+static bool has_family(const struct ifaddrs *list, int family)
 {
     for (; list; list = list->ifa_next) {
         const struct sockaddr *address = list->ifa_addr;
@@ -208,8 +210,8 @@ static bool has_address(const struct ifaddrs *list, int family)
     return false;
 }
 
-/* Leave out the family that this machine does not have. EAI_NONAME if no other was asked for. */
-static int narrow(struct question *q)
+/* Leave out the family that this machine does not have. Returns EAI_NONAME if it is the only one asked for. */
+static int lookup_set_family(struct lookup *q)
 {
     struct ifaddrs *list;
     bool in, in6;
@@ -217,8 +219,8 @@ static int narrow(struct question *q)
     q->family = q->hints->ai_family;
     if (!(q->hints->ai_flags & AI_ADDRCONFIG) || getifaddrs(&list) < 0)
         return 0;
-    in = has_address(list, AF_INET);
-    in6 = has_address(list, AF_INET6);
+    in = has_family(list, AF_INET);
+    in6 = has_family(list, AF_INET6);
     freeifaddrs(list);
     if (q->family == AF_UNSPEC && in != in6)
         q->family = in ? AF_INET : AF_INET6;
@@ -230,24 +232,24 @@ static int narrow(struct question *q)
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     static const struct addrinfo none = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
-    struct question q = {.node = node, .service = service, .hints = hints ? hints : &none};
+    struct lookup q = {.node = node, .service = service, .hints = hints ? hints : &none};
     int err;
 
     if (!coro_self() || !node || q.hints->ai_flags & AI_NUMERICHOST || !park_possible())
         return real()->getaddrinfo(node, service, hints, result);
     if (q.hints->ai_flags & (AI_IDN | AI_CANONIDN))
-        return resolve_on_thread(&q, result);
-    err = narrow(&q);
+        return lookup_on_thread(&q, result);
+    err = lookup_set_family(&q);
     if (err)
         return err;
     switch (resolver_for_name(node, q.family)) {
-    case RESOLVER_LIBC:
+    case RESOLVER_LOCAL:
         return real()->getaddrinfo(node, service, hints, result);
-    case RESOLVER_THREAD:
-        return resolve_on_thread(&q, result);
+    case RESOLVER_SYSTEM:
+        return lookup_on_thread(&q, result);
     default:
-        if (maps(&q) && resolver_for_name(node, AF_INET) == RESOLVER_LIBC)
-            return resolve_on_thread(&q, result); /* libc asks DNS before it maps what it has in hosts */
-        return resolve(&q, result);
+        if (lookup_maps(&q) && resolver_for_name(node, AF_INET) == RESOLVER_LOCAL)
+            return lookup_on_thread(&q, result); /* libc asks DNS before it maps an IPv4 address of hosts */
+        return lookup_by_dns(&q, result);
     }
 }

@@ -1,20 +1,22 @@
 /*
  * gethostby.c: gethostbyname, gethostbyname2, gethostbyaddr and their reentrant forms.
  *
- * These put their answer into the caller's memory: a struct hostent, and in a buffer all that it points at. The plain
- * forms return memory of their own that lasts until the next call, whosever, as libc's do.
+ * The reentrant forms write the answer into the caller's memory: a struct hostent, and all that it points to into a
+ * buffer. The plain forms return memory of their own, which is valid until the next call of any coroutine, as libc's is
+ * until that of any thread.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
-#include "libc/names/dns.h"
 #include "base/mem.h"
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/names/dns.h"
+#include "libc/names/resolver.h"
+#include "libc/runtime/park.h"
 
-/* What all the reentrant forms are given to fill in. */
-struct place {
+/* The memory of the caller of a reentrant form. */
+struct host_out {
     struct hostent *host;
     char *buf;
     size_t size;
@@ -24,35 +26,35 @@ struct place {
 
 /* ---- filling in ---- */
 
-/* Bytes of the buffer, aligned for pointers; NULL if it is too small. */
-static void *take(struct place *place, size_t size)
+/* Returns free bytes of the buffer, aligned for pointers; NULL if there are too few. */
+static void *host_alloc(struct host_out *out, size_t size)
 {
-    size_t skip = -(uintptr_t)place->buf % sizeof(void *);
-    char *bytes = place->buf + skip;
+    size_t skip = -(uintptr_t)out->buf % sizeof(void *);
+    char *bytes = out->buf + skip;
 
-    if (place->size < skip + size)
+    if (out->size < skip + size)
         return NULL;
-    place->buf += skip + size;
-    place->size -= skip + size;
+    out->buf += skip + size;
+    out->size -= skip + size;
     return bytes;
 }
 
-static char *take_string(struct place *place, const char *string)
+static char *host_strdup(struct host_out *out, const char *string)
 {
     size_t size = strlen(string) + 1;
-    char *bytes = take(place, size);
+    char *bytes = host_alloc(out, size);
 
     return bytes ? memcpy(bytes, string, size) : NULL;
 }
 
-static bool fill_aliases(struct place *place, const struct dns_answer *answer)
+static bool host_set_aliases(struct host_out *out, const struct dns_answer *answer)
 {
-    char **list = place->host->h_aliases = take(place, (answer->alias_count + 1) * sizeof(char *));
+    char **list = out->host->h_aliases = host_alloc(out, (answer->alias_count + 1) * sizeof(char *));
 
     if (!list)
         return false;
     for (const struct dns_alias *alias = answer->aliases; alias; alias = alias->next) {
-        *list = take_string(place, alias->name);
+        *list = host_strdup(out, alias->name);
         if (!*list++)
             return false;
     }
@@ -60,15 +62,15 @@ static bool fill_aliases(struct place *place, const struct dns_answer *answer)
     return true;
 }
 
-static bool fill_addresses(struct place *place, const struct dns_answer *answer)
+static bool host_set_addresses(struct host_out *out, const struct dns_answer *answer)
 {
-    size_t size = (size_t)place->host->h_length;
-    char **list = place->host->h_addr_list = take(place, (answer->address_count + 1) * sizeof(char *));
+    size_t size = (size_t)out->host->h_length;
+    char **list = out->host->h_addr_list = host_alloc(out, (answer->address_count + 1) * sizeof(char *));
 
     if (!list)
         return false;
     for (const struct dns_address *address = answer->addresses; address; address = address->next) {
-        *list = take(place, size);
+        *list = host_alloc(out, size);
         if (!*list)
             return false;
         memcpy(*list++, address->bytes, size);
@@ -77,27 +79,27 @@ static bool fill_addresses(struct place *place, const struct dns_answer *answer)
     return true;
 }
 
-/* 0, or ERANGE. */
-static int fill(struct place *place, int family, const struct dns_answer *answer)
+/* Returns 0 or ERANGE. */
+static int host_set(struct host_out *out, int family, const struct dns_answer *answer)
 {
-    struct hostent *host = place->host;
+    struct hostent *host = out->host;
 
     host->h_addrtype = family;
     host->h_length = family == AF_INET ? 4 : 16;
-    host->h_name = take_string(place, answer->name);
-    if (!host->h_name || !fill_aliases(place, answer) || !fill_addresses(place, answer)) {
-        *place->h_error = NETDB_INTERNAL;
+    host->h_name = host_strdup(out, answer->name);
+    if (!host->h_name || !host_set_aliases(out, answer) || !host_set_addresses(out, answer)) {
+        *out->h_error = NETDB_INTERNAL;
         return ERANGE;
     }
-    *place->result = host;
-    *place->h_error = NETDB_SUCCESS;
+    *out->result = host;
+    *out->h_error = NETDB_SUCCESS;
     return 0;
 }
 
-/* What the reentrant forms return where there is no answer; the values are glibc's. */
-static int fail(const struct place *place, int h_error, const struct dns_answer *answer)
+/* Returns what glibc's reentrant forms return if there is no answer. */
+static int host_fail(const struct host_out *out, int h_error, const struct dns_answer *answer)
 {
-    *place->h_error = h_error;
+    *out->h_error = h_error;
     if (h_error == NETDB_INTERNAL)
         return errno;
     return h_error == NO_RECOVERY || (h_error == TRY_AGAIN && answer->unanswered) ? EAGAIN : 0;
@@ -105,44 +107,44 @@ static int fail(const struct place *place, int h_error, const struct dns_answer 
 
 /* ---- asking ---- */
 
-static int ask_name(struct place *place, const char *name, int family)
+static int host_by_name(struct host_out *out, const char *name, int family)
 {
     struct dns_answer answer;
     int h_error, err;
 
     dns_answer_init(&answer);
     h_error = dns_find_addresses(name, family, false, &answer);
-    err = h_error ? fail(place, h_error, &answer) : fill(place, family, &answer);
+    err = h_error ? host_fail(out, h_error, &answer) : host_set(out, family, &answer);
     dns_answer_release(&answer);
     return err;
 }
 
-static int ask_address(struct place *place, const void *address, int family)
+static int host_by_address(struct host_out *out, const void *address, int family)
 {
     struct dns_answer answer;
     int h_error, err;
 
     dns_answer_init(&answer);
     h_error = dns_find_name(address, family, &answer);
-    err = h_error ? fail(place, h_error, &answer) : fill(place, answer.addresses->family, &answer);
+    err = h_error ? host_fail(out, h_error, &answer) : host_set(out, answer.addresses->family, &answer);
     dns_answer_release(&answer);
     return err;
 }
 
 /* ---- libc's own, on a thread ---- */
 
-struct call {
-    struct place *place;
-    const char *name; /* or, if NULL: */
+struct host_call {
+    struct host_out *out;
+    const char *name; /* NULL: the address */
     const void *address;
     socklen_t size;
     int family;
 };
 
-static int call_libc(void *arg)
+static int host_call_libc(void *arg)
 {
-    const struct call *call = arg;
-    const struct place *p = call->place;
+    const struct host_call *call = arg;
+    const struct host_out *p = call->out;
 
     if (call->name)
         return real()->gethostbyname2_r(call->name, call->family, p->host, p->buf, p->size, p->result, p->h_error);
@@ -152,7 +154,7 @@ static int call_libc(void *arg)
 
 /* ---- the reentrant forms ---- */
 
-static bool passes(void)
+static bool host_passes(void)
 {
     return !coro_self() || !park_possible();
 }
@@ -160,23 +162,23 @@ static bool passes(void)
 int gethostbyname2_r(const char *name, int family, struct hostent *host, char *buf, size_t size,
                      struct hostent **result, int *h_error)
 {
-    struct place place = {host, buf, size, result, h_error};
-    enum resolver_way way = RESOLVER_LIBC;
+    struct host_out out = {host, buf, size, result, h_error};
+    enum resolver way = RESOLVER_LOCAL;
 
-    if (!passes() && (family == AF_INET || family == AF_INET6))
+    if (!host_passes() && (family == AF_INET || family == AF_INET6))
         way = resolver_for_name(name, family);
-    if (way == RESOLVER_LIBC)
+    if (way == RESOLVER_LOCAL)
         return real()->gethostbyname2_r(name, family, host, buf, size, result, h_error);
     *result = NULL;
-    if (way == RESOLVER_THREAD)
-        return wait_offload(call_libc, &(struct call){.place = &place, .name = name, .family = family});
-    return ask_name(&place, name, family);
+    if (way == RESOLVER_SYSTEM)
+        return wait_offload(host_call_libc, &(struct host_call){.out = &out, .name = name, .family = family});
+    return host_by_name(&out, name, family);
 }
 
 int gethostbyname_r(const char *name, struct hostent *host, char *buf, size_t size, struct hostent **result,
                     int *h_error)
 {
-    if (passes())
+    if (host_passes())
         return real()->gethostbyname_r(name, host, buf, size, result, h_error);
     return gethostbyname2_r(name, AF_INET, host, buf, size, result, h_error);
 }
@@ -184,26 +186,26 @@ int gethostbyname_r(const char *name, struct hostent *host, char *buf, size_t si
 int gethostbyaddr_r(const void *address, socklen_t length, int family, struct hostent *host, char *buf, size_t size,
                     struct hostent **result, int *h_error)
 {
-    struct place place = {host, buf, size, result, h_error};
-    struct call call = {.place = &place, .address = address, .size = length, .family = family};
-    enum resolver_way way = RESOLVER_LIBC;
+    struct host_out out = {host, buf, size, result, h_error};
+    struct host_call call = {.out = &out, .address = address, .size = length, .family = family};
+    enum resolver way = RESOLVER_LOCAL;
 
-    if (!passes() && length == (family == AF_INET6 ? 16 : 4))
+    if (!host_passes() && length == (family == AF_INET6 ? 16 : 4))
         way = resolver_for_address(address, family);
-    if (way == RESOLVER_LIBC)
+    if (way == RESOLVER_LOCAL)
         return real()->gethostbyaddr_r(address, length, family, host, buf, size, result, h_error);
     *result = NULL;
-    if (way == RESOLVER_THREAD)
-        return wait_offload(call_libc, &call);
-    return ask_address(&place, address, family);
+    if (way == RESOLVER_SYSTEM)
+        return wait_offload(host_call_libc, &call);
+    return host_by_address(&out, address, family);
 }
 
 /* ---- the plain forms ---- */
 
-#define FIRST_SIZE 1024
+#define FIRST_SIZE 1024 /* bytes */
 
-/* An answer in the making. Others may park and finish theirs meanwhile. */
-struct plain {
+/* An answer that is not complete yet: while its coroutine parks, another may complete one. */
+struct plain_host {
     struct hostent host;
     char *buf;
     size_t size;
@@ -211,8 +213,8 @@ struct plain {
     int err, h_error;
 };
 
-/* Before the first try, and after each: whether to try, with a larger buffer than before. */
-static bool plain_grows(struct plain *p)
+/* Before each try: allocate the buffer, or a larger one if the last was too small. Returns false if it was not. */
+static bool plain_host_grow(struct plain_host *p)
 {
     if (p->buf && !(p->err == ERANGE && p->h_error == NETDB_INTERNAL))
         return false;
@@ -221,9 +223,10 @@ static bool plain_grows(struct plain *p)
     return true;
 }
 
-static struct hostent *plain_finish(struct plain *p)
+/* Make it the answer that is returned. */
+static struct hostent *plain_host_finish(struct plain_host *p)
 {
-    static struct plain last;
+    static struct plain_host last;
 
     h_errno = p->h_error;
     if (!p->result) {
@@ -237,27 +240,27 @@ static struct hostent *plain_finish(struct plain *p)
 
 struct hostent *gethostbyname2(const char *name, int family)
 {
-    struct plain p = {0};
+    struct plain_host p = {0};
 
-    if (passes())
+    if (host_passes())
         return real()->gethostbyname2(name, family);
-    while (plain_grows(&p))
+    while (plain_host_grow(&p))
         p.err = gethostbyname2_r(name, family, &p.host, p.buf, p.size, &p.result, &p.h_error);
-    return plain_finish(&p);
+    return plain_host_finish(&p);
 }
 
 struct hostent *gethostbyname(const char *name)
 {
-    return passes() ? real()->gethostbyname(name) : gethostbyname2(name, AF_INET);
+    return host_passes() ? real()->gethostbyname(name) : gethostbyname2(name, AF_INET);
 }
 
 struct hostent *gethostbyaddr(const void *address, socklen_t length, int family)
 {
-    struct plain p = {0};
+    struct plain_host p = {0};
 
-    if (passes())
+    if (host_passes())
         return real()->gethostbyaddr(address, length, family);
-    while (plain_grows(&p))
+    while (plain_host_grow(&p))
         p.err = gethostbyaddr_r(address, length, family, &p.host, p.buf, p.size, &p.result, &p.h_error);
-    return plain_finish(&p);
+    return plain_host_finish(&p);
 }

@@ -1,17 +1,18 @@
 /*
- * getnameinfo.c: getnameinfo with addresses whose names DNS knows.
+ * getnameinfo.c: getnameinfo.
  *
- * libc does everything that needs no network: numeric forms, services, and what hosts has. Only the name of an address
- * comes from here, and what is to be done if it has none, as RFC 3493 says.
+ * libc does all that does not need the network: numeric forms, services, and addresses in hosts. Only names from DNS
+ * are found here, and what RFC 3493 says for addresses that have none.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "libc/names/dns.h"
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/names/dns.h"
+#include "libc/names/resolver.h"
+#include "libc/runtime/park.h"
 
-struct question {
+struct reverse {
     const struct sockaddr *from;
     socklen_t size;
     char *host, *service;
@@ -19,36 +20,37 @@ struct question {
     int flags;
 };
 
-static int ask_libc(const struct question *q, char *host, socklen_t host_size, int more_flags)
+static int reverse_by_libc(const struct reverse *q, char *host, socklen_t host_size, int more_flags)
 {
     return real()->getnameinfo(q->from, q->size, host, host_size, q->service, q->service_size, q->flags | more_flags);
 }
 
 /* ---- DNS ---- */
 
-/* NI_NOFQDN: cut the name off at the domain of this machine. */
-static void cut_domain(char *name)
+/* NI_NOFQDN: returns the length of a name without the domain of this machine. */
+static size_t length_without_domain(const char *name)
 {
-    char own[NI_MAXHOST], *dot, *at;
+    char own[NI_MAXHOST];
+    const char *domain, *at;
 
-    if (gethostname(own, sizeof(own)) < 0 || !(dot = strchr(own, '.')))
-        return;
-    at = strstr(name, dot);
-    if (at && at != name)
-        *at = '\0';
+    if (gethostname(own, sizeof(own)) < 0 || !(domain = strchr(own, '.')))
+        return strlen(name);
+    at = strstr(name, domain);
+    return at && at != name ? (size_t)(at - name) : strlen(name);
 }
 
-static int put_name(const struct question *q, char *name)
+static int reverse_set_name(const struct reverse *q, const char *name)
 {
-    if (q->flags & NI_NOFQDN)
-        cut_domain(name);
-    if (strlen(name) >= q->host_size)
+    size_t length = q->flags & NI_NOFQDN ? length_without_domain(name) : strlen(name);
+
+    if (length >= q->host_size)
         return EAI_OVERFLOW;
-    strcpy(q->host, name);
-    return q->service ? ask_libc(q, NULL, 0, 0) : 0;
+    memcpy(q->host, name, length);
+    q->host[length] = '\0';
+    return q->service ? reverse_by_libc(q, NULL, 0, 0) : 0;
 }
 
-static int name_of(const struct question *q, const void *address)
+static int reverse_by_dns(const struct reverse *q, const void *address)
 {
     struct dns_answer answer;
     int result;
@@ -56,7 +58,7 @@ static int name_of(const struct question *q, const void *address)
     dns_answer_init(&answer);
     switch (dns_find_name(address, q->from->sa_family, &answer)) {
     case 0:
-        result = put_name(q, answer.name);
+        result = reverse_set_name(q, answer.name);
         break;
     case NETDB_INTERNAL:
         result = EAI_SYSTEM;
@@ -65,7 +67,7 @@ static int name_of(const struct question *q, const void *address)
         result = EAI_AGAIN;
         break;
     default:
-        result = q->flags & NI_NAMEREQD ? EAI_NONAME : ask_libc(q, q->host, q->host_size, NI_NUMERICHOST);
+        result = q->flags & NI_NAMEREQD ? EAI_NONAME : reverse_by_libc(q, q->host, q->host_size, NI_NUMERICHOST);
     }
     dns_answer_release(&answer);
     return result;
@@ -73,25 +75,25 @@ static int name_of(const struct question *q, const void *address)
 
 /* ---- libc's own, on a thread ---- */
 
-struct call {
-    const struct question *question;
+struct reverse_call {
+    const struct reverse *reverse;
     int err, saved_errno;
 };
 
-static int call_libc(void *arg)
+static int reverse_call_libc(void *arg)
 {
-    struct call *call = arg;
+    struct reverse_call *call = arg;
 
-    call->err = ask_libc(call->question, call->question->host, call->question->host_size, 0);
+    call->err = reverse_by_libc(call->reverse, call->reverse->host, call->reverse->host_size, 0);
     call->saved_errno = errno;
     return 0;
 }
 
-static int name_on_thread(const struct question *q)
+static int reverse_on_thread(const struct reverse *q)
 {
-    struct call call = {.question = q};
+    struct reverse_call call = {.reverse = q};
 
-    wait_offload(call_libc, &call);
+    wait_offload(reverse_call_libc, &call);
     if (call.err == EAI_SYSTEM)
         errno = call.saved_errno;
     return call.err;
@@ -99,8 +101,8 @@ static int name_on_thread(const struct question *q)
 
 /* ---- the call ---- */
 
-/* The bytes of an Internet address, or NULL. */
-static const void *bytes_of(const struct sockaddr *from, socklen_t size)
+/* Returns the bytes of an IPv4 or IPv6 address; NULL if it is another. */
+static const void *address_bytes(const struct sockaddr *from, socklen_t size)
 {
     if (size >= sizeof(struct sockaddr_in) && from->sa_family == AF_INET)
         return &((const struct sockaddr_in *)from)->sin_addr;
@@ -112,19 +114,19 @@ static const void *bytes_of(const struct sockaddr *from, socklen_t size)
 int getnameinfo(const struct sockaddr *from, socklen_t size, char *host, socklen_t host_size, char *service,
                 socklen_t service_size, int flags)
 {
-    const struct question q = {from, size, host, service, host_size, service_size, flags};
-    const void *address = bytes_of(from, size);
+    const struct reverse q = {from, size, host, service, host_size, service_size, flags};
+    const void *address = address_bytes(from, size);
 
     if (!coro_self() || !address || !host || host_size == 0 || flags & NI_NUMERICHOST || !park_possible())
-        return ask_libc(&q, host, host_size, 0);
+        return reverse_by_libc(&q, host, host_size, 0);
     if (flags & NI_IDN)
-        return name_on_thread(&q);
+        return reverse_on_thread(&q);
     switch (resolver_for_address(address, from->sa_family)) {
-    case RESOLVER_LIBC:
-        return ask_libc(&q, host, host_size, 0);
-    case RESOLVER_THREAD:
-        return name_on_thread(&q);
+    case RESOLVER_LOCAL:
+        return reverse_by_libc(&q, host, host_size, 0);
+    case RESOLVER_SYSTEM:
+        return reverse_on_thread(&q);
     default:
-        return name_of(&q, address);
+        return reverse_by_dns(&q, address);
     }
 }

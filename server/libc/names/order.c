@@ -1,9 +1,10 @@
 /*
- * order.c: in which order addresses are tried: RFC 3484 as libc applies it, RFC 6724 but for the values of the table.
+ * order.c: the order in which the addresses of a name are tried.
  *
- * The kernel says by which of our addresses each one would be reached: a UDP socket that is connected sends nothing.
- * IPv4 addresses take part as the IPv6 ones that stand for them. Left out are the rules that need to know more of our
- * interfaces (deprecated, home and temporary addresses, tunnels), and /etc/gai.conf.
+ * These are the rules of RFC 3484 as libc implements them, which is RFC 6724 with other values in the policy table. The
+ * kernel tells from which of our addresses each one would be reached: connecting a UDP socket sends nothing. IPv4
+ * addresses are compared as the IPv6 addresses that stand for them. We leave out /etc/gai.conf, and the rules that need
+ * to know more about our interfaces (deprecated, home and temporary addresses, tunnels).
  */
 #include "libc/names/order.h"
 
@@ -19,12 +20,12 @@
 #define SCOPE_SITE   5
 #define SCOPE_GLOBAL 14
 
-struct place {
+struct candidate {
     struct dns_address *address;
-    size_t index; /* where it was */
+    size_t index; /* its position before */
     struct in6_addr to, from;
-    bool reachable; /* and so from is known */
-    int shared;     /* bits at the front of both that speak for the nearness of the two */
+    bool reachable; /* from is known */
+    int shared;     /* length of the common prefix of to and from, in bits */
 };
 
 static struct in6_addr as_in6(int family, const void *bytes)
@@ -38,9 +39,9 @@ static struct in6_addr as_in6(int family, const void *bytes)
     return in6;
 }
 
-/* ---- whence ---- */
+/* ---- the source address ---- */
 
-static bool find_source(const struct dns_address *address, struct in6_addr *from)
+static bool order_find_source(const struct dns_address *address, struct in6_addr *from)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
@@ -101,8 +102,8 @@ static const struct policy *policy_of(const struct in6_addr *a)
     }
 }
 
-/* How many bits at the front two addresses share. */
-static int common_bits(const struct in6_addr *a, const struct in6_addr *b)
+/* Returns the length of the common prefix of two addresses, in bits. */
+static int common_prefix(const struct in6_addr *a, const struct in6_addr *b)
 {
     int i = 0;
 
@@ -111,8 +112,8 @@ static int common_bits(const struct in6_addr *a, const struct in6_addr *b)
     return i == 16 ? 128 : 8 * i + __builtin_clz((unsigned)(a->s6_addr[i] ^ b->s6_addr[i])) - 24;
 }
 
-/* Whether one of our interfaces is in a network with both addresses, which are of IPv4. */
-static bool are_of_one_network(const struct place *p, const struct ifaddrs *list)
+/* Whether the network of one of our interfaces contains both addresses, which are IPv4. */
+static bool is_on_our_network(const struct candidate *p, const struct ifaddrs *list)
 {
     const struct sockaddr_in *at, *mask;
     uint32_t to, from;
@@ -128,36 +129,36 @@ static bool are_of_one_network(const struct place *p, const struct ifaddrs *list
     return false;
 }
 
-/* Between networks, what two IPv4 addresses share has no meaning. */
-static int shared_bits(const struct place *p, const struct ifaddrs *list)
+/* For IPv4 addresses of different networks a common prefix means nothing. */
+static int shared_prefix(const struct candidate *p, const struct ifaddrs *list)
 {
-    if (!p->reachable || (p->address->family == AF_INET && !are_of_one_network(p, list)))
+    if (!p->reachable || (p->address->family == AF_INET && !is_on_our_network(p, list)))
         return 0;
-    return common_bits(&p->to, &p->from);
+    return common_prefix(&p->to, &p->from);
 }
 
-/* ---- the rules, by their numbers ---- */
+/* ---- the rules, with their numbers ---- */
 
-static int agrees(const struct place *p)
+static int has_same_scope(const struct candidate *p)
 {
     return scope_of(&p->to) == scope_of(&p->from);
 }
 
-static int is_of_one_kind(const struct place *p)
+static int has_same_label(const struct candidate *p)
 {
     return policy_of(&p->to)->label == policy_of(&p->from)->label;
 }
 
-static int compare(const void *left, const void *right)
+static int order_compare(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct candidate *a = left, *b = right;
     bool both = a->reachable && b->reachable;
     int result = b->reachable - a->reachable; /* 1 */
 
     if (!result && both)
-        result = agrees(b) - agrees(a); /* 2 */
+        result = has_same_scope(b) - has_same_scope(a); /* 2 */
     if (!result && both)
-        result = is_of_one_kind(b) - is_of_one_kind(a); /* 5 */
+        result = has_same_label(b) - has_same_label(a); /* 5 */
     if (!result)
         result = policy_of(&b->to)->precedence - policy_of(&a->to)->precedence; /* 6 */
     if (!result)
@@ -170,25 +171,25 @@ static int compare(const void *left, const void *right)
 void order_addresses(struct dns_answer *answer)
 {
     struct ifaddrs *list = NULL;
-    struct place *places;
+    struct candidate *candidates;
     size_t count = 0;
 
     if (answer->address_count < 2)
         return;
-    getifaddrs(&list); /* without it, nothing is near */
-    places = arena_alloc(&answer->arena, answer->address_count * sizeof(*places));
+    getifaddrs(&list); /* if it fails, no IPv4 address is on our network */
+    candidates = arena_alloc(&answer->arena, answer->address_count * sizeof(*candidates));
     for (struct dns_address *address = answer->addresses; address; address = address->next, count++) {
-        places[count] = (struct place){.address = address, .index = count};
-        places[count].to = as_in6(address->family, address->bytes);
-        places[count].reachable = find_source(address, &places[count].from);
-        places[count].shared = shared_bits(&places[count], list);
+        candidates[count] = (struct candidate){.address = address, .index = count};
+        candidates[count].to = as_in6(address->family, address->bytes);
+        candidates[count].reachable = order_find_source(address, &candidates[count].from);
+        candidates[count].shared = shared_prefix(&candidates[count], list);
     }
     freeifaddrs(list);
-    qsort(places, count, sizeof(*places), compare);
+    qsort(candidates, count, sizeof(*candidates), order_compare);
     answer->last_address = &answer->addresses;
     for (size_t i = 0; i < count; i++) {
-        *answer->last_address = places[i].address;
-        answer->last_address = &places[i].address->next;
+        *answer->last_address = candidates[i].address;
+        answer->last_address = &candidates[i].address->next;
     }
     *answer->last_address = NULL;
 }

@@ -1,10 +1,10 @@
-/* order.h: in which order addresses are tried. */
+/* order.h: the order in which the addresses of a name are tried. */
 #ifndef LIBC_ORDER_H
 #define LIBC_ORDER_H
 
-#include "libc/names/dns.h"
+#include "libc/names/answer.h"
 
-/* Put those first with which a connection is most likely to succeed. */
+/* Sort the addresses, first the one to which a connection is most likely to succeed. */
 void order_addresses(struct dns_answer *answer);
 
 #endif

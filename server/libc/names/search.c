@@ -1,11 +1,11 @@
 /*
- * search.c: which names DNS is asked for, in the search for one, and what it comes to if there is none.
+ * search.c: the search for a name, below the domains of resolv.conf.
  *
- * The order is that of libc's res_search, with the domains and options of resolv.conf: a name with enough dots as it is
- * and then below each domain, another one below the domains first. It is not left to c-ares, which gives up where a
- * server refuses the first name; libc goes on, and networks with names of their own are set up for that. What is
- * reported in the end is of the name as it is, if that was asked for first; else that some domain has the name without
- * an address, or that some server failed. What cannot be the name of a host, libc does not ask for at all.
+ * It tries the same names as libc's res_search, in the same order: a name with enough dots as it is, and then below
+ * each domain; another name below the domains first. c-ares could search too, but gives up when a server refuses the
+ * first name, where libc goes on; private networks rely on that. If no name is found, the outcome is that of the name
+ * as it is if that was tried first; else that some domain has the name without an address, or that some server has
+ * failed. Like libc, it does not ask for what cannot be the name of a host.
  */
 #include "libc/names/search.h"
 
@@ -13,40 +13,40 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum outcome ask(struct search *s, const char *name)
+static enum outcome search_ask(struct search *s, const char *name)
 {
     return s->last = s->ask(s->arg, name);
 }
 
-static enum outcome ask_below(struct search *s, const char *name, const char *domain)
+static enum outcome search_ask_below(struct search *s, const char *name, const char *domain)
 {
     char full[NS_MAXDNAME];
 
     if (!*domain)
-        return ask(s, name);
+        return search_ask(s, name);
     if ((size_t)snprintf(full, sizeof(full), "%s.%s", name, domain) >= sizeof(full))
         return s->last = OUTCOME_MALFORMED;
-    return ask(s, full);
+    return search_ask(s, full);
 }
 
-/* A domain of the list without its first dot: "" is the root. NULL: there is no such. */
-static const char *listed_domain(const struct __res_state *conf, int index)
+/* Returns a domain of the list without its leading dot, "" for the root; NULL after the last. */
+static const char *search_domain(const struct __res_state *conf, int index)
 {
     const char *domain = index < MAXDNSRCH ? conf->dnsrch[index] : NULL;
 
     return domain && *domain == '.' ? domain + 1 : domain;
 }
 
-/* *root: whether the root was among the domains, and so the name asked for as it is. */
-static enum outcome ask_in_domains(struct search *s, const struct __res_state *conf, const char *name, bool *root)
+/* *root is set if the root is among the domains: then the name has been asked for as it is. */
+static enum outcome search_in_domains(struct search *s, const struct __res_state *conf, const char *name, bool *root)
 {
     enum outcome outcome = OUTCOME_NO_NAME;
     bool has_no_address = false, failed = false;
     const char *domain;
 
-    for (int i = 0; (domain = listed_domain(conf, i)); i++) {
+    for (int i = 0; (domain = search_domain(conf, i)); i++) {
         *root |= !*domain;
-        outcome = ask_below(s, name, domain);
+        outcome = search_ask_below(s, name, domain);
         if (outcome_ends_search(outcome))
             return outcome;
         has_no_address |= outcome == OUTCOME_NO_ADDRESS;
@@ -59,15 +59,16 @@ static enum outcome ask_in_domains(struct search *s, const struct __res_state *c
     return failed ? OUTCOME_FAILED : outcome;
 }
 
-/* Below the domains, and then as it is unless that has been done. */
-static enum outcome ask_domains_first(struct search *s, const struct __res_state *conf, const char *name, bool has_dots)
+/* Ask for the name below the domains, and then as it is if that has not been done. */
+static enum outcome search_domains_first(struct search *s, const struct __res_state *conf, const char *name,
+                                         bool has_dots)
 {
     bool root = false;
-    enum outcome outcome = ask_in_domains(s, conf, name, &root), as_is;
+    enum outcome outcome = search_in_domains(s, conf, name, &root), as_is;
 
     if (outcome_ends_search(outcome) || root || (!has_dots && conf->dnsrch[0] && conf->options & RES_NOTLDQUERY))
         return outcome;
-    as_is = ask(s, name);
+    as_is = search_ask(s, name);
     if (outcome_ends_search(as_is))
         return as_is;
     return outcome == OUTCOME_NO_ADDRESS || outcome == OUTCOME_FAILED ? outcome : as_is;
@@ -84,7 +85,7 @@ static unsigned count_dots(const char *name)
     return count;
 }
 
-enum outcome search(struct search *s, const struct __res_state *conf, const char *name)
+enum outcome search_run(struct search *s, const struct __res_state *conf, const char *name)
 {
     unsigned dots = count_dots(name);
     bool is_whole = dots > 0 && name[strlen(name) - 1] == '.';
@@ -94,10 +95,10 @@ enum outcome search(struct search *s, const struct __res_state *conf, const char
     if (!*name || !res_hnok(name))
         return s->last = OUTCOME_NO_NAME;
     if (dots < conf->ndots && !is_whole)
-        return searches ? ask_domains_first(s, conf, name, dots > 0) : ask(s, name);
-    as_is = ask(s, name);
+        return searches ? search_domains_first(s, conf, name, dots > 0) : search_ask(s, name);
+    as_is = search_ask(s, name);
     if (outcome_ends_search(as_is) || !searches)
         return as_is;
-    outcome = ask_in_domains(s, conf, name, &root);
+    outcome = search_in_domains(s, conf, name, &root);
     return outcome_ends_search(outcome) ? outcome : as_is;
 }

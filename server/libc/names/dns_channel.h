@@ -1,0 +1,18 @@
+/* dns_channel.h: a channel of c-ares for the queries of one coroutine. */
+#ifndef LIBC_DNS_CHANNEL_H
+#define LIBC_DNS_CHANNEL_H
+
+#include <ares.h>
+#include <resolv.h>
+
+/* Open a channel, to be closed by ares_destroy. conf: resolv.conf as libc has read it. Returns a status of c-ares. */
+int dns_channel_open(ares_channel *channel, struct __res_state *conf);
+
+/* Park until *pending, which the callbacks of the queries count down, is 0. Returns 0, or a negative errno: then
+ * nothing is pending any more. Signal handlers do not end it, as in libc. */
+int dns_channel_run(ares_channel channel, const int *pending);
+
+/* For tests: other servers ("127.0.0.1:5353,[::1]:53") than those of resolv.conf; NULL: those. Borrowed. */
+void dns_use_servers(const char *servers);
+
+#endif
