@@ -1,4 +1,4 @@
-/* Signal handlers and the main coroutine: what it waits for ends as it would in the main thread. */
+/* Signal handlers and the main coroutine: its waits end as they would in a main thread. */
 #include "libc_test.h"
 
 #include <poll.h>
@@ -26,7 +26,7 @@ static void kill_thread(long thread)
     pthread_kill((pthread_t)thread, SIGUSR2);
 }
 
-/* Some time later, when the call after this waits. */
+/* Send the signal a little later, while the next call waits. */
 static void signal_later(struct scene *s)
 {
     later(s, kill_thread, (long)pthread_self());
@@ -122,14 +122,14 @@ static pid_t start_child(void)
     pid_t child = fork();
 
     if (child == 0) {
-        alarm(20); /* for a test that fails */
+        alarm(20); /* in case the test fails */
         for (;;)
             pause();
     }
     return child;
 }
 
-/* A signal, and later what the call waits for. */
+/* Send the signal, and later do what the call waits for. */
 static void signal_then(struct scene *s, void (*fn)(long), long arg)
 {
     signal_later(s);
@@ -187,7 +187,7 @@ static void note_is_kept(struct scene *s)
     CALL(&s->report, nanosleep(&(struct timespec){0, 20000000}, NULL));
     raise(SIGUSR2);
     signal_later(s);
-    CALL(&s->report, pause()); /* for what comes from now on */
+    CALL(&s->report, pause()); /* waits for a signal that comes from now on */
     wait_for_helpers(s);
 }
 
@@ -214,7 +214,7 @@ static void sleep_undisturbed(void *arg)
     assert_int_equal(nanosleep(&(struct timespec){0, 20000000}, NULL), 0);
 }
 
-/* A coroutine that is not the main one is a thread to which the kernel does not deliver. */
+/* Other coroutines are like threads to which the kernel does not deliver signals. */
 static void test_others_sleep_on(void **state)
 {
     install(0);
@@ -248,6 +248,8 @@ static void ask_what_is_installed(struct scene *s)
     CALL(&s->report, sigqueue(getpid(), SIGUSR2, (union sigval){.sival_ptr = s}));
     report(&s->report, "%d %d\n", seen_value == s, seen_coro == NULL);
     CALL(&s->report, signal(SIGUSR2, SIG_DFL) == (sighandler_t)(void *)on_info);
+    assert_true(signal(SIGUSR2, SIG_ERR) == SIG_ERR);
+    assert_int_equal(errno, EINVAL);
     CALL(&s->report, sigaction(SIGKILL, &info, NULL));
     CALL(&s->report, sigaction(-1, &info, NULL));
     CALL(&s->report, sigaction(NSIG + 1, NULL, &old));
@@ -280,7 +282,7 @@ static void stop_loop(void *arg)
     wait_stop();
 }
 
-/* The process goes on, the coroutine stays where it is: in a child, whose loop can then be left so. */
+/* The process goes on and the coroutine stays parked. In a child, since its loop cannot be ended properly then. */
 static void test_exit_parks(void **state)
 {
     pid_t child = fork();

@@ -1,4 +1,4 @@
-/* Semaphores, mutexes, conditions, read-write locks: between coroutines, and between those and OS threads. */
+/* Semaphores, mutexes, conditions and read-write locks, between coroutines and with OS threads. */
 #include "libc_test.h"
 
 #include <dlfcn.h>
@@ -41,7 +41,7 @@ static void semaphore(struct scene *s)
 }
 COMPARE(semaphore, 5 * BEATS)
 
-/* Posted by another process, whose sem_post knows nothing of our coroutines. */
+/* Posted by another process, whose sem_post does not know our coroutines. */
 static void shared_semaphore(struct scene *s)
 {
     sem_t *sem = mmap(NULL, sizeof(*sem), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -91,7 +91,7 @@ static void *pass_2(void *arg)
     return NULL;
 }
 
-/* Two coroutines and an OS thread hand a token round. */
+/* Two coroutines and an OS thread pass a token around. */
 static void test_ring(void **state)
 {
     struct ring ring = {0};
@@ -148,7 +148,7 @@ static void stay(void *arg)
     stay_inside(arg);
 }
 
-/* Held across a park, and wanted by other coroutines and by an OS thread meanwhile. */
+/* Held across a park while other coroutines and an OS thread want it. */
 static void contend(int type)
 {
     struct guarded g = {0};
@@ -220,7 +220,7 @@ static void timed_lock(struct scene *s)
     pthread_mutex_init(&held, NULL);
     sem_init(&has_it, 0, 0);
     sem_init(&may_go, 0, 0);
-    CALL(&s->report, pthread_mutex_timedlock(&held, &wrong)); /* not needed: it is free */
+    CALL(&s->report, pthread_mutex_timedlock(&held, &wrong)); /* not used: the mutex is free */
     CALL(&s->report, pthread_mutex_unlock(&held));
     after(s, 0, hold, 0);
     sem_wait(&has_it);
@@ -302,7 +302,7 @@ static void condition(struct scene *s)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&gate.cond, &attributes);
     pthread_mutex_lock(&gate.mutex);
-    until = in_ms(CLOCK_MONOTONIC, 20); /* long ago, were it another clock */
+    until = in_ms(CLOCK_MONOTONIC, 20); /* would be long ago on the other clock */
     start = now_ms();
     CALL(&s->report, pthread_cond_timedwait(&gate.cond, &gate.mutex, &until));
     report(&s->report, "%d\n", now_ms() - start >= 15);
@@ -385,7 +385,7 @@ static void write_inside(void *arg)
     assert_int_equal(pthread_rwlock_unlock(&g->rwlock), 0);
 }
 
-/* The same with times that are far off. */
+/* The same with a timeout that is far away. */
 static void read_timed(void *arg)
 {
     struct guarded *g = arg;
@@ -411,12 +411,12 @@ static void write_timed(void *arg)
     assert_int_equal(pthread_rwlock_unlock(&g->rwlock), 0);
 }
 
-/* The first writes, so that each of the others finds the lock taken: a call that blocks would never get it. */
+/* The first one writes, so that each of the others finds the lock taken; a call that blocked would never get it. */
 static void test_rwlock_taken(void **state)
 {
     void (*const others[])(void *) = {read_inside, write_inside, read_timed, write_timed};
 
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         struct guarded g = {.rwlock = PTHREAD_RWLOCK_INITIALIZER};
 
         RUN(&g, write_timed, others[i]);
@@ -469,7 +469,7 @@ static void wait_interrupted(void *arg)
     errno = 0;
     assert_int_equal(sem_wait(&sem), -1);
     assert_int_equal(errno, EINTR);
-    assert_int_equal(pthread_mutex_lock(&g->mutex), 0); /* goes on, as POSIX wants */
+    assert_int_equal(pthread_mutex_lock(&g->mutex), 0); /* is not interrupted, as POSIX says */
     assert_int_equal(g->inside, 0);
     pthread_mutex_unlock(&g->mutex);
     waiter = NULL;
@@ -497,9 +497,50 @@ static void test_interrupted(void **state)
     assert_null(waiter);
 }
 
+/* A join goes on after EINTR. It must not leave its caller the identity of the main thread, which is for those that see
+ * the EINTR. */
+static sem_t may_end;
+
+static void *end_when_told(void *arg)
+{
+    sem_wait(&may_end);
+    return NULL;
+}
+
+static void join_interrupted(void *arg)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, end_when_told, NULL);
+    waiter = coro_self();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(coro_self()->as_main);
+    wait_cancel(coro_self(), 0);
+    waiter = NULL;
+}
+
+/* By then the join looks every 32 ms. So mostly the thread ends between two looks, and the cancellation comes before
+ * the next one. */
+static void interrupt_join(void *arg)
+{
+    usleep(80000);
+    sem_post(&may_end);
+    usleep(5000);
+    if (waiter)
+        wait_cancel(waiter, -EINTR);
+}
+
+static void test_join_interrupted(void **state)
+{
+    sem_init(&may_end, 0, 0);
+    for (int i = 0; i < 4; i++)
+        RUN(NULL, join_interrupted, interrupt_join);
+    sem_destroy(&may_end);
+}
+
 /* ---- who calls ---- */
 
-/* A mutex of libuv's is for the OS thread: it blocks, and the ticker with it. */
+/* A mutex that libuv locks is for the OS thread: it blocks, and the ticker with it. */
 static int (*uv_lock)(pthread_mutex_t *);
 
 static void lock_by_libuv(struct scene *s)
@@ -523,7 +564,7 @@ static void test_server_library(void **state)
     assert_true(run.beats < 5 * LATER_MS / 2);
 }
 
-/* A runtime: to libpython coroutines are threads, to everybody else they are not. */
+/* To a runtime, here libpython, coroutines are threads; to any other caller they are not. */
 static unsigned long (*runtime_self)(void);
 
 struct selves {
@@ -551,7 +592,7 @@ static void look_as_main(void *arg)
     assert_true(runtime_self() == (unsigned long)pthread_self());
 }
 
-/* After EINTR it passes for the main thread, to the runtime and until it waits again. */
+/* After EINTR it has the identity of the main thread, to the runtime and until it waits again. */
 static void look_interrupted(void *arg)
 {
     unsigned long self = runtime_self();
@@ -584,13 +625,21 @@ static void test_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_semaphore),      cmocka_unit_test(test_shared_semaphore),
-        cmocka_unit_test(test_ring),           cmocka_unit_test(test_contended),
-        cmocka_unit_test(test_recursive),      cmocka_unit_test(test_timed_lock),
-        cmocka_unit_test(test_condition),      cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_rwlock_taken),   cmocka_unit_test(test_rwlock),
-        cmocka_unit_test(test_join_thread),    cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_server_library), cmocka_unit_test(test_runtime),
+        cmocka_unit_test(test_semaphore),
+        cmocka_unit_test(test_shared_semaphore),
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_contended),
+        cmocka_unit_test(test_recursive),
+        cmocka_unit_test(test_timed_lock),
+        cmocka_unit_test(test_condition),
+        cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_rwlock_taken),
+        cmocka_unit_test(test_rwlock),
+        cmocka_unit_test(test_join_thread),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_join_interrupted),
+        cmocka_unit_test(test_server_library),
+        cmocka_unit_test(test_runtime),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

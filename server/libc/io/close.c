@@ -9,7 +9,7 @@
 #include "base/real.h"
 #include "libc/runtime/park.h"
 
-static void wake_waiters(int fd)
+static void close_wake_waiters(int fd)
 {
     int saved = errno;
 
@@ -21,7 +21,7 @@ static void wake_waiters(int fd)
 int close(int fd)
 {
     if (coro_self())
-        wake_waiters(fd);
+        close_wake_waiters(fd);
     return real()->close(fd);
 }
 
@@ -34,13 +34,13 @@ static bool can_dup(int fd)
 int dup2(int from, int to)
 {
     if (coro_self() && from != to && can_dup(from))
-        wake_waiters(to);
+        close_wake_waiters(to);
     return real()->dup2(from, to);
 }
 
 int dup3(int from, int to, int flags)
 {
     if (coro_self() && from != to && can_dup(from))
-        wake_waiters(to);
+        close_wake_waiters(to);
     return real()->dup3(from, to, flags);
 }

@@ -1,10 +1,10 @@
 /*
  * io.c: one call on a descriptor, made on a coroutine.
  *
- * O_NONBLOCK belongs to the application, and to other processes that share the open file. So we neither set it nor
- * infer from it. Sockets are tried with MSG_DONTWAIT: if the call succeeds, it is the only system call. For anything
- * else poll(2) is asked first. Only when a call would block do we find out what its caller wants (O_NONBLOCK), how long
- * it may take (SO_RCVTIMEO, SO_SNDTIMEO), and whether this process may park at all:
+ * O_NONBLOCK belongs to the application, and to other processes that share the open file, so it is not changed here.
+ * Sockets are tried with MSG_DONTWAIT: if the call succeeds, that is the only system call. For anything else poll(2) is
+ * asked first. Only when a call would block do we find out what its caller wants (O_NONBLOCK), how long it may take
+ * (SO_RCVTIMEO, SO_SNDTIMEO), and whether this process may park at all:
  *
  *               would block
  *     IO_NEW -----------------> O_NONBLOCK, or the wrong direction ----> IO_NEVER: EAGAIN for the caller

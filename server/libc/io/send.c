@@ -80,7 +80,7 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     return io_end_fair(&io, send_msg(&io, msg, flags));
 }
 
-static bool send_one(int fd, struct mmsghdr *message, int flags)
+static bool sendmmsg_one(int fd, struct mmsghdr *message, int flags)
 {
     struct io io = io_out(fd);
     ssize_t put = io_end_fair(&io, send_msg(&io, &message->msg_hdr, flags));
@@ -97,7 +97,7 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
     if (send_passes(flags) || count == 0)
         return real()->sendmmsg(fd, messages, count, flags);
-    while (done < count && done < IOV_MAX && send_one(fd, &messages[done], flags))
+    while (done < count && done < IOV_MAX && sendmmsg_one(fd, &messages[done], flags))
         done++;
     if (done == 0)
         return -1;

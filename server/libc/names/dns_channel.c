@@ -24,7 +24,7 @@ void dns_use_servers(const char *servers)
 
 /* ---- opening ---- */
 
-static struct ares_addr_port_node server_node(const struct sockaddr *server)
+static struct ares_addr_port_node dns_server_node(const struct sockaddr *server)
 {
     struct ares_addr_port_node node = {.family = server->sa_family};
 
@@ -43,7 +43,7 @@ static struct ares_addr_port_node server_node(const struct sockaddr *server)
 }
 
 /* libc keeps the IPv6 servers in a second list, and leaves an empty entry in the first for each. */
-static int set_servers(ares_channel channel, const struct __res_state *conf)
+static int dns_channel_set_servers(ares_channel channel, const struct __res_state *conf)
 {
     struct ares_addr_port_node nodes[MAXNS];
     int count = 0;
@@ -55,7 +55,7 @@ static int set_servers(ares_channel channel, const struct __res_state *conf)
             server = (const struct sockaddr *)conf->_u._ext.nsaddrs[i];
         if (!server)
             continue;
-        nodes[count] = server_node(server);
+        nodes[count] = dns_server_node(server);
         if (count > 0)
             nodes[count - 1].next = &nodes[count];
         count++;
@@ -63,7 +63,7 @@ static int set_servers(ares_channel channel, const struct __res_state *conf)
     return count > 0 ? ares_set_servers_ports(channel, nodes) : ARES_ECONNREFUSED;
 }
 
-static int channel_init(ares_channel *channel, struct __res_state *conf)
+static int dns_channel_init(ares_channel *channel, struct __res_state *conf)
 {
     struct ares_options options = {
         .flags =
@@ -71,7 +71,7 @@ static int channel_init(ares_channel *channel, struct __res_state *conf)
         .timeout = conf->retrans * 1000,
         .tries = conf->retry,
         .lookups = (char *)"b",
-        .servers = &conf->nsaddr_list[0].sin_addr, /* replaced by set_servers */
+        .servers = &conf->nsaddr_list[0].sin_addr, /* replaced by dns_channel_set_servers */
         .nservers = 1,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_DOMAINS |
@@ -83,11 +83,12 @@ static int channel_init(ares_channel *channel, struct __res_state *conf)
 
 int dns_channel_open(ares_channel *channel, struct __res_state *conf)
 {
-    int status = channel_init(channel, conf);
+    int status = dns_channel_init(channel, conf);
 
     if (status != ARES_SUCCESS)
         return status;
-    status = test_servers ? ares_set_servers_ports_csv(*channel, test_servers) : set_servers(*channel, conf);
+    status =
+        test_servers ? ares_set_servers_ports_csv(*channel, test_servers) : dns_channel_set_servers(*channel, conf);
     if (status != ARES_SUCCESS)
         ares_destroy(*channel);
     return status;
@@ -96,7 +97,7 @@ int dns_channel_open(ares_channel *channel, struct __res_state *conf)
 /* ---- running ---- */
 
 /* Returns the number of sockets that the channel waits for. */
-static nfds_t channel_list_fds(ares_channel channel, struct pollfd *fds)
+static nfds_t dns_channel_list_fds(ares_channel channel, struct pollfd *fds)
 {
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     unsigned bits = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM); /* to read; above these, to write */
@@ -111,7 +112,7 @@ static nfds_t channel_list_fds(ares_channel channel, struct pollfd *fds)
     return count;
 }
 
-static int64_t channel_deadline(ares_channel channel)
+static int64_t dns_channel_deadline(ares_channel channel)
 {
     struct timespec length;
     struct timeval left;
@@ -122,7 +123,7 @@ static int64_t channel_deadline(ares_channel channel)
     return timespec_deadline_in(&length);
 }
 
-static void channel_process(ares_channel channel, const struct pollfd *fds, nfds_t count)
+static void dns_channel_process(ares_channel channel, const struct pollfd *fds, nfds_t count)
 {
     for (nfds_t i = 0; i < count; i++) {
         ares_socket_t in = fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD;
@@ -140,14 +141,15 @@ int dns_channel_run(ares_channel channel, const int *pending)
     int result;
 
     while (*pending > 0) {
-        nfds_t count = channel_list_fds(channel, fds);
+        nfds_t count = dns_channel_list_fds(channel, fds);
 
-        result = wait_fds(fds, count, channel_deadline(channel));
+        result = wait_fds(fds, count, dns_channel_deadline(channel));
         if (result < 0 && park_error(result) != EINTR) {
             ares_cancel(channel);
             return result;
         }
-        channel_process(channel, fds, result > 0 ? count : 0);
+        park_ignore(result);
+        dns_channel_process(channel, fds, result > 0 ? count : 0);
     }
     return 0;
 }

@@ -102,7 +102,7 @@ static int reverse_on_thread(const struct reverse *q)
 /* ---- the call ---- */
 
 /* Returns the bytes of an IPv4 or IPv6 address; NULL if it is another. */
-static const void *address_bytes(const struct sockaddr *from, socklen_t size)
+static const void *sockaddr_bytes(const struct sockaddr *from, socklen_t size)
 {
     if (size >= sizeof(struct sockaddr_in) && from->sa_family == AF_INET)
         return &((const struct sockaddr_in *)from)->sin_addr;
@@ -115,7 +115,7 @@ int getnameinfo(const struct sockaddr *from, socklen_t size, char *host, socklen
                 socklen_t service_size, int flags)
 {
     const struct reverse q = {from, size, host, service, host_size, service_size, flags};
-    const void *address = address_bytes(from, size);
+    const void *address = sockaddr_bytes(from, size);
 
     if (!coro_self() || !address || !host || host_size == 0 || flags & NI_NUMERICHOST || !park_possible())
         return reverse_by_libc(&q, host, host_size, 0);

@@ -194,7 +194,7 @@ void resolver_init(enum resolver resolver)
     setting = resolver;
 }
 
-static bool is_numeric(const char *name)
+static bool name_is_numeric(const char *name)
 {
     struct in_addr in;
     struct in6_addr in6;
@@ -208,7 +208,7 @@ static bool is_numeric(const char *name)
 
 enum resolver resolver_for_name(const char *name, int family)
 {
-    if (is_numeric(name))
+    if (name_is_numeric(name))
         return RESOLVER_LOCAL;
     if (setting == RESOLVER_SYSTEM || !uses_files_dns() || getenv("HOSTALIASES"))
         return RESOLVER_SYSTEM;

@@ -1,19 +1,19 @@
 /*
  * shell.c: system, popen and pclose.
  *
- * Each runs /bin/sh by posix_spawn, whose child makes no call of ours, and waits by waitpid, which parks. libc's own
- * streams read and write inside libc, where nothing can park them; so popen gives a stream with functions of its own
- * (fopencookie) that lead to our read and write. Its descriptor is closed in programs started later, with or without
- * the "e" in the mode: no other command's input or output is ever kept open by accident.
+ * Each runs /bin/sh by posix_spawn, whose child makes no interposed call, and waits by waitpid, which parks. libc's own
+ * streams read and write inside libc, where they cannot park; so popen returns a stream with functions of its own
+ * (fopencookie) that call our read and write. Its descriptor has close-on-exec, with or without the "e" in the mode, so
+ * that no other command holds the pipe open by accident.
  */
 #include <errno.h>
 #include <spawn.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "libc/runtime/park.h"
-#include "base/real.h"
 #include "base/list.h"
+#include "base/mem.h"
+#include "base/real.h"
+#include "libc/runtime/park.h"
 
 static const char shell[] = "/bin/sh";
 
@@ -25,27 +25,27 @@ static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_a
     return posix_spawn(pid, shell, actions, attributes, argv, environ);
 }
 
-/* The status of a child of ours, or -1 with errno. */
-static int status_of(pid_t pid)
+/* Wait for the shell to end. Returns its status, or -1 with errno. */
+static int await_shell(pid_t pid)
 {
     int status;
     pid_t found;
 
-    do
-        found = waitpid(pid, &status, 0);
-    while (found < 0 && errno == EINTR);
+    while ((found = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+        park_ignore(-EINTR);
     return found == pid ? status : -1;
 }
 
 /* ---- system ---- */
 
-/* While the command of the main coroutine runs, the keys that interrupt are for it, as POSIX wants. A request's command
- * has no terminal, and must not keep signals from the server. */
-struct keys {
+/* The handling of the signals that a terminal sends for Ctrl-C and Ctrl-\. POSIX says that system() ignores them while
+ * the command runs, which gets them too. We do that on the main coroutine only: the command of a request has no
+ * terminal, and must not make the server deaf to its signals. */
+struct tty_keys {
     struct sigaction interrupt, quit;
 };
 
-static void keys_ignore(struct keys *keys)
+static void tty_keys_ignore(struct tty_keys *keys)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
@@ -53,14 +53,14 @@ static void keys_ignore(struct keys *keys)
     sigaction(SIGQUIT, &ignore, &keys->quit);
 }
 
-static void keys_restore(const struct keys *keys)
+static void tty_keys_restore(const struct tty_keys *keys)
 {
     sigaction(SIGINT, &keys->interrupt, NULL);
     sigaction(SIGQUIT, &keys->quit, NULL);
 }
 
-/* Start the command with the signal handling that its caller began with. */
-static int spawn_as_before(pid_t *pid, const char *command, const struct keys *keys)
+/* Spawn the command with the handling of these signals that the caller of system() had. */
+static int spawn_with_keys(pid_t *pid, const char *command, const struct tty_keys *keys)
 {
     posix_spawnattr_t attributes;
     sigset_t handled;
@@ -79,29 +79,29 @@ static int spawn_as_before(pid_t *pid, const char *command, const struct keys *k
     return err;
 }
 
-static int run_as_main(const char *command)
+static int system_on_main(const char *command)
 {
-    struct keys keys;
+    struct tty_keys keys;
     pid_t pid;
-    int err, status = W_EXITCODE(127, 0); /* what a shell that cannot be run would have answered */
+    int err, status = W_EXITCODE(127, 0); /* as if the shell could not be executed */
 
-    keys_ignore(&keys);
-    err = spawn_as_before(&pid, command, &keys);
+    tty_keys_ignore(&keys);
+    err = spawn_with_keys(&pid, command, &keys);
     if (!err)
-        status = status_of(pid);
-    keys_restore(&keys);
+        status = await_shell(pid);
+    tty_keys_restore(&keys);
     if (err)
         errno = err;
     return status;
 }
 
-static int run(const char *command)
+static int system_in_request(const char *command)
 {
     pid_t pid;
     int err = spawn_shell(&pid, command, NULL, NULL);
 
     if (!err)
-        return status_of(pid);
+        return await_shell(pid);
     errno = err;
     return W_EXITCODE(127, 0);
 }
@@ -111,13 +111,14 @@ int system(const char *command)
     if (!coro_self() || !park_possible())
         return real()->system(command);
     if (!command)
-        return run("exit 0") == 0;
-    return coro_self()->is_main ? run_as_main(command) : run(command);
+        return system_in_request("exit 0") == 0;
+    return coro_self()->is_main ? system_on_main(command) : system_in_request(command);
 }
 
 /* ---- popen ---- */
 
-struct stream {
+/* What popen returns, to pclose. */
+struct shell_stream {
     struct list link; /* in streams */
     FILE *file;
     int fd;
@@ -127,26 +128,27 @@ struct stream {
 static struct list streams = LIST_INIT(streams);
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static ssize_t stream_read(void *arg, char *buf, size_t size)
+static ssize_t shell_stream_read(void *arg, char *buf, size_t size)
 {
-    return read(((struct stream *)arg)->fd, buf, size);
+    return read(((struct shell_stream *)arg)->fd, buf, size);
 }
 
-static ssize_t stream_write(void *arg, const char *buf, size_t size)
+static ssize_t shell_stream_write(void *arg, const char *buf, size_t size)
 {
-    ssize_t put = write(((struct stream *)arg)->fd, buf, size);
+    ssize_t put = write(((struct shell_stream *)arg)->fd, buf, size);
 
     return put < 0 ? 0 : put;
 }
 
-static int stream_close(void *arg)
+static int shell_stream_close(void *arg)
 {
-    return close(((struct stream *)arg)->fd);
+    return close(((struct shell_stream *)arg)->fd);
 }
 
-static FILE *stream_file(struct stream *stream, const char *mode)
+static FILE *shell_stream_file(struct shell_stream *stream, const char *mode)
 {
-    cookie_io_functions_t functions = {.read = stream_read, .write = stream_write, .close = stream_close};
+    cookie_io_functions_t functions = {
+        .read = shell_stream_read, .write = shell_stream_write, .close = shell_stream_close};
     FILE *file = fopencookie(stream, mode, functions);
 
     if (file)
@@ -154,8 +156,8 @@ static FILE *stream_file(struct stream *stream, const char *mode)
     return file;
 }
 
-/* Run command with one end of a pipe as its descriptor to (0 or 1). */
-static int spawn_with(struct stream *stream, const char *command, int end, int to)
+/* Spawn the command with one end of a pipe as its descriptor to (0 or 1). */
+static int spawn_with_pipe(struct shell_stream *stream, const char *command, int end, int to)
 {
     posix_spawn_file_actions_t actions;
     int err;
@@ -167,30 +169,31 @@ static int spawn_with(struct stream *stream, const char *command, int end, int t
     return err;
 }
 
-static void streams_add(struct stream *stream)
+static void shell_streams_add(struct shell_stream *stream)
 {
     real()->pthread_mutex_lock(&streams_lock);
     list_push(&streams, &stream->link);
     real()->pthread_mutex_unlock(&streams_lock);
 }
 
-/* Take the stream of that file out of the list; NULL if it is none of ours. */
-static struct stream *streams_take(FILE *file)
+/* Take the stream of a file out of the list. Returns NULL if it is not one of ours. */
+static struct shell_stream *shell_streams_take(FILE *file)
 {
-    struct stream *found = NULL;
+    struct shell_stream *found = NULL;
     struct list *node;
 
     real()->pthread_mutex_lock(&streams_lock);
-    for (node = streams.next; node != &streams && !found; node = node->next)
-        if (list_entry(node, struct stream, link)->file == file)
-            found = list_entry(node, struct stream, link);
+    list_for_each (node, &streams)
+        if (list_entry(node, struct shell_stream, link)->file == file)
+            found = list_entry(node, struct shell_stream, link);
     if (found)
         list_remove(&found->link);
     real()->pthread_mutex_unlock(&streams_lock);
     return found;
 }
 
-static bool is_mode(const char *mode, char *direction)
+/* Whether it is a valid mode of popen; *direction: r or w. */
+static bool popen_mode(const char *mode, char *direction)
 {
     bool in = strchr(mode, 'r') != NULL, out = strchr(mode, 'w') != NULL;
 
@@ -198,23 +201,23 @@ static bool is_mode(const char *mode, char *direction)
     return in != out && mode[strspn(mode, "rwe")] == '\0';
 }
 
-static FILE *stream_open(const char *command, char direction)
+static FILE *shell_stream_open(const char *command, char direction)
 {
-    struct stream *stream = xmalloc(sizeof(*stream));
+    struct shell_stream *stream = xmalloc(sizeof(*stream));
     const char mode[] = {direction, '\0'};
     int ends[2], ours = direction == 'r' ? 0 : 1, err;
 
-    *stream = (struct stream){.fd = -1};
+    *stream = (struct shell_stream){.fd = -1};
     if (pipe2(ends, O_CLOEXEC) < 0) {
         err = errno;
         goto out;
     }
     stream->fd = ends[ours];
-    stream->file = stream_file(stream, mode);
-    err = stream->file ? spawn_with(stream, command, ends[!ours], !ours) : errno;
+    stream->file = shell_stream_file(stream, mode);
+    err = stream->file ? spawn_with_pipe(stream, command, ends[!ours], !ours) : errno;
     close(ends[!ours]);
     if (!err) {
-        streams_add(stream);
+        shell_streams_add(stream);
         return stream->file;
     }
     if (stream->file)
@@ -231,14 +234,14 @@ FILE *popen(const char *command, const char *mode)
 {
     char direction;
 
-    if (!coro_self() || !is_mode(mode, &direction) || !park_possible())
+    if (!coro_self() || !popen_mode(mode, &direction) || !park_possible())
         return real()->popen(command, mode);
-    return stream_open(command, direction);
+    return shell_stream_open(command, direction);
 }
 
 int pclose(FILE *file)
 {
-    struct stream *stream = streams_take(file);
+    struct shell_stream *stream = shell_streams_take(file);
     pid_t pid;
 
     if (!stream)
@@ -246,5 +249,5 @@ int pclose(FILE *file)
     pid = stream->pid;
     fclose(file);
     free(stream);
-    return status_of(pid);
+    return await_shell(pid);
 }

@@ -87,9 +87,8 @@ int sigwait(const sigset_t *set, int *signum)
 
     if (!coro_self() || !park_possible())
         return real()->sigwait(set, signum);
-    do
-        result = await_pending(set, NULL, WAIT_FOREVER);
-    while (result == -EINTR || park_restarts(result)); /* libc's sigwait does not end with EINTR */
+    while ((result = await_pending(set, NULL, WAIT_FOREVER)) == -EINTR || park_restarts(result))
+        park_ignore(result); /* libc's sigwait does not end with EINTR */
     errno = saved;
     if (result < 0)
         return -result;

@@ -9,7 +9,7 @@
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 
-static bool is_past(const struct timespec *now, const struct timespec *until)
+static bool time_is_past(const struct timespec *now, const struct timespec *until)
 {
     return now->tv_sec > until->tv_sec || (now->tv_sec == until->tv_sec && now->tv_nsec >= until->tv_nsec);
 }
@@ -21,9 +21,9 @@ static int sleep_until(clockid_t clock, const struct timespec *until)
     int result = 0;
 
     clock_gettime(clock, &now);
-    if (is_past(&now, until))
+    if (time_is_past(&now, until))
         coro_yield();
-    while (result == 0 && !is_past(&now, until)) {
+    while (result == 0 && !time_is_past(&now, until)) {
         result = wait_sleep(timespec_deadline_at(clock, until));
         clock_gettime(clock, &now);
     }

@@ -1,37 +1,38 @@
 /*
  * handler.c: sigaction and signal.
  *
- * The kernel is given a function of ours, which calls the application's handler. Before, it steps off the coroutine
- * that the signal has interrupted: a handler's write() must not park, since it may stand on a signal stack, or in the
- * middle of the scheduler. After, it tells the main coroutine, whose wait then ends with EINTR. As in the kernel,
- * SA_RESTART lets some calls go on. Handlers that leave by siglongjmp are not provided for.
+ * The kernel gets a function of ours, which calls the handler of the application. While the handler runs coro_current
+ * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler.
+ * After the handler the wait of the main coroutine ends: with EINTR, or if SA_RESTART is set with ERESTART, after which
+ * the same calls go on as in the kernel. A handler that calls siglongjmp instead of returning is not supported.
  *
- * Whoever asks which handler is installed gets the application's. A child made by vfork, which runs in our memory, sets
- * signals to be ignored or to their defaults only; these are not noted here.
+ * sigaction and signal report the handler of the application, not ours. The tables here are shared with children of
+ * vfork, but these only set signals to SIG_IGN and SIG_DFL, which change no table.
  */
 #include "libc/runtime/handler.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "coro/coro.h"
 #include "base/real.h"
+#include "coro/coro.h"
 #include "wait/wait.h"
 
 typedef void (*plain_handler)(int signum);
 typedef void (*info_handler)(int signum, siginfo_t *info, void *context);
 
-static bool started;
-static plain_handler _Atomic plain_handlers[NSIG];
+static bool wraps_handlers;
+static plain_handler _Atomic plain_handlers[NSIG]; /* of the application, as are the next two */
 static info_handler _Atomic info_handlers[NSIG];
-static atomic_bool restarts[NSIG];
+static atomic_bool restarts[NSIG]; /* SA_RESTART */
 
 void handler_init(void)
 {
-    started = true;
+    wraps_handlers = true;
 }
 
-static struct coro *step_off(void)
+/* Returns the interrupted coroutine, or NULL. */
+static struct coro *handler_enter(void)
 {
     struct coro *co = coro_current;
 
@@ -39,7 +40,7 @@ static struct coro *step_off(void)
     return co;
 }
 
-static void step_on(struct coro *co, int signum)
+static void handler_leave(struct coro *co, int signum)
 {
     int saved = errno;
 
@@ -48,42 +49,42 @@ static void step_on(struct coro *co, int signum)
     errno = saved;
 }
 
-static void on_plain(int signum)
+static void run_plain_handler(int signum)
 {
-    struct coro *co = step_off();
+    struct coro *co = handler_enter();
 
     plain_handlers[signum](signum);
-    step_on(co, signum);
+    handler_leave(co, signum);
 }
 
-static void on_info(int signum, siginfo_t *info, void *context)
+static void run_info_handler(int signum, siginfo_t *info, void *context)
 {
-    struct coro *co = step_off();
+    struct coro *co = handler_enter();
 
     info_handlers[signum](signum, info, context);
-    step_on(co, signum);
+    handler_leave(co, signum);
 }
 
-/* Not to be meddled with: a crash is told of where it happened. */
-static bool is_fault(int signum)
+/* Handlers of these are not wrapped: they report a crash, and need the state in which it happened. */
+static bool signal_is_fault(int signum)
 {
     return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL || signum == SIGTRAP;
 }
 
-/* What the kernel is to be given in place of new. */
-static struct sigaction wrap(int signum, const struct sigaction *new)
+/* Returns what the kernel gets in place of new. */
+static struct sigaction handler_wrap(int signum, const struct sigaction *new)
 {
     struct sigaction wrapped = *new;
 
     if (new->sa_handler == SIG_DFL || new->sa_handler == SIG_IGN)
         return wrapped;
-    restarts[signum] = new->sa_flags &SA_RESTART;
+    restarts[signum] = (new->sa_flags &SA_RESTART) != 0;
     if (new->sa_flags & SA_SIGINFO) {
         info_handlers[signum] = new->sa_sigaction;
-        wrapped.sa_sigaction = on_info;
+        wrapped.sa_sigaction = run_info_handler;
     } else {
         plain_handlers[signum] = new->sa_handler;
-        wrapped.sa_handler = on_plain;
+        wrapped.sa_handler = run_plain_handler;
     }
     return wrapped;
 }
@@ -95,16 +96,16 @@ int sigaction(int signum, const struct sigaction *new, struct sigaction *old)
     info_handler info;
     int result;
 
-    if (!started || signum < 1 || signum >= NSIG || is_fault(signum))
+    if (!wraps_handlers || signum < 1 || signum >= NSIG || signal_is_fault(signum))
         return real()->sigaction(signum, new, old);
     plain = plain_handlers[signum];
     info = info_handlers[signum];
     if (new)
-        wrapped = wrap(signum, new);
+        wrapped = handler_wrap(signum, new);
     result = real()->sigaction(signum, new ? &wrapped : NULL, old);
-    if (result == 0 && old && old->sa_handler == on_plain)
+    if (result == 0 && old && old->sa_handler == run_plain_handler)
         old->sa_handler = plain;
-    else if (result == 0 && old && old->sa_sigaction == on_info)
+    else if (result == 0 && old && old->sa_sigaction == run_info_handler)
         old->sa_sigaction = info;
     return result;
 }
@@ -113,6 +114,10 @@ sighandler_t signal(int signum, sighandler_t handler)
 {
     struct sigaction new = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
 
+    if (handler == SIG_ERR) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
     sigemptyset(&new.sa_mask);
     return sigaction(signum, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
 }

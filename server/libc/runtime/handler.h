@@ -1,8 +1,8 @@
-/* handler.h: signal handlers of applications. */
+/* handler.h: the signal handlers of applications. */
 #ifndef LIBC_HANDLER_H
 #define LIBC_HANDLER_H
 
-/* Handlers installed from now on run as handler.c says. */
+/* From now on handlers that are installed by sigaction or signal run as handler.c says. */
 void handler_init(void);
 
 #endif

@@ -1,23 +1,26 @@
 /*
- * identity.c: what a runtime takes for a thread.
+ * identity.c: the thread that a coroutine is to a language runtime.
  *
- * pthread_self, called from a runtime (see libc_runtime) on a coroutine, gives the address of the coroutine's record,
- * so that its recursive locks and its table of threads tell coroutines apart. The lowest bit is set, which no pthread_t
- * of libc has; by that the few calls to which a runtime hands such a value know it, and take the loop's OS thread
- * instead. The main coroutine is the OS thread itself, and one whose wait ended with EINTR has its identity (wait_cancel). Only
- * code that is told so sees these values: everybody else would look for a struct pthread behind them.
+ * pthread_self returns the address of the coroutine's record if the registered runtime (libc_runtime) calls it on a
+ * coroutine. So the runtime's recursive locks and its table of threads tell coroutines apart. Only the runtime gets
+ * such values; any other caller would expect a struct pthread at the address. The lowest bit is set, which it never is
+ * in a pthread_t of libc, so that the few calls to which the runtime passes a thread recognise it. They apply to the
+ * loop's OS thread then.
+ *
+ * The main coroutine has the identity of the OS thread. Another one has it for a moment after a wait that ended with
+ * EINTR (wait_cancel), since runtimes look for the cause of an EINTR in the main thread only.
  */
 #include "libc/runtime/identity.h"
 
+#include "base/real.h"
 #include "coro/coro.h"
 #include "libc/runtime/caller.h"
-#include "base/real.h"
 
 #define COROUTINE_MARK 1
 
 static pthread_t loop_thread;
-static __thread struct coro *inherited; /* in a forked child: the coroutine that it is a copy of */
 static pid_t loop_tid;
+static __thread struct coro *inherited; /* in a forked child: the coroutine that has forked */
 
 void identity_init(void)
 {
@@ -44,17 +47,18 @@ pthread_t pthread_self(void)
     return real()->pthread_self();
 }
 
-static pthread_t os_thread(pthread_t thread)
+/* Returns the OS thread behind an identity. */
+static pthread_t os_thread_of(pthread_t thread)
 {
     return thread & COROUTINE_MARK ? loop_thread : thread;
 }
 
 int pthread_kill(pthread_t thread, int signum)
 {
-    return real()->pthread_kill(os_thread(thread), signum);
+    return real()->pthread_kill(os_thread_of(thread), signum);
 }
 
 int pthread_getcpuclockid(pthread_t thread, clockid_t *clock)
 {
-    return real()->pthread_getcpuclockid(os_thread(thread), clock);
+    return real()->pthread_getcpuclockid(os_thread_of(thread), clock);
 }

@@ -1,16 +1,16 @@
-/* identity.h: the loop's OS thread, and coroutines as threads of their own. */
+/* identity.h: the thread that a coroutine is to a language runtime, and the loop's OS thread. */
 #ifndef LIBC_IDENTITY_H
 #define LIBC_IDENTITY_H
 
 #include <sys/types.h>
 
-/* The calling OS thread is the one that runs coroutines. */
+/* The calling OS thread runs the coroutines from now on. */
 void identity_init(void);
 
-/* Its thread id, as libc's mutexes know it. */
+/* Returns its thread id, which libc writes into mutexes. */
 pid_t identity_tid(void);
 
-/* In a forked child, before coro_forget: its one thread keeps the identity it had, as after any fork. */
+/* In a forked child, before coro_forget: its only thread keeps the identity of the one that has forked. */
 void identity_inherit(void);
 
 #endif

@@ -1,15 +1,15 @@
 /*
  * join.c: pthread_join and pthread_exit on a coroutine.
  *
- * There is no thread to be ended by pthread_exit, and the coroutine's frames are in use by those who called: it stays
- * parked for good. CPython ends its threads so that come back when the interpreter is being taken apart.
+ * When a thread has ended the kernel wakes who waits in the kernel, and notifies nobody else. So a coroutine that joins
+ * a thread looks after pauses of at most 32 ms. CPython up to 3.12 does not call pthread_join: it waits for a lock.
  *
- * As for join, nobody but the kernel knows when a thread has ended, and it tells only who waits in the kernel. So the
- * coroutine looks after pauses of at most 32 ms. CPython up to 3.12 does not come here: its threads are joined by a
- * lock.
+ * pthread_exit cannot end a coroutine, whose caller may have resources on its stack, and has no thread to end. So the
+ * coroutine stays parked for good. CPython calls pthread_exit in threads that return while the interpreter is
+ * finalizing.
  */
-#include "libc/runtime/park.h"
 #include "base/real.h"
+#include "libc/runtime/park.h"
 
 int pthread_join(pthread_t thread, void **value)
 {
@@ -17,9 +17,9 @@ int pthread_join(pthread_t thread, void **value)
     int result;
 
     if (!coro_self() || thread == real()->pthread_self() || !park_possible())
-        return real()->pthread_join(thread, value); /* its own thread: EDEADLK at once */
+        return real()->pthread_join(thread, value); /* its own OS thread: EDEADLK */
     while ((result = pthread_tryjoin_np(thread, value)) == EBUSY)
-        park_backoff(&backoff, WAIT_FOREVER); /* whoever would end this wait: a join has no error for that */
+        park_ignore(park_backoff(&backoff, WAIT_FOREVER)); /* a join cannot fail */
     return result;
 }
 

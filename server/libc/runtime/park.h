@@ -45,6 +45,14 @@ static inline int park_end(int result, int saved)
     return result < 0 ? -1 : result;
 }
 
+/* The call goes on although its wait has failed: the coroutine must not keep the identity that it has after an EINTR.
+ */
+static inline void park_ignore(int result)
+{
+    if (result < 0 && coro_self())
+        coro_self()->as_main = false;
+}
+
 /* For calls with a timeout of 0. A loop of them would never give way, although it may be waiting for something that
  * another coroutine has to do. So after so many in a row the coroutine goes to the end of the run queue. */
 void park_fair(void);

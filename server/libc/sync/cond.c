@@ -1,25 +1,26 @@
 /*
- * cond.c: pthread_cond_wait and its relations.
+ * cond.c: pthread_cond_wait, timedwait, clockwait, signal and broadcast.
  *
- * A coroutine that waits for a condition is not one of libc's waiters: it only stands in the parking lot, which it
- * enters before it lets go of the mutex, so that no signal is lost. A signal goes to libc's waiters, which are OS
- * threads, and to the lot; one too many may wake up, which conditions allow. For a runtime's own conditions see
+ * To libc a coroutine is not a waiter of the condition: it is in the parking lot only, which it enters before it
+ * unlocks the mutex, so that no signal is lost. A signal wakes one of libc's waiters, which are OS threads, and one in
+ * the lot. That may be one too many, which conditions allow. Calls by a runtime or by libuv pass through, as in
  * mutex.c.
  */
 #include <limits.h>
 
-#include "libc/sync/parking.h"
-#include "libc/sync/mutex.h"
 #include "base/real.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/timespec.h"
+#include "libc/sync/mutex.h"
+#include "libc/sync/parking.h"
 
-/* Bits of a condition that pthread_cond_init sets and no later libc can move, since both sides may be in use at once.
- */
+/* Bits of __wrefs. Old and new programs may share a condition, so no libc can move them. */
 #define SHARED    1
 #define MONOTONIC 2
 
-#define SHARED_PAUSE INT64_C(5000000) /* a signal from another process does not reach us: wake up and let them look */
+/* The wait on a shared condition, in nanoseconds: signals of other processes do not wake the lot, so the caller wakes
+ * up and looks. */
+#define SHARED_PAUSE INT64_C(5000000)
 
 static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
 {
@@ -36,7 +37,7 @@ static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t
         return result;
     }
     result = wait_addr_park_cancellable(&place, end); /* cancelled: a spurious wake-up */
-    coro_self()->as_main = false;
+    park_ignore(result);
     mutex_lock(mutex, WAIT_FOREVER);
     return result == -ETIMEDOUT && end == deadline ? ETIMEDOUT : 0;
 }

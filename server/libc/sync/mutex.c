@@ -1,29 +1,28 @@
 /*
- * mutex.c: pthread_mutex_lock and its relations.
+ * mutex.c: pthread_mutex_lock, trylock, timedlock, clocklock and unlock.
  *
- * A library may park while it holds a mutex, and another coroutine then wants it. So a contended lock parks, and every
- * unlock looks whether coroutines wait.
+ * A library may park while it holds a mutex that another coroutine then wants. So a contended lock parks, and every
+ * unlock wakes the parking lot. Calls by a runtime or by libuv (caller.h) are for the OS thread, and pass through.
  *
- * A recursive or error-checking mutex knows its owner by the id of the OS thread, which all coroutines share: a second
- * coroutine would walk in as if it had the lock. While a coroutine holds such a mutex, the owner is therefore replaced
- * by a number that stands for the coroutine and that no thread can have. The fields used for that are the ones that
- * libc's static initialisers have made part of its interface. A call made by a runtime or by libuv (caller.h) is for
- * the OS thread.
+ * A recursive or error-checking mutex stores the id of the OS thread that owns it. All coroutines share that thread, so
+ * a second one would be let in as the owner. While a coroutine holds such a mutex, the id is therefore replaced by a
+ * number that stands for the coroutine and that no thread can have. The fields that are used for this are part of
+ * libc's ABI, because its static initialisers contain them.
  */
 #include "libc/sync/mutex.h"
 
 #include <errno.h>
 #include <limits.h>
 
-#include "libc/runtime/identity.h"
-#include "libc/sync/parking.h"
 #include "base/real.h"
 #include "libc/runtime/caller.h"
+#include "libc/runtime/identity.h"
 #include "libc/runtime/timespec.h"
+#include "libc/sync/parking.h"
 
-#define KIND_MASK    127 /* recursive and so on, robust, priorities; not shared, not elision */
+#define KIND_MASK    127 /* of __kind: recursive and so on, robust, priorities */
 #define SHARED       128
-#define NO_THREAD_ID 0x40000000 /* Linux ends at 2^22 */
+#define NO_THREAD_ID 0x40000000 /* thread ids of Linux are below 2^22 */
 
 /* ---- owners ---- */
 
@@ -80,7 +79,7 @@ static int mutex_unlock_mine(pthread_mutex_t *mutex)
 
 int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
 {
-    struct parking_wait wait = {.object = mutex, .try = mutex_try, .deadline = deadline};
+    struct parking_wait wait = {.lock = mutex, .try = mutex_try, .deadline = deadline};
     int result;
 
     if (mutex_is_mine(mutex))
@@ -118,7 +117,7 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
     return mutex_is_mine(mutex) ? mutex_lock_again(mutex, EBUSY) : mutex_try(mutex);
 }
 
-/* A time that is none is an error only if it would be needed. */
+/* An invalid time is an error only if the mutex is not free. */
 static int mutex_lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
     bool valid = timespec_is_point(until);

@@ -1,9 +1,9 @@
 /*
- * parking.c: waiting for libc's synchronisation objects on a coroutine.
+ * parking.c: waiting for libc's locks in the parking lot of coroutines.
  *
- * Semaphores, mutexes and the like stay libc's own, in every field, so that OS threads and coroutines can contend for
- * the same one. A coroutine only ever tries; while that fails it parks in the lot, and whoever releases the object
- * looks there. Objects in memory shared with other processes are tried again after short pauses too.
+ * Semaphores, mutexes and so on remain libc's own in every field, so that OS threads and coroutines can contend for the
+ * same lock. A coroutine never waits in libc: it tries, and parks in the lot while that fails. Every release wakes the
+ * lot. Locks in memory that is shared with other processes are also tried again after short pauses.
  */
 #include "libc/sync/parking.h"
 
@@ -22,8 +22,8 @@ int parking_wait(const struct parking_wait *wait)
     int result;
 
     for (;;) {
-        wait_addr_enter(&place, wait->object);
-        result = wait->try(wait->object);
+        wait_addr_enter(&place, wait->lock);
+        result = wait->try(wait->lock);
         if (result != EBUSY) {
             wait_addr_leave(&place);
             return result;
@@ -36,10 +36,10 @@ int parking_wait(const struct parking_wait *wait)
     }
 }
 
-void parking_wake_slow(const void *object, int count)
+void parking_wake_slow(const void *lock, int count)
 {
     int saved = errno;
 
-    wait_addr_wake(object, count);
+    wait_addr_wake(lock, count);
     errno = saved;
 }

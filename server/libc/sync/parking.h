@@ -1,4 +1,5 @@
-/* parking.h: libc's synchronisation objects and the parking lot for coroutines (wait_addr). */
+/* parking.h: waiting for libc's locks in the parking lot of coroutines (wait_addr). "Lock" means semaphores, mutexes,
+ * conditions and read-write locks here. */
 #ifndef LIBC_PARKING_H
 #define LIBC_PARKING_H
 
@@ -9,28 +10,28 @@
 
 #include "libc/runtime/park.h"
 
-/* Something that can be tried, as pthread_mutex_trylock can. */
+/* A lock that can be tried, as pthread_mutex_trylock does. */
 struct parking_wait {
-    void *object;
-    int (*try)(void *object); /* 0, EBUSY or another error number */
+    void *lock;
+    int (*try)(void *lock); /* returns 0, EBUSY or another error number */
     int64_t deadline;
-    bool shared;      /* other processes may release it, who do not know of our lot */
+    bool shared;      /* other processes may release it, which do not wake our coroutines */
     bool interrupted; /* a cancellation or a signal ends the wait; otherwise it goes on */
 };
 
-/* Try until that gives anything but EBUSY, parking in between. Returns what it gave, ETIMEDOUT, or EINTR if the coroutine
- * is cancelled, whatever the code: callers know no other error, and would believe that they have the lock. */
+/* Try until the result is not EBUSY, and park between the tries. Returns that result, ETIMEDOUT, or EINTR if the
+ * coroutine is cancelled, whatever the code: callers know no other error, and would believe that they have the lock. */
 int parking_wait(const struct parking_wait *wait);
 
-void parking_wake_slow(const void *object, int count);
+void parking_wake_slow(const void *lock, int count);
 
-/* The object has been released: wake up to count coroutines that wait for it. The fence orders the release before the
- * look at who waits; who waits enters the lot before his last try. */
-static inline void parking_wake(const void *object, int count)
+/* The lock has been released: wake up to count coroutines that wait for it. A coroutine enters the lot before its last
+ * try. The fence orders the release before the read of the number of waiters, so that no wake-up is lost. */
+static inline void parking_wake(const void *lock, int count)
 {
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&wait_addr_waiters, memory_order_relaxed) > 0)
-        parking_wake_slow(object, count);
+        parking_wake_slow(lock, count);
 }
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * rwlock.c: read-write locks, for the same reason as mutexes: a library may park while it holds one.
+ * rwlock.c: read-write locks, which park like mutexes: a library may park while it holds one.
  *
- * An unlock wakes all coroutines that wait, since several readers may enter. libc notes which OS thread writes, the
- * same one for all coroutines; that does no harm, since only the blocking calls look at it, and a coroutine makes none.
+ * An unlock wakes all coroutines that wait, since several readers may enter. libc stores which OS thread writes, the
+ * same one for all coroutines. That does no harm: only its blocking calls read it, and a coroutine makes none.
  */
 #include <limits.h>
 
-#include "libc/sync/parking.h"
 #include "base/real.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/timespec.h"
+#include "libc/sync/parking.h"
 
 static int rwlock_try_read(void *lock)
 {
@@ -21,10 +21,10 @@ static int rwlock_try_write(void *lock)
     return pthread_rwlock_trywrlock(lock);
 }
 
-/* until NULL: for ever. */
+/* until may be NULL: no timeout. */
 static int rwlock_lock_until(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
 {
-    struct parking_wait wait = {.object = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
+    struct parking_wait wait = {.lock = lock, .try = try, .deadline = WAIT_FOREVER, .shared = lock->__data.__shared};
     int result = try(lock);
 
     if (result != EBUSY)

@@ -1,28 +1,28 @@
 /*
- * sem.c: sem_wait and its relations. CPython's locks are semaphores, so this is what threading.Lock waits in.
+ * sem.c: sem_wait, timedwait, clockwait and post. CPython's locks are semaphores, so threading.Lock waits here.
  *
- * A semaphore may be in memory shared with other processes (multiprocessing's are), whose sem_post does not look into
- * our parking lot; such a one is tried again after short pauses. Which it is, sem_init and sem_open have noted behind
- * the value; the layout is libc's own, so it is looked up once in two semaphores made for that, and if it has changed
- * all count as shared.
+ * A semaphore may be in memory that is shared with other processes, like those of multiprocessing, whose sem_post does
+ * not wake our parking lot; such a one is tried again after short pauses. sem_init and sem_open store behind the value
+ * whether it is shared. That layout is private to libc, so it is checked once with two semaphores made for that. If it
+ * has changed, all semaphores count as shared.
  */
 #include <string.h>
 
-#include "libc/sync/parking.h"
 #include "base/real.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/timespec.h"
+#include "libc/sync/parking.h"
 
 /* ---- private or shared ---- */
 
-#define NOTE_AT 2 /* in words of 32 bits, where glibc keeps it since 2.21 */
+#define SHARED_WORD 2 /* the word of 32 bits in which glibc since 2.21 stores it */
 
-static int sem_note(const sem_t *sem)
+static int sem_shared_word(const sem_t *sem)
 {
     int words[sizeof(*sem) / sizeof(int)];
 
     memcpy(words, sem, sizeof(words));
-    return words[NOTE_AT];
+    return words[SHARED_WORD];
 }
 
 static bool sem_is_shared(const sem_t *sem)
@@ -33,9 +33,9 @@ static bool sem_is_shared(const sem_t *sem)
     if (layout == UNKNOWN) {
         sem_init(&samples[0], 0, 7);
         sem_init(&samples[1], 1, 7);
-        layout = sem_note(&samples[0]) == 0 && sem_note(&samples[1]) != 0 ? KNOWN : OTHER_LAYOUT;
+        layout = sem_shared_word(&samples[0]) == 0 && sem_shared_word(&samples[1]) != 0 ? KNOWN : OTHER_LAYOUT;
     }
-    return layout == OTHER_LAYOUT || sem_note(sem) != 0;
+    return layout == OTHER_LAYOUT || sem_shared_word(sem) != 0;
 }
 
 /* ---- on a coroutine ---- */
@@ -47,11 +47,11 @@ static int sem_try(void *sem)
     return errno == EAGAIN ? EBUSY : errno;
 }
 
-/* As the calls below return: 0, or -1 with errno. */
+/* Returns 0, or -1 with errno, as the calls below do. */
 static int sem_park_until(sem_t *sem, int64_t deadline, int saved)
 {
     struct parking_wait wait = {
-        .object = sem, .try = sem_try, .deadline = deadline, .shared = sem_is_shared(sem), .interrupted = true};
+        .lock = sem, .try = sem_try, .deadline = deadline, .shared = sem_is_shared(sem), .interrupted = true};
 
     return park_end(-parking_wait(&wait), saved);
 }
