@@ -1,5 +1,6 @@
 /*
- * dns_server.h: a small DNS server on the loopback, in a thread of the test, over UDP and TCP. What it says is a table.
+ * dns_server.h: a small DNS server on the loopback, in a thread of the test, over UDP and TCP. Its answers are in a
+ * table.
  */
 #ifndef DNS_SERVER_H
 #define DNS_SERVER_H
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is known of a name. A name that is in no row does not exist. */
+/* A record of a name. A name without one does not exist. */
 struct dns_record {
     const char *name;
     int type;         /* ns_t_a, ns_t_aaaa, ns_t_cname, ns_t_ptr */
@@ -122,7 +123,8 @@ static inline void dns_put_record(struct dns_message *m, const struct dns_record
     m->bytes[size_at + 1] = (uint8_t)(m->size - size_at - 2);
 }
 
-/* Append what answers the question for name, following aliases. Counts the records; -1 if the name does not exist. */
+/* Append the records that answer the question, following aliases. Returns their number; -1 if the name does not exist.
+ */
 static inline int dns_put_answers(const struct dns_server *server, struct dns_message *m, const char *name)
 {
     int count = -1;
@@ -145,7 +147,7 @@ static inline int dns_put_answers(const struct dns_server *server, struct dns_me
     return count;
 }
 
-/* Turn a query into its answer. False: there is none. */
+/* Turn a query into its answer. Returns false if there is none. */
 static inline int dns_answer_query(struct dns_server *server, struct dns_message *m, int is_tcp)
 {
     enum dns_manner manner;
@@ -168,7 +170,7 @@ static inline int dns_answer_query(struct dns_server *server, struct dns_message
         count = dns_put_answers(server, m, m->name);
     if (count < 0)
         rcode = ns_r_nxdomain;
-    m->bytes[2] = 0x85 | (manner == DNS_ONLY_TCP && !is_tcp ? 2 : 0); /* answer, authoritative, cut off */
+    m->bytes[2] = 0x85 | (manner == DNS_ONLY_TCP && !is_tcp ? 2 : 0); /* answer, authoritative, truncated */
     m->bytes[3] = (uint8_t)(0x80 | rcode);
     memset(m->bytes + 6, 0, 6);
     m->bytes[7] = (uint8_t)(count > 0 ? count : 0);

@@ -1,9 +1,9 @@
 /*
  * libc_test.h: run a scene twice, in a plain OS thread and on a coroutine, and compare what it reports.
  *
- * A scene makes its own descriptors and reports every result with its errno. What shall happen while it waits is done
- * by helpers: OS threads of their own, which act a little later. On the coroutine a ticker runs beside it, so that a
- * call that blocks the loop shows.
+ * A scene makes its own descriptors and reports every result with its errno. While it waits, helpers
+ * act: OS threads that start a little later. On the coroutine a ticker runs beside it, which shows if a call blocks the
+ * loop.
  */
 #ifndef LIBC_TEST_H
 #define LIBC_TEST_H
@@ -28,13 +28,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "coro/coro.h"
 #include "libc/libc.h"
 #include "wait/wait.h"
 
 #define LATER_MS   15
 #define HELPERS    8
-#define BEATS      3 /* that the ticker must have made while a scene waited for a helper */
+#define BEATS      3 /* that the ticker must make while a scene waits for a helper */
 #define STALLED_MS 2000
 
 /* ---- reports ---- */
@@ -73,19 +74,19 @@ struct helper {
     long arg;
     int delay;
     struct scene *scene;
-    int beats; /* that there were when it was made */
+    int beats; /* of the ticker when this was made */
 };
 
 struct scene {
     struct report report;
     atomic_int *beats; /* of the ticker beside it, or NULL */
-    atomic_int stalls; /* helpers that the ticker did not outlive */
+    atomic_int stalls; /* helpers during which the ticker stood still */
     struct helper helpers[HELPERS];
     int helper_count;
 };
 
-/* Whether the ticker goes on since the helper was made. On a busy machine it may take its time; under a call that
- * blocks it makes no beat. */
+/* Whether the ticker has gone on since the helper was made. On a busy machine that may take a while; while a call
+ * blocks the loop it makes no beat. */
 static inline bool ticker_runs(const struct helper *helper)
 {
     for (int i = 0; i < STALLED_MS; i++) {
@@ -108,7 +109,7 @@ static inline void *helper_main(void *arg)
     return NULL;
 }
 
-/* Have an OS thread call fn(arg) in so many milliseconds. */
+/* Have an OS thread call fn(arg) after that many milliseconds. */
 static inline void after(struct scene *scene, int milliseconds, void (*fn)(long), long arg)
 {
     struct helper *helper = &scene->helpers[scene->helper_count++];
@@ -170,10 +171,9 @@ static inline void run_all(int count, void (*const fns[])(void *), void *arg)
 }
 
 #define RUN(arg, ...)                                                                                                  \
-    run_all(sizeof((void (*[])(void *)){__VA_ARGS__}) / sizeof(void (*)(void *)),                                      \
-            (void (*const[])(void *)){__VA_ARGS__}, arg)
+    run_all(ARRAY_SIZE(((void (*[])(void *)){__VA_ARGS__})), (void (*const[])(void *)){__VA_ARGS__}, arg)
 
-/* The scene must report the same in both ways, and on the coroutine let the ticker make so many beats. */
+/* The scene must report the same in both ways, and on the coroutine let the ticker make at least that many beats. */
 static inline void compare(void (*fn)(struct scene *), int beats)
 {
     struct run plain = {.fn = fn}, run = {.fn = fn};
@@ -202,7 +202,7 @@ static inline int64_t now_ms(void)
     return wait_now() / 1000000;
 }
 
-/* What clock will say then. */
+/* Returns the time of a clock in that many milliseconds. */
 static inline struct timespec in_ms(clockid_t clock, int milliseconds)
 {
     struct timespec t;

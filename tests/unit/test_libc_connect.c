@@ -30,12 +30,12 @@ static void connect_tcp(struct scene *s)
     close(peer);
     close(listener);
     fd = new_socket();
-    CALL(&s->report, connect(fd, (struct sockaddr *)&at, sizeof(at))); /* nobody listens any more */
+    CALL(&s->report, connect(fd, (struct sockaddr *)&at, sizeof(at))); /* the listener is closed */
     listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     CALL(&s->report, bind(listener, (struct sockaddr *)&at, sizeof(at)));
     CALL(&s->report, listen(listener, 5));
-    CALL(&s->report, connect(fd, (struct sockaddr *)&at, sizeof(at))); /* the same socket, after the refusal */
+    CALL(&s->report, connect(fd, (struct sockaddr *)&at, sizeof(at))); /* the same socket again, after it was refused */
     close(fd);
     close(listener);
 }
@@ -56,7 +56,7 @@ static void connect_wrong(struct scene *s)
 }
 COMPARE(connect_wrong, 0)
 
-/* A listener whose backlog is full drops further SYNs: such a connect stays under way until one is accepted. */
+/* A listener whose backlog is full drops further SYNs, so that a connect waits until a connection is accepted. */
 static int fill_backlog(int *fds, int count)
 {
     int filled = 0;

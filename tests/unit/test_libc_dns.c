@@ -1,5 +1,5 @@
 /*
- * Names: getaddrinfo and its relations on a coroutine, against a DNS server of the test's own.
+ * Names: getaddrinfo, getnameinfo and gethostby* on a coroutine, against a DNS server in the test.
  *
  * Where the machine allows it, the tests run in namespaces of their own, with their own resolv.conf, hosts and
  * nsswitch.conf, and the server at port 53: there every answer is compared with glibc's. Elsewhere these comparisons
@@ -102,7 +102,7 @@ static bool mount_files(void)
 {
     char path[128];
 
-    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         write_file(files[i][0], files[i][1]);
         file_path(path, sizeof(path), files[i][0]);
         if (mount(path, files[i][0], NULL, MS_BIND, NULL) < 0)
@@ -115,7 +115,7 @@ static void remove_files(void)
 {
     char path[128];
 
-    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         file_path(path, sizeof(path), files[i][0]);
         unlink(path);
     }
@@ -339,7 +339,7 @@ static void hosts_by_name(struct scene *s)
     char buf[2048];
     int h_error = 0;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         by_name(r, names[i], AF_INET, sizeof(buf));
         by_name(r, names[i], AF_INET6, sizeof(buf));
     }
@@ -371,7 +371,7 @@ static void searches(struct scene *s)
     };
     static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         for (int j = 0; j < 3; j++)
             ask(&s->report, names[i], "80", families[j], SOCK_STREAM, 0);
         by_name(&s->report, names[i], AF_INET, 2048);
@@ -400,7 +400,7 @@ static void hosts_by_address(struct scene *s)
     static const char *const texts[] = {"192.0.2.1", "192.0.2.2",   "192.0.2.3",   "192.0.2.4",    "192.0.2.9",
                                         "127.0.0.1", "192.0.2.100", "2001:db8::6", "2001:db8::99", "::1"};
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         by_address(&s->report, texts[i]);
     report(&s->report, "%d\n", gethostbyaddr("abc", 3, AF_INET) == NULL);
 }
@@ -434,8 +434,8 @@ static void names(struct scene *s)
     struct report *r = &s->report;
     char host[64] = "";
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        for (size_t j = 0; j < sizeof(some_flags) / sizeof(*some_flags); j++)
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        for (size_t j = 0; j < ARRAY_SIZE(some_flags); j++)
             name(r, texts[i], 80, some_flags[j], 256);
     name(r, "192.0.2.1", 80, 0, 3);
     name(r, "192.0.2.1", 4711, 0, 256);
@@ -553,7 +553,7 @@ static bool slow_gethostbyaddr_r(void)
            result;
 }
 
-/* The server takes its time with each of these. */
+/* The server answers each of these slowly. */
 static void ask_slowly(void *arg)
 {
     static bool (*const calls[])(void) = {
@@ -562,7 +562,7 @@ static void ask_slowly(void *arg)
     };
     struct run *run = arg;
 
-    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
         int before = run->beats;
 
         assert_true(calls[i]());

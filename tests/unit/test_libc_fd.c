@@ -1,4 +1,4 @@
-/* Descriptors: who must not park, closing under a waiter, children, fairness. */
+/* Descriptors: calls that must not park, closing while somebody waits, children, fairness. */
 #include "libc_test.h"
 
 #include <poll.h>
@@ -121,7 +121,7 @@ static void test_two_readers(void **state)
 
     make_pipe(s.ends);
     RUN(&s, read_first, read_second, write_twice);
-    assert_int_equal(s.result[0] + s.result[1], 5); /* each got one */
+    assert_int_equal(s.result[0] + s.result[1], 5); /* each got one of the two writes */
     assert_int_not_equal(s.result[0], 0);
     assert_int_not_equal(s.result[1], 0);
     close_both(s.ends);
@@ -210,7 +210,7 @@ static void fork_in_coroutine(void *arg)
     s->over = true;
 }
 
-/* What the child reads is written when the ticker has shown that it runs beside its parent's waitpid. */
+/* Write what the child reads as soon as the ticker has shown that it runs while the parent is in waitpid. */
 static void answer_child(void *arg)
 {
     struct shared *s = arg;
@@ -237,7 +237,7 @@ static void test_fork(void **state)
     close_both(s.ends);
 }
 
-/* A vfork child works in our memory: what it closes and waits for must not touch our waiters. */
+/* A child of vfork runs in our memory: what it closes and waits for must not affect our waiters. */
 static void vfork_in_coroutine(void *arg)
 {
     struct shared *s = arg;
@@ -286,7 +286,7 @@ static void test_vfork(void **state)
     close_both(other);
 }
 
-/* On a socket the kernel waits in the child, for no longer than the socket's own timeout. */
+/* On a socket the kernel waits in the child, but not longer than SO_RCVTIMEO says. */
 static void vfork_at_socket(void *arg)
 {
     struct shared *s = arg;

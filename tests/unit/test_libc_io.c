@@ -13,7 +13,7 @@ ssize_t __read_chk(int fd, void *buf, size_t size, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int flags, struct sockaddr *from, socklen_t *len);
 
-static char big[1 << 20]; /* more than any buffer of the kernel's holds */
+static char big[1 << 20]; /* does not fit into any buffer of the kernel */
 
 /* ---- what helpers do ---- */
 
@@ -32,7 +32,7 @@ static void close_it(long fd)
     close((int)fd);
 }
 
-/* Read to the end, and say how much there was. */
+/* Read to the end, and count the bytes. */
 static size_t drained;
 
 static void drain(long fd)
@@ -89,7 +89,7 @@ static void read_vector(struct scene *s)
     int pipe_ends[2], ends[2];
     char a[2] = "", b[8] = "";
     struct iovec iov[IOV_MAX + 1] = {{a, 2}, {b, 8}};
-    volatile int wrong = -1; /* the compiler would know better */
+    volatile int wrong = -1; /* hidden from the compiler, which would warn */
 
     make_pipe(pipe_ends);
     make_pair(SOCK_STREAM, ends);
@@ -176,10 +176,10 @@ static void receive_many(struct scene *s)
     report(&s->report, "%u %u\n", m[0].msg_len, m[1].msg_len);
     later(s, put_abc, ends[1]);
     CALL(&s->report, recvmmsg(ends[0], m, 3, MSG_WAITFORONE, NULL));
-    later(s, put_two_far_apart, ends[1]); /* the second comes after the time is over, and ends the call */
+    later(s, put_two_far_apart, ends[1]); /* the second comes after the timeout, and ends the call */
     CALL(&s->report, recvmmsg(ends[0], m, 3, 0, &timeout));
     wait_for_helpers(s);
-    errno = EAGAIN; /* of an earlier call: no reason to wait */
+    errno = EAGAIN; /* left by an earlier call: no reason to wait */
     report(&s->report, "%d\n", recvmmsg(ends[0], m, 0, 0, NULL));
     close_both(ends);
 }
@@ -301,7 +301,7 @@ static ssize_t (*const ways_to_write[])(int fd) = {by_write, by_writev, by_send,
 /* Sockets in each way, pipes in the first two. */
 static void write_in_each_way(struct scene *s)
 {
-    for (size_t i = 0; i < 2 + sizeof(ways_to_write) / sizeof(*ways_to_write); i++) {
+    for (size_t i = 0; i < 2 + ARRAY_SIZE(ways_to_write); i++) {
         bool is_pipe = i < 2;
         int ends[2];
 
@@ -392,7 +392,7 @@ static void send_datagrams(struct scene *s)
     later(s, receive_slowly, in);
     for (int i = 0; i < 400; i++) /* the receiver's queue is full, but this socket stays writable */
         sent += sendto(out, "abc", 3, 0, (struct sockaddr *)&at, size) == 3;
-    report(&s->report, "%d %d\n", sent, cpu_ms() - start < LATER_MS); /* and that is no reason to try all the time */
+    report(&s->report, "%d %d\n", sent, cpu_ms() - start < LATER_MS); /* without trying all the time */
     wait_for_helpers(s);
     make_pair(SOCK_DGRAM, ends);
     for (int i = 0; i < 20; i++)
@@ -407,14 +407,14 @@ static void send_datagrams(struct scene *s)
     errno = 0;
     while (sendto(out, "abc", 3, 0, (struct sockaddr *)&at, size) == 3)
         ;
-    report(&s->report, "%s\n", strerrorname_np(errno)); /* nobody receives any more */
+    report(&s->report, "%s\n", strerrorname_np(errno)); /* the receiver has stopped */
     close_both(ends);
     close(in);
     close(out);
 }
 COMPARE(send_datagrams, 2 * BEATS)
 
-/* Read to the end and count the descriptors that come along. */
+/* Read to the end, and count the descriptors that are received. */
 static int descriptors;
 
 static void take_descriptors(long fd)
@@ -458,7 +458,7 @@ static void send_descriptor(struct scene *s)
     CALL(&s->report, sendmsg(ends[0], &msg, 0));
     close(ends[0]);
     wait_for_helpers(s);
-    report(&s->report, "%d\n", descriptors); /* with the first part, and not with each */
+    report(&s->report, "%d\n", descriptors); /* sent with the first part only */
     close(ends[1]);
 }
 COMPARE(send_descriptor, BEATS)

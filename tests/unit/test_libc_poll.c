@@ -57,7 +57,7 @@ static void poll_fds(struct scene *s)
     later(s, take_all, ends[1]);
     CALL(&s->report, poll(fds, 1, 1000));
     report(&s->report, "%x\n", fds[0].revents);
-    fds[1].events = 0; /* an error or a hang-up is reported all the same */
+    fds[1].events = 0; /* an error or a hang-up is reported nevertheless */
     later(s, close_it, pipe_ends[1]);
     CALL(&s->report, poll(fds + 1, 1, 1000));
     report(&s->report, "%x\n", fds[1].revents);
@@ -216,7 +216,7 @@ static void select_fds(struct scene *s)
 }
 COMPARE(select_fds, 3 * BEATS)
 
-/* A hang-up is no exception to select, though poll reports it: this must wait, and not in a busy loop. */
+/* select does not count a hang-up as an exception, but poll reports it: this must wait, and not in a busy loop. */
 static void select_hangup(struct scene *s)
 {
     int ends[2];
@@ -318,7 +318,7 @@ static void do_it(void *arg)
     }
 }
 
-/* A coroutine that only looks, without ever waiting, lets the one run which does what it looks for. */
+/* A coroutine that only polls with a timeout of 0 lets the one run that does what it polls for. */
 static void test_looking_gives_way(void **state)
 {
     bool done[3] = {false};

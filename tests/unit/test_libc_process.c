@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* A child that ends in a moment with that code. */
+/* A child that exits with that code after a moment. */
 static pid_t child(int code)
 {
     pid_t pid = fork();
@@ -18,7 +18,7 @@ static pid_t child(int code)
     return pid;
 }
 
-/* A child that stops, goes on and ends by a signal, each when told by one. */
+/* A child that stops, continues and dies when it gets the signals for that. */
 static pid_t idle_child(void)
 {
     pid_t pid = fork();
@@ -52,7 +52,7 @@ static void wait_for_pid(struct scene *s)
 
     CALL(&s->report, waitpid(pid, &status, WNOHANG));
     report(&s->report, "%d %x\n", waitpid(pid, &status, 0) == pid, status);
-    CALL(&s->report, waitpid(pid, &status, 0)); /* taken already */
+    CALL(&s->report, waitpid(pid, &status, 0)); /* already reaped */
     pid = child(4);
     report(&s->report, "%d %x %d\n", wait4(pid, &status, 0, &usage) == pid, status, usage.ru_maxrss > 0);
     pid = child(5);
@@ -186,14 +186,14 @@ static void write_command(struct scene *s)
 }
 COMPARE(write_command, BEATS)
 
-/* The command of the main coroutine has the keys to itself; one of a request must not keep signals from the server. */
+/* The command of the main coroutine alone gets SIGINT; that of a request must not keep signals from the server. */
 static void run_as_main(void *arg)
 {
     struct sigaction now;
 
     coro_self()->is_main = true;
     signal(SIGINT, SIG_DFL);
-    assert_int_equal(system("kill -INT $PPID; kill -INT $$"), SIGINT); /* ignored here, not there */
+    assert_int_equal(system("kill -INT $PPID; kill -INT $$"), SIGINT); /* ignored here, not in the command */
     sigaction(SIGINT, NULL, &now);
     assert_true(now.sa_handler == SIG_DFL);
 }

@@ -11,7 +11,7 @@ static void begin(void)
     start = now_ms();
 }
 
-/* Whether it took as long as it should; the upper bound is for a machine that does much else. */
+/* Whether it took as long as it should; the upper bound allows for a busy machine. */
 static bool took(int milliseconds)
 {
     int64_t spent = now_ms() - start;
@@ -47,7 +47,7 @@ static void sleep_absolute(struct scene *s)
 
     begin();
     CALL(&s->report, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL));
-    CALL(&s->report, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL)); /* over already */
+    CALL(&s->report, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL)); /* already in the past */
     report(&s->report, "%d\n", took(20));
     until = in_ms(CLOCK_REALTIME, 20);
     CALL(&s->report, clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL));
@@ -70,7 +70,7 @@ static void sleep_wrong(struct scene *s)
 }
 COMPARE(sleep_wrong, 0)
 
-/* A sleep of nothing gives way, so that a loop of them does not starve others. */
+/* A sleep of 0 lets others run, so that a loop of them does not starve them. */
 struct turns {
     int mine, others;
 };
@@ -123,7 +123,7 @@ static void test_side_by_side(void **state)
 
 static struct coro *sleeper;
 
-/* Every call is interrupted by a cancellation of its own. */
+/* Each call is interrupted by another cancellation. */
 static void forget(void)
 {
     wait_cancel(coro_self(), 0);
