@@ -132,6 +132,6 @@ void fork_server_stop(struct fork_server *f)
 {
     close(f->channel); /* which ends serve_orders */
     if (f->pid && !f->ready)
-        kill(f->pid, SIGKILL); /* it still loads the applications, perhaps for ever */
+        kill(f->pid, SIGKILL); /* it loads the applications, and that may never end */
     free(f);
 }

@@ -19,7 +19,7 @@ enum channel_kind {
 struct channel_message {
     enum channel_kind kind;
     int32_t number;
-    int fd; /* -1: none; owned by whoever received the message */
+    int fd; /* -1: none; owned by the receiver */
 };
 
 /* Make a connected pair of ends, close-on-exec and non-blocking. Returns 0 or -errno. */

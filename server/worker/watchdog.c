@@ -90,7 +90,7 @@ static void on_dump_signal(int signum)
     int saved = errno;
     char *at = watchdog.text;
 
-    coro_current = NULL; /* calls of libc are libc's here */
+    coro_current = NULL; /* calls of libc go straight to it here */
     at = append_text(at, atomic_exchange(&watchdog.head_ready, false) ? watchdog.head : "stack dump by signal");
     at = append_text(at, !co ? ", outside of a request" : co->what ? ": " : ", in a coroutine without a request");
     if (co && co->what)

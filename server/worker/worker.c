@@ -35,7 +35,7 @@
 #define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for cancelled coroutines to end; the master waits twice that */
 #define CANCEL_CHECK 20                  /* milliseconds between two checks whether they have */
 #define IDLE_GRACE   2000                /* milliseconds for the last request of an idle connection */
-#define SHORT_GRACE  100                 /* milliseconds, the same without waiting for clients: it may be on its way */
+#define SHORT_GRACE  100                 /* milliseconds for a last request that is on its way already */
 
 static struct {
     const struct settings *settings;

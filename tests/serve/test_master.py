@@ -80,6 +80,26 @@ def test_term_to_every_process_is_one_stop(start):
     assert server.wait_exit() == 0
 
 
+# ---- workers that exit ----
+
+
+@pytest.mark.parametrize("code, said", [(0, "exited unexpectedly"), (3, "exited with code 3")])
+def test_worker_that_exits_is_reported_and_restarted(start, code, said):
+    server = ready(start(app=f"import os\ndef app(e, s):\n    os._exit({code})\n"))
+    worker, = server.worker_pids()
+    assert server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    server.wait_log(rf"#0 worker 1 \(pid {worker}\) {said}$")
+    server.wait_log("worker 1 is ready", count=2)
+
+
+def test_worker_that_does_not_stop_is_killed(start):
+    server = ready(start("shutdown-timeout = 100ms"))
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGSTOP)
+    assert server.stop() == 0
+    assert f"#0 worker 1 (pid {worker}) did not stop in time and was killed" in server.log
+
+
 # ---- the fork server of preload ----
 
 

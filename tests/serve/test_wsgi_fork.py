@@ -1,4 +1,4 @@
-"""Applications that fork: the child never goes on as a second worker, and leaves the first one as it was."""
+"""Applications that fork: the child never continues as a second worker, and does not affect the first."""
 import re
 
 import pytest
@@ -11,7 +11,7 @@ def answer(start_response, text):
     return [str(text).encode()]
 
 def fork(child):
-    '''A view whose child process does what is given, and that answers with the child's exit code.'''
+    '''A view that forks: the child process calls child(), the parent answers with its exit code.'''
     def view(environ, start_response):
         pid = os.fork()
         if pid == 0:
@@ -111,7 +111,7 @@ def test_one_answer_and_the_exit_code(server, view, body):
     connection.close()
 
 
-def test_the_log_tells_of_the_child(server):
+def test_the_log_reports_what_the_child_did(server):
     server.get("/raises")
     server.wait_log(r"failed in a child process that it forked\n(  .*\n)*?  KeyError: 'in the child'")
     server.get("/prints")
