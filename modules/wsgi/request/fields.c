@@ -107,7 +107,7 @@ static PyObject *slot_value(struct slot *slot, const struct sl_field *f)
 }
 
 /* Appends the second and later fields of a name to the first. */
-static int join_values(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
+static int join_fields(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
 {
     const char *separator = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ";
     PyObject *both = PyUnicode_FromFormat("%U%s%U", first, separator, value);
@@ -124,7 +124,7 @@ static int set_variable(PyObject *environ, PyObject *key, PyObject *value)
 
     if (!there)
         return -1;
-    return PyDict_GET_SIZE(environ) > count ? 0 : join_values(environ, key, there, value);
+    return PyDict_GET_SIZE(environ) > count ? 0 : join_fields(environ, key, there, value);
 }
 
 static int add_uncached(PyObject *environ, const struct sl_field *f)
