@@ -1,9 +1,11 @@
 """The ini file and the command line as users see them: what is accepted, and the error messages for the rest."""
+import os
 import re
+import signal
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, ROOT
 
 CONFIG, USAGE, OK = 78, 2, 0
 
@@ -142,6 +144,48 @@ def test_option_replaces_the_file(daemon, c_modules):
 def test_underscores_are_accepted(daemon, c_modules):
     server = daemon(f"[server]\nmodule_path = {c_modules}\n[limits]\nrequest_timeout = 5s\n[probe /]\n")
     assert server.get("/")[0] == 200
+
+
+# ---- keys that were renamed ----
+
+RENAMED = {"server": {"hog-limit": ("watchdog-timeout", "2s")}}
+
+
+@pytest.fixture(params=[(section, old) for section in RENAMED for old in RENAMED[section]], ids=lambda param: param[1])
+def renamed(request):
+    """A key of each section that was renamed: an ini file with it, its new name, and the warning in line 2."""
+    section, old = request.param
+    new, value = RENAMED[section][old]
+    warning = rf'server\.ini:2: "{old}" has been renamed to "{new}"; the old name still works'
+    return f"[{section}]\n{old} = {value}\n[hello /]\n", f"{new} = {value}", warning
+
+
+def test_old_name_is_accepted_with_a_warning(run_server, renamed):
+    ini, line, warning = renamed
+    done = run_server(["--check"], ini)
+    assert done.returncode == OK and re.fullmatch(rf".*{warning}\n", done.stderr) and "good" in done.stdout
+    done = run_server(["-T"], ini)
+    assert re.search(rf"^{line} ; .*server\.ini:2$", done.stdout, re.M) and len(re.findall(warning, done.stderr)) == 1
+
+
+def test_old_name_and_new_name_are_one_key(refused, renamed):
+    ini, line, warning = renamed
+    said = refused(ini.replace("\n[hello", f"\n{line}\n[hello"))
+    assert re.search(r'server\.ini:3: ".*" is given twice; first at .*server\.ini:2\n', said) and re.search(warning, said)
+
+
+def test_old_name_is_logged_once_when_the_configuration_is_read(daemon, renamed):
+    ini, _, warning = renamed
+    server = daemon(ini)
+    assert len(re.findall(rf"\[warn\] .*{warning}$", server.log, re.M)) == 1
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log(rf"\[warn\] .*{warning}$", count=2)
+
+
+def test_renamed_keys_are_documented():
+    table = (ROOT / "docs/configuration.md").read_text().split("| section | old name | name |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `\[(.*)\]` \| `(.*)` \| `(.*)` \|$", table, re.M)
+    assert sorted(rows) == sorted((section, old, RENAMED[section][old][0]) for section in RENAMED for old in RENAMED[section])
 
 
 # ---- the command line ----
