@@ -1,4 +1,4 @@
-"""What applications wait for: a slow service and a PostgreSQL server, both on the load generator's core."""
+"""The services that applications wait for: a slow HTTP server and PostgreSQL, both on the load generator's core."""
 import asyncio
 import pathlib
 import signal
@@ -9,14 +9,14 @@ import time
 import measure
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
-import databases  # noqa: E402: those of the tests
+import databases  # noqa: E402
 
 DELAY = 0.05  # seconds
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, World\n"
 
 
 class Slow(asyncio.Protocol):
-    """Answers each connection's request after DELAY."""
+    """One request per connection, answered after DELAY."""
 
     def connection_made(self, transport):
         self.transport, self.head = transport, b""
@@ -38,10 +38,11 @@ async def serve_upstream():
 
 
 class Upstream:
-    """The slow service, as a process."""
+    """The slow server, in a process of its own."""
 
     def __init__(self):
-        self.process = subprocess.Popen([measure.PYTHON, __file__], stdout=subprocess.PIPE, text=True, preexec_fn=measure.pin(measure.LOAD_CORE))
+        self.process = subprocess.Popen([measure.PYTHON, __file__], stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=measure.pin(measure.LOAD_CORE))
         self.env = {"BENCHMARK_UPSTREAM": f"http://127.0.0.1:{int(self.process.stdout.readline())}/"}
 
     def end(self):
@@ -50,21 +51,23 @@ class Upstream:
 
 
 class Postgres(databases.Postgres):
-    """On the load generator's core, with room for the connections of every server."""
+    """On the load generator's core, with enough connections for every server."""
 
     def __init__(self):
         super().__init__(max_connections=450, preexec_fn=measure.pin(measure.LOAD_CORE))
 
     def active_queries(self, seconds):
-        """The most queries of the application that were in work at once, of a look every 10 ms."""
+        """The highest number of queries of the application that are active at once, sampled every 10 ms."""
         import psycopg2
+        query = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.02)'"
+                 " AND pid <> pg_backend_pid()")
         connection = psycopg2.connect(host=str(self.dir), user="postgres", dbname="postgres")
         connection.autocommit = True
         most = 0
         with connection.cursor() as cursor:
             end = time.monotonic() + seconds
             while time.monotonic() < end:
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.02)' AND pid <> pg_backend_pid()")
+                cursor.execute(query)
                 most = max(most, cursor.fetchone()[0])
                 time.sleep(0.01)
         connection.close()

@@ -1,9 +1,10 @@
 /*
- * floor.c: what an HTTP answer costs at least on this machine: epoll, recv, a canned answer, send.
+ * floor.c: the least that an HTTP response can cost on this machine: epoll, recv, a constant response, send.
  *
- * It finds the end of a head by its empty line, and that is all it understands; nothing is parsed, checked or limited.
- * One process, edge-triggered, a descriptor is registered once. What servers cost above this is their own work. Given
- * microseconds, it computes for as long for each answer: the kernel's part costs more beside that, since clients wait.
+ * It looks for the empty line that ends a head; nothing is parsed, checked or limited. One process, edge-triggered,
+ * and each descriptor is registered once. What a server takes above this is its own work. The second argument is a
+ * number of microseconds to compute for each response: beside a framework the kernel's share is larger, since clients
+ * go to sleep while they wait.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS     256
-#define HEAD_MOST  16384
-#define PIPED_MOST 64
+#define EVENTS        256
+#define MAX_HEAD      16384
+#define MAX_PIPELINED 64
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
                              "Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World\n";
@@ -28,8 +29,8 @@ static int listen_on(int port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
 
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 4096) < 0) {
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 4096) < 0) {
         perror("floor: bind");
         exit(1);
     }
@@ -52,11 +53,11 @@ static double cpu_microseconds(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-/* Answer every head that is there. Returns whether the client stays. */
+/* Answer every request that has arrived. Returns whether the connection stays open. */
 static int serve(int fd, double busy)
 {
-    static char in[HEAD_MOST + 1], out[PIPED_MOST * (sizeof answer - 1)];
-    ssize_t n = recv(fd, in, HEAD_MOST, 0);
+    static char in[MAX_HEAD + 1], out[MAX_PIPELINED * (sizeof(answer) - 1)];
+    ssize_t n = recv(fd, in, MAX_HEAD, 0);
     size_t size = 0;
 
     if (n <= 0)
@@ -64,9 +65,9 @@ static int serve(int fd, double busy)
     for (double end = busy > 0 ? cpu_microseconds() + busy : 0; busy > 0 && cpu_microseconds() < end;)
         continue;
     in[n] = '\0';
-    for (char *at = in; (at = strstr(at, "\r\n\r\n")) && size < sizeof out; at += 4) {
-        memcpy(out + size, answer, sizeof answer - 1);
-        size += sizeof answer - 1;
+    for (char *at = in; (at = strstr(at, "\r\n\r\n")) && size < sizeof(out); at += 4) {
+        memcpy(out + size, answer, sizeof(answer) - 1);
+        size += sizeof(answer) - 1;
     }
     return send(fd, out, size, MSG_NOSIGNAL) == (ssize_t)size;
 }

@@ -1,4 +1,5 @@
--- load.lua: what wrk sends, and its figures as one line of JSON. Arguments after --: method, pipelined requests, bytes of body, keep or close.
+-- load.lua: the requests of wrk, and its figures as one line of JSON.
+-- Arguments after --: method, number of pipelined requests, size of the body in bytes, keep or close.
 
 function init(args)
    wrk.method = args[1]
@@ -10,7 +11,7 @@ function init(args)
    if args[4] == "close" then
       wrk.headers["Connection"] = "close"
    end
-   if depth > 1 then -- a function named request makes wrk call it each time, so only where one buffer holds many
+   if depth > 1 then -- only then, because wrk calls a function named request each time
       local all = string.rep(wrk.format(), depth)
       request = function() return all end
    end

@@ -1,7 +1,7 @@
-"""Running a server, and loads on it.
+"""Run a server and put load on it.
 
-What counts is CPU time of the server's whole process tree, divided by the requests that were answered: that stays the same when other
-work on the machine makes everything slower. The server has one core, and the load generator another one.
+The main figure is the CPU time of the server's process tree divided by the number of requests answered, which other
+work on the machine affects least. The server has one core, the load generator another.
 """
 import contextlib
 import json
@@ -18,7 +18,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 APPS = HERE / "apps"
-PYTHON = "/usr/bin/python3"  # the one that is embedded, so that all run the same CPython
+PYTHON = "/usr/bin/python3"  # the same version as the embedded one
 TIMEOUT = 20
 TICK = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))
@@ -26,7 +26,7 @@ SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 
 
 class Failed(Exception):
-    """A server or a load did not work as it should."""
+    """A server or a load generator did not work."""
 
 
 # ---- processes ----
@@ -36,7 +36,7 @@ def pin(core):
 
 
 def stat_fields(pid):
-    """/proc/PID/stat from the third field on."""
+    """/proc/PID/stat, from its third field."""
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -53,18 +53,18 @@ def tree(root):
 
 
 def cpu_seconds(pids):
-    """Of these processes, and of their children that have ended."""
+    """CPU time of these processes and of their children that have ended."""
     return sum(int(ticks) for pid in pids for ticks in stat_fields(pid)[11:15]) / TICK
 
 
 def memory(pids, file, key):
-    """Bytes, summed over processes, of one line of /proc/PID/status or smaps_rollup."""
+    """One line of /proc/PID/status or smaps_rollup, in bytes, summed over the processes."""
     texts = [pathlib.Path(f"/proc/{pid}/{file}").read_text() for pid in pids]
     return sum(int(number) << 10 for text in texts for number in re.findall(rf"^{key}:\s+(\d+) kB", text, re.M))
 
 
 class Running:
-    """A server that serves a workload, from `with` to the end of its block."""
+    """A context manager: a server that serves a workload."""
 
     def __init__(self, server, workload, context):
         self.server, self.workload, self.context = server, workload, context
@@ -75,16 +75,20 @@ class Running:
 
     def command(self):
         config = (APPS / "nginx.conf").read_text()
-        for mark, value in {"@PORT@": self.port, "@DIR@": self.dir, "@ROOT@": self.context.root, "@USER@": pwd.getpwuid(os.getuid()).pw_name}.items():
+        user = pwd.getpwuid(os.getuid()).pw_name
+        marks = {"@PORT@": self.port, "@DIR@": self.dir, "@ROOT@": self.context.root, "@USER@": user}
+        for mark, value in marks.items():
             config = config.replace(mark, str(value))
         (self.dir / "nginx.conf").write_text(config)
-        return shlex.split(self.server.command.format(port=self.port, app=self.workload.app, dir=self.dir, python=PYTHON,
-                                                      build=self.context.build, alone=self.context.alone.get(self.workload.name, 0)))
+        alone = self.context.alone.get(self.workload.name, 0)
+        command = self.server.command.format(port=self.port, app=self.workload.app, dir=self.dir, python=PYTHON,
+                                             build=self.context.build, alone=alone)
+        return shlex.split(command)
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.command(), cwd=APPS, env=self.context.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=pin(SERVER_CORE), start_new_session=True)
+            self.process = subprocess.Popen(self.command(), cwd=APPS, env=self.context.env, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=pin(SERVER_CORE), start_new_session=True)
         try:
             self.check()
         except BaseException:
@@ -93,7 +97,7 @@ class Running:
         return self
 
     def check(self):
-        """Wait until it answers, and see that the answer is right."""
+        """Wait until the server accepts connections, and check the size of an answer."""
         deadline = time.monotonic() + TIMEOUT
         while True:
             try:
@@ -101,21 +105,22 @@ class Running:
                 break
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise Failed("it does not start:\n" + self.log.read_text(errors="replace")[-2000:]) from None
+                    log = self.log.read_text(errors="replace")[-2000:]
+                    raise Failed(f"the server does not start:\n{log}") from None
                 time.sleep(0.02)
         body = b"x" * self.workload.options["body"] if "body" in self.workload.options else None
         with urllib.request.urlopen(self.url, body, timeout=TIMEOUT) as answer:
             size = len(answer.read())
         if size != self.workload.size:
-            raise Failed(f"it answers with {size} bytes, not {self.workload.size}")
+            raise Failed(f"the body has {size} bytes, not {self.workload.size}")
 
     def __exit__(self, *unused):
-        os.killpg(self.process.pid, signal.SIGKILL)  # of its own session, so this is the whole tree and nobody else
+        os.killpg(self.process.pid, signal.SIGKILL)  # its own session, so these are its descendants only
         self.process.wait()
 
     @contextlib.contextmanager
     def measured(self):
-        """A dict which gets, at the end of the block, CPU seconds, peak memory and its growth meanwhile."""
+        """A context manager: a dict, filled at the end with the CPU seconds, peak memory and growth of the block."""
         result = {}
         pids = tree(self.process.pid)
         before, memory_before = cpu_seconds(pids), memory(pids, "status", "VmRSS")
@@ -132,22 +137,25 @@ def free_port():
         return sock.getsockname()[1]
 
 
-# ---- loads: each returns requests, seconds, p50 and p99 in milliseconds, errors, and what `measured` says ----
+# ---- loads ----
+#
+# Each returns requests, seconds, p50 and p99 in milliseconds, errors, and the figures of Running.measured.
 
 def start_load(command):
-    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=pin(LOAD_CORE))
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, preexec_fn=pin(LOAD_CORE))
 
 
 def start_wrk(url, seconds, connections, method="GET", depth=1, body=0, close=False):
-    return start_load(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--timeout", "10s", "-s", HERE / "load.lua", url, "--",
-                       method, depth, body, "close" if close else "keep"])
+    return start_load(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--timeout", "10s",
+                       "-s", HERE / "load.lua", url, "--", method, depth, body, "close" if close else "keep"])
 
 
 def end_wrk(process):
     output = process.communicate(timeout=TIMEOUT + 60)[0]
     found = re.search(r"^RESULT (.*)", output, re.M)
     if not found:
-        raise Failed("wrk says:\n" + output)
+        raise Failed("wrk failed:\n" + output)
     result = json.loads(found[1])
     if not result["requests"]:
         raise Failed("no request was answered")
@@ -155,16 +163,16 @@ def end_wrk(process):
 
 
 def wrk(running, seconds, **options):
-    end_wrk(start_wrk(running.url, 1, **options))  # pools, caches and connections to others
+    end_wrk(start_wrk(running.url, 1, **options))  # warm up: pools, caches, connections to backends
     with running.measured() as result:
         result.update(end_wrk(start_wrk(running.url, seconds, **options)))
     if options.get("depth", 1) > 1:
-        result["p50"] = result["p99"] = None  # wrk takes the time of a batch
+        result["p50"] = result["p99"] = None  # wrk would give the latency of a batch
     return result
 
 
 def mixed(running, seconds, **options):
-    """As wrk, and one client more which sleeps all the time."""
+    """wrk, beside one more client that requests /sleep."""
     sleeper = start_wrk(running.url.replace("/hello", "/sleep"), seconds + 3, 1)
     try:
         return wrk(running, seconds, **options)
@@ -173,7 +181,7 @@ def mixed(running, seconds, **options):
 
 
 def queries(running, seconds, connections):
-    """As wrk, and how many queries PostgreSQL has in work at once."""
+    """wrk, and how many queries PostgreSQL executes at once."""
     end_wrk(start_wrk(running.url, 2, connections))
     with running.measured() as result:
         process = start_wrk(running.url, seconds, connections)
@@ -186,16 +194,16 @@ def ab(running, seconds, connections):
     command = ["ab", "-q", "-c", connections, "-t", seconds, "-n", 10_000_000, "-s", 10, running.url]
     with running.measured() as result:
         output = start_load(command).communicate(timeout=TIMEOUT + 60)[0]
-    found = {name: re.search(pattern, output, re.M) for name, pattern in {
-        "requests": r"^Complete requests:\s+(\d+)", "seconds": r"^Time taken for tests:\s+([\d.]+)", "errors": r"^Failed requests:\s+(\d+)",
-        "p50": r"^\s+50%\s+(\d+)", "p99": r"^\s+99%\s+(\d+)"}.items()}
+    patterns = {"requests": r"^Complete requests:\s+(\d+)", "seconds": r"^Time taken for tests:\s+([\d.]+)",
+                "errors": r"^Failed requests:\s+(\d+)", "p50": r"^\s+50%\s+(\d+)", "p99": r"^\s+99%\s+(\d+)"}
+    found = {name: re.search(pattern, output, re.M) for name, pattern in patterns.items()}
     if not all(found.values()):
-        raise Failed("ab says:\n" + output)
+        raise Failed("ab failed:\n" + output)
     return result | {name: float(match[1]) for name, match in found.items()}
 
 
 def sequential(running, seconds):
-    """The client of 2010: a new connection each, and each answer names the next path."""
+    """The client of 2010: one request at a time, each on a new connection, for the path that the last answer names."""
     path, times = b"/0", []
     with running.measured() as result:
         begin = at = time.perf_counter()
@@ -208,11 +216,12 @@ def sequential(running, seconds):
             times.append((now - at) * 1e3)
             at = now
     times.sort()
-    return result | {"requests": len(times), "seconds": at - begin, "errors": 0, "p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]}
+    return result | {"requests": len(times), "seconds": at - begin, "errors": 0,
+                     "p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]}
 
 
 def idle(running, seconds, connections):
-    """Connections that have had one request each and stay open: bytes of the server's own memory for each."""
+    """Connections that have sent one request and stay open: the memory that the server needs for each, in bytes."""
     request = f"GET {running.workload.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     socks = []
 
@@ -226,11 +235,11 @@ def idle(running, seconds, connections):
                 answer += sock.recv(65536)
 
     def own_memory():
-        time.sleep(2.5)  # what is given back is given back once a second
+        time.sleep(2.5)  # the server releases unused memory once a second
         return memory(tree(running.process.pid), "smaps_rollup", "Private_Dirty")
 
     try:
-        open_connections(100)  # what the first ones need is not the price of one more
+        open_connections(100)  # the first ones cost more: pools grow
         before = own_memory()
         with running.measured() as result:
             begin = time.perf_counter()
@@ -244,6 +253,7 @@ def idle(running, seconds, connections):
 
 
 def call_in_loop(python, app, env):
-    """CPU microseconds of a WSGI application without any server."""
-    done = subprocess.run([python, "loop.py", app, "20000"], cwd=APPS, env=env, check=True, capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
+    """CPU microseconds of one call of a WSGI application, without a server."""
+    done = subprocess.run([python, "loop.py", app, "20000"], cwd=APPS, env=env, check=True, capture_output=True,
+                          text=True, preexec_fn=pin(SERVER_CORE))
     return float(done.stdout)

@@ -1,6 +1,6 @@
 /*
- * python.c: the python3 command over the same libpython that the server embeds. Debian's python3 has the interpreter
- * linked in, built with optimisations that a shared library cannot have, so a framework costs less under it.
+ * python.c: the python3 command, linked to the libpython that the server embeds. Debian's python3 has the interpreter
+ * linked in, with optimisations that a shared library cannot have, so frameworks are faster there.
  */
 #include <Python.h>
 

@@ -1,20 +1,26 @@
-"""Results as a Markdown page and as plots. Every figure is the median of the rounds; a ratio is taken in each round, then its median."""
+"""Results as a Markdown page and as plots. A figure is the median of the rounds; a ratio is the median of the ratios
+within each round."""
 import statistics
 
 import targets
 from servers import SERVERS
 from workloads import WORKLOADS
 
-COLUMNS = [("CPU us/request", "cpu_us", "{:.2f}"), ("requests/s", "rate", "{:.0f}"), ("p50 ms", "p50", "{:.2f}"), ("p99 ms", "p99", "{:.2f}"),
-           ("errors", "errors", "{:.0f}"), ("RSS MB", "rss_mb", "{:.1f}"), ("RSS growth MB", "growth_mb", "{:.1f}"),
-           ("bytes each", "bytes_each", "{:.0f}"), ("at once", "at_once", "{:.0f}")]
+COLUMNS = [("CPU us/request", "cpu_us", "{:.2f}"), ("requests/s", "rate", "{:.0f}"), ("p50 ms", "p50", "{:.2f}"),
+           ("p99 ms", "p99", "{:.2f}"), ("errors", "errors", "{:.0f}"), ("RSS MB", "rss_mb", "{:.1f}"),
+           ("RSS growth MB", "growth_mb", "{:.1f}"), ("bytes each", "bytes_each", "{:.0f}"),
+           ("at once", "at_once", "{:.0f}")]
 
 
 class Figures:
     """The measurements by workload and server."""
 
     def __init__(self, results):
-        self.alone = {name: statistics.median(r[name] for r in results["alone"] if name in r) for r in results["alone"] for name in r}
+        calls = {}
+        for row in results["alone"]:
+            for name, microseconds in row.items():
+                calls.setdefault(name, []).append(microseconds)
+        self.alone = {name: statistics.median(values) for name, values in calls.items()}
         self.rows = {}
         self.failures = []
         for row in results["measurements"]:
@@ -37,13 +43,13 @@ class Figures:
         return statistics.median(values) if values else None
 
     def difference(self, a, b):
-        """Median of the differences of two (workload, server, field), each within one round; None if there is none."""
+        """The median of the differences of two (workload, server, field) within each round, or None."""
         one, other = self.rounds(*a), self.rounds(*b)
         both = [one[number] - other[number] for number in one if number in other]
         return statistics.median(both) if both else None
 
     def ratio(self, a, b):
-        """Median of the ratios of two (workload, server, field), each within one round; None if there is none."""
+        """The median of the ratios of two (workload, server, field) within each round, or None."""
         top, bottom = self.rounds(*a), self.rounds(*b)
         both = [top[number] / bottom[number] for number in top if bottom.get(number)]
         return statistics.median(both) if both else None
@@ -54,13 +60,18 @@ def cell(figures, workload, server, field, form):
     return "" if value is None else form.format(value)
 
 
+def table_row(cells):
+    return f"| {' | '.join(cells)} |"
+
+
 def workload_table(figures, workload):
     servers = figures.servers(workload.name)
     columns = [c for c in COLUMNS if any(figures.median(workload.name, s, c[1]) is not None for s in servers)]
     rounds = max(len(figures.rows[workload.name, server]) for server in servers)
-    lines = [f"## {workload.title}", "", f"`{workload.name}`, rounds: {rounds}", "", "| server | " + " | ".join(c[0] for c in columns) + " |", "|---|" + "---:|" * len(columns)]
+    lines = [f"## {workload.title}", "", f"`{workload.name}`, rounds: {rounds}", ""]
+    lines += [table_row(["server", *(c[0] for c in columns)]), "|---|" + "---:|" * len(columns)]
     for server in servers:
-        lines.append(f"| {server} | " + " | ".join(cell(figures, workload.name, server, c[1], c[2]) for c in columns) + " |")
+        lines.append(table_row([server, *(cell(figures, workload.name, server, c[1], c[2]) for c in columns)]))
     return lines + [""]
 
 
@@ -70,8 +81,13 @@ def target_table(figures):
         value = target.value(figures)
         if value is not None:
             met = value <= target.bound if target.at_most else value >= target.bound
-            lines.append(f"| {target.text} | {'<=' if target.at_most else '>='} {target.bound:g} | {value:.4g} | {'met' if met else '**not met**'} |")
+            bound = f"{'<=' if target.at_most else '>='} {target.bound:g}"
+            lines.append(table_row([target.text, bound, f"{value:.4g}", "met" if met else "**not met**"]))
     return lines + [""] if len(lines) > 4 else []
+
+
+def section(title, values, show):
+    return [f"## {title}", "", *(f"- {name}: {show(value)}" for name, value in values.items()), ""] if values else []
 
 
 def page(results):
@@ -81,18 +97,18 @@ def page(results):
     for workload in WORKLOADS:
         if figures.servers(workload.name):
             lines += workload_table(figures, workload)
-    if figures.alone:
-        lines += ["## Frameworks alone, called in a loop", ""] + [f"- {name}: {value:.2f} us a call" for name, value in figures.alone.items()] + [""]
-    if figures.failures:
-        lines += ["## Failed", ""] + [f"- {f['workload']}, {f['server']}, round {f['round']}: {f['failed'].splitlines()[0]}" for f in figures.failures] + [""]
-    return "\n".join(lines + ["## Versions", ""] + [f"- {name}: {version}" for name, version in results["versions"].items()]) + "\n"
+    lines += section("Frameworks alone, called in a loop", figures.alone, "{:.2f} us a call".format)
+    failures = {f"{f['workload']}, {f['server']}, round {f['round']}": f["failed"] for f in figures.failures}
+    lines += section("Failed", failures, lambda text: text.splitlines()[0])
+    lines += section("Versions", results["versions"], str)
+    return "\n".join(lines)
 
 
 def plot(figures, field, title, path):
-    """A panel for each workload, a bar for each server."""
+    """One panel per workload, one bar per server."""
     import matplotlib
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.fonttype"] = "none"  # text as text
+    matplotlib.rcParams["svg.fonttype"] = "none"  # keep text as text
     import matplotlib.pyplot as pyplot
     workloads = [w for w in WORKLOADS if figures.servers(w.name)]
     columns = min(3, len(workloads))
@@ -115,5 +131,5 @@ def write(results, folder):
     figures = Figures(results)
     (folder / "results.md").write_text(page(results))
     if figures.rows:
-        plot(figures, "cpu_us", "CPU microseconds of the server per request (less is better)", folder / "cpu.svg")
-        plot(figures, "rate", "Requests per second (more is better)", folder / "rate.svg")
+        plot(figures, "cpu_us", "CPU microseconds of the server per request (lower is better)", folder / "cpu.svg")
+        plot(figures, "rate", "Requests per second (higher is better)", folder / "rate.svg")

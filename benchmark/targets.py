@@ -1,4 +1,4 @@
-"""What syncless-server is to reach: each target is a figure of one run, mostly a ratio to a peer, and its bound."""
+"""The targets of syncless-server: each is a figure of one run, mostly a ratio to another server's, and its bound."""
 import collections
 
 Target = collections.namedtuple("Target", "text value bound at_most")
@@ -15,7 +15,7 @@ def field(workload, server, name):
 
 
 def against_best(workload, server="syncless", name="cpu_us"):
-    """To the peer that needs least."""
+    """The ratio to the best of the other servers."""
     def value(figures):
         peers = [s for s in figures.servers(workload) if s not in OURS and s != "floor"]
         ratios = [figures.ratio((workload, server, name), (workload, peer, name)) for peer in peers]
@@ -24,7 +24,7 @@ def against_best(workload, server="syncless", name="cpu_us"):
 
 
 def share(workload):
-    """Our own microseconds beside a framework: above the floor that computes for as long as the framework takes in a plain loop."""
+    """The microseconds that the server adds to a framework's: the floor computes for as long as the framework takes."""
     return lambda figures: figures.difference((workload, "syncless", "cpu_us"), (workload, "floor", "cpu_us"))
 
 
@@ -48,14 +48,14 @@ TARGETS = [Target(*row) for row in [
     ("sleep: RSS growth / gevent's", cpu("sleep", "syncless", "gevent", "rss_growth"), 0.5, True),
     ("upstream: CPU / gevent's", cpu("upstream", "syncless", "gevent"), 0.8, True),
     ("upstream: requests/s / gevent's", cpu("upstream", "syncless", "gevent", "rate"), 1.2, False),
-    ("PostgreSQL: queries in work at once", field("query", "syncless", "at_once"), 200, False),
+    ("PostgreSQL: queries at once", field("query", "syncless", "at_once"), 200, False),
     ("idle connection: bytes of process memory", field("idle", "syncless C", "bytes_each"), 512, True),
     ("idle connection of a WSGI server: bytes", field("idle", "syncless", "bytes_each"), 512, True),
-    ("POST of 64 KiB: CPU / best peer's", against_best("echo"), 1.1, True),
-    ("1 MiB body: CPU / best peer's", against_best("mebi"), 1.1, True),
-    ("100 MB file: CPU / best peer's", against_best("file"), 1.1, True),
+    ("POST of 64 KiB: CPU / the best of others", against_best("echo"), 1.1, True),
+    ("1 MiB body: CPU / the best of others", against_best("mebi"), 1.1, True),
+    ("100 MB file: CPU / the best of others", against_best("file"), 1.1, True),
     ("static 1 MiB: CPU / nginx's", cpu("static1m", "syncless C", "nginx"), 1.1, True),
-    ("Flask: our share above the floor, us", share("flask"), 2.5, True),
-    ("Django: our share above the floor, us", share("django"), 2.5, True),
+    ("Flask: microseconds above the floor", share("flask"), 2.5, True),
+    ("Django: microseconds above the floor", share("django"), 2.5, True),
     ("hello beside a sleeper: p99 / p99 without it", beside_sleeper, 1.5, True),
 ]]

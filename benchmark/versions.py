@@ -1,4 +1,4 @@
-"""What was measured where: versions for the results."""
+"""The versions of all programs, for the results."""
 import pathlib
 import platform
 import re
@@ -19,17 +19,19 @@ PACKAGES = "gunicorn gevent eventlet waitress cheroot tornado twisted flask djan
 
 def say(command):
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=pathlib.Path(__file__).parent)
+        done = subprocess.run(command, cwd=pathlib.Path(__file__).parent, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
     except OSError:
-        return "not there"
+        return "not installed"
     return done.stdout.strip()
 
 
 def find():
     found = {name: say(command.split()).removeprefix(name).strip() for name, command in COMMANDS.items()}
-    lines = say(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "gunicorn", *(f"python3-{name}" for name in PACKAGES.split())])
+    packages = ["gunicorn", *(f"python3-{name}" for name in PACKAGES.split())]
+    lines = say(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *packages])
     found |= {name.removeprefix("python3-"): version for name, version in re.findall(r"^(\S+) (\d\S*)$", lines, re.M)}
     cpu = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     system = re.search(r'^PRETTY_NAME="(.*)"', pathlib.Path("/etc/os-release").read_text(), re.M)
-    found |= {"kernel": platform.release(), "system": system[1] if system else "?", "CPU": cpu[1] if cpu else platform.machine()}
-    return found
+    return found | {"kernel": platform.release(), "system": system[1] if system else "?",
+                    "CPU": cpu[1] if cpu else platform.machine()}

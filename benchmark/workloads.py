@@ -1,7 +1,7 @@
-"""What is asked of the servers, one line each. `load` is a function of measure.py, called with the running server and the options.
+"""The workloads, one row each. `load` is a function of measure.py, called with the running server and the options.
 
-`times` is how many times the usual length a measurement takes: longer for answers that are few or come in waves, of which a short one
-would cut a large part off."""
+`times` multiplies the length of a measurement: where answers are few or come in waves, a short one would be inaccurate.
+"""
 import collections
 
 import measure
@@ -12,11 +12,14 @@ FILE_SIZE = 100 << 20
 
 WORKLOADS = [Workload(*line) for line in [
     ("hello", "hello, 64 connections kept alive", "app:hello", "/hello", 13, measure.wrk, {"connections": 64}),
-    ("close", "hello, a new connection each", "app:hello", "/hello", 13, measure.wrk, {"connections": 64, "close": True}),
-    ("pipelined", "hello, 16 requests in a packet", "app:hello", "/hello", 13, measure.wrk, {"connections": 64, "depth": 16}),
+    ("close", "hello, a new connection each", "app:hello", "/hello", 13, measure.wrk,
+     {"connections": 64, "close": True}),
+    ("pipelined", "hello, 16 requests in a packet", "app:hello", "/hello", 13, measure.wrk,
+     {"connections": 64, "depth": 16}),
     ("chain", "ab -c 100, HTTP/1.0, 44 bytes (2010)", "app:chain", "/", 44, measure.ab, {"connections": 100}),
     ("sequential", "one client, each answer leads to the next (2010)", "app:chain", "/", 44, measure.sequential, {}),
-    ("echo", "POST of 64 KiB, echoed", "app:echo", "/echo", 1 << 16, measure.wrk, {"connections": 16, "method": "POST", "body": 1 << 16}),
+    ("echo", "POST of 64 KiB, echoed", "app:echo", "/echo", 1 << 16, measure.wrk,
+     {"connections": 16, "method": "POST", "body": 1 << 16}),
     ("mebi", "body of 1 MiB", "app:mebi", "/mebi", 1 << 20, measure.wrk, {"connections": 16}),
     ("file", "file of 100 MB by wsgi.file_wrapper", "app:file", "/file", FILE_SIZE, measure.wrk, {"connections": 4}, 3),
     ("static1k", "static file of 1 KiB", None, "/1k", 1 << 10, measure.wrk, {"connections": 64}),
@@ -24,9 +27,12 @@ WORKLOADS = [Workload(*line) for line in [
     ("flask", "Flask's hello", "flask_app:hello", "/hello", 13, measure.wrk, {"connections": 64}),
     ("django", "Django's hello", "django_app:hello", "/hello", 13, measure.wrk, {"connections": 64}),
     ("sleep", "time.sleep(0.1), 1000 connections", "app:sleep", "/sleep", 13, measure.wrk, {"connections": 1000}, 5),
-    ("upstream", "urlopen of a service that takes 50 ms, 200 connections", "app:upstream", "/upstream", 13, measure.wrk, {"connections": 200}),
-    ("query", "PostgreSQL query of 20 ms, 200 connections", "app:query", "/query", 12, measure.queries, {"connections": 200}),
+    ("upstream", "urlopen of a service that takes 50 ms, 200 connections", "app:upstream", "/upstream", 13, measure.wrk,
+     {"connections": 200}),
+    ("query", "PostgreSQL query of 20 ms, 200 connections", "app:query", "/query", 12, measure.queries,
+     {"connections": 200}),
     ("hello63", "hello, 63 connections", "app:mixed", "/hello", 13, measure.wrk, {"connections": 63}),
-    ("mixed", "hello, 63 connections, beside one that sleeps", "app:mixed", "/hello", 13, measure.mixed, {"connections": 63}),
+    ("mixed", "hello, 63 connections, beside one that sleeps", "app:mixed", "/hello", 13, measure.mixed,
+     {"connections": 63}),
     ("idle", "10,000 idle connections", "app:hello", "/hello", 13, measure.idle, {"connections": 10000}),
 ]]

@@ -1,4 +1,4 @@
-"""The WSGI applications of the benchmark: plain blocking Python, the same for every server. One callable for each workload."""
+"""The WSGI applications of the benchmark, one per workload: plain blocking Python, the same for every server."""
 import os
 import sys
 import time
@@ -53,7 +53,7 @@ idle_connections = []
 
 
 def query(environ, start_response):
-    """One query of 20 ms on a connection that nobody else uses meanwhile."""
+    """One query of 20 ms, on a connection from the pool."""
     connection = idle_connections.pop() if idle_connections else connect()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 'Hello, World' FROM pg_sleep(0.02)")
@@ -64,7 +64,7 @@ def query(environ, start_response):
 
 def connect():
     import psycopg2
-    if "gevent" in sys.modules:  # which cannot make libpq wait without blocking, but for this hook of psycopg2's
+    if "gevent" in sys.modules:  # libpq would block gevent; psycopg2 has a hook against that
         import psycogreen.gevent
         psycogreen.gevent.patch_psycopg()
     connection = psycopg2.connect("")
@@ -73,7 +73,7 @@ def connect():
 
 
 def chain(environ, start_response):
-    """The application of the benchmark of 2010: / says hello in 44 bytes, and each number leads to the next one."""
+    """The application of the benchmark of 2010: / answers with 44 bytes, and the page of a number links to the next."""
     path = environ["PATH_INFO"]
     if path == "/":
         return reply(start_response, b'<a href="/0">start at 0</a><p>Hello, World!\n', "text/html")

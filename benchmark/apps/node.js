@@ -1,4 +1,4 @@
-// node.js's own http module, one process: the workloads of app.py that node is compared in. node node.js PORT
+// node node.js PORT: some workloads of app.py with node's http module, in one process.
 'use strict';
 const http = require('http');
 

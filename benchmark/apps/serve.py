@@ -1,4 +1,5 @@
-"""WSGI servers that are started from Python: `serve.py gevent|eventlet|cheroot|twisted PORT module:callable`, logs off."""
+"""Servers that are started from Python, without logs: `serve.py gevent|eventlet|cheroot|twisted PORT
+module:callable`."""
 import importlib
 import sys
 
@@ -21,7 +22,7 @@ def serve_gevent():
     import gevent.server
 
     class Handler(gevent.pywsgi.WSGIHandler):
-        """With TCP_NODELAY: head and body leave in two sends, and would wait 40 ms for each other."""
+        """With TCP_NODELAY, since head and body are sent separately and the body would wait 40 ms for an ACK."""
         def __init__(self, sock, *args, **options):
             import socket
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,5 @@
-"""What the daemon serves: a page for each client library, that waits in it, and the ticker that sees whether others do."""
+"""The application: a page for each client library, which waits in it, and a ticker that notices when something
+blocks."""
 import contextlib
 import ctypes
 import json
@@ -14,7 +15,7 @@ import pymysql
 import redis
 import requests
 
-WAIT = 0.3  # seconds that each call waits, on the other side
+WAIT = 0.3  # seconds that each call waits for its server
 URL = f"{os.environ['HTTPS_URL']}/{WAIT}"
 CA = os.environ["HTTPS_CA"]
 
@@ -68,11 +69,11 @@ def page_sleep():
     return "waited"
 
 
-CLOCK_NANOSLEEP = {"x86_64": 230, "aarch64": 115}  # the numbers of a system call
+CLOCK_NANOSLEEP = {"x86_64": 230, "aarch64": 115}  # system call numbers
 
 
 def page_block():
-    """What must not be: a wait that nobody can park, since it does not go through libc's function."""
+    """Block the worker: the system call is made directly, not through the libc function that would park."""
     length = (ctypes.c_long * 2)(0, int(WAIT * 1e9))
     result = ctypes.CDLL(None).syscall(CLOCK_NANOSLEEP[os.uname().machine], 1, 0, length, None)
     return "waited" if result == 0 else "not waited"
@@ -85,13 +86,14 @@ ticking = False
 
 
 def run_delay():
-    """Seconds that this OS thread could have run and was not let: they are the machine's fault."""
+    """Seconds for which this OS thread was ready to run but did not get a CPU: a delay caused by the machine."""
     with open("/proc/thread-self/schedstat") as file:
         return int(file.read().split()[1]) / 1e9
 
 
 def page_tick():
-    """Sleep from beat to beat until page_stop: [when each was due, when it came, seconds of that which are the machine's fault]."""
+    """Sleep for one beat after the other until page_stop. Returns [(due, woken, delay caused by the machine)], in
+    seconds."""
     global ticking
     ticking, beats = True, []
     delay = run_delay()

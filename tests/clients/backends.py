@@ -1,5 +1,4 @@
-"""The servers that the client libraries talk to, besides those of ../databases.py: each on a free port of loopback, ended with the
-tests."""
+"""Servers for the client libraries, besides those of ../databases.py. Each listens on a free port of loopback."""
 import http.server
 import pathlib
 import shutil
@@ -18,7 +17,7 @@ from timeouts import TIMEOUT
 
 
 class Threaded:
-    """A socketserver on a thread of the tests."""
+    """A socketserver that runs in a thread of the test process."""
 
     def begin(self):
         self.thread = threading.Thread(target=self.serve_forever, args=[0.01], daemon=True)
@@ -31,7 +30,7 @@ class Threaded:
 
 
 class SlowPage(http.server.BaseHTTPRequestHandler):
-    """GET /SECONDS: an answer after so long."""
+    """GET /SECONDS is answered after that time."""
 
     def do_GET(self):
         time.sleep(float(self.path[1:]))
@@ -45,7 +44,7 @@ class SlowPage(http.server.BaseHTTPRequestHandler):
 
 
 class HTTPS(Threaded, http.server.ThreadingHTTPServer):
-    """A TLS server with a certificate of its own for localhost."""
+    """A TLS server with a self-signed certificate for localhost."""
 
     request_queue_size = 200
 
@@ -53,16 +52,17 @@ class HTTPS(Threaded, http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), SlowPage)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="syncless-tls-"))
         key, cert = self.dir / "key.pem", self.dir / "cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
-                       check=True, capture_output=True, timeout=TIMEOUT)
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                   "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                   "-keyout", key, "-out", cert]
+        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         self.env = {"HTTPS_URL": f"https://localhost:{self.server_port}", "HTTPS_CA": cert}
         self.begin()
 
     def finish_request(self, request, client_address):
-        """On a thread for each connection: the handshake too."""
+        """Runs in a thread per connection, so that the handshake does too."""
         with self.context.wrap_socket(request, server_side=True) as sock:
             super().finish_request(sock, client_address)
 
@@ -72,7 +72,7 @@ class HTTPS(Threaded, http.server.ThreadingHTTPServer):
 
 
 class SlowName(socketserver.BaseRequestHandler):
-    """An address for every name, after the seconds that its first label names: 0-3.example is 0.3 s."""
+    """Every name has an address. The first label is the delay in seconds: 0-3.example is answered after 0.3 s."""
 
     def handle(self):
         query = dns.message.from_wire(self.request[0])

@@ -1,8 +1,9 @@
-"""The ticker: did everything else in the worker run on, while it waited for many things at once?
+"""The ticker: did the worker keep running while its requests waited?
 
-A request sleeps from beat to beat of 10 ms and notes when it woke. On a busy machine it wakes late through no fault of the
-worker's. So that the bound can stay narrow, such time is taken off: what the kernel says that the worker's OS thread was
-ready and not let run, and what a metronome, another process that does the same, was late at the same moment.
+A request sleeps for 10 ms again and again and records when it woke. On a busy machine it wakes late although nothing
+blocks the worker, so two kinds of delay are subtracted, and the limit can stay small: the time for which the worker's
+OS thread was ready but got no CPU, as the kernel reports it, and the simultaneous delay of a metronome, a process that
+does the same.
 """
 import contextlib
 import json
@@ -26,7 +27,7 @@ print(json.dumps(beats))
 
 
 def missed(beats, machine):
-    """Seconds by which beats came too late: beats as the ticker answers them, machine as the metronome does."""
+    """The delays above ALLOWED, in seconds. `beats` is the answer of the ticker, `machine` that of the metronome."""
     def machine_late(begin, end):
         return sum(max(0, min(end, now) - max(begin, due)) for due, now in machine)
 
@@ -36,17 +37,18 @@ def missed(beats, machine):
 
 
 class Ticker:
-    missed = None  # seconds by which beats came too late
-    worst = None  # seconds of lateness of the ticker, whoever's fault
-    machine = None  # the same of the metronome
-    count = None  # of beats
+    missed = None  # delays above ALLOWED that the machine does not explain, in seconds
+    worst = None  # the longest delay of the ticker, in seconds, whatever the cause
+    machine = None  # the longest delay of the metronome
+    count = None  # number of beats
 
 
 @contextlib.contextmanager
 def ticking(server):
-    """Have the server's ticker run during the block. The Ticker it gives is filled in at the end."""
+    """A context manager that runs the server's ticker; the Ticker is filled in at the end."""
     ticker, answers = Ticker(), []
-    metronome = subprocess.Popen([sys.executable, "-c", METRONOME], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    metronome = subprocess.Popen([sys.executable, "-c", METRONOME], text=True, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
     thread = threading.Thread(target=lambda: answers.append(server.get("/tick", timeout=600)[2]))
     try:
         thread.start()

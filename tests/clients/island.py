@@ -1,7 +1,7 @@
-"""island.py FOLDER COMMAND...: run a command where the network is an empty loopback with a resolver of its own.
+"""island.py FOLDER COMMAND...: run a command with a network of its own, which has only loopback and a name server.
 
-In new namespaces of network and mounts, files of the folder stand in place of /etc/hosts, /etc/resolv.conf and
-/etc/nsswitch.conf, and dnsmasq answers at 127.0.0.1:53 as FOLDER/dnsmasq.conf says. Its pid goes to FOLDER/dnsmasq.pid.
+To be called in new network and mount namespaces. Files of FOLDER are mounted over /etc/hosts, /etc/resolv.conf and
+/etc/nsswitch.conf. dnsmasq runs on 127.0.0.1:53 with FOLDER/dnsmasq.conf; its pid is written to FOLDER/dnsmasq.pid.
 """
 import os
 import pathlib
@@ -28,8 +28,9 @@ def main(folder, *command):
         run("mount", "--bind", f"{folder}/{name}", f"/etc/{name}")
     for arguments in pathlib.Path(folder, "ip").read_text().splitlines():
         run("ip", *arguments.split())
-    # With --no-daemon it stays the user that it is: in a namespace of users there may be no other.
-    run("sh", "-c", f"dnsmasq --no-daemon --conf-file={folder}/dnsmasq.conf >{folder}/dnsmasq.log 2>&1 & echo $! >{folder}/dnsmasq.pid")
+    # --no-daemon keeps it from changing its user: a user namespace may have no other.
+    dnsmasq = f"dnsmasq --no-daemon --conf-file={folder}/dnsmasq.conf >{folder}/dnsmasq.log 2>&1"
+    run("sh", "-c", f"{dnsmasq} & echo $! >{folder}/dnsmasq.pid")
     wait_for_port(53)
     os.execvp(command[0], command)
 

@@ -1,4 +1,4 @@
-"""The pages of app.py, and those of other things that requests do, for hours on end."""
+"""The application of the soak test: the pages of app.py, and other things that requests do."""
 import asyncio
 import concurrent.futures
 import ctypes
@@ -29,7 +29,7 @@ def page_subprocess():
 
 
 def page_thread():
-    """A real thread feeds a queue."""
+    """A real thread puts something into a queue."""
     q = queue.Queue()
     thread = threading.Thread(target=lambda: (time.sleep(0.05), q.put("from a thread")))
     thread.start()
@@ -53,7 +53,7 @@ def page_recursion():
 
 
 def page_close():
-    """One waits for bytes; the descriptor is closed under it by another thread."""
+    """recv waits while another thread shuts the socket down."""
     a, b = socket.socketpair()
     with b:
         thread = threading.Thread(target=lambda: (time.sleep(0.02), a.shutdown(socket.SHUT_RDWR)))
@@ -81,7 +81,7 @@ def page_names():
 
 
 def page_garbage():
-    """A cycle through a frame that waited."""
+    """A reference cycle in a frame that waits."""
     box = []
     box.append((box, bytearray(10000)))
     time.sleep(0.002)
@@ -89,12 +89,12 @@ def page_garbage():
 
 
 def page_print():
-    logging.getLogger("soak").debug("nobody reads this")
+    logging.getLogger("soak").debug("not logged")
     return "printed"
 
 
 def page_figures():
-    """What must not grow: objects, thread states and open descriptors."""
+    """The numbers of objects, thread states, threads and open descriptors, which must not grow."""
     api = ctypes.pythonapi
     for function in (api.PyInterpreterState_Main, api.PyInterpreterState_ThreadHead, api.PyThreadState_Next):
         function.restype = ctypes.c_void_p
@@ -104,8 +104,8 @@ def page_figures():
     while state:
         states += 1
         state = api.PyThreadState_Next(state)
-    return json.dumps({"objects": len(gc.get_objects()), "states": states, "threads": len(os.listdir("/proc/self/task")),
-                       "descriptors": len(os.listdir("/proc/self/fd"))})
+    return json.dumps({"objects": len(gc.get_objects()), "states": states,
+                       "threads": len(os.listdir("/proc/self/task")), "descriptors": len(os.listdir("/proc/self/fd"))})
 
 
 def stream():

@@ -1,4 +1,4 @@
-"""Client libraries as they are: what waits in one lets all else run, in one worker and one OS thread."""
+"""Unmodified client libraries: while a call waits, everything else runs on, in one worker with one OS thread."""
 import pytest
 
 from beat import ticking
@@ -11,10 +11,10 @@ WAIT = 0.3  # seconds, as in app.py
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_calls_that_wait(world, client):
-    """10 end in under two waits, and the ticker misses no beat. They come 5 ms apart, as each computes for some milliseconds
-    too. A busy machine may need further tries; were a library to block, no number of tries would do."""
+    """Ten calls end within the time of two, and the ticker misses no beat. They start 5 ms apart, since each also
+    computes for some milliseconds. A busy machine may need several attempts; with a library that blocks, all fail."""
     paths = [f"/{client}"] * 10
-    world.get_all(paths)  # imports, and connections that are kept
+    world.get_all(paths)  # import modules and open connections that are kept
     for attempt in range(5):
         with ticking(world) as ticker:
             answers, seconds = world.get_all(paths, apart=0.005)
@@ -25,7 +25,7 @@ def test_calls_that_wait(world, client):
     assert world.sanitized or (seconds < 2 * WAIT and not ticker.missed), vars(ticker)
 
 
-def test_the_ticker_sees_who_blocks(world):
+def test_ticker_notices_what_blocks(world):
     with ticking(world) as ticker:
         assert world.get("/block")[2] == b"waited"
     assert ticker.missed, (ticker.worst, ticker.machine)

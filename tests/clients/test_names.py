@@ -1,4 +1,5 @@
-"""Names: what `resolver = c-ares` finds is what glibc finds (`resolver = system`), with a real resolver, dnsmasq."""
+"""Name resolution: `resolver = c-ares` gives the answers of glibc (`resolver = system`), with dnsmasq as name
+server."""
 import os
 import pathlib
 import signal
@@ -18,8 +19,8 @@ FILES = {
     "resolv.conf": "nameserver 127.0.0.1\nsearch corp.test deep.corp.test\noptions timeout:1 attempts:1\n",
     "many": "192.0.2.50 many.test\n192.0.2.51 many.test\n192.0.2.52 many.test\n"
             "192.0.2.60 ranks.test\n127.0.0.60 ranks.test\n2001:db8:1::60 ranks.test\n2001:db8:1:2::60 ranks.test\n"
-            "fd00::60 ranks.test\n2002:c000:0204::60 ranks.test\nfec0::60 ranks.test\n2001::60 ranks.test\n::60 ranks.test\n"
-            "192.0.2.61 near.test\n198.51.100.61 near.test\n198.51.100.128 near.test\n",
+            "fd00::60 ranks.test\n2002:c000:0204::60 ranks.test\nfec0::60 ranks.test\n2001::60 ranks.test\n"
+            "::60 ranks.test\n192.0.2.61 near.test\n198.51.100.61 near.test\n198.51.100.128 near.test\n",
     "dnsmasq.conf": """
 no-resolv
 no-hosts
@@ -41,11 +42,11 @@ cname=double.test,alias.test
 """,
 }
 
-NETWORKS = {  # arguments of ip
+NETWORKS = {  # arguments for the command ip
     "loopback only": "link set lo up",
     "with addresses": "link set lo up\naddr add 198.51.100.1/24 dev lo\naddr add 2001:db8:1::1/64 dev lo\n",
-    "with routes": "link set lo up\naddr add 198.51.100.1/24 dev lo\naddr add 2001:db8:1::1/64 dev lo\naddr add fd00::1/64 dev lo\n"
-                   "route add default dev lo\n-6 route add default dev lo\n",
+    "with routes": "link set lo up\naddr add 198.51.100.1/24 dev lo\naddr add 2001:db8:1::1/64 dev lo\n"
+                   "addr add fd00::1/64 dev lo\nroute add default dev lo\n-6 route add default dev lo\n",
     "without IPv6": "link set lo up\naddr add 198.51.100.1/24 dev lo\n",
 }
 UNSHARE = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
@@ -53,14 +54,15 @@ UNSHARE = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-
 
 @pytest.fixture
 def answers(tmp_path):
-    """answers(network, resolver) -> what the application finds, line by line."""
+    """answers(network, resolver) -> the lines that the application answers with."""
     if subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this machine allows no namespaces")
+        pytest.skip("no permission for namespaces")
 
     def ask(network, resolver):
         ini = f"[server]\nbind = unix:{tmp_path}/socket\nresolver = {resolver}\n[wsgi /]\napp = names_app\n"
         write_files(tmp_path, {name: text.replace("{folder}", str(tmp_path)) for name, text in FILES.items()})
-        write_files(tmp_path, {"server.ini": ini, "ip": NETWORKS[network], "names_app.py": (HERE / "names_app.py").read_text()})
+        app = (HERE / "names_app.py").read_text()
+        write_files(tmp_path, {"server.ini": ini, "ip": NETWORKS[network], "names_app.py": app})
         command = [*UNSHARE, sys.executable, HERE / "island.py", tmp_path, *server_args(tmp_path, ini, [])]
         try:
             server = Daemon(tmp_path, command, server_env())

@@ -1,5 +1,5 @@
-"""Everything at once for a long time, in one worker: all is answered, and nothing grows. `make soak` runs it for 5 minutes
-(SOAK=SECONDS); among the other tests it takes 20 s."""
+"""Everything at once in one worker: each request is answered, and nothing grows. `make soak` runs this for SOAK=300
+seconds, `make test` for 20."""
 import http.client
 import json
 import os
@@ -18,18 +18,18 @@ SECONDS = int(os.environ.get("SOAK", 20))
 CLIENTS = 30
 
 EXPECTED = {  # path: the answer's body
-    **{f"/{name}": "waited" for name in ("psycopg2", "mysqlclient", "pymysql", "redis", "requests", "urllib", "dnspython", "sleep",
-                                         "pq", "fetch")},
+    **{f"/{name}": "waited" for name in ("psycopg2", "mysqlclient", "pymysql", "redis", "requests", "urllib",
+                                         "dnspython", "sleep", "pq", "fetch")},
     "/fork": "7", "/subprocess": "through a pipe", "/thread": "from a thread", "/executor": "45",
     "/recursion": "RecursionError", "/close": "b''", "/lock": "had it", "/asyncio": "[0, 1, 2, 3, 4]", "/names": "True",
     "/garbage": "garbage", "/print": "printed", "/stream": "x" * 20000,
 }
-if SANITIZED:  # GCC 12's AddressSanitizer takes no care of its allocator's locks at a fork: a child may find them locked for ever
+if SANITIZED:  # AddressSanitizer of GCC 12 does not reset its allocator's locks at a fork, so a child may deadlock
     del EXPECTED["/fork"]
 
 
 class Client(threading.Thread):
-    """Asks for pages in random order until told to stop: mostly over a connection that it keeps, sometimes leaving early."""
+    """Requests pages in random order until a given time, on one connection; sometimes it leaves another one early."""
 
     def __init__(self, server, seed, end):
         super().__init__()
@@ -77,7 +77,7 @@ class Client(threading.Thread):
 
 
 def load(server, seconds, seed):
-    """Have all clients run for so long. How many requests they made."""
+    """Run all clients for some seconds; returns the number of requests."""
     end = time.monotonic() + seconds
     clients = [Client(server, (seed, n).__hash__(), end) for n in range(CLIENTS)]
     for client in clients:
@@ -89,10 +89,10 @@ def load(server, seconds, seed):
 
 
 def figures(server):
-    """The server's own, when it is at rest: clients that left early may have left a request behind."""
+    """The figures of the server when it is idle; requests of clients that left early may still run at first."""
     def at_rest():
         before = json.loads(server.get("/figures")[2])
-        threading.Event().wait(2.1)  # no page takes longer, nor does the trimming of stacks
+        threading.Event().wait(2.1)  # longer than any page, and than the interval in which stacks are trimmed
         after = json.loads(server.get("/figures")[2])
         return before["descriptors"] == after["descriptors"] and {**after, "resident": server.rss()}
 
@@ -102,7 +102,7 @@ def figures(server):
 @pytest.mark.limit(90 + 2 * SECONDS)
 def test_soak(start_world):
     server = start_world("soak_app")
-    for pool in ("/redis", "/pq"):  # they keep as many connections as were ever in use at once
+    for pool in ("/redis", "/pq"):  # their pools keep as many connections as were in use at once
         server.get_all([pool] * CLIENTS)
     load(server, SECONDS / 4, 1)
     before = figures(server)
@@ -111,7 +111,7 @@ def test_soak(start_world):
     print(f"{served} requests; {before} -> {after}")
     assert after["descriptors"] == before["descriptors"]
     assert after["threads"] == before["threads"] == 2  # the loop and its watchdog
-    assert after["states"] <= before["states"] + 2  # as many as there are stacks in the pool, and the main one
+    assert after["states"] <= before["states"] + 2  # one per stack in the pool, and the main one
     assert after["objects"] < before["objects"] + 1000
     assert after["resident"] < before["resident"] + (3 << 20) or server.sanitized
     assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""Fixtures: a daemon with the pages of app.py and two C handlers, and around it all the servers that these wait for."""
+"""Fixtures: a daemon with the pages of app.py and two C handlers, and the servers that these talk to."""
 import contextlib
 import pathlib
 import subprocess
@@ -29,12 +29,13 @@ ca = {env[HTTPS_CA]}
 
 
 def pkg_config(library):
-    return subprocess.run(["pkg-config", "--cflags", "--libs", library], check=True, text=True, capture_output=True).stdout.split()
+    command = ["pkg-config", "--cflags", "--libs", library]
+    return subprocess.run(command, check=True, text=True, capture_output=True).stdout.split()
 
 
 @pytest.fixture(scope="session")
 def client_modules(c_modules):
-    """The folder of c_modules, with the handlers over client libraries too."""
+    """The directory of c_modules, with the handlers that use client libraries."""
     for name, (source, library) in MODULES.items():
         subprocess.run(["cc", "-O1", "-g", "-Wall", "-Werror", "-fPIC", "-shared", f"-I{ROOT}/include", source,
                         "-o", c_modules / f"{name}.so", *pkg_config(library)], check=True)
@@ -43,7 +44,7 @@ def client_modules(c_modules):
 
 @pytest.fixture(scope="session")
 def backends_env():
-    """All servers that clients talk to, started; the variables that say where they are."""
+    """Start all backends; returns the variables that tell clients where they are."""
     with contextlib.ExitStack() as stack:
         env = {}
         for backend in (Postgres, MariaDB, Redis, HTTPS, DNS):
@@ -55,7 +56,7 @@ def backends_env():
 
 @pytest.fixture(scope="session")
 def start_world(backends_env, client_modules, tmp_path_factory):
-    """start_world(app) -> a new daemon in the midst of them."""
+    """start_world(app) -> a new daemon that uses the backends."""
     starter = Starter(lambda: tmp_path_factory.mktemp("world"))
 
     def start(app):

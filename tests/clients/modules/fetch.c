@@ -1,4 +1,4 @@
-/* fetch.c: get a page by libcurl, with an easy handle, as a program for one user would. */
+/* fetch.c: get a page with libcurl's easy interface, which blocks. */
 #include <curl/curl.h>
 #include <errno.h>
 
