@@ -1,9 +1,9 @@
 /*
- * cmocka.h: as much of cmocka as the core's unit tests use, for `make test-aarch64`.
+ * cmocka.h: the part of cmocka that the unit tests of `make test-aarch64` use.
  *
- * A library of the other processor comes only with a foreign architecture in dpkg, which would change the machine; the
- * assertions are small enough to stand here. As in cmocka, one that fails leaves the test by a jump, whatever stack it
- * is on, and what was seen is printed as TAP. The whole is included once a program.
+ * Installing cmocka for aarch64 would need a foreign architecture in dpkg, which changes the whole system. As in
+ * cmocka, a failed assertion leaves the test by longjmp, from whatever stack it is on, and results are printed as TAP.
+ * A program includes this file once.
  */
 #ifndef CMOCKA_H
 #define CMOCKA_H
@@ -81,7 +81,7 @@ __attribute__((noreturn, unused, format(printf, 3, 4))) static void check_fail(c
             fail_msg("%s is \"%s\", not \"%s\"", #a, seen_, wanted_);                                                  \
     } while (0)
 
-/* A setup that fails, or a teardown, fails the test. */
+/* A test fails if its setup or teardown does. */
 static inline enum check_end check_one(const struct CMUnitTest *test)
 {
     void *state = NULL;
@@ -97,7 +97,7 @@ static inline enum check_end check_one(const struct CMUnitTest *test)
     return 0;
 }
 
-/* Returns how many failed. */
+/* Returns the number of tests that failed. */
 static inline int check_group(const struct CMUnitTest *tests, size_t count, int (*setup)(void **),
                               int (*teardown)(void **))
 {

@@ -1,9 +1,9 @@
 /*
- * fuzz_http.c: whatever a client sends, as one connection: heads and bodies, request after request.
+ * fuzz_http.c: the bytes of one connection: the heads and bodies of any number of requests.
  *
- * Each input is read twice, as one piece and cut in two where its first byte says, and must mean the same both times:
- * otherwise where one message ends would depend on the network. What is accepted is looked at with other eyes than the
- * parser's: every line of the head ends with CR LF and holds no other control byte but tabs, and no two framings.
+ * Each input is parsed twice, in one piece and in two, where its first byte says. Both must give the same requests, or
+ * the network would decide where a message ends. Heads that are accepted are checked again, without the parser's code:
+ * lines end with CR LF, contain no control characters but tabs, and give one framing at most.
  */
 #include <assert.h>
 #include <errno.h>
@@ -22,12 +22,12 @@
 #include "http/io/output.h"
 #include "wait/wait.h"
 
-#define MOST 60000 /* bytes that fit into a socket at once */
+#define MAX_INPUT 60000 /* bytes that fit into the buffer of a socket */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What came of an input: a text that tells all of it. */
+/* The result of an input as text, for comparison. */
 struct outcome {
     char *text;
     size_t size;
@@ -51,7 +51,7 @@ static void ignore(struct wait_source *source, short events)
 {
 }
 
-/* ---- what a good head looks like ---- */
+/* ---- checks of accepted heads ---- */
 
 static void check_lines(const char *head, size_t size)
 {
@@ -120,14 +120,14 @@ static bool note_request(struct visit *v, size_t size, unsigned lines)
         note_body(v, &req);
     } else {
         assert(status >= 400 && status < 600 && why && *why);
-        fputs(refused, v->outcome.file); /* with which status depends on how much of it was looked at */
+        fputs(refused, v->outcome.file); /* the status may depend on how much had arrived */
     }
     free(copy);
     arena_release(&req.arena);
     return !status && !req.body_error && req.body_done;
 }
 
-/* The next head: its size, or 0 if the connection is over. */
+/* Returns the size of the next head, or 0 at the end of the connection. */
 static size_t find_head(struct visit *v, struct head_scan *scan)
 {
     for (;;) {
@@ -207,7 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct outcome whole, parts;
 
-    if (size < 1 || size > MOST)
+    if (size < 1 || size > MAX_INPUT)
         return -1;
     visit(data + 1, size - 1, 0, &whole);
     visit(data + 1, size - 1, data[0] % size, &parts);

@@ -1,9 +1,9 @@
 /*
- * fuzz_proxy.c: who the client is: PROXY headers, and what clients put before that which a trusted proxy appends.
+ * fuzz_proxy.c: the address of the client: PROXY headers, and forwarded fields that the client sent itself.
  *
- * A PROXY header must mean the same however it is cut, and version 1, which is text, is read a second time by sscanf.
- * To a forwarded list the proxy's word is appended as nginx does it; whatever the client wrote before, only that word
- * may be believed.
+ * A PROXY header gives the same result in any number of pieces; version 1, which is text, is also parsed by sscanf. For
+ * forwarded fields the input is what an attacker sends, and a trusted proxy appends its element as nginx does: only
+ * that element may be believed.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- PROXY ---- */
 
-/* In memory of just that size, so that the sanitizer sees every byte that is read too much. */
+/* Parse a copy in memory of exactly that size, so that the sanitizer notices reads behind its end. */
 static ssize_t parse(struct proxy_header *header, const uint8_t *data, size_t size)
 {
     char *copy = malloc(size);
@@ -87,7 +87,7 @@ static void check_view(const struct request *req)
     assert(!req->id || (token_is(req->id, strlen(req->id)) && strlen(req->id) <= 128));
 }
 
-/* Serve a head with those bytes between two texts, and let check look at what is believed then. */
+/* Parse a head with data between two texts, apply the forwarded fields, and call check on the result. */
 static void forward(const char *before, const uint8_t *data, size_t size, const char *after, unsigned fields,
                     void (*check)(const struct request *req))
 {
@@ -122,7 +122,7 @@ static void check_x_forwarded(const struct request *req)
     assert(!strcmp(req->view.peer, "192.0.2.1"));
 }
 
-/* The client may open a quote which what is appended ends up in: then there is nothing to believe. */
+/* If the client opens a quote, the appended element may end up inside of it: then nothing is believed. */
 static void check_forwarded(const struct request *req)
 {
     assert(!*req->view.peer || !strcmp(req->view.peer, "192.0.2.1"));
