@@ -143,7 +143,7 @@ werror: deps test-deps
 	@$(MAKE) --no-print-directory WERROR=-Werror all units benchmark-programs
 
 types: types-deps
-	/usr/bin/python3 -m mypy modules/wsgi/syncless
+	/usr/bin/python3 -m mypy --config-file modules/wsgi/mypy.ini
 
 include tests/rules.mk benchmark/rules.mk
 
@@ -154,7 +154,8 @@ deps:
 	@tests/deps.sh $*
 
 lint: deps lint-deps
-	clang-format --dry-run -Werror $$(git ls-files -co --exclude-standard '*.c' '*.h')
+	find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
+	-tests/style
 	@$(MAKE) --no-print-directory $(SERVER_O)
 	SYNCLESS_BUILD=$(BUILD) tests/layers
 
