@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -238,6 +239,20 @@ int sl_end(struct sl_request *req);
  * may read while another writes. protocol must stay valid. -EINVAL if the client does not ask for that protocol in
  * Upgrade, and for an upgrade in Connection, or if the request has a body; -EALREADY once the head is sent. */
 int sl_upgrade(struct sl_request *req, const char *protocol);
+
+/* ---- parts of HTTP that handlers need ---- */
+
+/* Returns the size of the host name at the beginning of req->host, where a port may follow; an IPv6 address has its
+ * brackets. *port is the port that the client asked for: that one, or else 80 or 443 by the scheme. */
+size_t sl_host(const struct sl_request *req, uint16_t *port);
+
+#define SL_HTTP_DATE_SIZE sizeof("Sun, 06 Nov 1994 08:49:37 GMT")
+
+/* Write a date from 1970 to the year 9999 as HTTP has it, RFC 9110 section 5.6.7. */
+void sl_http_date(time_t when, char text[SL_HTTP_DATE_SIZE]);
+
+/* Read a date in any of the forms that HTTP allows. Returns 0, or -EINVAL for anything else. */
+int sl_http_date_parse(const char *text, time_t *when);
 
 /* ---- coroutines and threads ---- */
 

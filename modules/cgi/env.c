@@ -60,30 +60,17 @@ static void env_pass(struct env *env, const char *name, const char *otherwise)
         env_set(env, name, value ? value : otherwise);
 }
 
-/* Bytes of the host in a Host field: without the port, but with the brackets of an IPv6 address. */
-static size_t host_size(const char *host)
+static void env_server_name(struct env *env)
 {
-    return *host == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":");
-}
+    struct sl_request *req = env->req;
+    uint16_t port;
+    size_t size = sl_host(req, &port);
 
-/* The port the client asked: that of the connection, or behind a Unix socket what the Host field or the scheme says. */
-static const char *server_port(struct sl_request *req)
-{
-    const char *port = req->host + host_size(req->host);
-
-    if (req->server_port)
-        return sl_printf(req, "%u", req->server_port);
-    if (*port == ':' && port[1] && !port[1 + strspn(port + 1, "0123456789")])
-        return port + 1;
-    return strcmp(req->scheme, "https") ? "80" : "443";
-}
-
-/* The host the client asked for; without a Host field the address it used. */
-static const char *server_name(struct sl_request *req)
-{
-    if (*req->host)
-        return sl_printf(req, "%.*s", (int)host_size(req->host), req->host);
-    return req->server_port ? req->server : "localhost";
+    if (size)
+        env_set(env, "SERVER_NAME", sl_printf(req, "%.*s", (int)size, req->host));
+    else
+        env_set(env, "SERVER_NAME", req->server_port ? req->server : "localhost");
+    env_set_number(env, "SERVER_PORT", req->server_port ? req->server_port : port);
 }
 
 static void env_server(struct env *env, const struct cgi *cgi)
@@ -93,8 +80,7 @@ static void env_server(struct env *env, const struct cgi *cgi)
     env_set(env, "GATEWAY_INTERFACE", "CGI/1.1");
     env_set(env, "SERVER_SOFTWARE", "syncless-server");
     env_set(env, "SERVER_PROTOCOL", req->http_minor ? "HTTP/1.1" : "HTTP/1.0");
-    env_set(env, "SERVER_NAME", server_name(req));
-    env_set(env, "SERVER_PORT", server_port(req));
+    env_server_name(env);
     env_set(env, "REMOTE_ADDR", req->peer);
     env_set(env, "REMOTE_HOST", req->peer);
     if (req->server_port)

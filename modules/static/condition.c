@@ -106,7 +106,7 @@ static bool changed_since(const struct validators *v, const char *date, bool abs
 {
     time_t when;
 
-    return date && httpdate_parse(date, &when) ? v->modified > when : absent;
+    return date && !sl_http_date_parse(date, &when) ? v->modified > when : absent;
 }
 
 int condition_check(const struct conditions *conditions, const struct validators *v)
@@ -133,5 +133,5 @@ bool condition_range(const struct conditions *conditions, const struct validator
     if (*value == '"' || !strncmp(value, "W/", 2))
         return !strcmp(value, v->etag);
     /* A date is a strong validator only once the second is over in which the file could have changed again. */
-    return httpdate_parse(value, &when) && when == v->modified && time(NULL) > when + 1;
+    return !sl_http_date_parse(value, &when) && when == v->modified && time(NULL) > when + 1;
 }

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "httpdate.h"
 #include "syncless.h"
 
 /* Values of the fields, NULL where the client sent none. */

@@ -68,9 +68,9 @@ static void reply_add_common(const struct site *site, const struct file *file)
 /* Add the fields of a file, whole or in part. */
 static void reply_add_head(const struct site *site, const struct file *file, const char *type, int64_t length)
 {
-    char date[HTTPDATE_SIZE];
+    char date[SL_HTTP_DATE_SIZE];
 
-    httpdate_format(file->validators.modified, date);
+    sl_http_date(file->validators.modified, date);
     reply_add_field(file->req, "Content-Type", type);
     reply_add_number(file->req, "Content-Length", length);
     reply_add_field(file->req, "Last-Modified", date);

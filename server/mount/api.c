@@ -11,9 +11,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/http_date.h"
 #include "base/mem.h"
 #include "http/request/body.h"
 #include "http/request/request.h"
+#include "http/request/target.h"
 #include "http/response/response.h"
 #include "http/request/token.h"
 #include "libc/names/dns.h"
@@ -165,6 +167,21 @@ int sl_upgrade(struct sl_request *req, const char *protocol)
     if (!fields_have(req, "Connection", "upgrade") || !fields_have(req, "Upgrade", protocol))
         return -EINVAL;
     return response_upgrade(request_of(req), protocol);
+}
+
+size_t sl_host(const struct sl_request *req, uint16_t *port)
+{
+    return target_host_size(req, port);
+}
+
+void sl_http_date(time_t when, char text[SL_HTTP_DATE_SIZE])
+{
+    http_date_format(when, text);
+}
+
+int sl_http_date_parse(const char *text, time_t *when)
+{
+    return http_date_parse(text, when) ? 0 : -EINVAL;
 }
 
 struct spawn {

@@ -10,7 +10,6 @@
  */
 #include "request/environ.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "request/errors.h"
@@ -177,24 +176,16 @@ static int update_target(struct environ *e, const struct sl_request *req)
     return result;
 }
 
-/* Returns the length of the name in a Host field, which may be followed by a port. */
-static size_t host_name_size(const char *host)
-{
-    const char *end = *host == '[' ? strchr(host, ']') : NULL;
-
-    return end ? (size_t)(end + 1 - host) : strcspn(host, ":");
-}
-
 /* A Unix socket has neither name nor port, but PEP 3333 does not allow the two to be empty: take those that the client
  * used. */
 static int update_unix_server(struct environ *e, const struct sl_request *req)
 {
     const char *name = *req->host ? req->host : "localhost", *known = e->text[SERVER_NAME];
-    size_t size = host_name_size(name);
-    unsigned port = name[size] == ':' ? (unsigned)strtoul(name + size + 1, NULL, 10) & 0xffff : 0;
+    uint16_t port;
+    size_t size = sl_host(req, &port);
 
-    if (port == 0)
-        port = !strcmp(req->scheme, "https") ? 443 : 80;
+    if (!*req->host)
+        size = strlen(name);
     if ((strncmp(known, name, size) || known[size]) && change_text(e, SERVER_NAME, name, size) < 0)
         return -1;
     return update_port(e, SERVER_PORT, &e->server_port, port);

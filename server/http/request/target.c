@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/address.h"
 #include "http/request/token.h"
 
 /* Decode from[0..size) into to, which has size + 1 bytes. Returns false if it is malformed. */
@@ -42,6 +43,16 @@ void target_set_host(struct request *req, const char *host)
             fields[i].value = host;
             fields[i].value_size = (uint32_t)strlen(host);
         }
+}
+
+size_t target_host_size(const struct sl_request *view, uint16_t *port)
+{
+    const char *host = view->host, *bracket = *host == '[' ? strchr(host, ']') : NULL;
+    size_t size = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":");
+
+    if (host[size] != ':' || !address_parse_port(port, host + size + 1) || *port == 0)
+        *port = strcmp(view->scheme, "https") ? 80 : 443;
+    return size;
 }
 
 /* http://host:port/path?query: set the host. Returns what follows it, or NULL if target has another form. */

@@ -11,6 +11,9 @@ int target_parse(struct request *req, const char **why);
 /* Replace the host of the request, in view.host and in the Host field. The text must stay as long as the request. */
 void target_set_host(struct request *req, const char *host);
 
+/* As sl_host in syncless.h. */
+size_t target_host_size(const struct sl_request *view, uint16_t *port);
+
 /* Whether a text has only bytes of a host (RFC 3986 section 3.2.2) and a port. */
 bool target_is_host(const char *host);
 

@@ -6,10 +6,10 @@
  */
 #include "http/response/date.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-#include "base/calendar.h"
+#include "base/http_date.h"
 
 #define SERVER_LINE "Server: syncless\r\n"
 
@@ -18,17 +18,16 @@ const struct date_lines *date_lines(void)
     static struct date_lines lines;
     static time_t second = -1;
     struct timespec now;
-    struct tm tm;
+    char *at;
 
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec == second)
         return &lines;
     second = now.tv_sec;
-    gmtime_r(&second, &tm);
     lines.server_size = sizeof(SERVER_LINE) - 1;
-    lines.size =
-        (size_t)snprintf(lines.text, sizeof(lines.text), SERVER_LINE "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                         calendar_day(tm.tm_wday), tm.tm_mday, calendar_month(tm.tm_mon), tm.tm_year + 1900, tm.tm_hour,
-                         tm.tm_min, tm.tm_sec);
+    at = stpcpy(lines.text, SERVER_LINE "Date: ");
+    http_date_format(second, at);
+    at = stpcpy(at + HTTP_DATE_SIZE - 1, "\r\n");
+    lines.size = (size_t)(at - lines.text);
     return &lines;
 }

@@ -1,32 +1,26 @@
 /*
- * httpdate.c: dates as HTTP writes them, RFC 9110 section 5.6.7.
+ * http_date.c: dates as HTTP writes them, RFC 9110 section 5.6.7.
  *
- * strftime and strptime would do, but for the names of days and months, which they take from the locale: an
- * application in the same process may call setlocale, and our dates must not turn French then.
+ * strftime and strptime take the names of days and months from the locale, which an application in the same process may
+ * set; hence they are not used.
  */
-#include "httpdate.h"
+#include "base/http_date.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char days[] = "SunMonTueWedThuFriSat";
-static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+#include "base/calendar.h"
+#include "base/digits.h"
 
-static char *put_name(char *at, const char *names, int index)
+/* Write n, 0 to 99, and the character after it. Returns the end. */
+static char *put_two(char *at, int n, char after)
 {
-    memcpy(at, names + 3 * index, 3);
-    return at + 3;
-}
-
-static char *put_number(char *at, int number, char after)
-{
-    at[0] = (char)('0' + number / 10);
-    at[1] = (char)('0' + number % 10);
+    digits_two(at, n);
     at[2] = after;
     return at + 3;
 }
 
-void httpdate_format(time_t when, char text[HTTPDATE_SIZE])
+void http_date_format(time_t when, char text[HTTP_DATE_SIZE])
 {
     struct tm tm;
     int year;
@@ -34,29 +28,28 @@ void httpdate_format(time_t when, char text[HTTPDATE_SIZE])
 
     gmtime_r(&when, &tm);
     year = tm.tm_year + 1900;
-    at = put_name(text, days, tm.tm_wday);
-    *at++ = ',';
+    at = mempcpy(text, calendar_day(tm.tm_wday), 3);
+    at = mempcpy(at, ", ", 2);
+    at = put_two(at, tm.tm_mday, ' ');
+    at = mempcpy(at, calendar_month(tm.tm_mon), 3);
     *at++ = ' ';
-    at = put_number(at, tm.tm_mday, ' ');
-    at = put_name(at, months, tm.tm_mon);
-    *at++ = ' ';
-    at = put_number(at, year / 100, ' ') - 1;
-    at = put_number(at, year % 100, ' ');
-    at = put_number(at, tm.tm_hour, ':');
-    at = put_number(at, tm.tm_min, ':');
-    at = put_number(at, tm.tm_sec, ' ');
+    at = put_two(at, year / 100, ' ') - 1;
+    at = put_two(at, year % 100, ' ');
+    at = put_two(at, tm.tm_hour, ':');
+    at = put_two(at, tm.tm_min, ':');
+    at = put_two(at, tm.tm_sec, ' ');
     memcpy(at, "GMT", sizeof("GMT"));
 }
 
-static int month_number(const char *name)
+static int month_of_name(const char *name)
 {
     for (int i = 0; i < 12; i++)
-        if (!memcmp(months + 3 * i, name, 3))
+        if (!strcmp(calendar_month(i), name))
             return i;
     return -1;
 }
 
-/* A year of two digits is the one that is at most 50 years ahead. */
+/* A year of two digits is at most 50 years ahead. */
 static int full_year(int two_digits)
 {
     time_t now = time(NULL);
@@ -69,7 +62,8 @@ static int full_year(int two_digits)
     return two_digits > year + 50 ? two_digits - 100 : two_digits;
 }
 
-static bool scan(const char *text, struct tm *tm, char month[4])
+/* Try the three forms: IMF-fixdate, asctime, RFC 850. */
+static bool scan_date(const char *text, struct tm *tm, char month[4])
 {
     int end = 0;
 
@@ -90,14 +84,14 @@ static bool scan(const char *text, struct tm *tm, char month[4])
     return false;
 }
 
-bool httpdate_parse(const char *text, time_t *when)
+bool http_date_parse(const char *text, time_t *when)
 {
     struct tm tm = {0};
     char month[4] = "";
 
-    if (!scan(text, &tm, month) || strlen(month) != 3)
+    if (!scan_date(text, &tm, month))
         return false;
-    tm.tm_mon = month_number(month);
+    tm.tm_mon = month_of_name(month);
     if (tm.tm_mon < 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_year < 1000)
         return false;
     if (tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
