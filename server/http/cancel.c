@@ -13,9 +13,10 @@
 #include "http/response/status.h"
 #include "log/log.h"
 
-#define GRACE 5000 /* milliseconds to clean up */
+#define GRACE    5000 /* milliseconds to clean up */
+#define TO_BEGIN 1    /* milliseconds, as short as a timeout can be */
 
-static struct wait_timeouts graces;
+static struct wait_timeouts graces, gone_early;
 
 static struct request *request_of_timeout(struct wait_timeout *timeout)
 {
@@ -47,9 +48,16 @@ static void cancel_overdue(struct wait_timeout *timeout)
     cancel_once(req, -ETIMEDOUT);
 }
 
+/* The client had left before the handler began. It is told now and not at once, for it was not there to hear it. */
+static void cancel_gone_early(struct wait_timeout *timeout)
+{
+    cancel_once(request_of_timeout(timeout), -ECONNRESET);
+}
+
 void cancel_init(void)
 {
     wait_timeouts_init(&graces, GRACE, cancel_now);
+    wait_timeouts_init(&gone_early, TO_BEGIN, cancel_gone_early);
 }
 
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds)
@@ -68,8 +76,8 @@ void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_
         wait_timeout_start(deadlines, &req->deadline);
         req->view.deadline = req->deadline.due;
     }
-    if (req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
-        cancel_gone(req);
+    if (if_gone && req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
+        wait_timeout_start(&gone_early, &req->deadline);
 }
 
 int cancel_stop(struct request *req, int result)

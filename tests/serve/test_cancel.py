@@ -355,6 +355,20 @@ def test_client_that_has_left_before(cancelling):
     cancelling.wait_until(lambda: finished(cancelling) == ["ClientGone"])
 
 
+def test_client_that_has_left_before_its_handler_begins(cancelling):
+    """While another request holds the loop. It must not wait for the second cancellation, 5 s later."""
+    finished(cancelling)
+    with cancelling.connect() as holder:
+        holder.sendall(get("/busy"))
+        for _ in range(3):
+            with cancelling.connect() as sock:
+                sock.sendall(get("/sleep"))
+        started = time.monotonic()
+    ended = []
+    cancelling.wait_until(lambda: ended.extend(finished(cancelling)) or ended == ["ClientGone"] * 4)
+    assert time.monotonic() - started < 3
+
+
 def test_client_that_leaves_is_ignored_by_default(cancelling):
     with cancelling.connect() as sock:
         sock.sendall(get("/ignore/short"))
