@@ -13,8 +13,10 @@ HEAD = "import socket, sys, threading, time\nimport syncless\nfrom syncless impo
 
 @pytest.fixture
 def script():
-    """Run a script, which finds all names of syncless; it must end well, and without a word on stderr unless stderr is given:
-    a list that gets it. Returns what it printed."""
+    """Run a script, which has all names of syncless. Return what it printed.
+
+    It must exit with 0 and write nothing to stderr, unless stderr is given: a list to which that is appended.
+    """
     def run(source, *arguments, stderr=None, **options):
         done = run_python("-c", HEAD + textwrap.dedent(source), *arguments, **options)
         assert done.returncode == 0, done.stderr

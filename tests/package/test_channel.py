@@ -3,7 +3,7 @@ from scripts import script
 
 
 def test_queue(script):
-    """The original's queue_test: order, and who waits first is served first."""
+    """The original's queue_test: items keep their order, and the one that waits first is served first."""
     out = script("""
         queue = Queue([1, 2])
         queue.append(3)

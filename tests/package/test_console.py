@@ -35,7 +35,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def finish(self):
-        """The exit code. Until then its output is read: a terminal is left only when all of that was."""
+        """Return the exit code. Until then its output is read: a program waits until its terminal has taken all of it."""
         while select.select([self.fd], [], [], 0.02)[0] or self.process.poll() is None:
             try:
                 os.read(self.fd, 4096)

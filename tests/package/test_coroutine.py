@@ -23,7 +23,7 @@ def test_values_and_errors(script):
 
 
 def test_an_os_thread_may_list_coroutines_that_begin_and_end(script):
-    """The list is changed without the GIL, so it has a lock of its own; and one that is about to end has no thread state."""
+    """The list is changed without the GIL, so it has a lock; and a coroutine about to end has no thread state."""
     out = script("""
         import _thread
         listing, done = [], threading.Event()
@@ -161,7 +161,7 @@ def test_a_thousand_killed_at_once(script):
 
 
 def test_finally_blocks_run_at_the_end(script):
-    """However the program ends, and though a coroutine will not: nothing hangs."""
+    """Nothing hangs, however the program ends, and even if a coroutine does not end."""
     source = """
         def work():
             try:
@@ -272,7 +272,7 @@ def test_forked_child(script):
 
 
 def test_resumed_by_others_signals(script):
-    """A signal of the program and an interrupt at the same time: both are heard."""
+    """A signal of the program and an interrupt at the same time: both are handled."""
     out = script("""
         import os, signal
         heard = []
@@ -288,7 +288,7 @@ def test_resumed_by_others_signals(script):
 
 
 def test_current_in_the_last_moment(script):
-    """What a coroutine has left behind is freed at its end, and may ask which one that is: it has ended then, for good."""
+    """Objects that a coroutine leaves behind are freed at its end, and may ask for the coroutine: it has ended then."""
     out = script("""
         kept = []
         class Curious:
@@ -320,7 +320,7 @@ def test_killed_by_an_exception_that_is_false(script):
 
 
 def test_the_clock_of_timeouts_is_nobodys_business(script):
-    """It is a coroutine too, but to kill it would be to kill all Timeouts."""
+    """The clock is a coroutine too, but killing it would stop all Timeouts."""
     out = script("""
         def expires():
             with Timeout(0.05, False) as limit:

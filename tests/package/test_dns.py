@@ -86,7 +86,7 @@ def test_records(tmp_path):
 
 
 def test_malformed_replies(script):
-    """Whatever a name server says, it is records or DnsError: replies cut and changed at random."""
+    """Every reply gives records or DnsError: here they are cut and changed at random."""
     out = script("""
         import random, struct
         from syncless import dns

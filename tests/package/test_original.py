@@ -1,4 +1,4 @@
-"""What the tests of the original Syncless pinned down and no other file here has: its wsgi_test, signals, TLS."""
+"""Tests of the original Syncless that no other file here has: its wsgi_test, signals, TLS."""
 import subprocess
 
 import pytest
@@ -52,7 +52,7 @@ print(all(name in head for name in (b"Server: syncless", b"Date: D", b"Content-T
 
 
 def test_sequences(wsgi):
-    """Pipelined requests are answered in order; what nobody read of a body is dropped; after HTTP/1.0 nothing more is served."""
+    """Pipelined requests are answered in order; the rest of a body is dropped; after HTTP/1.0 no more is served."""
     out = wsgi("""
 show(POST + GET % (b"second", 1, b""))
 print()
@@ -89,7 +89,7 @@ def test_signals(script):
 
 
 def test_tls_with_client_certificates(script, tmp_path):
-    """Its issue 12: an accepted connection whose handshake asks for the client's certificate; both sides in one thread."""
+    """Its issue 12: the handshake of a server that asks for the client's certificate; both sides in one thread."""
     for name in "server", "client":
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / f"{name}.key", "-out",
                         tmp_path / f"{name}.pem", "-days", "2", "-subj", f"/CN={name}"], check=True, capture_output=True, timeout=60)

@@ -22,7 +22,7 @@ def test_every_name_is_there(script):
 
 
 def test_import_star_brings_what_is_in_all(script):
-    """Not the names of 2010, and neither readline, which changes the terminal, nor ssl, which takes long to load."""
+    """Not the names of 2010, nor readline, which changes the terminal, nor ssl, which takes long to load."""
     out = script("""
         here = {name for name in globals() if not name.startswith("__")}
         print(here - set(syncless.__all__) - {"socket", "sys", "threading", "time", "syncless"})

@@ -18,7 +18,7 @@ PROGRAMS = ROOT / "examples/programs"
 
 
 class Program:
-    """One that runs. Its standard input is a pipe; it is ended after the test."""
+    """A program that runs, with a pipe as standard input. It is ended after the test."""
 
     def __init__(self, name, *arguments):
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -29,7 +29,7 @@ class Program:
         self.output = ""
 
     def wait_for(self, pattern):
-        """The first match in what it prints."""
+        """Return the first match in what it prints."""
         while not (match := re.search(pattern, self.output)):
             chunk = os.read(self.process.stdout.fileno(), 4096)
             assert chunk, f"no {pattern!r} in:\n{self.output}"
@@ -41,7 +41,7 @@ class Program:
         self.process.stdin.flush()
 
     def finish(self):
-        """Everything that it printed; it must end well."""
+        """Return all that it printed; it must exit with 0."""
         self.process.stdin.close()
         self.output += self.process.stdout.read().decode(errors="replace")
         assert self.process.wait(TIMEOUT) == 0, self.output

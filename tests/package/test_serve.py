@@ -300,7 +300,7 @@ def test_no_applications(script):
 
 
 def test_end_of_the_program_ends_requests(serving):
-    """Their finally blocks run, and the client hears of it."""
+    """Their finally blocks run, and the client sees it."""
     out = serving("""
         def waiting(environ, start_response):
             try:
@@ -340,7 +340,7 @@ FRAMEWORKS = {
 
 
 def needs_of(framework):
-    """The marks of a framework that CPython does not bring along."""
+    """Return the pytest marks for a framework that is not part of CPython."""
     module = re.match(r"\w+", framework)[0]
     return [] if module in ("basehttp", "class", "method") else [pytest.mark.needs(module)]
 
@@ -376,7 +376,7 @@ def test_cherrypys_own_server(script):
 
 
 def run_until_served(source, ask):
-    """Start a script that says where it serves; ask(url), then Ctrl-C. Returns what ask did, and the exit code."""
+    """Start a script that prints its URL; call ask(url), then send Ctrl-C. Return what ask returned and the exit code."""
     process = subprocess.Popen([PYTHON, "-c", source], stderr=subprocess.PIPE, text=True)
     guard = threading.Timer(TIMEOUT, process.kill)
     guard.start()

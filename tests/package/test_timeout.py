@@ -25,7 +25,7 @@ def test_ends_any_wait(script):
 
 
 def test_raised_once(script):
-    """What swallows it has no second one, and what comes after the block has none."""
+    """Code that catches it gets no second one, nor does code after the block."""
     out = script("""
         with Timeout(0.02) as limit:
             try:
@@ -165,7 +165,7 @@ def test_timeout_call(script):
 
 
 def test_c_code_that_goes_on_after_eintr(script):
-    """Some hears nothing of the first interrupt: the second ends its wait, and Timeout takes the place of what it says."""
+    """A library in C may try again after EINTR. ECANCELED ends its wait then, and Timeout replaces its exception."""
     out = script("""
         import os
         def work():
@@ -182,7 +182,7 @@ def test_c_code_that_goes_on_after_eintr(script):
 
 
 def test_ten_thousand(script):
-    """Timers that were stopped do not stay for their time."""
+    """Stopped timers do not stay until their time has come."""
     out = script("""
         import syncless.clock
         for _ in range(10000):
@@ -201,7 +201,7 @@ def test_ten_thousand(script):
 
 
 def test_a_class_that_needs_arguments(script):
-    """What its making raises comes out of the block, and other Timeouts go on."""
+    """If making the exception fails, that error leaves the block, and other Timeouts still work."""
     out = script("""
         class Picky(Exception):
             def __init__(self, needed):

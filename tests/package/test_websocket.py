@@ -89,7 +89,7 @@ HANDSHAKE = (f"GET {{}} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection:
 
 
 class Client:
-    """One that sends frames as the test wants them."""
+    """A client that sends any frames."""
 
     def __init__(self, server, path="/", handshake=HANDSHAKE, early=b""):
         self.sock = server.connect()
@@ -246,7 +246,7 @@ def test_another_coroutine_sends(server):
 
 
 def test_a_timeout_around_recv_loses_nothing(server):
-    """Wherever in a frame it strikes: in its head, its mask, its payload, between two fragments."""
+    """It may expire anywhere in a frame: in the head, the mask, the payload, between two fragments."""
     data = frame(1, b"a" * 200, final=False) + frame(0, b"b" * 70000)
     with Client(server, "/idle") as client:
         for at, end in [(0, 1), (1, 3), (3, 6), (6, 100), (100, 209), (209, 300)]:
@@ -258,7 +258,7 @@ def test_a_timeout_around_recv_loses_nothing(server):
         assert message == (1, b"heard " + b"a" * 200 + b"b" * 70000)
 
 
-def test_who_receives_when_the_request_ends_hears_of_it(server):
+def test_a_coroutine_that_receives_when_the_request_ends_is_woken(server):
     with Client(server, "/left-behind") as client:
         assert client.recv() is None
         assert (server.dir / "left-behind").exists()  # before the connection is closed, not after
@@ -281,7 +281,7 @@ def test_misuse(server):
 
 
 def test_many_fragments_cost_no_more_than_their_bytes(server):
-    """They did, by the square of their number: 60000 took half a minute."""
+    """They once did, by the square of their number: 60000 took half a minute."""
     with Client(server) as client:
         client.send(frame(2, b"x", final=False), *[frame(0, b"x", final=False)] * 60000, frame(0, b"x"))
         assert client.recv() == (2, b"x" * 60002)

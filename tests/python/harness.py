@@ -14,7 +14,7 @@ TIMEOUT = 120 if SANITIZED else 30       # seconds that a script may take
 
 
 def run_python(*arguments, python=PYTHON, **options):
-    """A finished process, with its output as text. Variables that would lead it elsewhere are not handed on."""
+    """Run a process and return it with its output as text. It does not inherit PYTHON* variables."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return subprocess.run([python, *arguments], env={**env, **options.pop("env", {})}, text=True, timeout=TIMEOUT,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
@@ -27,7 +27,7 @@ def python():
 
 @pytest.fixture
 def script():
-    """Run a script that must end well without a word on stderr; returns what it printed."""
+    """Run a script, which must exit with 0 and write nothing to stderr. Return what it printed."""
     def run(source, *arguments, **options):
         done = run_python("-c", textwrap.dedent(source), *arguments, **options)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr

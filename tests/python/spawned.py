@@ -31,7 +31,7 @@ def start(function):
 
 
 def wait():
-    """Until the tests are over; the signals that they send to this process interrupt the main thread."""
+    """Wait until the tests are over; signals that they send to this process interrupt the main thread."""
     while not over.is_set():
         try:
             over.wait()

@@ -3,8 +3,8 @@
 
 Each module runs as `syncless-python -m test` in a process of its own, first on the main coroutine and then, as
 spawned.py, in a spawned one. What does not pass is run again under the plain command of the same CPython, in spawned
-mode in a thread: if it passes there it must pass here, or stand in exceptions.txt. Because of other load on the machine
-it gets a second try. Network resources stay off. The logs are in $SYNCLESS_BUILD/tests/python.
+mode in a thread: if it passes there it must pass here, or be listed in exceptions.txt. Since the machine may have other
+load, it is tried twice. Network resources stay off. The logs are in $SYNCLESS_BUILD/tests/python.
 """
 import argparse
 import concurrent.futures
@@ -27,27 +27,27 @@ MODULES = """test_queue test_thread test_threading test_threading_local test_soc
     test_socketserver test_ftplib test_smtplib test_poplib test_imaplib test_concurrent_futures test_multiprocessing_fork
     test_os test_posix test_io test_time test_contextvars test_context test_sys_settrace test_gc test_faulthandler
     test_sqlite3 test_ctypes""".split()
-USES = {"test_socketserver": ["-u", "network"]}  # of which it uses the loopback only
-# In a thread, most tests of asyncio's subprocesses fail for want of the main thread and leave the rest hanging, under any
-# python. One class is made for threads; it is run by itself.
+USES = {"test_socketserver": ["-u", "network"]}  # it uses only the loopback
+# In a thread, most tests of asyncio's subprocesses fail, since they need the main thread, and leave the rest hanging, under
+# any python. One class is made for threads; it is run by itself.
 APART = {("spawned", "test_asyncio"): ["*test_asyncio.test_subprocess.*", "*.test_asyncio_run_without_uncancel"]}
 MORE = {"spawned": ["test_asyncio:*SubprocessThreadedWatcherTests*"]}
 MODULE_SECONDS = 1200
-QUIET_SECONDS = 90    # without a word, while each test is named as it starts: it hangs
-MEMORY = 4 << 30      # of one process: some tests that hang also grow
-HANGS = 6             # such tests in a module
+QUIET_SECONDS = 90    # without output a test hangs, since the name of each is printed when it starts
+MEMORY = 4 << 30      # bytes of one process: some tests that hang also grow
+HANGS = 6             # at most that many such tests in a module
 START = re.compile(r"^(?:[\d.]+s )?(\w+) \((?:test\.)?([\w.]+)\)", re.M)
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \((?:test\.)?([\w.]+)\)", re.M)
 UNEXPECTED = re.compile(r"^UNEXPECTED SUCCESS: (\w+) \((?:test\.)?([\w.]+)\)", re.M)
 
 
 def test_id(name, where):
-    """test_x.Class.test_y, however the version at hand writes it."""
+    """Return test_x.Class.test_y, whichever way this version writes it."""
     return where if where.split(".")[-1] == name else f"{where}.{name}"
 
 
 class Outcome:
-    """What the output of one `-m test -v` says."""
+    """The result of one `-m test -v`, from its output."""
 
     def __init__(self, output, code, seconds):
         self.output, self.code, self.seconds = output, code, seconds
@@ -100,7 +100,7 @@ def run(python, mode, module, log, patterns=(), ignored=(), quiet=QUIET_SECONDS)
 
 
 def await_end(process, log, quiet):
-    """The exit code; None of a process that hangs, which has then written its stacks (libregrtest does at SIGUSR1)."""
+    """Return the exit code; None if the process hangs: then it has written its stacks (libregrtest does at SIGUSR1)."""
     end, size = time.monotonic() + MODULE_SECONDS, -1
     while time.monotonic() < end and (grown := log.stat().st_size) != size:
         size = grown
@@ -119,7 +119,7 @@ def await_end(process, log, quiet):
 
 
 def end_group(process):
-    """End what a test left behind too: it is all in the session of its own that we made."""
+    """End the process and all that its tests left behind, which is in its session."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -128,7 +128,7 @@ def end_group(process):
 
 
 def plain_python():
-    """The command of the CPython that is embedded."""
+    """Return the command of the CPython that is embedded."""
     code = "from sysconfig import get_config_var as v; print(v('BINDIR') + '/python' + v('VERSION'))"
     return subprocess.run([OURS, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=60).stdout.strip()
 
@@ -143,7 +143,7 @@ def read_exceptions():
 
 
 class Check:
-    """A module in one mode: run it, and compare what is not plainly good. `bad` is the list of what is worse here."""
+    """A module in one mode: runs it, and compares tests that did not pass. `bad` lists those that are worse here."""
 
     def __init__(self, module, mode, plain, exceptions):
         self.module, _, self.pattern = module.partition(":")
@@ -176,7 +176,7 @@ class Check:
         return self
 
     def hangs_there(self, name, patterns, ignored):
-        """Whether plain python does not get past that test either, alone or after the others."""
+        """Whether plain python hangs in that test too, alone or after the others."""
         if run(self.plain, self.mode, self.module, self.log("plain"), [self.as_pattern(name)], quiet=30).cut:
             return True
         there = run(self.plain, self.mode, self.module, self.log("plain"), patterns, ignored, quiet=60)
@@ -206,7 +206,7 @@ class Check:
 
     @staticmethod
     def as_pattern(name):
-        """What `-m` takes: a method of any class of that name, or all of a class whose set-up failed."""
+        """Return a pattern for `-m`: a method of any class of that name, or all of a class whose set-up failed."""
         parts = name.split(".")
         if parts[-1] in ("setUpClass", "tearDownClass"):
             return parts[-2]

@@ -13,7 +13,7 @@ from harness import PYTHON, TIMEOUT, python, script
 
 @pytest.fixture(scope="module")
 def plain():
-    """The plain command of the CPython that is embedded."""
+    """Return the plain command of the CPython that is embedded."""
     code = "from sysconfig import get_config_var as v; print(v('BINDIR') + '/python' + v('VERSION'))"
     return subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=TIMEOUT).stdout.strip()
 
@@ -86,7 +86,7 @@ def test_end_does_not_wait_for_coroutines(script):
 
 
 def test_end_before_a_coroutine_begins(script):
-    """It becomes ready while the interpreter is taken apart, where somebody waits."""
+    """It becomes ready while the interpreter is finalizing, where some code waits."""
     out = script("""
         import os, sys, time, _syncless
         class Slow:
@@ -237,7 +237,7 @@ class Prompt:
         self.wait("")
 
     def wait(self, text):
-        """What it writes up to text and the next prompt."""
+        """Return what it writes up to text and the next prompt."""
         seen, end = "", time.monotonic() + TIMEOUT
         while text not in seen or not seen.endswith(">>> "):
             assert select.select([self.fd], [], [], end - time.monotonic())[0], seen

@@ -198,7 +198,7 @@ def nothing_finished(request):
 
 
 def test_code_that_never_waits_is_ended_too(server):
-    """It holds the loop; the watchdog (watchdog-timeout) finds it. What is in C and keeps the GIL cannot be ended."""
+    """It blocks the event loop; the watchdog (watchdog-timeout) finds it. C code that keeps the GIL cannot be ended."""
     started = time.monotonic()
     assert server.get("/computing")[0] == 504
     assert 1 < time.monotonic() - started < 5

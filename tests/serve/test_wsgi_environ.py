@@ -106,7 +106,7 @@ def test_empty_field(server):
 
 
 def test_many_and_long_names(server):
-    """More names than the table of names has places, and names that are too long for it."""
+    """More names than the cache has slots, and names that are too long for it."""
     for start in range(10):
         fields = [f"X-Field-{start}-{i}: {i}" for i in range(60)] + ["X-" + "long" * 20 + ": 1"]
         facts = environ(server, "GET / HTTP/1.1", *fields)

@@ -1,4 +1,4 @@
-"""Applications that do wrong: each fault has a clear line in the log and a definite answer, and hurts no other
+"""Applications with faults: each fault has a clear line in the log and a definite answer, and affects no other
 request."""
 import re
 

@@ -96,7 +96,7 @@ def server(shared_daemon):
 
 
 def chunks(body, sizes):
-    """The body with chunks of these sizes, over and over."""
+    """The body in chunks of these sizes, which are used in rotation."""
     out, stream, i = b"", io.BytesIO(body), 0
     while part := stream.read(sizes[i % len(sizes)]):
         out += b"%x\r\n%s\r\n" % (len(part), part)
@@ -190,7 +190,7 @@ def test_a_timeout_is_not_the_end_of_the_body(server):
 
 
 def test_who_fails_after_a_timeout_is_at_fault(server):
-    """An OSError of the application's is not taken for one of the connection's."""
+    """An OSError of the application is not mistaken for one of the connection."""
     assert interrupt(server, b"raise").startswith(b"HTTP/1.1 500 ")
     server.wait_log(r"the application failed\n(  .*\n)*?  FileNotFoundError")
 

@@ -90,7 +90,7 @@ def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
 
 @pytest.mark.parametrize("version, refused", [("3.14.0 (main)", True), ("3.14.0rc1", True), ("3.14.1", False), ("3.11.2", False)])
 def test_cpython_3_14_0_is_refused(run_server, tmp_path, version, refused):
-    """It checks the address of the stack. Here another CPython says that it is that one."""
+    """That version checks the address of the stack. Here another CPython says that it is that version."""
     (tmp_path / "version.c").write_text(f'const char *Py_GetVersion(void) {{ return "{version}"; }}')
     library = tmp_path / "version.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "version.c"], check=True)
@@ -244,7 +244,7 @@ def test_atexit_runs_and_daemon_threads_do_not_hold_the_stop(daemon):
 
 
 def test_extension_modules_find_libpython(daemon):
-    """They are loaded while libpython came with a module of the server's."""
+    """The server has loaded libpython for one module only, but they need its symbols too."""
     code = "import _ctypes, ssl, sqlite3, lzma, decimal\nfrom app import application"
     assert serve(daemon, "[wsgi /]\napp = ext", {"ext.py": code}).get("/")[2] == b"application"
 

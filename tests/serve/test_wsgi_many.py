@@ -42,7 +42,7 @@ REQUEST = "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0\r\nAcce
 
 
 def answer(sock):
-    """The body that comes on it."""
+    """Return the body that the server sends."""
     received = b""
     while chunk := sock.recv(4096):
         received += chunk
@@ -89,7 +89,7 @@ def test_10000_requests_in_time_sleep(daemon, many_files):
 
 
 def test_max_concurrency(daemon):
-    """So many run side by side and never more; the others wait their turn, and none is lost."""
+    """That many run at the same time and never more; the others are queued, and none is lost."""
     server = daemon("[server]\nmax-concurrency = 10\n[wsgi /]\napp = app", {"app.py": APP})
     with Crowd(server, "/visit", 200) as crowd:
         assert crowd.answers() == [str(n) for n in range(200)]
@@ -97,7 +97,7 @@ def test_max_concurrency(daemon):
 
 
 def test_who_waits_for_a_turn_may_leave(daemon):
-    """Those behind it are served in their turn all the same."""
+    """Those queued behind it are served all the same."""
     server = daemon("[server]\nmax-concurrency = 2\n[wsgi /]\napp = app", {"app.py": APP})
     with Crowd(server, "/sleep", 2) as sleepers:
         with Crowd(server, "/visit", 50):

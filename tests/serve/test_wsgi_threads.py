@@ -1,5 +1,6 @@
 """Requests as threads: those that block let the others run, in one worker and one OS thread, and share nothing that
-threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/threads/tstate.c and modules/wsgi/interp/compat.c."""
+threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/threads/tstate.c and
+modules/wsgi/interp/compat.c."""
 import subprocess
 
 import pytest
@@ -242,7 +243,7 @@ WAITS = ["sleep", "sleep_with_gil", "select_", "socket_", "condition", "thread_l
 
 @pytest.mark.parametrize("name", WAITS)
 def test_20_requests_that_wait(server, name):
-    """In turn they would take 6 seconds."""
+    """One after the other they would take 6 seconds."""
     answers, seconds = gather(server, "/" + name, 20)
     assert answers == [str(n) for n in range(20)]
     assert server.sanitized or seconds < 2
@@ -285,7 +286,7 @@ def test_two_requests_read_one_pipe(server):
 
 
 def test_a_descriptor_is_closed_while_another_request_reads_it(server):
-    """To a thread blocked in read() that would not even be told."""
+    """A thread blocked in read() would not even notice."""
     answers, _ = gather(server, "/closed", 12)
     assert answers == ["Bad file descriptor", "closed"] * 6
 
