@@ -38,7 +38,7 @@ int bridge_prepare(void)
     if (err == 0)
         err = child_init();
     if (err < 0)
-        sl_log(NULL, SL_ERROR, "wsgi: the worker has no room for one more module with hooks: %s", strerror(-err));
+        sl_log(NULL, SL_ERROR, "wsgi: cannot add the hooks of this module: %s", strerror(-err));
     return err;
 }
 
@@ -53,7 +53,7 @@ static int bridge_start(const struct interp_config *config)
     main_state = PyThreadState_Get();
     if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 && finder_init() == 0)
         return 0;
-    report_raised(NULL, "wsgi: Python cannot be set up");
+    report_raised(NULL, "wsgi: cannot set up Python");
     Py_FinalizeEx();
     return -EINVAL;
 }
@@ -71,7 +71,7 @@ int bridge_acquire(const struct interp_config *config)
     users++;
     if (interp_add_paths(config) == 0)
         return 0;
-    report_raised(NULL, "wsgi: sys.path cannot be extended");
+    report_raised(NULL, "wsgi: cannot extend sys.path");
     bridge_release();
     return -EINVAL;
 }
@@ -85,7 +85,7 @@ void bridge_release(void)
     application_clear();
     tstate_clear();
     if (Py_FinalizeEx() < 0)
-        sl_log(NULL, SL_WARN, "wsgi: Python could not write out all of its standard output");
+        sl_log(NULL, SL_WARN, "wsgi: Python could not flush its standard output");
 }
 
 void bridge_leave(void)
