@@ -70,7 +70,7 @@ static void fill_mode(struct conf *c, const struct conf_section *server, const c
 
 /* Find the user of that name or number, and its group. A number need not have an entry in passwd. Returns 0 or -ENOENT.
  */
-static int find_user(const char *name, uid_t *uid, gid_t *gid)
+static int look_up_user(const char *name, uid_t *uid, gid_t *gid)
 {
     struct passwd *found = getpwnam(name);
     int64_t number;
@@ -88,7 +88,7 @@ static int find_user(const char *name, uid_t *uid, gid_t *gid)
     return 0;
 }
 
-static int find_group(const char *name, gid_t *gid)
+static int look_up_group(const char *name, gid_t *gid)
 {
     struct group *found = getgrnam(name);
     int64_t number;
@@ -105,9 +105,9 @@ static void fill_identity(struct process_raw *raw, struct conf *c, const struct 
     const char *privileged = s->user ? "user" : raw->group ? "group" : "chroot";
 
     s->has_group = s->user || raw->group;
-    if (s->user && find_user(s->user, &s->uid, &s->gid))
+    if (s->user && look_up_user(s->user, &s->uid, &s->gid))
         conf_value_error(c, server, "user", 0, "there is no such user");
-    if (raw->group && find_group(raw->group, &s->gid))
+    if (raw->group && look_up_group(raw->group, &s->gid))
         conf_value_error(c, server, "group", 0, "there is no such group");
     if (geteuid() != 0 && (s->user || raw->group || s->chroot))
         conf_value_error(c, server, privileged, 0, "only root can set this; the server runs as uid %d", (int)geteuid());
@@ -121,7 +121,8 @@ static void fill_owner(struct process_raw *raw, struct conf *c, const struct con
 
     raw->s.socket_uid = (uid_t)-1;
     raw->s.socket_gid = (gid_t)-1;
-    if ((*user && find_user(user, &raw->s.socket_uid, &unused)) || (colon && find_group(colon + 1, &raw->s.socket_gid)))
+    if ((*user && look_up_user(user, &raw->s.socket_uid, &unused)) ||
+        (colon && look_up_group(colon + 1, &raw->s.socket_gid)))
         conf_value_error(c, server, "socket-owner", 0, "there is no such user or group");
 }
 

@@ -24,9 +24,9 @@ struct process_settings {
     const char *const *reload_on_change; /* files and directories, or NULL */
     int64_t max_requests;                /* 0: any number; also below */
     int64_t max_requests_jitter;
-    int64_t max_lifetime; /* milliseconds */
-    int64_t max_rss;      /* bytes */
-    int64_t watchdog_timeout;    /* milliseconds */
+    int64_t max_lifetime;     /* milliseconds */
+    int64_t max_rss;          /* bytes */
+    int64_t watchdog_timeout; /* milliseconds */
     bool has_socket_mode;
     mode_t socket_mode; /* of Unix sockets */
     uid_t socket_uid;   /* -1: unchanged */
