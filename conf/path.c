@@ -14,7 +14,7 @@ const char *conf_path_join(struct conf *c, const char *dir, const char *path)
 
     if (*path == '/')
         return path;
-    while (strncmp(path, "./", 2) == 0)
+    while (!strncmp(path, "./", 2))
         path += 2 + strspn(path + 2, "/");
     if (!*path || !strcmp(path, "."))
         return dir;

@@ -33,13 +33,15 @@ def test_every_log_variable_is_documented():
     names = set(re.findall(r'^    \{"(\w+)", \.', (ROOT / "server/access/variables.c").read_text(), re.M))
     table = (ROOT / "docs/logs.md").read_text().split("| variable | |")[1]
     assert len(names) > 20
-    assert names == {name for cell in re.findall(r"^\| (`[^|]*) \|", table, re.M) for name in re.findall(r"`(\w+)`", cell)}
+    cells = re.findall(r"^\| (`[^|]*) \|", table, re.M)
+    assert names == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
 def test_every_signal_is_documented():
     handled = set(re.findall(r"case SIG(\w+):", (ROOT / "server/master/master.c").read_text()))
     table = (ROOT / "docs/deploy.md").read_text().split("| signal to the master |")[1].split("\n\n")[0]
-    assert handled == {name for cell in re.findall(r"^\| ([A-Z][A-Z0-9, ]*) \|", table, re.M) for name in cell.split(", ")}
+    cells = re.findall(r"^\| ([A-Z][A-Z0-9, ]*) \|", table, re.M)
+    assert handled == {name for cell in cells for name in cell.split(", ")}
 
 
 def test_every_option_is_documented(run_server):
@@ -56,7 +58,8 @@ def test_manual_page_is_well_formed():
     groff = shutil.which("groff")
     if not groff:
         pytest.skip("groff is not installed")
-    done = subprocess.run([groff, "-man", "-ww", "-Tutf8", ROOT / "docs/syncless-server.8"], capture_output=True, text=True)
+    command = [groff, "-man", "-ww", "-Tutf8", ROOT / "docs/syncless-server.8"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
 
 
@@ -95,7 +98,8 @@ def test_ini_snippets_are_accepted(run_server, text):
 
 def test_handler_of_the_readme(daemon, tmp_path):
     source, = re.findall(r"^```c\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    command = ["cc", "-Wall", "-Werror", "-fPIC", "-shared", f"-I{ROOT}/include", "-x", "c", "-", "-o", tmp_path / "hello.so"]
+    command = ["cc", "-Wall", "-Werror", "-fPIC", "-shared", f"-I{ROOT}/include", "-x", "c", "-",
+               "-o", tmp_path / "hello.so"]
     subprocess.run(command, input="#include <syncless.h>\n#include <unistd.h>\n" + source, text=True, check=True)
     server = daemon(f"[server]\nmodule-path = {tmp_path}\n[hello /]\n")
     texts, seconds = server.get_all(["/"] * 50)

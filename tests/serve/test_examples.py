@@ -45,7 +45,8 @@ def text(answer):
 def multipart(files):
     """The body of a multipart form with the given files."""
     part = "--" + BOUNDARY + '\r\nContent-Disposition: form-data; name="{0}"; filename="{0}"\r\n\r\n'
-    return b"".join(part.format(name).encode() + data + b"\r\n" for name, data in files.items()) + f"--{BOUNDARY}--\r\n".encode()
+    parts = [part.format(name).encode() + data + b"\r\n" for name, data in files.items()]
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
 FRAMEWORKS = ["django", "flask", "bottle", "webpy", "cherrypy", "webob", "basehttp"]
@@ -219,7 +220,8 @@ def test_django_admin(example):
     assert server.get(sheet)[1]["Content-Type"].startswith("text/css")
     assert browser.send("POST", "/admin/login/?next=/admin/", {"username": "root", "password": "wrong"})[0] == 200
     assert browser.send("POST", "/admin/login/?next=/admin/", {"username": "root", "password": "secret"})[0] == 302
-    for path in ("/admin/", "/admin/guestbook/entry/", "/admin/auth/user/", "/admin/jsi18n/", "/admin/guestbook/entry/add/"):
+    for path in ("/admin/", "/admin/guestbook/entry/", "/admin/auth/user/", "/admin/jsi18n/",
+                 "/admin/guestbook/entry/add/"):
         assert browser.send("GET", path)[0] == 200, path
     assert browser.send("POST", "/admin/guestbook/entry/add/", {"name": "Admin", "text": "written"})[0] == 302
     browser.send("GET", "/admin/guestbook/entry/?q=Admin")
@@ -233,8 +235,8 @@ def make_superuser(server):
     """With the project's own manage.py, in the database that the server has open."""
     env = dict(item.split("=", 1) for item in open(f"/proc/{server.pid}/environ").read().split("\0") if "=" in item)
     env.update({"DJANGO_SUPERUSER_PASSWORD": "secret"})
-    subprocess.run(["/usr/bin/python3", ROOT / "examples/django/manage.py", "createsuperuser", "--noinput", "--username",
-                    "root", "--email", "root@example.org"], env=env, check=True, timeout=30)
+    subprocess.run(["/usr/bin/python3", ROOT / "examples/django/manage.py", "createsuperuser", "--noinput",
+                    "--username", "root", "--email", "root@example.org"], env=env, check=True, timeout=30)
 
 
 def test_django_orm_from_many_requests_at_once(example):
@@ -284,7 +286,8 @@ def test_libpq_queries_run_side_by_side(libpq):
 def filter_example(tmp_path_factory):
     """A copy of examples, with examples/filter made, as its README says."""
     folder = shutil.copytree(ROOT / "examples", tmp_path_factory.mktemp("filter") / "examples")
-    subprocess.run(["make", "-C", folder / "filter", f"SYNCLESS=-I{ROOT}/include"], check=True, capture_output=True, timeout=30)
+    subprocess.run(["make", "-C", folder / "filter", f"SYNCLESS=-I{ROOT}/include"],
+                   check=True, capture_output=True, timeout=30)
     return folder / "filter"
 
 
@@ -297,7 +300,8 @@ def module_path(folder):
 
 
 def test_filter_example(daemon, filter_example):
-    args = ["-c", filter_example / "syncless.ini", "-o", "server.bind=127.0.0.1:0", "-o", "server.workers=1", *module_path(filter_example)]
+    args = ["-c", filter_example / "syncless.ini", "-o", "server.bind=127.0.0.1:0", "-o", "server.workers=1",
+            *module_path(filter_example)]
     server = daemon(None, args=args)
     assert server.get("/demo.css")[0] == 200
     status, headers, body = server.get("/admin/env/")
@@ -324,7 +328,8 @@ def test_filter_example_in_front_of_an_application(daemon, filter_example):
         assert text(server.get("/files/f", basic(credentials))) == "file"
     assert [server.get(path)[0] for path in ("/", "/files/f", "/files/none")] == [401] * 3
     connection = server.http()
-    for headers in (basic("a:x"), basic("ab:"), {"Authorization": "Bearer YTo="}, {"Authorization": "Basic"}, basic("ab:x")):
+    for headers in (basic("a:x"), basic("ab:"), {"Authorization": "Bearer YTo="}, {"Authorization": "Basic"},
+                    basic("ab:x")):
         connection.request("GET", "/files/f", headers=headers)
         response = connection.getresponse()
         response.read()
@@ -384,4 +389,5 @@ def test_demo_shows_the_configuration_it_has(example):
     """What the page shows of syncless.ini is what the file has, apart from comments."""
     shown = re.search(r"<pre>(\[server\].*?)</pre>", text(example("demo").get("/")), re.S)[1]
     real = [line.partition(";")[0].strip() for line in (ROOT / "syncless.ini").read_text().splitlines()]
-    assert [line for line in shown.splitlines() if line] == [line for line in real if line and not line.startswith("workers")]
+    real = [line for line in real if line and not line.startswith("workers")]
+    assert [line for line in shown.splitlines() if line] == real
