@@ -139,7 +139,7 @@ test:
 ci:
 	.ci/run
 
-werror: deps test-deps
+werror: test-deps
 	@$(MAKE) --no-print-directory WERROR=-Werror all units benchmark-programs
 
 types: types-deps
@@ -153,7 +153,7 @@ deps:
 %-deps:
 	@tests/deps.sh $*
 
-lint: deps lint-deps
+lint: lint-deps
 	find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
 	-tests/style
 	@$(MAKE) --no-print-directory $(SERVER_O)

@@ -44,7 +44,7 @@ aarch64) packages="$build $(llhttp) gcc-aarch64-linux-gnu g++-aarch64-linux-gnu 
 valgrind) packages="$build $(llhttp) python3-pytest valgrind" ;;
 benchmark) packages="$build $(llhttp) $load $peers $frameworks $clients $servers" ;;
 fuzz) packages="$build $(llhttp) clang libclang-rt-dev" ;;
-lint) packages="clang-format python3-minimal" ;;
+lint) packages="$build $(llhttp) clang-format" ;;
 types) packages="mypy" ;;
 *) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|types|benchmark" >&2; exit 2 ;;
 esac
