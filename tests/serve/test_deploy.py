@@ -1,4 +1,4 @@
-"""What README.md and docs/deploy.md promise: nginx in front, `make install`, a module built against the installed header."""
+"""What README.md and docs/deploy.md promise: nginx in front, `make install`, modules for the installed header."""
 import concurrent.futures
 import os
 import re
@@ -24,7 +24,8 @@ def app(environ, start_response):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
 def test_behind_nginx(daemon, tmp_path, page):
-    server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[limits]\nmax-body-size = 20m\n[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
+    server = daemon("[server]\nbind = unix:%(here)/shop.sock\n[limits]\nmax-body-size = 20m\n"
+                    "[wsgi /]\napp = shop:app\npythonpath = %(here)\n", {"shop.py": APP})
     nginx = documented(tmp_path, server.path, page)
     try:
         for size in (0, 10, 100000, 5000000):
@@ -43,24 +44,28 @@ def installed(tmp_path_factory):
     """The PREFIX of a `make install`, from a copy of the build folder in which only what must be is made again."""
     folder = tmp_path_factory.mktemp("install")
     build = shutil.copytree(BUILD, folder / "build", ignore=shutil.ignore_patterns("sources", "tests"))
+    made_in = str(BUILD.relative_to(ROOT) if ROOT in BUILD.parents else BUILD)
     for path in build.rglob("*.d"):  # they name the folder they were made in
-        path.write_text(path.read_text().replace(str(BUILD.relative_to(ROOT) if ROOT in BUILD.parents else BUILD), str(build)))
+        path.write_text(path.read_text().replace(made_in, str(build)))
     command = ["make", "-C", ROOT, f"BUILD={build}", f"PREFIX={folder}/usr", "install"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     return folder / "usr"
 
 
-def test_installed_server_finds_its_modules(installed, tmp_path):
-    (tmp_path / "a.ini").write_text("[hello /]\n[static /static/]\nroot = .\n[wsgi /app]\napp = a:a\n[cgi /cgi]\nroot = .\n")
-    done = subprocess.run([installed / "sbin/syncless-server", "--check", "-c", tmp_path / "a.ini"], capture_output=True, text=True)
+def check(installed, ini):
+    done = subprocess.run([installed / "sbin/syncless-server", "--check", "-c", ini], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_installed_server_finds_its_modules(installed, tmp_path):
+    ini = tmp_path / "a.ini"
+    ini.write_text("[hello /]\n[static /static/]\nroot = .\n[wsgi /app]\napp = a:a\n[cgi /cgi]\nroot = .\n")
+    check(installed, ini)
 
 
 def test_installed_example_configuration_works(installed):
-    done = subprocess.run([installed / "sbin/syncless-server", "--check", "-c", installed / "share/doc/syncless/syncless.ini"],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    check(installed, installed / "share/doc/syncless/syncless.ini")
     assert os.access(installed / "share/doc/syncless/examples/demo/cgi/env.sh", os.X_OK)
 
 
@@ -80,14 +85,16 @@ def test_module_built_against_the_installed_header(installed, tmp_path):
     env = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
 
     def pkg_config(*args):
-        return subprocess.run(["pkg-config", *args, "syncless"], env=env, capture_output=True, text=True, check=True).stdout.split()
+        command = ["pkg-config", *args, "syncless"]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
 
     shutil.copy(ROOT / "modules/hello/hello.c", tmp_path)
-    subprocess.run(["cc", "-shared", "-fPIC", *pkg_config("--cflags"), "hello.c", "-o", "hello.so"], cwd=tmp_path, check=True)
+    cflags = pkg_config("--cflags")
+    subprocess.run(["cc", "-shared", "-fPIC", *cflags, "hello.c", "-o", "hello.so"], cwd=tmp_path, check=True)
     for name in ("syncless/serve.h", "syncless/runtime.h"):
-        subprocess.run(["cc", "-fsyntax-only", *pkg_config("--cflags"), "-xc", "-"], input=f"#include <{name}>\n", text=True, check=True)
+        command = ["cc", "-fsyntax-only", *cflags, "-xc", "-"]
+        subprocess.run(command, input=f"#include <{name}>\n", text=True, check=True)
     assert pkg_config("--variable=moduledir") == [str(installed / "lib/syncless")]
     assert re.fullmatch(r"\d+\.\d+\.\d+", pkg_config("--modversion")[0])
     (tmp_path / "a.ini").write_text("[server]\nmodule-path = .\n[hello /]\n")
-    done = subprocess.run([installed / "sbin/syncless-server", "-t", "-c", tmp_path / "a.ini"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    check(installed, tmp_path / "a.ini")

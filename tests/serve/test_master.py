@@ -1,4 +1,4 @@
-"""The master when something goes wrong: an interrupted reload, a fork server that dies, a second signal, a strange start."""
+"""The master when something goes wrong: a reload that fails, a fork server that dies, a second signal, odd starts."""
 import contextlib
 import grp
 import os
@@ -27,6 +27,7 @@ def app(e, s):
     return [b'ok']
 """
 HANGING = "import time\nprint('hanging', flush=True)\ntime.sleep(1000)\n"
+FAILING_LATE = "import time\nprint('hanging', flush=True)\ntime.sleep(%s)\nimport nothing_such\n"
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_fork_server_that_does_not_answer_is_replaced(start):
 def test_old_fork_server_that_dies_during_a_reload_is_replaced_after_it(start):
     server = ready(start("preload = yes"))
     fork_server = fork_server_of(server)
-    (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1)\nimport nothing_such\n")
+    (server.dir / "app.py").write_text(FAILING_LATE % 1)
     os.kill(server.pid, signal.SIGHUP)
     server.wait_log("hanging")
     os.kill(fork_server, signal.SIGKILL)
@@ -264,7 +265,7 @@ def test_a_second_start_that_hangs_gives_way_too(start):
 
 
 def test_failure_of_a_start_that_was_replaced_does_not_end_the_server(start):
-    server = start(app="import time\nprint('hanging', flush=True)\ntime.sleep(0.5)\nimport nothing_such\n")
+    server = start(app=FAILING_LATE % 0.5)
     server.wait_log("hanging")
     (server.dir / "app.py").write_text("import time\ntime.sleep(1)\n" + APP % "v2")
     os.kill(server.pid, signal.SIGHUP)
@@ -321,7 +322,8 @@ def test_ignored_sigchld_of_the_caller(start):
 def test_new_binary_that_cannot_bind_leaves_the_unix_socket(daemon, start):
     other = start()
     server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\n[hello /]\n"))
-    (server.dir / "server.ini").write_text(f"[server]\nbind = unix:%(here)/a.sock\nbind = 127.0.0.1:{other.port}\n[hello /]\n")
+    (server.dir / "server.ini").write_text("[server]\nbind = unix:%(here)/a.sock\n"
+                                           f"bind = 127.0.0.1:{other.port}\n[hello /]\n")
     os.kill(server.pid, signal.SIGUSR2)
     server.wait_log(r"the new binary ended \(exit code 1\)")
     assert server.get("/")[0] == 200
@@ -352,7 +354,8 @@ def test_advice_for_an_address_in_use_or_wrong(run_server, address):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_socket_owner_that_cannot_be_set():
     command = f"{SERVER} -m a:b -b unix:/tmp/owner-{os.getpid()}.sock -o server.socket-owner=root"
-    done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", command], capture_output=True, text=True,
+                          timeout=TIMEOUT)
     assert done.returncode == 1
     assert f"cannot set the socket-owner of unix:/tmp/owner-{os.getpid()}.sock: Operation not permitted" in done.stderr
     assert "cannot listen" not in done.stderr and not os.path.exists(f"/tmp/owner-{os.getpid()}.sock")
@@ -388,7 +391,8 @@ def test_log_goes_back_to_stderr_at_a_reload(start):
     before = ini.read_text()
     ini.write_text(before.replace("[log]", "[log]\nerror-log = e.log"))
     os.kill(server.pid, signal.SIGHUP)
-    server.wait_until(lambda: (server.dir / "e.log").exists() and "all workers are ready" in (server.dir / "e.log").read_text())
+    log = server.dir / "e.log"
+    server.wait_until(lambda: log.exists() and "all workers are ready" in log.read_text())
     ini.write_text(before)
     os.kill(server.pid, signal.SIGHUP)
     ready(server, 2)
@@ -397,7 +401,8 @@ def test_log_goes_back_to_stderr_at_a_reload(start):
 def test_error_log_on_a_full_disk_is_reported_on_the_original_stderr(run_server):
     done = run_server([], "[log]\nerror-log = /dev/full\n[wsgi /]\napp = nothing:app\n")
     assert done.returncode == 4
-    assert re.fullmatch(r"\S+ \[error\] \d+#0 cannot write to the log /dev/full: No space left on device\n", done.stderr)
+    said = "cannot write to the log /dev/full: No space left on device"
+    assert re.fullmatch(rf"\S+ \[error\] \d+#0 {said}\n", done.stderr)
 
 
 # ---- daemonize ----
@@ -405,13 +410,14 @@ def test_error_log_on_a_full_disk_is_reported_on_the_original_stderr(run_server)
 
 def start_in_background(folder, ini, files):
     write_files(folder, {"server.ini": ini, **files})
-    return subprocess.run(server_args(folder, ini, ["-d"]), cwd=folder, env=server_env(), capture_output=True, text=True,
-                          timeout=TIMEOUT)
+    command = server_args(folder, ini, ["-d"])
+    return subprocess.run(command, cwd=folder, env=server_env(), capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def test_start_in_the_background_that_fails_names_its_log(tmp_path):
     """And returns although a child of the application lives on."""
-    child = "import os, time\nif os.fork() == 0:\n    os.closerange(0, 3)\n    time.sleep(5)\n    os._exit(0)\nimport nothing_such\n"
+    child = ("import os, time\nif os.fork() == 0:\n    os.closerange(0, 3)\n    time.sleep(5)\n    os._exit(0)\n"
+             "import nothing_such\n")
     begun = time.monotonic()
     done = start_in_background(tmp_path, "[log]\nerror-log = e.log\n[wsgi /]\napp = app:app\n", {"app.py": child})
     assert (done.returncode, done.stdout) == (4, "") and time.monotonic() - begun < 4
@@ -454,7 +460,8 @@ def test_systemd_is_told_the_pid_of_the_new_master(start, systemd):
 
 def test_systemd_that_cannot_be_reached_is_logged(start, tmp_path):
     server = ready(start(env={"NOTIFY_SOCKET": f"{tmp_path}/none"}))
-    server.wait_log(rf"\[warn\] .*cannot send READY=1 to systemd \(NOTIFY_SOCKET={tmp_path}/none\): No such file or directory")
+    server.wait_log(rf"\[warn\] .*cannot send READY=1 to systemd \(NOTIFY_SOCKET={tmp_path}/none\): "
+                    "No such file or directory")
 
 
 def test_status_counts_the_workers_there_are(start, systemd):
@@ -467,10 +474,13 @@ def test_status_counts_the_workers_there_are(start, systemd):
 # ---- users ----
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not [group for group in grp.getgrall() if group.gr_mem], reason="no user has a second group")
+SECOND_GROUP = next((group for group in grp.getgrall() if group.gr_mem), None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not SECOND_GROUP, reason="not root, or no user has a second group")
 def test_groups_of_the_user_in_a_chroot(daemon, tmp_path):
     """They are looked up outside the chroot."""
-    group = next(group for group in grp.getgrall() if group.gr_mem)
+    group = SECOND_GROUP
     server = ready(daemon(f"[server]\nuser = {group.gr_mem[0]}\nchroot = {tmp_path}\n[hello /]\n"))
     worker, = server.worker_pids()
     status = pathlib.Path(f"/proc/{worker}/status").read_text()

@@ -1,5 +1,6 @@
 """Processes: the master and its workers, signals, exit codes, and modules that must be refused."""
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -122,7 +123,8 @@ def test_worker_whose_master_dies_ends(start):
     os.kill(server.pid, signal.SIGKILL)
     server.wait_exit()
     assert "#1 the master has died: stopping" in server.log
-    server.wait_until(lambda: not os.path.exists(f"/proc/{worker}") or "State:\tZ" in open(f"/proc/{worker}/status").read())
+    status = pathlib.Path(f"/proc/{worker}/status")
+    server.wait_until(lambda: not status.exists() or "State:\tZ" in status.read_text())
 
 
 # ---- stopping ----
@@ -222,10 +224,20 @@ def group_exists(group):
         return False
 
 
+STUBBORN = """
+import time
+def app(environ, start_response):
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+
+
 def test_request_that_ignores_its_cancellation_does_not_delay_the_stop(daemon):
     """A request that waits again whatever ends its wait."""
-    stubborn = "import time\ndef app(e, s):\n    while True:\n        try:\n            time.sleep(60)\n        except BaseException:\n            pass\n"
-    server = daemon("[server]\nshutdown-timeout = 100ms\n[wsgi /]\napp = stubborn:app\n", {"stubborn.py": stubborn})
+    server = daemon("[server]\nshutdown-timeout = 100ms\n[wsgi /]\napp = stubborn:app\n", {"stubborn.py": STUBBORN})
     workers_within(server, 1)
     get_in_thread(server, "/")
     requests_in_progress(server, 1)
@@ -241,7 +253,8 @@ def test_children_do_not_inherit_what_is_the_servers_own(daemon):
         assert b"PATH=" in (environment := server.get("/env")[2]) and b"UV_" not in environment
     worker, = server.worker_pids()
     assert len(os.listdir(f"/proc/{worker}/task")) >= 1 + 3
-    given = daemon("[server]\nresolver = system\n[wsgi /]\napp = slow:app\n", {"slow.py": SLOW}, env={"UV_THREADPOOL_SIZE": 9})
+    given = daemon("[server]\nresolver = system\n[wsgi /]\napp = slow:app\n", {"slow.py": SLOW},
+                   env={"UV_THREADPOOL_SIZE": 9})
     assert b"UV_THREADPOOL_SIZE=9\n" in given.get("/env")[2]
 
 
@@ -291,13 +304,14 @@ def test_unix_socket_in_use_is_not_taken_away(daemon, run_server, c_modules):
     assert server.get("/")[0] == 200
 
 
+COMPILE_AGAIN = "compile it with this server's header"
 MODULES = {  # module: (exit code, what is said)
     "missing": (78, r"server\.ini:\d: .*missing"),
-    "wrong_abi": (78, r"wrong_abi: it was built for version 3\.0 of syncless\.h, this server has 4\.\d+: compile it with"),
+    "wrong_abi": (78, rf"wrong_abi: .* for version 3\.0 of syncless\.h, this server has 4\.\d+: {COMPILE_AGAIN}"),
     "no_abi": (78, r"no_abi: its sl_module lacks \.abi = SL_ABI"),
-    "next_minor": (78, r"built for version 4\.\d+ .* has 4\.\d+: compile it with this server's header, or update the server"),
-    "next_major": (78, r"built for version 5\.\d+ .* has 4\.\d+: compile it with this server's header, or update the server"),
-    "newer": (78, r"undefined symbol: sl_of_a_later_version: compile it with this server's header, or update the server"),
+    "next_minor": (78, rf"built for version 4\.\d+ .* has 4\.\d+: {COMPILE_AGAIN}, or update the server"),
+    "next_major": (78, rf"built for version 5\.\d+ .* has 4\.\d+: {COMPILE_AGAIN}, or update the server"),
+    "newer": (78, rf"undefined symbol: sl_of_a_later_version: {COMPILE_AGAIN}, or update the server"),
     "no_symbol": (78, r"no_symbol.*sl_module"),
     "not_elf": (78, r"not_elf.*"),
     "not_loadable": (APP, r"not_loadable|broken"),

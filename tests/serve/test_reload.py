@@ -68,9 +68,17 @@ def test_reload_changes_the_number_of_workers(start):
         server.wait_until(lambda: len(server.worker_pids()) == count)
 
 
+SLOW = """
+import time
+def app(environ, start_response):
+    time.sleep(0.2)
+    start_response('200 OK', [('Content-Length', '4')])
+    return [b'slow']
+"""
+
+
 def test_running_request_survives_a_reload(start):
-    slow = "import time\ndef app(e, s):\n    time.sleep(0.2)\n    s('200 OK', [('Content-Length', '4')])\n    return [b'slow']\n"
-    server = ready(start(files={"app.py": slow}))
+    server = ready(start(files={"app.py": SLOW}))
     with Load(server, threads=3) as load:
         reload(server)
         load.wait(3)
@@ -239,7 +247,8 @@ def test_upgrade_without_the_pidfile(upgradable):
 
 
 def test_upgrade_keeps_the_unix_socket(daemon):
-    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\npidfile = pid\n[wsgi /]\napp = app:app\n", {"app.py": APP % "v1"}))
+    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\npidfile = pid\n[wsgi /]\napp = app:app\n",
+                          {"app.py": APP % "v1"}))
     os.kill(server.pid, signal.SIGUSR2)
     ready(server, 2)
     new = master_pid(server)
@@ -392,7 +401,7 @@ def test_preload(start):
         reload(server)
         os.kill(int(body(server).split()[1]), signal.SIGKILL)
         load.wait(20)
-    server.wait_until(lambda: int(body(server).split()[0]) != fork_server)  # an old worker may still have a connection to answer
+    server.wait_until(lambda: int(body(server).split()[0]) != fork_server)  # an old worker may have a request left
     assert len(load.errors) <= 4
     server.wait_until(lambda: not pathlib.Path(f"/proc/{fork_server}").exists())
 

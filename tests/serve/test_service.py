@@ -28,7 +28,8 @@ def app(environ, start_response):
 
 
 def status_of(pid):
-    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def ready(server):
@@ -100,7 +101,8 @@ def test_mistakes(run_server, line):
 
 @root_only
 def test_mode_and_owner_of_unix_sockets(daemon):
-    server = daemon("[server]\nbind = unix:%(here)/a.sock\nsocket-mode = 0620\nsocket-owner = nobody:daemon\n[hello /]\n")
+    server = daemon("[server]\nbind = unix:%(here)/a.sock\nsocket-mode = 0620\nsocket-owner = nobody:daemon\n"
+                    "[hello /]\n")
     found = os.stat(server.path)
     assert stat.S_IMODE(found.st_mode) == 0o620
     assert (found.st_uid, found.st_gid) == (pwd.getpwnam("nobody").pw_uid, grp.getgrnam("daemon").gr_gid)
@@ -130,11 +132,20 @@ def test_usr1_reopens_logs(daemon, user):
     assert old.read_text() == seen
 
 
+LOUD = """
+import sys
+def app(environ, start_response):
+    print('to stderr', file=sys.stderr, flush=True)
+    environ['wsgi.errors'].write('to the log\\n')
+    start_response('200 OK', [])
+    return []
+"""
+
+
 def test_usr1_reopens_the_error_log_in_every_process(daemonized, tmp_path):
     """The master, a worker and the standard error of the application write to the new file."""
-    done = daemonized("[server]\npidfile = pid\nbind = unix:%(here)/d.sock\n[log]\nerror-log = e.log\n[wsgi /]\napp = loud:app\n",
-                      {"loud.py": "import sys\ndef app(e, s):\n    print('to stderr', file=sys.stderr, flush=True)\n"
-                                  "    e['wsgi.errors'].write('to the log\\n')\n    s('200 OK', [])\n    return []\n"})
+    done = daemonized("[server]\npidfile = pid\nbind = unix:%(here)/d.sock\n[log]\nerror-log = e.log\n"
+                      "[wsgi /]\napp = loud:app\n", {"loud.py": LOUD})
     assert done.returncode == 0
     log = tmp_path / "e.log"
     log.rename(tmp_path / "e.log.1")
@@ -208,8 +219,8 @@ def systemd(tmp_path):
 
 
 def test_systemd_is_told(daemon, systemd):
-    server = daemon("[wsgi /]\napp = who:app\n", {"who.py": "import os\nassert 'NOTIFY_SOCKET' not in os.environ\n" + WHO},
-                    env={"NOTIFY_SOCKET": systemd.path})
+    app = "import os\nassert 'NOTIFY_SOCKET' not in os.environ\n" + WHO
+    server = daemon("[wsgi /]\napp = who:app\n", {"who.py": app}, env={"NOTIFY_SOCKET": systemd.path})
     assert "READY=1" in systemd("READY")
     server.process.send_signal(signal.SIGHUP)
     assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", systemd("RELOADING"))
@@ -218,12 +229,21 @@ def test_systemd_is_told(daemon, systemd):
     systemd("STOPPING=1")
 
 
+BLOCKING = """
+import time
+def app(environ, start_response):
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        pass
+    start_response('200 OK', [])
+    return []
+"""
+
+
 def test_watchdog_while_workers_answer(daemon, systemd):
     """A worker whose event loop is blocked does not answer, and then systemd gets no message."""
     server = daemon("[server]\nwatchdog-timeout = 0\n[wsgi /]\napp = hold:app\n",
-                    {"hold.py": "import time\ndef app(e, s):\n    end = time.monotonic() + 1.5\n    while time.monotonic() < end: pass\n"
-                                "    s('200 OK', [])\n    return []\n"},
-                    env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"})
+                    {"hold.py": BLOCKING}, env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"})
     systemd("READY=1")
     for _ in range(3):
         systemd("WATCHDOG=1")
@@ -246,12 +266,14 @@ def test_socket_activation(daemon, tmp_path):
         script = "exec 3<&%d 4<&%d; LISTEN_PID=$$ LISTEN_FDS=2 exec %s -c %s" % (
             os.dup(tcp.fileno()), os.dup(unix.fileno()), SERVER, tmp_path / "server.ini")
         fds = [int(n) for n in re.findall(r"<&(\d+)", script)]
-        process = subprocess.Popen(["bash", "-c", script], pass_fds=fds, stderr=subprocess.PIPE, text=True, env=server_env())
+        process = subprocess.Popen(["bash", "-c", script], pass_fds=fds, stderr=subprocess.PIPE, text=True,
+                                   env=server_env())
         for fd in fds:
             os.close(fd)
+        addresses = [(tcp.getsockname(), socket.AF_INET), (str(tmp_path / "u.sock"), socket.AF_UNIX)]
         try:
             for _ in range(2):
-                for address, family in ((tcp.getsockname(), socket.AF_INET), (str(tmp_path / "u.sock"), socket.AF_UNIX)):
+                for address, family in addresses:
                     with socket.socket(family) as client:
                         client.settimeout(TIMEOUT)
                         client.connect(address)
@@ -315,7 +337,7 @@ def is_zombie(pid):
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
         process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0, "process 1 ends by TERM as any other"
+    assert process.returncode == 0, "process 1 stops on TERM like any other"
 
 
 # ---- the command line ----
@@ -331,8 +353,9 @@ def test_check_app(run_server):
 
 
 def test_dump_config(run_server):
-    done = run_server(["-T", "-o", "server.threads=7"], "[server]\nbacklog = 5\n[log]\nlevel = warn\n[hello /]\n[wsgi]\nvirtualenv = v\n"
-                                                        "[wsgi /app]\napp = a:b\n")
+    done = run_server(["-T", "-o", "server.threads=7"],
+                      "[server]\nbacklog = 5\n[log]\nlevel = warn\n[hello /]\n[wsgi]\nvirtualenv = v\n"
+                      "[wsgi /app]\napp = a:b\n")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert "backlog = 5 ; " in done.stdout and re.search(r"^backlog = 5 ; .*server\.ini:2$", done.stdout, re.M)

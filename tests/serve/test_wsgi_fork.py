@@ -96,8 +96,8 @@ def server(shared_daemon):
 
 @pytest.mark.parametrize("view, body", [
     ("exits", b"7"), ("exits_with_nothing", b"0"), ("exits_with_text", b"1"), ("returns", b"0"), ("raises", b"1"),
-    ("prints", b"0"), ("ends", b"5"), ("uses_locks", b"6"), ("iterates", b"0"), ("ends_iteration", b"before 0"), ("forks_in_close", b"0"),
-    ("runs_a_program", b"9"), ("multiprocessing", b"8"), ("holds_a_lock", b"4"),
+    ("prints", b"0"), ("ends", b"5"), ("uses_locks", b"6"), ("iterates", b"0"), ("ends_iteration", b"before 0"),
+    ("forks_in_close", b"0"), ("runs_a_program", b"9"), ("multiprocessing", b"8"), ("holds_a_lock", b"4"),
 ])
 def test_one_answer_and_the_exit_code(server, view, body):
     connection = server.http()
