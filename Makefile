@@ -153,9 +153,16 @@ deps:
 %-deps:
 	@tests/deps.sh $*
 
-lint: lint-deps
+# By `make -k lint` all three are run even if one fails.
+lint: lint-format lint-style lint-layers
+
+lint-format: lint-deps
 	find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
+
+lint-style: lint-deps
 	-tests/style
+
+lint-layers: lint-deps
 	@$(MAKE) --no-print-directory $(SERVER_O)
 	SYNCLESS_BUILD=$(BUILD) tests/layers
 
@@ -175,7 +182,7 @@ install:
 	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/python/$(METADATA)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
-	install -m 644 README.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
+	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8
@@ -187,4 +194,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-aarch64 $(BUILD)-valgrind $(BUILD)-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all always run test ci werror types lint install dist clean deps
+.PHONY: all always run test ci werror types lint lint-format lint-style lint-layers install dist clean deps
