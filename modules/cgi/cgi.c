@@ -1,12 +1,12 @@
 /*
  * cgi.c: runs programs by the Common Gateway Interface, RFC 3875. docs/cgi.md is the user's page.
  *
- * A request goes through the files in this order: script.c finds the program, env.c describes the request to it,
- * child.c starts it, run.c moves the bytes and sees to its end, with head.c for the head of its output and lines.c for
- * its stderr. This file holds the options and the limit of processes.
+ * A request goes through the files in this order: script.c finds the program, env.c makes its environment, child.c
+ * starts it, run.c moves the bytes and waits for its end; output_head.c parses the head of its output, stderr_lines.c
+ * logs its stderr. This file has the options and limits the number of processes.
  *
- * The limit is there because nothing else is: coroutines are cheap, so ten thousand requests may be in work at once,
- * and ten thousand processes would take the machine down. Requests above it wait for a place, parked in sem_wait.
+ * That limit is needed because coroutines are cheap: a worker may serve ten thousand requests at once, but ten thousand
+ * processes are too many for most machines. Requests above the limit wait for a permit, parked in sem_wait.
  */
 #include <errno.h>
 #include <limits.h>
@@ -37,7 +37,7 @@ static const struct sl_option options[] = {
     {.name = NULL},
 };
 
-/* Each entry needs a name before its '='. */
+/* Returns -EINVAL, logged, if an entry has no name or no '='. */
 static int check_env(const struct cgi *cgi)
 {
     for (const char *const *s = cgi->env; s && *s; s++)
@@ -58,50 +58,50 @@ static int check_interpreters(const struct cgi *cgi)
             return -EINVAL;
         }
         if (access(program + 1, X_OK) < 0) {
-            int rc = -errno;
+            int err = -errno;
 
-            sl_log(NULL, SL_ERROR, "cgi: interpreter = %s: %s", *s, strerror(-rc));
-            return rc;
+            sl_log(NULL, SL_ERROR, "cgi: interpreter = %s: %s", *s, strerror(-err));
+            return err;
         }
     }
     return 0;
 }
 
-/* Resolve root, and take no root for granted: every executable of the system would be a script. */
+/* Resolve root. "/" is refused, since every executable of the system would be a script. */
 static int find_root(struct cgi *cgi)
 {
-    int rc = 0;
+    int err = 0;
 
     cgi->dir = realpath(cgi->root, NULL);
     if (!cgi->dir)
-        rc = -errno;
+        err = -errno;
     else if (!strcmp(cgi->dir, "/"))
-        rc = -EPERM;
-    if (rc)
-        sl_log(NULL, SL_ERROR, "cgi: root = %s: %s", cgi->root, strerror(-rc));
-    return rc;
+        err = -EPERM;
+    if (err)
+        sl_log(NULL, SL_ERROR, "cgi: root = %s: %s", cgi->root, strerror(-err));
+    return err;
 }
 
 static int cgi_start(void *self)
 {
     struct cgi *cgi = self;
-    int rc;
+    int err;
 
-    if ((rc = check_env(cgi)) || (rc = check_interpreters(cgi)) || (rc = find_root(cgi)))
-        return rc;
-    sem_init(&cgi->places, 0, cgi->max_children);
+    if ((err = check_env(cgi)) || (err = check_interpreters(cgi)) || (err = find_root(cgi)))
+        return err;
+    sem_init(&cgi->permits, 0, cgi->max_children);
     return 0;
 }
 
-/* Wait for a place among the children, no longer than a script may be silent. 0, 503 or -errno. */
-static int place_take(struct cgi *cgi, const struct sl_request *req)
+/* Wait for a permit to run a script, no longer than a script may be silent. Returns 0, 503 or -errno. */
+static int take_permit(struct cgi *cgi, const struct sl_request *req)
 {
     struct timespec until;
 
     if (!cgi->max_children)
         return 0;
     if (!cgi->timeout)
-        return sem_wait(&cgi->places) < 0 ? -errno : 0;
+        return sem_wait(&cgi->permits) < 0 ? -errno : 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += cgi->timeout / 1000;
     until.tv_nsec += cgi->timeout % 1000 * 1000000;
@@ -109,39 +109,40 @@ static int place_take(struct cgi *cgi, const struct sl_request *req)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    if (sem_clockwait(&cgi->places, CLOCK_MONOTONIC, &until) == 0)
+    if (sem_clockwait(&cgi->permits, CLOCK_MONOTONIC, &until) == 0)
         return 0;
     if (errno != ETIMEDOUT)
         return -errno;
-    sl_log(req, SL_WARN, "cgi: all %lld places are taken (max-children)", (long long)cgi->max_children);
+    sl_log(req, SL_WARN, "cgi: max-children = %lld: no script has ended within the timeout",
+           (long long)cgi->max_children);
     return 503;
 }
 
-static void place_give(struct cgi *cgi)
+static void return_permit(struct cgi *cgi)
 {
     if (cgi->max_children)
-        sem_post(&cgi->places);
+        sem_post(&cgi->permits);
 }
 
 static int cgi_handle(void *self, struct sl_request *req)
 {
     struct cgi *cgi = self;
     struct script script = {0};
-    int rc = script_find(cgi, req, &script);
+    int result = script_find(cgi, req, &script);
 
-    if (rc || !script.file)
-        return rc;
+    if (result || !script.file)
+        return result;
     req->local = sl_self();
-    rc = place_take(cgi, req);
-    if (rc)
-        return rc;
-    rc = run_script(cgi, req, &script);
-    place_give(cgi);
-    return rc;
+    result = take_permit(cgi, req);
+    if (result)
+        return result;
+    result = run_script(cgi, req, &script);
+    return_permit(cgi);
+    return result;
 }
 
-/* Have the wait fail, so that the script is killed. While that is done, local is NULL: its own waits must not fail, or
- * a zombie would be left behind. */
+/* Make the waits of handle fail, so that it kills the script. While it cleans up, local is NULL: those waits must not
+ * fail, or a zombie would be left behind. */
 static void cgi_cancel(void *self, struct sl_request *req, int why)
 {
     if (req->local)
@@ -152,7 +153,7 @@ static void cgi_stop(void *self)
 {
     struct cgi *cgi = self;
 
-    sem_destroy(&cgi->places);
+    sem_destroy(&cgi->permits);
     free(cgi->dir);
 }
 

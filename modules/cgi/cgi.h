@@ -22,8 +22,8 @@ struct cgi {
     bool pass_authorization;
     bool follow_symlinks;
 
-    char *dir;    /* root without symlinks; malloc'd by start, freed by stop */
-    sem_t places; /* of max_children; unused if that is 0 */
+    char *dir;     /* root with symlinks resolved; owned, made by start */
+    sem_t permits; /* max_children of them; unused if that is 0 */
 };
 
 /* ---- script.c: from the path of a request to a file ---- */
@@ -36,13 +36,13 @@ struct script {
     const char *interpreter; /* or NULL: the file itself is executed */
 };
 
-/* Fill in script, in the memory of the request. Returns what handle shall return if it is not 0, or if file is NULL:
- * the request has been answered then. */
+/* Find the script and fill in the struct, in the memory of the request. Returns the result of sl_module.handle; if that
+ * is 0 and file is NULL, the request has been answered. */
 int script_find(const struct cgi *cgi, struct sl_request *req, struct script *script);
 
 /* ---- env.c: the meta-variables ---- */
 
-/* The environment of a script, NULL-terminated, in the memory of the request. */
+/* Returns the environment of a script, ended by NULL, in the memory of the request. */
 char **env_build(const struct cgi *cgi, struct sl_request *req, const struct script *script);
 
 /* ---- child.c: the process ---- */
@@ -52,54 +52,54 @@ struct child {
     int in;     /* its stdin; -1 once closed, as are the others */
     int out;    /* its stdout */
     int err;    /* its stderr */
-    int exited; /* a pidfd, readable when the process has ended */
+    int exited; /* a pidfd, which is readable once the process has ended */
     int status; /* of waitpid(2), after child_reap */
 };
 
-/* Start the script as leader of a process group. Without has_body its stdin is /dev/null and in is -1. 0 or -errno. */
+/* Start the script as leader of a process group. Unless has_body its stdin is /dev/null and in is -1. 0 or -errno. */
 int child_start(struct child *child, const struct script *script, char *const *envp, bool has_body);
 
-/* Close one end and forget it; harmless when it is closed. */
+/* Close a descriptor of struct child and set it to -1; nothing happens if it is closed already. */
 void child_close(int *fd);
 
-/* Signal the whole process group. Only before child_reap, as the group may be another's after it. */
+/* Signal the whole process group. Only before child_reap: afterwards another group may have its number. */
 void child_signal(const struct child *child, int signum);
 
-/* Wait for the end of the process, and close all there is. */
+/* Wait for the end of the process, and close all descriptors. */
 void child_reap(struct child *child);
 
-/* ---- head.c: the head of the script's output ---- */
+/* ---- output_head.c: the head of the script's output ---- */
 
-/* Begin with a zeroed one. */
-struct head {
+/* Zeroed at first. */
+struct output_head {
     char *text; /* in the memory of the request */
-    size_t size, room;
-    size_t line; /* where the line begins whose end was not seen yet */
-    bool done;
+    size_t size, capacity;
+    size_t line;   /* offset of the first line whose end has not come */
+    bool complete; /* the fields have been handed to the server */
 };
 
-/* Take size bytes of output. When these complete the head, its fields are given to the server, done is set, and *body
- * is where in data the body begins. 0; or -EPROTO, logged, if the head is malformed. */
-int head_feed(struct head *head, struct sl_request *req, const struct script *script, const char *data, size_t size,
-              const char **body);
+/* Add size bytes of output. If they complete the head, its fields are handed to the server, and *body is where in data
+ * the body begins. Returns 0; -EPROTO, logged, if the head is malformed. */
+int output_head_feed(struct output_head *head, struct sl_request *req, const struct script *script, const char *data,
+                     size_t size, const char **body);
 
-/* ---- lines.c: stderr, line by line into the log ---- */
+/* ---- stderr_lines.c: stderr, line by line into the log ---- */
 
-/* Begin with a zeroed one. */
-struct lines {
+/* A line whose end has not come. Zeroed at first. */
+struct stderr_lines {
     size_t size;
     char text[1024];
 };
 
-void lines_feed(struct lines *lines, const struct sl_request *req, const struct script *script, const char *data,
-                size_t size);
+void stderr_lines_feed(struct stderr_lines *lines, const struct sl_request *req, const struct script *script,
+                       const char *data, size_t size);
 
-/* Log what came after the last line break. */
-void lines_end(struct lines *lines, const struct sl_request *req, const struct script *script);
+/* Log what has come after the last line break. */
+void stderr_lines_end(struct stderr_lines *lines, const struct sl_request *req, const struct script *script);
 
 /* ---- run.c: from the start of a script to its end ---- */
 
-/* Run the script and pass bytes in all directions. Returns what handle shall return. */
+/* Run the script, and move bytes between it, the client and the log. Returns the result of sl_module.handle. */
 int run_script(const struct cgi *cgi, struct sl_request *req, const struct script *script);
 
 #endif

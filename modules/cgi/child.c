@@ -1,10 +1,10 @@
 /*
  * child.c: the process of a script, and the pipes to it.
  *
- * posix_spawn(3) and not fork(2): it is vfork inside, so its cost does not grow with the memory of a worker that holds
- * a Python application, and no coroutine is copied. The script starts like a program from a shell: leader of its own
- * process group, which the time limit ends as a whole, with no signal blocked or ignored, in the directory of its
- * file, and with no descriptor of the server's but the three pipes.
+ * posix_spawn(3) is used and not fork(2): it is vfork inside, so its cost does not grow with the memory of a worker
+ * that holds a Python application, and no coroutine is copied. The script starts like a program from a shell: as leader
+ * of its own process group, which the timeout kills as a whole, with no signal blocked or ignored, in the directory of
+ * its file, and without descriptors of the server other than the three pipes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ void child_close(int *fd)
     *fd = -1;
 }
 
-static int open_pipe(int *reader, int *writer)
+static int child_open_pipe(int *reader, int *writer)
 {
     int fds[2];
 
@@ -41,20 +41,20 @@ static int open_pipe(int *reader, int *writer)
     return 0;
 }
 
-static int open_pipes(struct child *child, struct ends *ends, bool has_body)
+static int child_open_pipes(struct child *child, struct ends *ends, bool has_body)
 {
-    int rc = 0;
+    int err = 0;
 
     if (has_body)
-        rc = open_pipe(&ends->in, &child->in);
-    if (!rc)
-        rc = open_pipe(&child->out, &ends->out);
-    if (!rc)
-        rc = open_pipe(&child->err, &ends->err);
-    return rc;
+        err = child_open_pipe(&ends->in, &child->in);
+    if (!err)
+        err = child_open_pipe(&child->out, &ends->out);
+    if (!err)
+        err = child_open_pipe(&child->err, &ends->err);
+    return err;
 }
 
-static void close_child(struct child *child)
+static void child_close_all(struct child *child)
 {
     child_close(&child->in);
     child_close(&child->out);
@@ -63,7 +63,7 @@ static void close_child(struct child *child)
 }
 
 /* Say what happens in the child before it becomes the script. Each entry takes memory: 0, or -errno. */
-static int set_actions(posix_spawn_file_actions_t *actions, const struct script *script, const struct ends *ends)
+static int child_set_actions(posix_spawn_file_actions_t *actions, const struct script *script, const struct ends *ends)
 {
     int err;
 
@@ -82,7 +82,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct script 
     return -err;
 }
 
-static void set_attributes(posix_spawnattr_t *attr)
+static void child_set_attributes(posix_spawnattr_t *attr)
 {
     sigset_t signals;
 
@@ -104,8 +104,8 @@ static int child_spawn(struct child *child, const struct script *script, char *c
 
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
-    set_attributes(&attr);
-    err = set_actions(&actions, script, ends);
+    child_set_attributes(&attr);
+    err = child_set_actions(&actions, script, ends);
     if (!err)
         err = -posix_spawn(&child->pid, program, &actions, &attr, argv, envp);
     posix_spawnattr_destroy(&attr);
@@ -116,27 +116,27 @@ static int child_spawn(struct child *child, const struct script *script, char *c
 int child_start(struct child *child, const struct script *script, char *const *envp, bool has_body)
 {
     struct ends ends = {-1, -1, -1};
-    int rc;
+    int err;
 
     *child = (struct child){.in = -1, .out = -1, .err = -1, .exited = -1};
-    rc = open_pipes(child, &ends, has_body);
-    if (!rc)
-        rc = child_spawn(child, script, envp, &ends);
+    err = child_open_pipes(child, &ends, has_body);
+    if (!err)
+        err = child_spawn(child, script, envp, &ends);
     child_close(&ends.in);
     child_close(&ends.out);
     child_close(&ends.err);
-    if (rc)
+    if (err)
         goto out;
     child->exited = pidfd_open(child->pid, 0);
     if (child->exited < 0) {
-        rc = -errno;
+        err = -errno;
         child_signal(child, SIGKILL);
         child_reap(child);
     }
 out:
-    if (rc)
-        close_child(child);
-    return rc;
+    if (err)
+        child_close_all(child);
+    return err;
 }
 
 void child_signal(const struct child *child, int signum)
@@ -148,5 +148,5 @@ void child_reap(struct child *child)
 {
     while (waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR)
         ;
-    close_child(child);
+    child_close_all(child);
 }

@@ -1,11 +1,11 @@
 /*
  * env.c: the environment of a script, RFC 3875 section 4.1.
  *
- * Nothing is inherited but PATH and what `pass-env` names. Then come the variables that describe the request, then the
- * fields of the request as HTTP_*, then `env` of the configuration, which wins: whoever wrote it meant it.
+ * Of the server's own environment only PATH and what `pass-env` names is passed on. Then follow the variables that
+ * describe the request, its fields as HTTP_*, and `env` of the configuration, which overrides all others.
  *
- * Beyond the RFC, scripts expect what Apache's mod_cgi sets: SCRIPT_FILENAME and REDIRECT_STATUS (php-cgi does not run
- * without them), DOCUMENT_ROOT, REQUEST_URI, REQUEST_SCHEME, HTTPS, REMOTE_PORT and SERVER_ADDR.
+ * Scripts expect more than the RFC has, namely what Apache's mod_cgi sets: SCRIPT_FILENAME and REDIRECT_STATUS (php-cgi
+ * does not run without them), DOCUMENT_ROOT, REQUEST_URI, REQUEST_SCHEME, HTTPS, REMOTE_PORT and SERVER_ADDR.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -14,23 +14,23 @@
 
 #include "cgi.h"
 
-/* More variables than env_server, env_request and PATH make. */
-#define META_MAX 32
+/* At least as many variables as PATH, env_server and env_request set. */
+#define MAX_META 32
 
 struct env {
     struct sl_request *req;
-    char **vars; /* NULL-terminated: zeroed at first */
+    char **vars; /* ended by NULL: zeroed at first */
 };
 
-/* The fields that do not become HTTP_*: those with a variable of their own, those that concern the connection and not
- * the script, and Proxy, since HTTP_PROXY would direct the script's own requests (httpoxy, CVE-2016-5385). */
+/* Fields that do not become HTTP_*: those with a variable of their own, those of the connection, and Proxy, since
+ * HTTP_PROXY would redirect the script's own requests (httpoxy, CVE-2016-5385). */
 static const char *const withheld[] = {
     "Connection", "Content-Length",     "Content-Type",     "Keep-Alive",
     "Proxy",      "Proxy-Authenticate", "Proxy-Connection", "TE",
     "Trailer",    "Transfer-Encoding",  "Upgrade",          "Proxy-Authorization",
 };
 
-/* The place of the variable of that name, or of the final NULL. */
+/* Returns where the variable of that name is, or else the final NULL. */
 static char **env_place(struct env *env, const char *name, size_t size)
 {
     char **var = env->vars;
@@ -40,7 +40,7 @@ static char **env_place(struct env *env, const char *name, size_t size)
     return var;
 }
 
-/* Set a variable, in place of an earlier one of that name. */
+/* Set a variable, replacing an earlier one of that name. */
 static void env_set(struct env *env, const char *name, const char *value)
 {
     *env_place(env, name, strlen(name)) = sl_printf(env->req, "%s=%s", name, value);
@@ -51,7 +51,8 @@ static void env_set_number(struct env *env, const char *name, long long value)
     env_set(env, name, sl_printf(env->req, "%lld", value));
 }
 
-/* Take a variable over from the server, if it has it. */
+/* Pass on a variable of the server's environment; otherwise is its value if the server has none, NULL to leave it out.
+ */
 static void env_pass(struct env *env, const char *name, const char *otherwise)
 {
     const char *value = getenv(name);
@@ -116,9 +117,9 @@ static void env_request(struct env *env, const struct cgi *cgi, const struct scr
         env_set_number(env, "CONTENT_LENGTH", req->length);
 }
 
-/* Whether a field becomes a variable. A name with anything but letters, digits and hyphens does not: X_User would be
- * taken for the X-User that a proxy in front may have set and vouches for. */
-static bool is_passed(const struct cgi *cgi, const struct sl_field *field)
+/* Whether a field becomes a variable. One whose name has other characters than letters, digits and hyphens does not: a
+ * client's X_User would look like the X-User that a proxy in front sets. */
+static bool is_passed_on(const struct cgi *cgi, const struct sl_field *field)
 {
     for (uint32_t i = 0; i < field->name_size; i++)
         if (!isalnum((unsigned char)field->name[i]) && field->name[i] != '-')
@@ -129,7 +130,7 @@ static bool is_passed(const struct cgi *cgi, const struct sl_field *field)
     return cgi->pass_authorization || strcasecmp(field->name, "Authorization");
 }
 
-/* One field as HTTP_NAME; fields of one name are joined as RFC 9110 section 5.3 says, cookies by their own rule. */
+/* Set HTTP_NAME for a field. Fields of one name are joined as RFC 9110 section 5.3 says, cookies by their own rule. */
 static void env_field(struct env *env, const struct sl_field *field)
 {
     char *name = sl_printf(env->req, "HTTP_%s", field->name);
@@ -144,7 +145,7 @@ static void env_field(struct env *env, const struct sl_field *field)
         env_set(env, name, field->value);
 }
 
-/* An entry NAME=VALUE of the configuration. */
+/* Set NAME=VALUE from the configuration. */
 static void env_configured(struct env *env, const char *entry)
 {
     *env_place(env, entry, strcspn(entry, "=")) = sl_printf(env->req, "%s", entry);
@@ -161,7 +162,7 @@ static size_t count_strings(const char *const *strings)
 
 char **env_build(const struct cgi *cgi, struct sl_request *req, const struct script *script)
 {
-    size_t max = META_MAX + req->field_count + count_strings(cgi->env) + count_strings(cgi->pass_env);
+    size_t max = MAX_META + req->field_count + count_strings(cgi->env) + count_strings(cgi->pass_env);
     struct env env = {.req = req, .vars = sl_alloc(req, (max + 1) * sizeof(char *))};
 
     memset(env.vars, 0, (max + 1) * sizeof(char *));
@@ -171,7 +172,7 @@ char **env_build(const struct cgi *cgi, struct sl_request *req, const struct scr
     env_server(&env, cgi);
     env_request(&env, cgi, script);
     for (size_t i = 0; i < req->field_count; i++)
-        if (is_passed(cgi, &req->fields[i]))
+        if (is_passed_on(cgi, &req->fields[i]))
             env_field(&env, &req->fields[i]);
     for (const char *const *s = cgi->env; s && *s; s++)
         env_configured(&env, *s);

@@ -1,16 +1,17 @@
 /*
  * run.c: a script from its start to its end.
  *
- * The coroutine of the request sits in one poll(2) loop over all that can happen: output, stderr, the end of the
- * process, the end of the request body. The body is passed on by a second coroutine, the pump, because sl_body waits
- * for the client and write(2) for the script, and neither may keep the output from flowing: a script that answers while
- * it reads would else stand still, and we with it. The pump works on the memory of the request, so run_script returns
- * only after it has ended, which it tells by an eventfd.
+ * The coroutine of the request runs a poll(2) loop over all events: output, stderr, the end of the process, the end of
+ * the request body. A second coroutine, the pump, passes on the body, because sl_body waits for the client and write(2)
+ * for the script, and neither may stop the output: a script that answers while it reads would deadlock with us. The
+ * pump uses the memory of the request, so run_script returns only after the pump has ended, which it signals by an
+ * eventfd.
  *
- * The time limit is one of silence, as Apache's: a script has it anew with each output and each piece of body it takes,
- * so a long download is not cut, and a slow client is not held against the script. What ends a script early, be it the
- * limit, malformed output or a client that left, ends its whole process group: SIGTERM, then SIGKILL after a grace. The
- * group is killed before its leader is reaped, for until then no other group can have its number.
+ * The timeout is one of silence, as Apache's: it starts again with each piece of output and each piece of body that the
+ * script reads, so long downloads are not cut, and a slow client does not count against the script. A script that is
+ * ended early (by the timeout, malformed output or a client that left) is ended with its whole process group: SIGTERM,
+ * then SIGKILL after a grace period. That is done before its leader is reaped: until then no other group can have its
+ * number.
  */
 #include <errno.h>
 #include <limits.h>
@@ -26,24 +27,24 @@
 
 #define BUFFER_SIZE 16384
 #define STDERR_SIZE 512
-#define PIPE_SIZE   65536 /* what Linux keeps in a pipe */
-#define GRACE       3000  /* ms from SIGTERM to SIGKILL */
+#define PIPE_SIZE   65536 /* bytes that Linux keeps in a pipe */
+#define GRACE       3000  /* milliseconds from SIGTERM to SIGKILL */
 
 struct run {
     const struct cgi *cgi;
     struct sl_request *req;
     const struct script *script;
     struct child child;
-    struct head head;
-    struct lines lines;
+    struct output_head head;
+    struct stderr_lines lines;
     char *buf;
-    int pumped;     /* eventfd, readable when the pump has ended; -1 when there is none (any more) */
+    int pumped;     /* eventfd, readable once the pump has ended; -1: there is no pump, or it is known to have ended */
     int body_error; /* -errno of sl_body */
-    int64_t alive;  /* CLOCK_MONOTONIC ms of the last sign of life */
-    bool discard;   /* output is of no more use */
+    int64_t alive;  /* CLOCK_MONOTONIC milliseconds of the last output or input of the script */
+    bool discard;   /* output is not sent any more */
 };
 
-static int64_t now(void)
+static int64_t now_ms(void)
 {
     struct timespec ts;
 
@@ -53,8 +54,8 @@ static int64_t now(void)
 
 /* ---- the pump: request body to script, on a coroutine of its own ---- */
 
-/* Write all to the script. False when it does not want it: it has closed its stdin, or we have. Nobody is to wait then
- * for what the client has not sent yet. */
+/* Write all of buf to the script. Returns false if its stdin is closed, by itself or by us; then the rest of the body
+ * is not waited for. */
 static bool pump_write(struct run *run, const char *buf, size_t size)
 {
     while (size) {
@@ -65,7 +66,7 @@ static bool pump_write(struct run *run, const char *buf, size_t size)
             return false;
         }
         if (n > 0) {
-            run->alive = now();
+            run->alive = now_ms();
             buf += n;
             size -= n;
         }
@@ -73,7 +74,7 @@ static bool pump_write(struct run *run, const char *buf, size_t size)
     return true;
 }
 
-static void pump(void *arg)
+static void pump_run(void *arg)
 {
     struct run *run = arg;
     char *buf = sl_alloc(run->req, BUFFER_SIZE);
@@ -81,13 +82,13 @@ static void pump(void *arg)
 
     do {
         n = sl_body(run->req, buf, BUFFER_SIZE);
-        run->alive = now();
+        run->alive = now_ms();
     } while (n > 0 && pump_write(run, buf, n));
     if (n < 0)
-        run->body_error = n; /* stdin stays open: an end of file would tell the script that it has everything */
+        run->body_error = n; /* stdin stays open: end of file would mean that this is the whole body */
     else
         child_close(&run->child.in);
-    eventfd_write(run->pumped, 1); /* the end: run may be gone when the other coroutine has seen it */
+    eventfd_write(run->pumped, 1); /* run may not be used from here on: the other coroutine may free it */
 }
 
 static int pump_start(struct run *run)
@@ -95,16 +96,16 @@ static int pump_start(struct run *run)
     run->pumped = eventfd(0, EFD_CLOEXEC);
     if (run->pumped < 0)
         return -errno;
-    if (sl_spawn(pump, run) < 0) {
+    if (sl_spawn(pump_run, run) < 0) {
         child_close(&run->pumped);
         return -ENOMEM;
     }
-    usleep(0); /* the pump first: a client that expects 100 Continue gets it before a script's early answer */
+    sl_yield(); /* to the pump: a client that waits for 100 Continue gets it before a script's early answer */
     return 0;
 }
 
-/* End the pump, if it has not come to its end. It waits for nothing any more: our end of the script's stdin is closed,
- * and what the client still sends is of no use. */
+/* Wait for the end of the pump, if it runs. Our end of the script's stdin is closed, and the rest of the body is of no
+ * use, so it does not wait for either. */
 static void pump_join(struct run *run)
 {
     struct pollfd ended = {.fd = run->pumped, .events = POLLIN};
@@ -120,22 +121,22 @@ static void pump_join(struct run *run)
 
 /* ---- the script's side ---- */
 
-/* Pass a piece of the body on. Where the pipe was emptied by it, it goes out at once: more may be long in coming. */
+/* Send a piece of the response body. flush: the pipe is empty now, so send it at once. */
 static int relay_body(struct run *run, const char *body, size_t size, bool flush)
 {
-    int rc = size ? sl_write(run->req, body, size) : 0;
+    int err = size ? sl_write(run->req, body, size) : 0;
 
-    if (!rc && flush)
-        rc = sl_flush(run->req);
-    run->alive = now(); /* the client's slowness is not the script's */
-    return rc;
+    if (!err && flush)
+        err = sl_flush(run->req);
+    run->alive = now_ms(); /* the client's slowness is not the script's */
+    return err;
 }
 
-static int on_output(struct run *run)
+static int read_output(struct run *run)
 {
     ssize_t n = read(run->child.out, run->buf, BUFFER_SIZE);
     const char *body = run->buf;
-    int rc;
+    int err;
 
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
@@ -143,16 +144,16 @@ static int on_output(struct run *run)
         child_close(&run->child.out);
     if (n == 0 || run->discard)
         return 0;
-    run->alive = now();
-    if (!run->head.done) {
-        rc = head_feed(&run->head, run->req, run->script, run->buf, n, &body);
-        if (rc || !run->head.done)
-            return rc;
+    run->alive = now_ms();
+    if (!run->head.complete) {
+        err = output_head_feed(&run->head, run->req, run->script, run->buf, n, &body);
+        if (err || !run->head.complete)
+            return err;
     }
     return relay_body(run, body, run->buf + n - body, n < BUFFER_SIZE);
 }
 
-static int on_stderr(struct run *run)
+static int read_stderr(struct run *run)
 {
     char buf[STDERR_SIZE];
     ssize_t n = read(run->child.err, buf, sizeof(buf));
@@ -161,15 +162,15 @@ static int on_stderr(struct run *run)
         return errno == EINTR ? 0 : -errno;
     if (n == 0)
         child_close(&run->child.err);
-    lines_feed(&run->lines, run->req, run->script, buf, n);
+    stderr_lines_feed(&run->lines, run->req, run->script, buf, n);
     return 0;
 }
 
-/* Wait until the time until for something to happen, and deal with it. 0; -ETIME if nothing did; or another -errno that
- * says why the script must end. */
-static int step(struct run *run, int64_t until)
+/* Wait for events, at the latest until the time `until`, and deal with them. Returns 0; -ETIME if there was none; or
+ * another -errno for which the script must be ended. */
+static int handle_events(struct run *run, int64_t until)
 {
-    int64_t left = until - now();
+    int64_t left = until - now_ms();
     struct pollfd fds[] = {
         {.fd = run->child.out, .events = POLLIN},
         {.fd = run->child.err, .events = POLLIN},
@@ -177,24 +178,24 @@ static int step(struct run *run, int64_t until)
         {.fd = run->pumped, .events = POLLIN},
     };
     int n = poll(fds, sizeof(fds) / sizeof(*fds), left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
-    int rc = 0;
+    int err = 0;
 
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
     if (n == 0)
         return -ETIME;
     if (fds[1].revents)
-        rc = on_stderr(run);
+        err = read_stderr(run);
     if (fds[2].revents)
         child_close(&run->child.exited);
     if (fds[3].revents)
         child_close(&run->pumped);
-    if (!rc && fds[0].revents)
-        rc = on_output(run);
-    return rc;
+    if (!err && fds[0].revents)
+        err = read_output(run);
+    return err;
 }
 
-/* When the script must have given a sign of life. */
+/* The time at which the script is ended if it stays silent, or at which the request is due. */
 static int64_t silence_ends(const struct run *run)
 {
     int64_t until = run->cgi->timeout ? run->alive + run->cgi->timeout : INT64_MAX;
@@ -202,54 +203,52 @@ static int64_t silence_ends(const struct run *run)
     return run->req->deadline && run->req->deadline < until ? run->req->deadline : until;
 }
 
-/* Until the script has closed its output and ended. 0, or why it must be ended: -ETIME if it was silent for too long.
- */
-static int relay(struct run *run)
+/* Relay until the script has closed its output and ended. Returns 0, or -errno if it must be ended: -ETIME if it was
+ * silent for too long. */
+static int relay_all(struct run *run)
 {
-    int rc = 0;
+    int err = 0;
 
-    while (!rc && (run->child.out >= 0 || run->child.exited >= 0)) {
-        rc = step(run, silence_ends(run));
-        if (rc == -ETIME && now() < silence_ends(run))
-            rc = 0; /* the pump saw a sign of life meanwhile */
-        if (!rc)
-            rc = run->body_error;
+    while (!err && (run->child.out >= 0 || run->child.exited >= 0)) {
+        err = handle_events(run, silence_ends(run));
+        if (err == -ETIME && now_ms() < silence_ends(run))
+            err = 0; /* the script has read input meanwhile */
+        if (!err)
+            err = run->body_error;
     }
-    if (rc == -ETIME)
-        sl_log(run->req, SL_ERROR, "cgi: %s: no output and no input taken for %lld ms: timed out, and is ended",
-               run->script->file, (long long)(now() - run->alive));
-    return rc;
+    if (err == -ETIME)
+        sl_log(run->req, SL_ERROR, "cgi: %s: timed out: no output and no input taken for %lld ms", run->script->file,
+               (long long)(now_ms() - run->alive));
+    return err;
 }
 
-/* End the process group: it is asked to, and has until the grace is over to go and to say its last words. */
-static void terminate(struct run *run)
+/* End the process group: SIGTERM, and SIGKILL once it has ended or after the grace period. */
+static void end_group(struct run *run)
 {
-    int64_t until = now() + GRACE;
+    int64_t until = now_ms() + GRACE;
 
-    run->req->local = NULL; /* see cgi_cancel */
-    sl_cancel(sl_self(), 0);
     run->discard = true;
     child_signal(&run->child, SIGTERM);
-    while ((run->child.out >= 0 || run->child.err >= 0 || run->child.exited >= 0) && step(run, until) == 0)
+    while ((run->child.out >= 0 || run->child.err >= 0 || run->child.exited >= 0) && handle_events(run, until) == 0)
         ;
     child_signal(&run->child, SIGKILL);
 }
 
-/* Log what is still in the pipe of stderr, and no more: a background process may hold it open, and write. */
+/* Log what is still in the pipe of stderr, but no more: a background process may go on writing to it. */
 static void drain_stderr(struct run *run)
 {
     struct pollfd err = {.fd = run->child.err, .events = POLLIN};
     int64_t left;
 
     for (left = PIPE_SIZE; left > 0 && run->child.err >= 0 && poll(&err, 1, 0) == 1; left -= STDERR_SIZE)
-        if (on_stderr(run) < 0)
+        if (read_stderr(run) < 0)
             break;
 }
 
-/* ---- the end ---- */
+/* ---- results of sl_module.handle ---- */
 
-/* The answer when the script could not be started. */
-static int not_started(const struct run *run, int error)
+/* The script could not be started. */
+static int result_of_failed_start(const struct run *run, int error)
 {
     const char *hint = "";
 
@@ -261,8 +260,8 @@ static int not_started(const struct run *run, int error)
     return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE ? 503 : 500;
 }
 
-/* The answer when the script has come to its end by itself: it is whole unless a signal ended the script. */
-static int ended(const struct run *run)
+/* The script has ended by itself; the response is whole unless a signal killed it. */
+static int result_of_exit(const struct run *run)
 {
     int status = run->child.status;
     const char *how;
@@ -271,9 +270,9 @@ static int ended(const struct run *run)
         how = sl_printf(run->req, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         how = sl_printf(run->req, "exit status %d", WEXITSTATUS(status));
-    if (!run->head.done) {
-        sl_log(run->req, SL_ERROR, "cgi: %s: malformed output: ended (%s) within the head%s%.200s", run->script->file,
-               how, run->head.size ? ": " : "", run->head.size ? run->head.text : "");
+    if (!run->head.complete) {
+        sl_log(run->req, SL_ERROR, "cgi: %s: malformed output: ended (%s) before the end of the head%s%.200s",
+               run->script->file, how, run->head.size ? ": " : "", run->head.size ? run->head.text : "");
         return 502;
     }
     if (status)
@@ -281,45 +280,47 @@ static int ended(const struct run *run)
     return WIFSIGNALED(status) ? 502 : 0;
 }
 
-/* What handle shall return: rc is that of relay. Once the response has begun, a status only means that it is cut. */
-static int verdict(const struct run *run, int rc)
+/* err is that of relay_all. If the response has begun, a status only closes the connection. */
+static int result_of_relay(const struct run *run, int err)
 {
     const char *file = run->script->file;
 
-    if (rc == 0)
-        return ended(run);
-    if (rc == run->body_error)
-        return rc == -EBADMSG ? 400 : rc;
-    if (rc == -ETIME)
+    if (err == 0)
+        return result_of_exit(run);
+    if (err == run->body_error)
+        return err == -EBADMSG ? 400 : err;
+    if (err == -ETIME)
         return 504;
-    if (rc == -EPROTO)
-        return 502; /* head.c has said why */
-    if (rc == -EMSGSIZE) {
-        sl_log(run->req, SL_WARN, "cgi: %s: wrote more than its Content-Length; the rest is cut off", file);
+    if (err == -EPROTO)
+        return 502; /* output_head.c has logged why */
+    if (err == -EMSGSIZE) {
+        sl_log(run->req, SL_WARN, "cgi: %s: wrote more than its Content-Length; the rest is not sent", file);
         return 0;
     }
-    sl_log(run->req, SL_INFO, "cgi: %s: ended: %s", file, strerror(-rc));
-    return rc;
+    sl_log(run->req, SL_INFO, "cgi: %s: ended: %s", file, strerror(-err));
+    return err;
 }
 
 int run_script(const struct cgi *cgi, struct sl_request *req, const struct script *script)
 {
-    struct run run = {.cgi = cgi, .req = req, .script = script, .pumped = -1, .alive = now()};
-    int rc = child_start(&run.child, script, env_build(cgi, req, script), req->length != 0);
+    struct run run = {.cgi = cgi, .req = req, .script = script, .pumped = -1, .alive = now_ms()};
+    int err = child_start(&run.child, script, env_build(cgi, req, script), req->length != 0);
 
-    if (rc)
-        return not_started(&run, rc);
+    if (err)
+        return result_of_failed_start(&run, err);
     run.buf = sl_alloc(req, BUFFER_SIZE);
     if (run.child.in >= 0)
-        rc = pump_start(&run);
-    if (!rc)
-        rc = relay(&run);
-    if (rc)
-        terminate(&run);
+        err = pump_start(&run);
+    if (!err)
+        err = relay_all(&run);
+    req->local = NULL; /* from here on no wait may fail, see cgi_cancel */
+    sl_cancel(sl_self(), 0);
+    if (err)
+        end_group(&run);
     else
         drain_stderr(&run);
-    lines_end(&run.lines, req, script);
+    stderr_lines_end(&run.lines, req, script);
     child_reap(&run.child);
     pump_join(&run);
-    return verdict(&run, rc);
+    return result_of_relay(&run, err);
 }

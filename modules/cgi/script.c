@@ -1,14 +1,14 @@
 /*
- * script.c: which file answers a request.
+ * script.c: finds the script for a request.
  *
- * The path below the mount is walked from its beginning, a component at a time, until something that is no directory
- * is met: that is the script, and what is left of the path is PATH_INFO. A path that ends on a directory gets its
- * index script, if there is such a thing.
+ * The path below the mount is followed from its beginning, a component at a time, to the first file that is not a
+ * directory: that is the script, and the rest of the path is PATH_INFO. A path that leads to a directory gets its index
+ * script, if there is one.
  *
- * No request leaves the root: ".." is refused wherever it stands, a name that begins with a dot is neither script nor
- * directory, and what was found must still lie in the root when all symlinks are resolved. That check is made on the
- * name and not on an open descriptor, since an interpreter opens its script by name again; who can change the root
- * meanwhile can put scripts there anyway.
+ * No request leaves the root: ".." is refused everywhere, names that begin with a dot are not found, and the script
+ * must lie in the root after all symlinks are resolved. That is checked by name and not on an open descriptor, since an
+ * interpreter opens the script again by its name. Somebody who can change the root meanwhile can put scripts there
+ * anyway.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,9 +28,9 @@ static bool has_dot_dot(const char *path)
     return false;
 }
 
-/* Walk file, of which the first root_size bytes are the root, down to the first thing that is no directory. Returns its
- * length, and what it is in st; a directory if there is nothing else; or -errno. */
-static ssize_t walk(char *file, size_t root_size, struct stat *st)
+/* Follow file, whose first root_size bytes are the root, to the first component that is not a directory. Returns its
+ * length, and stores its stat in st; if all are directories, that of the last one; or -errno. */
+static ssize_t walk_path(char *file, size_t root_size, struct stat *st)
 {
     char *at = file + root_size;
 
@@ -38,21 +38,21 @@ static ssize_t walk(char *file, size_t root_size, struct stat *st)
     while (*at && S_ISDIR(st->st_mode)) {
         char *end = strchrnul(at + 1, '/');
         char saved = *end;
-        int rc;
+        int err;
 
         if (at[1] == '.')
             return -ENOENT;
         *end = '\0';
-        rc = stat(file, st) < 0 ? -errno : 0;
+        err = stat(file, st) < 0 ? -errno : 0;
         *end = saved;
-        if (rc)
-            return rc;
+        if (err)
+            return err;
         at = end;
     }
     return at - file;
 }
 
-/* The interpreter for this file, by its extension, or NULL. */
+/* Returns the interpreter for the extension of this file, or NULL. */
 static const char *find_interpreter(const struct cgi *cgi, const char *file)
 {
     const char *ext = strrchr(strrchr(file, '/'), '.');
@@ -67,7 +67,7 @@ static const char *find_interpreter(const struct cgi *cgi, const char *file)
     return NULL;
 }
 
-/* Whether file is in the root, symlinks resolved. */
+/* Whether file is below the root after symlinks are resolved. */
 static bool is_below_root(const struct cgi *cgi, const char *file)
 {
     char real[PATH_MAX];
@@ -76,8 +76,8 @@ static bool is_below_root(const struct cgi *cgi, const char *file)
     return realpath(file, real) && !strncmp(real, cgi->dir, size) && real[size] == '/';
 }
 
-/* Whether the script may be run: 0, or the status that says why not. */
-static int check(const struct cgi *cgi, const struct sl_request *req, const struct script *script)
+/* Returns 0 if the script may be run; or the status to answer with, logged. */
+static int check_script(const struct cgi *cgi, const struct sl_request *req, const struct script *script)
 {
     if (!cgi->follow_symlinks && !is_below_root(cgi, script->file)) {
         sl_log(req, SL_WARN, "cgi: %s: a symlink leads out of %s (follow-symlinks = yes allows it)", script->file,
@@ -98,10 +98,10 @@ static int check(const struct cgi *cgi, const struct sl_request *req, const stru
     return 0;
 }
 
-/* Send the client to the same target with a slash at the end of its path, so that relative links of the index script
- * work. The location is relative too, since the client may see the target below another path, that of a proxy; "./"
- * keeps a colon in it from looking like the end of a scheme. Returns what handle shall return. */
-static int redirect_to_slash(struct sl_request *req)
+/* Redirect to the same target with a slash at the end of its path, so that relative links of the index script work. The
+ * location is relative too, since behind a proxy the client may see the target below another path; "./" keeps a colon
+ * in it from being taken for the end of a scheme. Returns the result of sl_module.handle. */
+static int redirect_to_directory(struct sl_request *req)
 {
     const char *target = req->target;
     size_t end = strcspn(target, "?"), start = end;
@@ -113,7 +113,7 @@ static int redirect_to_slash(struct sl_request *req)
 }
 
 /* The path names a directory: fill in its index script. */
-static int find_index(const struct cgi *cgi, struct sl_request *req, struct script *script)
+static int find_index_script(const struct cgi *cgi, struct sl_request *req, struct script *script)
 {
     size_t size = strlen(req->path);
     bool has_slash = size && req->path[size - 1] == '/';
@@ -126,15 +126,15 @@ static int find_index(const struct cgi *cgi, struct sl_request *req, struct scri
     if (stat(file, &st) < 0 || !S_ISREG(st.st_mode))
         return 404;
     if (!has_slash)
-        return redirect_to_slash(req);
+        return redirect_to_directory(req);
     script->file = file;
     script->name = sl_printf(req, "%s%s%s", req->mount, req->path, cgi->index);
     script->info = "";
     return 0;
 }
 
-/* The status for a path on which stat(2) failed. */
-static int missing(const struct sl_request *req, const char *file, int error)
+/* Returns the status for a path on which stat(2) failed. */
+static int status_of_stat_error(const struct sl_request *req, const char *file, int error)
 {
     if (error == -ENOENT || error == -ENOTDIR || error == -ENAMETOOLONG)
         return 404;
@@ -148,25 +148,25 @@ int script_find(const struct cgi *cgi, struct sl_request *req, struct script *sc
     char *file = sl_printf(req, "%s%s", cgi->dir, req->path);
     struct stat st;
     ssize_t size;
-    int rc = 0;
+    int result = 0;
 
     if (has_dot_dot(req->path))
         return 404;
-    size = walk(file, root_size, &st);
+    size = walk_path(file, root_size, &st);
     if (size < 0)
-        return missing(req, file, size);
+        return status_of_stat_error(req, file, size);
     if (S_ISDIR(st.st_mode)) {
-        rc = find_index(cgi, req, script);
+        result = find_index_script(cgi, req, script);
     } else if (S_ISREG(st.st_mode)) {
         script->file = sl_printf(req, "%.*s", (int)size, file);
         script->name = sl_printf(req, "%s%s", req->mount, script->file + root_size);
         script->info = file + size;
     } else {
-        rc = 404;
+        result = 404;
     }
-    if (rc || !script->file)
-        return rc;
+    if (result || !script->file)
+        return result;
     script->dir = sl_printf(req, "%.*s", (int)(strrchr(script->file, '/') - script->file), script->file);
     script->interpreter = find_interpreter(cgi, script->file);
-    return check(cgi, req, script);
+    return check_script(cgi, req, script);
 }

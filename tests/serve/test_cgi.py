@@ -519,9 +519,9 @@ def test_head_has_no_body(script, method):
 
 
 @pytest.mark.parametrize("text, reason", [
-    (r"", r"ended \(exit status 0\) within the head"),
-    (r"Hello\nworld\n", r"within the head: Hello"),
-    (r"Content-Type: text/plain\n", r"within the head: Content-Type"),
+    (r"", r"ended \(exit status 0\) before the end of the head"),
+    (r"Hello\nworld\n", r"before the end of the head: Hello"),
+    (r"Content-Type: text/plain\n", r"before the end of the head: Content-Type"),
     (r"Hello\n\n", r"not a header field: Hello"),
     (r"HTTP/1.1 200 OK\nContent-Type: a/b\n\n", r"not a header field: HTTP/1.1 200 OK"),
     (r": x\nContent-Type: a/b\n\n", r"not a header field: : x"),
@@ -534,7 +534,7 @@ def test_head_has_no_body(script, method):
     (r"Content-Type: a/b\ncontent-type: c/d\n\n", r"repeated field: content-type"),
     (r"Status: 200 OK\nStatus: 404 No\n\n", r"repeated field: Status"),
     (r"Content-Type: a/b\nContent-Length: 1\nContent-Length: 1\n\nx", r"repeated field: Content-Length"),
-    (r"Content-Type: a/b\nContent-Length: -1\n\n", r"Content-Length is no number"),
+    (r"Content-Type: a/b\nContent-Length: -1\n\n", r"Content-Length is not a number"),
     (r"Status: OK\n\n", r"Status is not"),
     (r"Status: 100 Continue\n\n", r"Status is not"),
     (r"Status: 600 No\n\n", r"Status is not"),
@@ -605,7 +605,7 @@ def test_failure_before_the_head(script, how, told):
     server = script(f"#!/bin/sh\necho why >&2\n{how}\n")
     assert server.get("/s")[0] == 502
     server.wait_log(r"/cgi/s: why$")
-    server.wait_log(rf"/cgi/s: malformed output: ended \({told}\) within the head")
+    server.wait_log(rf"/cgi/s: malformed output: ended \({told}\) before the end of the head")
 
 
 def test_exit_status_after_the_answer(script):
@@ -628,7 +628,7 @@ def test_timeout_before_the_head(script):
     started = time.monotonic()
     assert server.get("/s")[0] == 504
     assert time.monotonic() - started < 2
-    server.wait_log(r"\[error\].*/cgi/s: no output and no input taken for 1\d\d ms: timed out")
+    server.wait_log(r"\[error\].*/cgi/s: timed out: no output and no input taken for 1\d\d ms")
     wait_clean(server)
 
 
@@ -741,7 +741,7 @@ def test_max_children_is_waited_for_no_longer_than_the_timeout(script):
         server.wait_log("begun")
         assert server.get("/s")[0] == 503
         assert finish() == [200]
-    server.wait_log(r"all 1 places are taken \(max-children\)")
+    server.wait_log(r"max-children = 1: no script has ended within the timeout")
     assert server.get("/s")[0] == 200
 
 

@@ -1,13 +1,13 @@
 /*
- * head.c: the head of a script's output, RFC 3875 section 6.
+ * output_head.c: the head of a script's output, RFC 3875 section 6.
  *
- * It is collected up to its empty line, taken apart, checked as a whole, and only then given to the server, so that
- * malformed output leaves nothing behind in the response. Lines end with LF or CRLF. Content-Type, Location and Status
- * are the CGI fields: one of them must be there, none twice. All others go to the client, but for those that describe
- * the connection: they are the server's to set, and are left out.
+ * It is collected up to its empty line, split into fields and checked as a whole, and only then handed to the server,
+ * so that malformed output leaves nothing in the response. Lines end with LF or CRLF. Content-Type, Location and Status
+ * are the CGI fields: one of them must be there, and none twice. All other fields go to the client, except those of the
+ * connection, which only the server sets.
  *
- * Location without Status means 302. That goes for a local path too, which RFC 3875 section 6.2.2 would have the server
- * answer itself: a handler cannot start another request, and the client gets to the same place.
+ * Location without Status means 302, also for a local path, which by RFC 3875 section 6.2.2 the server would serve
+ * itself: a handler cannot start another request, and the client gets to the same place.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,15 +16,15 @@
 
 #include "cgi.h"
 
-#define HEAD_MAX  65536
-#define HEAD_ROOM 1024 /* at first */
+#define MAX_HEAD         65536 /* bytes */
+#define INITIAL_CAPACITY 1024
 
 enum single { TYPE, LOCATION, STATUS, LENGTH, SINGLES };
 
-/* Fields that may not be repeated. */
+/* Fields that may be there only once. */
 static const char *const singles[SINGLES] = {"Content-Type", "Location", "Status", "Content-Length"};
 
-static const char *const of_connection[] = {
+static const char *const connection_fields[] = {
     "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
 };
 
@@ -34,15 +34,15 @@ struct fields {
     const struct sl_field *single[SINGLES]; /* NULL if not there */
 };
 
-static bool is_of_connection(const char *name)
+static bool is_connection_field(const char *name)
 {
-    for (size_t i = 0; i < sizeof(of_connection) / sizeof(*of_connection); i++)
-        if (!strcasecmp(name, of_connection[i]))
+    for (size_t i = 0; i < sizeof(connection_fields) / sizeof(*connection_fields); i++)
+        if (!strcasecmp(name, connection_fields[i]))
             return true;
     return false;
 }
 
-/* Bytes of s that can be in a field name: the tchar of RFC 9110 section 5.6.2. */
+/* Returns how many bytes of s can be in a field name: tchar in RFC 9110 section 5.6.2. */
 static size_t token_size(const char *s)
 {
     return strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
@@ -56,8 +56,8 @@ static bool has_control(const char *s)
     return false;
 }
 
-/* Take line apart in place. NULL, or what is wrong. */
-static const char *parse_field(char *line, struct sl_field *field)
+/* Split a line in place. Returns NULL, or what is wrong with it. */
+static const char *output_field_parse(char *line, struct sl_field *field)
 {
     size_t name_size = token_size(line);
     char *value, *end;
@@ -77,7 +77,7 @@ static const char *parse_field(char *line, struct sl_field *field)
     return NULL;
 }
 
-/* Remember field if it is one that may not be repeated. NULL, or what is wrong. */
+/* Store the field if it may be there only once. Returns NULL, or what is wrong with it. */
 static const char *note_single(struct fields *fields, const struct sl_field *field)
 {
     for (int i = 0; i < SINGLES; i++)
@@ -89,7 +89,7 @@ static const char *note_single(struct fields *fields, const struct sl_field *fie
     return NULL;
 }
 
-/* What is wrong with the values of the fields that mean something to us, or NULL. */
+/* Check the fields that mean something to the server. Returns NULL, or what is wrong with them. */
 static const char *check_singles(const struct fields *fields)
 {
     const struct sl_field *length = fields->single[LENGTH];
@@ -99,7 +99,7 @@ static const char *check_singles(const struct fields *fields)
         return "neither Content-Type nor Location nor Status in the head";
     if (length &&
         (!length->value_size || length->value_size > 18 || strspn(length->value, "0123456789") != length->value_size))
-        return "Content-Length is no number";
+        return "Content-Length is not a number";
     if (!status)
         return NULL;
     if (strspn(status->value, "0123456789") != 3 || (status->value[3] && status->value[3] != ' ') ||
@@ -108,8 +108,9 @@ static const char *check_singles(const struct fields *fields)
     return NULL;
 }
 
-/* Take the head apart into fields; text ends with its empty line. NULL, or what is wrong, in *where. */
-static const char *parse(struct fields *fields, char *text, const char **where)
+/* Split a head into fields; text ends with its empty line. Returns NULL, or what is wrong, and stores in *where the
+ * line. */
+static const char *output_head_split(struct fields *fields, char *text, const char **where)
 {
     const char *error = NULL;
 
@@ -122,7 +123,7 @@ static const char *parse(struct fields *fields, char *text, const char **where)
         if (!*text)
             break;
         *where = text;
-        error = parse_field(text, field);
+        error = output_field_parse(text, field);
         if (!error)
             error = note_single(fields, field);
         fields->count++;
@@ -130,36 +131,35 @@ static const char *parse(struct fields *fields, char *text, const char **where)
     return error ? error : check_singles(fields);
 }
 
-/* Give status and fields to the server, which has the last word on what it sends: 0, or the -errno of a refusal and
- * the field in *where. */
-static int apply(const struct fields *fields, struct sl_request *req, const char **where)
+/* Hand status and fields to the server, which may refuse a field: then it returns -errno, and *where is the name. */
+static int output_head_apply(const struct fields *fields, struct sl_request *req, const char **where)
 {
     const struct sl_field *status = fields->single[STATUS];
-    int rc = 0;
+    int err = 0;
 
     if (status)
-        rc = sl_status(req, atoi(status->value), status->value_size > 4 ? status->value + 4 : NULL);
+        err = sl_status(req, atoi(status->value), status->value_size > 4 ? status->value + 4 : NULL);
     else if (fields->single[LOCATION])
-        rc = sl_status(req, 302, NULL);
-    for (size_t i = 0; !rc && i < fields->count; i++) {
+        err = sl_status(req, 302, NULL);
+    for (size_t i = 0; !err && i < fields->count; i++) {
         const struct sl_field *field = &fields->list[i];
 
         *where = field->name;
-        if (field != status && !is_of_connection(field->name))
-            rc = sl_header_n(req, field->name, field->name_size, field->value, field->value_size);
+        if (field != status && !is_connection_field(field->name))
+            err = sl_header_n(req, field->name, field->name_size, field->value, field->value_size);
     }
-    return rc;
+    return err;
 }
 
-static void append(struct head *head, struct sl_request *req, const char *data, size_t size)
+static void output_head_append(struct output_head *head, struct sl_request *req, const char *data, size_t size)
 {
-    if (head->size + size + 1 > head->room) {
+    if (head->size + size + 1 > head->capacity) {
         char *old = head->text;
 
-        head->room = head->room ? head->room : HEAD_ROOM;
-        while (head->size + size + 1 > head->room)
-            head->room *= 2;
-        head->text = sl_alloc(req, head->room);
+        head->capacity = head->capacity ? head->capacity : INITIAL_CAPACITY;
+        while (head->size + size + 1 > head->capacity)
+            head->capacity *= 2;
+        head->text = sl_alloc(req, head->capacity);
         memcpy(head->text, old ? old : "", head->size);
     }
     memcpy(head->text + head->size, data, size);
@@ -167,8 +167,8 @@ static void append(struct head *head, struct sl_request *req, const char *data, 
     head->text[head->size] = '\0';
 }
 
-/* Bytes of the head with its empty line, or 0 while that has not come. */
-static size_t find_end(struct head *head)
+/* Returns the size of the head with its empty line; 0 while that has not come. */
+static size_t output_head_end(struct output_head *head)
 {
     char *end;
 
@@ -194,8 +194,9 @@ static size_t count_lines(const char *text)
     return count;
 }
 
-/* The head is complete, with nothing behind it. NULL, or what is wrong, and in *where the text it is about. */
-static const char *finish(struct head *head, struct sl_request *req, const char **where)
+/* Deal with a head that is complete, text and size. Returns NULL, or what is wrong, and stores in *where the text in
+ * question. */
+static const char *output_head_finish(struct output_head *head, struct sl_request *req, const char **where)
 {
     struct fields fields = {0};
     const char *error;
@@ -203,30 +204,30 @@ static const char *finish(struct head *head, struct sl_request *req, const char 
     if (strlen(head->text) != head->size)
         return "a NUL byte in the head";
     fields.list = sl_alloc(req, count_lines(head->text) * sizeof(*fields.list));
-    error = parse(&fields, head->text, where);
-    if (!error && apply(&fields, req, where) < 0)
+    error = output_head_split(&fields, head->text, where);
+    if (!error && output_head_apply(&fields, req, where) < 0)
         error = "refused field";
     return error;
 }
 
-int head_feed(struct head *head, struct sl_request *req, const struct script *script, const char *data, size_t size,
-              const char **body)
+int output_head_feed(struct output_head *head, struct sl_request *req, const struct script *script, const char *data,
+                     size_t size, const char **body)
 {
     size_t before = head->size;
     size_t end;
     const char *error;
     const char *where = "";
 
-    append(head, req, data, size < HEAD_MAX - before ? size : HEAD_MAX - before);
-    end = find_end(head);
-    if (!end && head->size < HEAD_MAX)
+    output_head_append(head, req, data, size < MAX_HEAD - before ? size : MAX_HEAD - before);
+    end = output_head_end(head);
+    if (!end && head->size < MAX_HEAD)
         return 0;
     if (end) {
         *body = data + (end - before);
-        head->done = true;
+        head->complete = true;
         head->text[end] = '\0';
         head->size = end;
-        error = finish(head, req, &where);
+        error = output_head_finish(head, req, &where);
     } else {
         error = "a head of more than 64 KiB";
     }
