@@ -102,7 +102,7 @@ static bool is_same_secret(const char *a, const char *b)
 }
 
 /* The user whose credentials the field Authorization has, or NULL. */
-static const struct user *find_user(const struct auth *auth, const char *field)
+static const struct user *find_authorized_user(const struct auth *auth, const char *field)
 {
     if (strncasecmp(field, "Basic ", 6))
         return NULL;
@@ -117,7 +117,7 @@ static int auth_filter(void *self, struct sl_request *req)
 {
     const struct auth *auth = self;
     const char *field = sl_find(req, "Authorization");
-    const struct user *user = field ? find_user(auth, field) : NULL;
+    const struct user *user = field ? find_authorized_user(auth, field) : NULL;
 
     if (user)
         return sl_set_user(req, user->name) ? 500 : SL_PASS;

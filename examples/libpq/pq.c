@@ -1,10 +1,10 @@
 /*
  * pq.c: a query to PostgreSQL, answered as tab-separated lines. README.md says how to run it.
  *
- * Written as for one client: PQconnectdb and PQexecParams wait for the database, sem_wait for a free connection. Here
- * each of these parks only the request that calls it, so one worker has as many queries under way as `connections`
- * allows. One OS thread runs all requests and changes between them only where one waits; the list of idle connections
- * needs no lock for that reason.
+ * It is written as for one client: PQconnectdb and PQexecParams wait for the database, sem_wait for a free connection.
+ * Here each of these parks only the request that calls it, so one worker has as many queries under way as `connections`
+ * allows. One OS thread runs all requests and switches between them only where one waits, so the list of idle
+ * connections needs no lock.
  */
 #include <errno.h>
 #include <libpq-fe.h>
@@ -20,8 +20,8 @@ struct pq {
     const char *query;
     int64_t connections;
 
-    sem_t free;    /* connections that no request is using, open or not */
-    PGconn **idle; /* the open ones of these */
+    sem_t free;    /* counts the connections that no request is using, open or not */
+    PGconn **idle; /* the open ones of these; owned */
     size_t idle_count;
 };
 
@@ -54,34 +54,34 @@ static void pq_stop(void *self)
     sem_destroy(&pq->free);
 }
 
-/* Whether the result is libpq's own complaint, that there is no connection, and not the database's about the query. */
+/* Whether the result is an error of libpq itself, that there is no connection, and not one of the database. */
 static bool is_lost(const PGresult *result)
 {
     return PQresultStatus(result) == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
 }
 
-static PGresult *query_once(const struct pq *pq, PGconn *conn, const char *parameter)
+static PGresult *pq_query_once(const struct pq *pq, PGconn *conn, const char *parameter)
 {
     int count = strstr(pq->query, "$1") ? 1 : 0;
 
     return PQexecParams(conn, pq->query, count, NULL, &parameter, NULL, NULL, 0);
 }
 
-/* Run the query, if need be on a connection made anew: the database may have been restarted since its last use. NULL if
- * there is no connection to be had; PQerrorMessage says why. */
-static PGresult *query(const struct pq *pq, PGconn *conn, const char *parameter)
+/* Run the query; if the connection is lost, once more on a new one: the database may have been restarted since its last
+ * use. Returns NULL if there is no connection; PQerrorMessage says why. */
+static PGresult *pq_query(const struct pq *pq, PGconn *conn, const char *parameter)
 {
-    PGresult *result = query_once(pq, conn, parameter);
+    PGresult *result = pq_query_once(pq, conn, parameter);
 
     if (!is_lost(result))
         return result;
     PQclear(result);
     PQreset(conn);
-    return PQstatus(conn) == CONNECTION_OK ? query_once(pq, conn, parameter) : NULL;
+    return PQstatus(conn) == CONNECTION_OK ? pq_query_once(pq, conn, parameter) : NULL;
 }
 
-/* Hand a connection on to the next request, or close it. */
-static void conn_give(struct pq *pq, PGconn *conn, bool keep)
+/* Keep a connection for the next request, or close it. */
+static void pq_give_back(struct pq *pq, PGconn *conn, bool keep)
 {
     if (keep)
         pq->idle[pq->idle_count++] = conn;
@@ -93,23 +93,23 @@ static void conn_give(struct pq *pq, PGconn *conn, bool keep)
 static int write_row(struct sl_request *req, const PGresult *result, int row)
 {
     int columns = PQnfields(result);
-    int rc = 0;
+    int err = 0;
 
-    for (int column = 0; column < columns && !rc; column++) {
-        rc = sl_write(req, PQgetvalue(result, row, column), PQgetlength(result, row, column));
-        if (!rc)
-            rc = sl_write(req, column + 1 < columns ? "\t" : "\n", 1);
+    for (int column = 0; column < columns && !err; column++) {
+        err = sl_write(req, PQgetvalue(result, row, column), PQgetlength(result, row, column));
+        if (!err)
+            err = sl_write(req, column + 1 < columns ? "\t" : "\n", 1);
     }
-    return rc;
+    return err;
 }
 
 static int write_rows(struct sl_request *req, const PGresult *result)
 {
-    int rc = sl_header(req, "Content-Type", "text/tab-separated-values; charset=utf-8");
+    int err = sl_header(req, "Content-Type", "text/tab-separated-values; charset=utf-8");
 
-    for (int row = 0; row < PQntuples(result) && !rc; row++)
-        rc = write_row(req, result, row);
-    return rc;
+    for (int row = 0; row < PQntuples(result) && !err; row++)
+        err = write_row(req, result, row);
+    return err;
 }
 
 static int pq_handle(void *self, struct sl_request *req)
@@ -117,21 +117,21 @@ static int pq_handle(void *self, struct sl_request *req)
     struct pq *pq = self;
     PGresult *result;
     PGconn *conn;
-    int rc;
+    int status;
 
     if (sem_wait(&pq->free) < 0)
         return -errno;
     conn = pq->idle_count ? pq->idle[--pq->idle_count] : PQconnectdb(pq->conninfo);
-    result = query(pq, conn, req->query);
+    result = pq_query(pq, conn, req->query);
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         sl_log(req, SL_ERROR, "pq: %s", PQerrorMessage(conn));
-    conn_give(pq, conn, !is_lost(result)); /* before the answer is written: a slow client shall not keep it */
+    pq_give_back(pq, conn, !is_lost(result)); /* before the response: a slow client must not keep it */
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        rc = write_rows(req, result);
+        status = write_rows(req, result);
     else
-        rc = is_lost(result) ? 503 : 500;
+        status = is_lost(result) ? 503 : 500;
     PQclear(result);
-    return rc;
+    return status;
 }
 
 const struct sl_module sl_module = {

@@ -12,7 +12,7 @@
 
 /* A list may come in several fields, which mean the same as one joined field. Fields that are no lists may come only
  * once; joined, they are malformed and are ignored. */
-static const char *join_values(struct sl_request *req, const char *before, const char *value)
+static const char *join_field_values(struct sl_request *req, const char *before, const char *value)
 {
     return before ? sl_printf(req, "%s, %s", before, value) : value;
 }
@@ -41,7 +41,7 @@ void conditions_read(struct conditions *conditions, struct sl_request *req)
             if (field->name_size == known[i].size && !strncasecmp(field->name, known[i].name, known[i].size)) {
                 const char **value = (const char **)((char *)conditions + known[i].offset);
 
-                *value = join_values(req, *value, field->value);
+                *value = join_field_values(req, *value, field->value);
             }
         }
     }

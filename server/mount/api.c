@@ -151,8 +151,8 @@ int sl_end(struct sl_request *req)
     return response_finish(request_of(req));
 }
 
-/* Whether one of the fields of that name, which are lists, has the token. */
-static bool fields_have(const struct sl_request *req, const char *name, const char *token)
+/* Whether the fields of that name, which are lists, have the token. */
+static bool request_has_token(const struct sl_request *req, const char *name, const char *token)
 {
     for (size_t i = 0; i < req->field_count; i++)
         if (!strcasecmp(req->fields[i].name, name) && token_in_list(req->fields[i].value, token))
@@ -162,9 +162,9 @@ static bool fields_have(const struct sl_request *req, const char *name, const ch
 
 int sl_upgrade(struct sl_request *req, const char *protocol)
 {
-    /* Connection too: a proxy that passes Upgrade on, but does not know what it means, would take what follows for a
-     * response, and send requests. */
-    if (!fields_have(req, "Connection", "upgrade") || !fields_have(req, "Upgrade", protocol))
+    /* Connection too: a proxy that passes Upgrade on without knowing it would take what follows for a response, and
+     * send more requests. */
+    if (!request_has_token(req, "Connection", "upgrade") || !request_has_token(req, "Upgrade", protocol))
         return -EINVAL;
     return response_upgrade(request_of(req), protocol);
 }
@@ -189,28 +189,28 @@ struct spawn {
     void *arg;
 };
 
-static void start_spawned(void *arg)
+static void start_posted_coroutine(void *arg)
 {
     struct spawn *spawn = arg;
 
     if (!wait_start(spawn->fn, spawn->arg))
-        log_error("a coroutine that another thread asked for was not started: %m");
+        log_error("cannot start a coroutine for another thread: %m");
     free(spawn);
 }
 
-static int spawn_from_thread(void (*fn)(void *arg), void *arg)
+static int post_spawn(void (*fn)(void *arg), void *arg)
 {
     struct spawn *spawn = xmalloc(sizeof(*spawn));
 
     *spawn = (struct spawn){fn, arg};
-    wait_post(start_spawned, spawn);
+    wait_post(start_posted_coroutine, spawn);
     return 0;
 }
 
 int sl_spawn(void (*fn)(void *arg), void *arg)
 {
     if (!coro_self() && !wait_is_owner())
-        return spawn_from_thread(fn, arg);
+        return post_spawn(fn, arg);
     return wait_start(fn, arg) ? 0 : -errno;
 }
 

@@ -1,11 +1,10 @@
 /*
- * embed.c: HTTP set up as the configuration has it, or for a program that has none.
+ * embed.c: serves a module on a socket that a program has opened, beside or without a configuration.
  *
- * A worker sets HTTP up once, for the listeners and mounts of its configuration. A program (syncless-python, or an
- * application that opens a port of its own beside the server's) brings a socket and what shall answer there: it gets a
- * mount which that endpoint's requests go to without a look at the routes. The limits it wants are read as a section
- * [limits] of a configuration that is empty otherwise, so that keys, values and defaults are the same and stand in one
- * place. Where no worker has set HTTP up, it is done then, by that configuration.
+ * The program is syncless-python, or an application of the server that opens a port of its own. Its socket becomes an
+ * endpoint with one mount, to which all requests go without a look at the routes. The limits are read as the section
+ * [limits] of an otherwise empty configuration, so that keys, values and defaults are those of the server. In a process
+ * that has no other configuration, HTTP is set up by this one.
  */
 #include "mount/embed.h"
 
@@ -20,12 +19,13 @@
 #include "mount/route.h"
 #include "settings/settings.h"
 
-/* A limit of connections, which HTTP has been set up with already, cannot be another one for this server. */
-static void refuse_late(struct conf *c, const char *key)
+/* Record an error if the limit is one of connections: HTTP has been set up with those already. */
+static void refuse_process_limit(struct conf *c, const char *key)
 {
     for (const struct sl_option *option = http_options; option->name; option++)
-        if (strcmp(option->name, key) == 0)
-            conf_error(c, (struct conf_place){0}, "\"%s\" is one for the whole process, which has it already", key);
+        if (!strcmp(option->name, key))
+            conf_error(c, (struct conf_place){0}, "\"%s\" holds for the whole process, which has been set up already",
+                       key);
 }
 
 static struct conf *embed_read_limits(const struct sl_setting *limits)
@@ -35,12 +35,13 @@ static struct conf *embed_read_limits(const struct sl_setting *limits)
     for (; limits && limits->key; limits++) {
         conf_set_key(c, "limits", "limits", limits->key, limits->value);
         if (http_is_ready())
-            refuse_late(c, limits->key);
+            refuse_process_limit(c, limits->key);
     }
     return c;
 }
 
-static char *error_text(const struct conf *c)
+/* Returns the errors of a configuration as text, to be freed. */
+static char *embed_error_text(const struct conf *c)
 {
     size_t size;
     char *text;
@@ -52,7 +53,8 @@ static char *error_text(const struct conf *c)
     return text;
 }
 
-/* The limits of a mount, and HTTP set up if it is not: false, and why not. */
+/* Find the limits of a service, and set HTTP up if that has not been done. Returns false and *why if a limit is wrong.
+ */
 static bool embed_prepare(const struct sl_service *service, struct mount_limits *limits, char **why)
 {
     struct settings *settings = xcalloc(1, sizeof(*settings));
@@ -65,11 +67,11 @@ static bool embed_prepare(const struct sl_service *service, struct mount_limits 
     if (good)
         settings_log_messages(c); /* warnings */
     if (good && !http_is_ready()) {
-        route_http_init(&settings->http, NULL); /* keeps them, and the strings in c */
+        route_http_init(&settings->http, NULL); /* which keeps them, and the strings in c */
         return true;
     }
     if (!good)
-        *why = error_text(c);
+        *why = embed_error_text(c);
     conf_free(c);
     free(settings);
     return good;
@@ -93,7 +95,7 @@ static struct mount *embed_mount(const struct sl_service *service, const struct 
     return mount;
 }
 
-/* The endpoint and its mount stay, which are small: a request-timeout is in a list that never gets shorter. */
+/* The endpoint and its mount are small and never freed: the list of deadlines must stay. */
 static void embed_unused(struct endpoint *endpoint)
 {
     const struct mount *mount = endpoint->mount;
@@ -113,6 +115,10 @@ struct endpoint *embed_open(const struct sl_service *service, char **why)
         *why = xstrdup(refused);
         return NULL;
     }
+    if (!table.handle) {
+        *why = xstrdup("the module has no handle function");
+        return NULL;
+    }
     if (!embed_prepare(service, &limits, why))
         return NULL;
     endpoint = endpoint_open(service->fd, service->accepts ? &conn_handler : NULL);
@@ -124,7 +130,7 @@ struct endpoint *embed_open(const struct sl_service *service, char **why)
 
 void embed_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
 {
-    if (endpoint->closed) /* while it was on its way */
+    if (endpoint->closed) /* since the program accepted it */
         close(fd);
     else
         conn_open(endpoint, fd, peer);

@@ -73,7 +73,7 @@ int loader_open(struct sl_module *table, const char *path, char why[LOADER_WHY_S
     if (module)
         err = loader_copy(table, module, why);
     else
-        snprintf(why, LOADER_WHY_SIZE, "%s is no syncless module: it exports no symbol sl_module", path);
+        snprintf(why, LOADER_WHY_SIZE, "%s is not a syncless module: it does not export the symbol sl_module", path);
     if (err)
         dlclose(handle);
     return err;

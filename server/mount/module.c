@@ -1,8 +1,8 @@
 /*
- * module.c: handler modules, loaded with dlopen, and their instances.
+ * module.c: the modules that the configuration names, and their instances.
  *
  * Modules are loaded before the workers are forked: their option tables are needed to check the configuration, and the
- * pages of their code are then shared. start, which may make threads and open things, runs in each worker.
+ * workers share the pages of their code. start, which may create threads and open files, runs in each worker.
  */
 #include "mount/module.h"
 
@@ -20,9 +20,9 @@
 
 #define MAX_MODULES 256
 
-/* ---- finding ---- */
+/* ---- finding the shared object ---- */
 
-static const char *find_file(struct conf *c, const struct settings *settings, const char *name)
+static const char *find_shared_object(struct conf *c, const struct settings *settings, const char *name)
 {
     for (const char *const *dir = settings->module_path; *dir; dir++) {
         const char *path = arena_printf(&c->arena, "%s/%s.so", *dir, name);
@@ -33,8 +33,8 @@ static const char *find_file(struct conf *c, const struct settings *settings, co
     return NULL;
 }
 
-/* Add the names of the modules in one directory to a list that holds count. */
-static size_t add_names(struct conf *c, const char *path, const char **names, size_t count)
+/* Append the names of the modules in a directory to names, which has count. Returns the new count. */
+static size_t list_modules(struct conf *c, const char *path, const char **names, size_t count)
 {
     DIR *dir = opendir(path);
     struct dirent *entry;
@@ -50,27 +50,28 @@ static size_t add_names(struct conf *c, const char *path, const char **names, si
     return count;
 }
 
-static void complain_unknown(struct conf *c, const struct settings *settings, const struct conf_section *section)
+static void record_unknown_module(struct conf *c, const struct settings *settings, const struct conf_section *section)
 {
     const char *names[MAX_MODULES + 1];
     size_t count = 0;
 
     for (const char *const *dir = settings->module_path; *dir; dir++)
-        count = add_names(c, *dir, names, count);
+        count = list_modules(c, *dir, names, count);
     names[count] = NULL;
     conf_unknown_section(c, section, names);
 }
 
 /* ---- loading ---- */
 
-static bool read_module(struct conf *c, const struct settings *settings, const struct conf_section *section,
+/* Load the module of a section. Returns false if it cannot be used, which is recorded in c. */
+static bool load_module(struct conf *c, const struct settings *settings, const struct conf_section *section,
                         struct sl_module *module)
 {
-    const char *path = find_file(c, settings, section->name);
+    const char *path = find_shared_object(c, settings, section->name);
     char why[LOADER_WHY_SIZE];
 
     if (!path)
-        complain_unknown(c, settings, section);
+        record_unknown_module(c, settings, section);
     else if (loader_open(module, path, why) < 0)
         conf_error(c, section->place, "cannot load module %s: %s", section->name, why);
     else if (!module->handle && !module->filter)
@@ -80,7 +81,7 @@ static bool read_module(struct conf *c, const struct settings *settings, const s
     return false;
 }
 
-static struct mount *make_mount(struct conf *c, struct conf_section *section, const struct sl_module *module)
+static struct mount *mount_new(struct conf *c, struct conf_section *section, const struct sl_module *module)
 {
     struct mount *mount = arena_alloc(&c->arena, sizeof(*mount));
 
@@ -105,26 +106,27 @@ struct mount *modules_load(struct conf *c, const struct settings *settings)
         struct mount_limits unused;
         struct sl_module module;
 
-        if (!read_module(c, settings, section, &module))
+        if (!load_module(c, settings, section, &module))
             continue;
         if (!section->prefix) {
             settings_fill_mount(c, section, module.options, NULL, module.handle ? &unused : NULL);
             continue;
         }
-        *last = make_mount(c, section, &module);
+        *last = mount_new(c, section, &module);
         last = &(*last)->next;
     }
     return first;
 }
 
-/* ---- life ---- */
+/* ---- starting and stopping ---- */
 
-static int begin(const struct mount *m, int (*fn)(void *self))
+/* Call start or preload, fn, which may be NULL. */
+static int start_instance(const struct mount *m, int (*fn)(void *self))
 {
     int err = fn ? fn(m->self) : 0;
 
     if (err)
-        log_error("[%s] did not start: %s", m->title,
+        log_error("[%s] cannot start: %s", m->title,
                   err == -ENOEXEC ? "the application cannot be loaded" : strerror(-err));
     return err;
 }
@@ -134,7 +136,7 @@ int modules_preload(struct mount *mounts)
     int err = 0;
 
     for (struct mount *m = mounts; m && !err; m = m->next)
-        err = begin(m, m->module.preload);
+        err = start_instance(m, m->module.preload);
     return err;
 }
 
@@ -143,7 +145,7 @@ int modules_start(struct mount *mounts)
     int err = 0;
 
     for (struct mount *m = mounts; m && !err; m = m->next)
-        err = begin(m, m->module.start);
+        err = start_instance(m, m->module.start);
     return err;
 }
 

@@ -1,4 +1,4 @@
-/* module.h: handler modules, loaded with dlopen, and their instances. */
+/* module.h: the modules that the configuration names, and their instances. */
 #ifndef MOUNT_MODULE_H
 #define MOUNT_MODULE_H
 
@@ -18,7 +18,7 @@ struct settings;
 struct mount {
     struct sl_module module;
     void *self;
-    void (*ended)(void *self); /* of what sl_serve has made, see there */
+    void (*ended)(void *self); /* sl_service.ended, for a mount made by sl_serve; NULL: none */
     const char *title;         /* of its section, for messages */
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
@@ -50,17 +50,17 @@ static inline const char *mount_prefix(const struct mount *m, struct request *re
     return req->prefix ? arena_printf(&req->arena, "%s%s", req->prefix, m->prefix) : m->prefix;
 }
 
-/* Load the module of every section and fill in the instances. Mistakes are noted in c. What is returned ends with c;
- * the shared objects stay loaded. */
+/* Load the module of every section and make the instances. Mistakes are recorded in c, which owns the mounts; the
+ * shared objects stay loaded. */
 struct mount *modules_load(struct conf *c, const struct settings *settings);
 
-/* Call preload of each instance that has it, until one fails: 0 or what that returned. */
+/* Call preload of each instance that has it, until one fails. Returns 0, or the result of that one. */
 int modules_preload(struct mount *mounts);
 
-/* Call start of each instance, until one fails: 0 or what that returned. */
+/* Call start of each instance that has it, until one fails. Returns 0, or the result of that one. */
 int modules_start(struct mount *mounts);
 
-/* Call stop of each instance. */
+/* Call stop of each instance that has it. */
 void modules_stop(struct mount *mounts);
 
 #endif

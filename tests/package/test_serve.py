@@ -274,7 +274,7 @@ def test_bad_limits(script, tmp_path):
         'limits: unknown key "max-body" in [limits]', 'limits: "max-body-size = -1": expected a size such as 512, 64k, 4m or 1g',
         'limits: "request-timeout = soon": expected a duration such as 500ms, 10s, 5m, 1h or 1d',
         'limits: "max-headers = many": expected a whole number', 'limits: "on-disconnect = True": expected ignore or cancel',
-        '"header-timeout" is one for the whole process, which has it already', "False"]
+        '"header-timeout" holds for the whole process, which has been set up already', "False"]
 
 
 def test_no_applications(script):

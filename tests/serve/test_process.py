@@ -312,7 +312,7 @@ MODULES = {  # module: (exit code, what is said)
     "next_minor": (78, rf"built for version 4\.\d+ .* has 4\.\d+: {COMPILE_AGAIN}, or update the server"),
     "next_major": (78, rf"built for version 5\.\d+ .* has 4\.\d+: {COMPILE_AGAIN}, or update the server"),
     "newer": (78, rf"undefined symbol: sl_of_a_later_version: {COMPILE_AGAIN}, or update the server"),
-    "no_symbol": (78, r"no_symbol.*sl_module"),
+    "no_symbol": (78, r"no_symbol.*is not a syncless module: it does not export the symbol sl_module"),
     "not_elf": (78, r"not_elf.*"),
     "not_loadable": (APP, r"not_loadable|broken"),
     "not_startable": (WORKERS, r"not_startable|broken"),

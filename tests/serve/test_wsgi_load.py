@@ -207,7 +207,7 @@ def test_several_instances_in_one_interpreter(daemon):
 
 def test_one_bad_instance_is_enough(run_server):
     done = run_server(ini="[wsgi /a/]\napp = app\n[wsgi /b/]\napp = missing", files={"app.py": APP})
-    assert done.returncode == 4 and re.search(r"\[wsgi /b/?\] did not start", done.stderr)
+    assert done.returncode == 4 and re.search(r"\[wsgi /b/?\] cannot start", done.stderr)
 
 
 def test_instances_must_agree_on_the_process(run_server):
