@@ -18,7 +18,7 @@
 #include "package/finder.h"
 #include "request/application.h"
 #include "syncless.h"
-#include "threads/child.h"
+#include "threads/app_child.h"
 #include "threads/gil.h"
 #include "threads/stack_dump.h"
 #include "threads/tstate.h"
@@ -36,7 +36,7 @@ int bridge_prepare(void)
     PyImport_AppendInittab("_syncless", builtin_init);
     err = tstate_init();
     if (err == 0)
-        err = child_init();
+        err = app_child_init();
     if (err < 0)
         sl_log(NULL, SL_ERROR, "wsgi: cannot add the hooks of this module: %s", strerror(-err));
     return err;
@@ -136,5 +136,5 @@ int bridge_become_fork_server(void)
 void bridge_become_worker(void)
 {
     is_fork_server = false;
-    child_adopt();
+    app_child_adopt();
 }

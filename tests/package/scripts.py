@@ -1,5 +1,6 @@
 """The harness of the tests of the package syncless: scripts under syncless-python, as in tests/python."""
 import pathlib
+import subprocess
 import sys
 import textwrap
 
@@ -9,6 +10,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 from harness import PYTHON, ROOT, TIMEOUT, run_python
 
 HEAD = "import socket, sys, threading, time\nimport syncless\nfrom syncless import *\n"
+
+
+def make_certificate(folder, name="localhost"):
+    """Make a self-signed certificate for name and 127.0.0.1. Return its path and that of its key."""
+    cert, key = folder / f"{name}-cert.pem", folder / f"{name}-key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True, timeout=60)
+    return str(cert), str(key)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

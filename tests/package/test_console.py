@@ -35,7 +35,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def finish(self):
-        """Return the exit code. Until then its output is read: a program waits until its terminal has taken all of it."""
+        """Return the exit code. Until then read its output, since a program waits until its terminal has taken it."""
         while select.select([self.fd], [], [], 0.02)[0] or self.process.poll() is None:
             try:
                 os.read(self.fd, 4096)

@@ -109,7 +109,8 @@ def test_kill_ends_any_wait(script):
         import queue, select, subprocess
         near, far = socket.socketpair()
         waits = [lambda: time.sleep(60), lambda: near.recv(1), threading.Event().wait, queue.Queue().get,
-                 lambda: select.select([near], [], []), lambda: subprocess.run(["sleep", "60"]), Channel().receive, Queue().get,
+                 lambda: select.select([near], [], []), lambda: subprocess.run(["sleep", "60"]),
+                  Channel().receive, Queue().get,
                  lambda: near.makefile().readline(), lambda: spawn(sleep, 60).join()]
         began = time.monotonic()
         killed = [spawn(wait) for wait in waits]

@@ -110,4 +110,5 @@ def test_malformed_replies(script):
                 ends.add("error")
         print(sorted(ends))
         """)
-    assert out == "Record(name='a.test', type='MX', ttl=60, value=Mx(preference=10, host='mail.test')) 2\n['error', 'records']\n"
+    assert out == ("Record(name='a.test', type='MX', ttl=60, value=Mx(preference=10, host='mail.test')) 2\n"
+                   "['error', 'records']\n")

@@ -1,9 +1,7 @@
 """Tests of the original Syncless that no other file here has: its wsgi_test, signals, TLS."""
-import subprocess
-
 import pytest
 
-from scripts import script
+from scripts import make_certificate, script
 
 SERVE = """
 import re
@@ -24,7 +22,8 @@ def exchange(data):
     return re.sub(rb"Date: [^\\r]*", b"Date: D", answer)
 def show(data):
     for head, body in re.findall(rb"(HTTP.*?)\\r\\n\\r\\n(.*?)(?=HTTP|\\Z)", exchange(data), re.S):
-        fields = [line for line in head.decode().split("\\r\\n") if line.startswith(("HTTP", "Connection", "Content-Length"))]
+        fields = [line for line in head.decode().split("\\r\\n")
+                  if line.startswith(("HTTP", "Connection", "Content-Length"))]
         print("; ".join(fields), body.decode().split("<")[0])
 GET = b"GET /%s HTTP/1.%d\\r\\nHost: x\\r\\n%s\\r\\n"
 POST = b"POST / HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 7\\r\\n\\r\\nfoo\\nbar"
@@ -91,8 +90,7 @@ def test_signals(script):
 def test_tls_with_client_certificates(script, tmp_path):
     """Its issue 12: the handshake of a server that asks for the client's certificate; both sides in one thread."""
     for name in "server", "client":
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / f"{name}.key", "-out",
-                        tmp_path / f"{name}.pem", "-days", "2", "-subj", f"/CN={name}"], check=True, capture_output=True, timeout=60)
+        make_certificate(tmp_path, name)
     out = script("""
         import gc, hashlib, ssl
         folder = sys.argv[1]
@@ -100,11 +98,12 @@ def test_tls_with_client_certificates(script, tmp_path):
             made = ssl.SSLContext(side)
             made.check_hostname = False
             made.verify_mode = ssl.CERT_REQUIRED
-            made.load_cert_chain(f"{folder}/{own}.pem", f"{folder}/{own}.key")
-            made.load_verify_locations(f"{folder}/{trusted}.pem")
+            made.load_cert_chain(f"{folder}/{own}-cert.pem", f"{folder}/{own}-key.pem")
+            made.load_verify_locations(f"{folder}/{trusted}-cert.pem")
             return made
-        server, client = context(ssl.PROTOCOL_TLS_SERVER, "server", "client"), context(ssl.PROTOCOL_TLS_CLIENT, "client", "server")
-        digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(open(f"{folder}/client.pem").read())).hexdigest()
+        server = context(ssl.PROTOCOL_TLS_SERVER, "server", "client")
+        client = context(ssl.PROTOCOL_TLS_CLIENT, "client", "server")
+        digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(open(f"{folder}/client-cert.pem").read())).hexdigest()
         def serve(sock):
             with server.wrap_socket(sock, server_side=True) as tls:
                 cert = tls.getpeercert(binary_form=True)

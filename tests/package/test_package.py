@@ -3,7 +3,7 @@ import ast
 import re
 import subprocess
 
-from scripts import HEAD, PYTHON, ROOT, script
+from scripts import HEAD, PYTHON, ROOT, make_certificate, script
 
 
 def test_plain_python_says_what_is_needed():
@@ -47,8 +47,7 @@ def test_the_stub_has_every_name_of_the_module(script):
     stub = {}
     for node in ast.parse((ROOT / "modules/wsgi/_syncless.pyi").read_text()).body:
         if isinstance(node, ast.FunctionDef):
-            arguments = node.args
-            stub[node.name] = [found.arg for found in (*arguments.posonlyargs, *arguments.args) if not found.arg.startswith("_")]
+            stub[node.name] = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             names = [inner.target.id if isinstance(inner, ast.AnnAssign) else inner.name for inner in node.body[1:]]
             stub[node.name] = sorted(names)
@@ -64,7 +63,8 @@ def test_the_stub_has_every_name_of_the_module(script):
                 seen[name] = sorted(member for member in vars(value) if not member.startswith("_"))
             elif callable(value):
                 kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-                seen[name] = [found.name for found in inspect.signature(value).parameters.values() if found.kind not in kinds]
+                parameters = inspect.signature(value).parameters.values()
+                seen[name] = [found.name for found in parameters if found.kind not in kinds]
             else:
                 seen[name] = type(value).__name__
         print(seen)
@@ -73,9 +73,7 @@ def test_the_stub_has_every_name_of_the_module(script):
 
 
 def test_old_names(script, tmp_path):
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-                    "-subj", "/CN=localhost"], check=True, capture_output=True, timeout=60)
+    cert, key = make_certificate(tmp_path)
     out = script("""
         key, cert = sys.argv[1:]
         listener = syncless.NonBlockingSocket(socket.AF_INET)
@@ -92,7 +90,7 @@ def test_old_names(script, tmp_path):
         tls.sendall(b"hello")
         syncless.stdout.write(tls.recv(100).decode() + " " + str(tls.cipher() is not None) + " ")
         print(syncless.stdin is sys.stdin)
-        """, str(key), str(cert))
+        """, key, cert)
     assert out == "HELLO True True\n"
 
 
@@ -171,7 +169,8 @@ def background():
 def test_in_applications_of_the_server(daemon):
     server = daemon("[wsgi /]\napp = app\n", {"app.py": APP})
     for _ in range(2):  # the second one on the pooled coroutine of the first
-        assert [server.get(path)[2] for path in ("/timeout", "/fan", "/fail", "/names")] == [b"1", b"45", b"ZeroDivisionError", b"1"]
+        answers = [server.get(path)[2] for path in ("/timeout", "/fan", "/fail", "/names")]
+        assert answers == [b"1", b"45", b"ZeroDivisionError", b"1"]
     assert server.wait_log("coroutine failing failed")
     assert server.get("/leave")[2] == b"left"
     assert server.stop() == 0
@@ -190,6 +189,6 @@ def test_installed(tmp_path):
     (prefix / "bin/modules/wsgi.so").symlink_to(library / "wsgi.so")
     (prefix / "bin/syncless-python").write_bytes(PYTHON.read_bytes())
     (prefix / "bin/syncless-python").chmod(0o755)
-    done = subprocess.run([prefix / "bin/syncless-python", "-c", HEAD + "print(syncless.__file__)"], cwd=tmp_path, text=True,
-                          capture_output=True, timeout=60, check=True)
+    done = subprocess.run([prefix / "bin/syncless-python", "-c", HEAD + "print(syncless.__file__)"], cwd=tmp_path,
+                          text=True, capture_output=True, timeout=60, check=True)
     assert done.stdout == f"{library}/python/syncless/__init__.py\n"

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from databases import MariaDB
-from scripts import PYTHON, ROOT, TIMEOUT
+from scripts import PYTHON, ROOT, TIMEOUT, certificate
 
 PROGRAMS = ROOT / "examples/programs"
 
@@ -22,8 +22,8 @@ class Program:
 
     def __init__(self, name, *arguments):
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        self.process = subprocess.Popen([PYTHON, PROGRAMS / (name + ".py"), *map(str, arguments)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+        self.process = subprocess.Popen([PYTHON, PROGRAMS / (name + ".py"), *map(str, arguments)], env=env,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.guard = threading.Timer(TIMEOUT, self.process.kill)
         self.guard.start()
         self.output = ""
@@ -69,15 +69,6 @@ def program():
         one.end()
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out",
-                    folder / "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   check=True, capture_output=True, timeout=60)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 def fetch(url, data=None, **options):
     try:
         with urllib.request.urlopen(url, data, timeout=TIMEOUT, **options) as response:
@@ -112,7 +103,8 @@ def test_multi_read_timeout(program):
 
 
 @pytest.mark.parametrize("name, expected", [
-    ("select_wait", r"select: 0 after a time, 1 in the end[\s\S]*poll: 0 .*1 in[\s\S]*epoll: 0 .*1 in[\s\S]*selectors: 0 .*1 in"),
+    ("select_wait", r"select: 0 after a time, 1 in the end[\s\S]*poll: 0 .*1 in[\s\S]*epoll: 0 .*1 in[\s\S]*"
+                    r"selectors: 0 .*1 in"),
     ("popen", r"line 1\n[\s\S]*line 2\n[\s\S]*line 3\n[\s\S]*status 0xa00\n"),
     ("subprocesses", r"\[0, 1, 2, 3, 4, 5, 6, 7, 8, 9\] 10 children, side by side\n"),
     ("thread_pool", r"4 threads: 1 times[\s\S]*3 threads: 2 times[\s\S]*\['\w{8}', '\w{8}', 'no 3', '\w{8}'\]\n"),
@@ -140,7 +132,8 @@ def test_heartbeat(program):
 def test_chat(program):
     one = program("chat", 0)
     port = int(one.wait_for(r"port (\d+)")[1])
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as a, socket.create_connection(("127.0.0.1", port), TIMEOUT) as b:
+    address = ("127.0.0.1", port)
+    with socket.create_connection(address, TIMEOUT) as a, socket.create_connection(address, TIMEOUT) as b:
         one.wait_for("guest2 has come")
         lines = b.makefile()
         a.sendall(b"/nick alice\nhello\n")
@@ -163,8 +156,10 @@ def test_clients(program, certificate):
         assert "220 ready\n" in client.finish()
     server = program("ssl_server", *certificate, 0)
     port = server.wait_for(r"port (\d+)")[1]
-    assert re.search(r"You speak TLSv1.\d with \w+\.\n.*localhost", program("ssl_client", "127.0.0.1", port, certificate[0]).finish())
-    assert re.search(r"200 \d+ bytes\n$", program("https_client", f"https://127.0.0.1:{port}/", certificate[0]).finish())
+    said = program("ssl_client", "127.0.0.1", port, certificate[0]).finish()
+    assert re.search(r"You speak TLSv1.\d with \w+\.\n.*localhost", said)
+    said = program("https_client", f"https://127.0.0.1:{port}/", certificate[0]).finish()
+    assert re.search(r"200 \d+ bytes\n$", said)
 
 
 @pytest.mark.parametrize("name", ["http_handlers", pytest.param("cherrypy_class", marks=pytest.mark.needs("cherrypy")),

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from scripts import PYTHON, TIMEOUT, script
+from scripts import PYTHON, TIMEOUT, certificate, script
 
 START = """
 import http.client, os, urllib.error, urllib.request
@@ -36,15 +36,6 @@ def app(environ, start_response):
 @pytest.fixture
 def serving(script):
     return lambda source, *arguments, **options: script(START + textwrap.dedent(source), *arguments, **options)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=60)
-    return str(cert), str(key)
 
 
 def test_beside_the_program(serving):
@@ -104,7 +95,8 @@ def test_two_servers_and_addresses(serving, tmp_path):
                     print(str(error).replace(str(one.address[1]), "PORT"))
         print(os.path.exists(path), own.fileno() >= 0)
         """, str(tmp_path / "socket"))
-    assert out == ("b'http' b'other' b'other' True\nb'other'\n[Errno 98] cannot listen on ('127.0.0.1', PORT): Address already in use\n"
+    assert out == ("b'http' b'other' b'other' True\nb'other'\n"
+                   "[Errno 98] cannot listen on ('127.0.0.1', PORT): Address already in use\n"
                    "address 'nonsense': expected HOST:PORT, :PORT or unix:PATH\n"
                    "[Errno 2] cannot listen on unix:/nonexistent/socket: No such file or directory\nFalse True\n")
 
@@ -142,8 +134,8 @@ def test_errors_and_limits(serving):
     log = []
     out = serving("""
         with syncless.wsgi.start(app, ("127.0.0.1", 0), max_body_size=10, request_timeout=0.2) as server:
-            print([fetch(server.url + path, data)[0] for path, data in (("", b"x" * 10), ("", b"x" * 11), ("fail", None),
-                                                                      ("for-ever", None), ("", None))])
+            asked = ("", b"x" * 10), ("", b"x" * 11), ("fail", None), ("for-ever", None), ("", None)
+            print([fetch(server.url + path, data)[0] for path, data in asked])
         """, stderr=log)
     assert out == "[200, 413, 500, 504, 200]\n"
     assert "GET /fail: the application failed\n  Traceback" in log[0] and "request-timeout" in log[0]
@@ -237,7 +229,8 @@ def test_applications_go_with_their_servers(serving, certificate, tls):
 def test_limits_of_the_process(serving):
     """The first server takes all keys of [limits]; later ones those of a mount, each its own."""
     out = serving("""
-        with syncless.wsgi.start(app, ("127.0.0.1", 0), max_header_size="1k", header_timeout=0.2, max_body_size="1k") as server:
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), max_header_size="1k", header_timeout=0.2,
+                                 max_body_size="1k") as server:
             print(fetch(server.url, b"x" * 1024)[0], fetch(server.url, b"x" * 1025)[0])
             def large(url):
                 return urllib.request.Request(url, headers={"X": "x" * 2000})
@@ -257,7 +250,8 @@ def test_bad_limits(script, tmp_path):
         def app(environ, start_response):
             pass
         path = sys.argv[1]
-        for limits in {"max_body": 5}, {"max_body_size": -1}, {"request_timeout": "soon", "max_headers": "many"}, {"on_disconnect": True}:
+        for limits in ({"max_body": 5}, {"max_body_size": -1}, {"request_timeout": "soon", "max_headers": "many"},
+                       {"on_disconnect": True}):
             try:
                 start(app, "unix:" + path, **limits)
             except ValueError as error:
@@ -271,9 +265,11 @@ def test_bad_limits(script, tmp_path):
         print(os.path.exists(path))
         """, str(tmp_path / "socket"))
     assert out.splitlines() == [
-        'limits: unknown key "max-body" in [limits]', 'limits: "max-body-size = -1": expected a size such as 512, 64k, 4m or 1g',
+        'limits: unknown key "max-body" in [limits]',
+        'limits: "max-body-size = -1": expected a size such as 512, 64k, 4m or 1g',
         'limits: "request-timeout = soon": expected a duration such as 500ms, 10s, 5m, 1h or 1d',
-        'limits: "max-headers = many": expected a whole number', 'limits: "on-disconnect = True": expected ignore or cancel',
+        'limits: "max-headers = many": expected a whole number',
+        'limits: "on-disconnect = True": expected ignore or cancel',
         '"header-timeout" holds for the whole process, which has been set up already', "False"]
 
 
@@ -320,21 +316,26 @@ def test_end_of_the_program_ends_requests(serving):
 FRAMEWORKS = {
     "flask": "import flask; app = flask.Flask('x'); app.route('/')(lambda: 'hello')",
     "bottle": "import bottle; app = bottle.Bottle(); app.route('/')(lambda: 'hello')",
-    "web.py": "import web\nclass Index:\n    def GET(self):\n        return 'hello'\napp = web.application(('/', 'Index'), globals())",
+    "web.py": "import web\nclass Index:\n    def GET(self):\n        return 'hello'\n"
+              "app = web.application(('/', 'Index'), globals())",
     "cherrypy class": "import cherrypy\nclass app:\n    @cherrypy.expose\n    def index(self):\n        return 'hello'",
-    "cherrypy object": "class Root:\n    def index(self):\n        return 'hello'\n    index.exposed = True\napp = Root()",
-    "cherrypy tree": "import cherrypy\nclass Root:\n    @cherrypy.expose\n    def index(self):\n        return 'hello'\n"
+    "cherrypy object": "class Root:\n    def index(self):\n        return 'hello'\n    index.exposed = True\n"
+                       "app = Root()",
+    "cherrypy tree": "import cherrypy\nclass Root:\n    @cherrypy.expose\n"
+                     "    def index(self):\n        return 'hello'\n"
                      "cherrypy.tree.mount(Root(), '/')\napp = cherrypy.tree",
     "webob": "from webob.dec import wsgify\n@wsgify\ndef app(request):\n    return 'hello'",
     "django": "import django.conf\ndjango.conf.settings.configure(ROOT_URLCONF='__main__', ALLOWED_HOSTS=['*'])\n"
-              "from django.urls import path\nfrom django.http import HttpResponse\nurlpatterns = [path('', lambda r: HttpResponse('hello'))]\n"
+              "from django.urls import path\nfrom django.http import HttpResponse\n"
+              "urlpatterns = [path('', lambda r: HttpResponse('hello'))]\n"
               "from django.core.wsgi import get_wsgi_application\napp = get_wsgi_application()",
     "basehttp": "import http.server\nclass app(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n"
                 "        self.send_response(200)\n        self.end_headers()\n        self.wfile.write(b'hello')\n"
                 "    def log_message(self, *args):\n        pass",
     "class": "class app:\n    def __init__(self, environ, start_response):\n        start_response('200 OK', [])\n"
              "    def __iter__(self):\n        yield b'hello'",
-    "method": "class X:\n    def app(self, environ, start_response):\n        start_response('200 OK', [])\n        return [b'hello']\n"
+    "method": "class X:\n    def app(self, environ, start_response):\n        start_response('200 OK', [])\n"
+              "        return [b'hello']\n"
               "app = X().app",
 }
 
@@ -367,7 +368,8 @@ def test_cherrypys_own_server(script):
         server = wsgi.Server(("127.0.0.1", 0), app, numthreads=3)
         server.prepare()
         running = spawn(server.serve)
-        clients = [spawn(lambda: urllib.request.urlopen(f"http://127.0.0.1:{server.bind_addr[1]}/", timeout=10).read()) for _ in range(6)]
+        url = f"http://127.0.0.1:{server.bind_addr[1]}/"
+        clients = [spawn(lambda: urllib.request.urlopen(url, timeout=10).read()) for _ in range(6)]
         print({co.get() for co in clients})
         run_in_thread(server.stop)
         print(running.join(5))
@@ -376,7 +378,7 @@ def test_cherrypys_own_server(script):
 
 
 def run_until_served(source, ask):
-    """Start a script that prints its URL; call ask(url), then send Ctrl-C. Return what ask returned and the exit code."""
+    """Start a script that prints its URL; call ask(url); send Ctrl-C. Return what ask returned and the exit code."""
     process = subprocess.Popen([PYTHON, "-c", source], stderr=subprocess.PIPE, text=True)
     guard = threading.Timer(TIMEOUT, process.kill)
     guard.start()

@@ -23,7 +23,8 @@ def outcome(function, *args):
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     try:
-        ws = environ["syncless.websocket"](subprotocols=["chat", "echo"], max_size=1 << 16 if path == "/small" else 1 << 24)
+        max_size = 1 << 16 if path == "/small" else 1 << 24
+        ws = environ["syncless.websocket"](subprotocols=["chat", "echo"], max_size=max_size)
     except ValueError as error:
         start_response("400 Bad Request", [])
         return [str(error).encode()]
@@ -84,7 +85,8 @@ def application(environ, start_response):
 """
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-HANDSHAKE = (f"GET {{}} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
+HANDSHAKE = ("GET {} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+             f"Sec-WebSocket-Key: {KEY}\r\n"
              "Sec-WebSocket-Version: 13\r\n\r\n")
 
 
@@ -128,7 +130,12 @@ class Client:
 def frame(opcode, data=b"", final=True, masked=True, rsv=0):
     size, bit = len(data), 128 if masked else 0
     head = bytes([final << 7 | rsv << 4 | opcode])
-    head += bytes([bit | size]) if size < 126 else struct.pack("!BH", bit | 126, size) if size < 65536 else struct.pack("!BQ", bit | 127, size)
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 65536:
+        head += struct.pack("!BH", bit | 126, size)
+    else:
+        head += struct.pack("!BQ", bit | 127, size)
     if not masked:
         return head + data
     mask = os.urandom(4)
@@ -152,13 +159,15 @@ def test_handshake(server):
     """The example of RFC 6455 section 1.3; the first frames may come with it."""
     with Client(server, early=frame(1, b"early") + frame(2, b"bird")) as client:
         assert client.head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-        for field in b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=":
+        for field in (b"Upgrade: websocket", b"Connection: Upgrade",
+                      b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="):
             assert b"\r\n" + field + b"\r\n" in client.head
         assert [client.recv(), client.recv()] == [(1, b"early"), (2, b"bird")]
 
 
-@pytest.mark.parametrize("change", [("Version: 13", "Version: 8"), (KEY, "c2hvcnQ="), (KEY, "no base64!"), ("Upgrade: websocket", "Upgrade: h2c"),
-                                    ("Connection: keep-alive, Upgrade", "Connection: keep-alive"), ("HTTP/1.1", "HTTP/1.0"),
+@pytest.mark.parametrize("change", [("Version: 13", "Version: 8"), (KEY, "c2hvcnQ="), (KEY, "no base64!"),
+                                    ("Upgrade: websocket", "Upgrade: h2c"), ("HTTP/1.1", "HTTP/1.0"),
+                                    ("Connection: keep-alive, Upgrade", "Connection: keep-alive"),
                                     ("Host: x", "Host: x\r\nContent-Length: 0")])
 def test_no_handshake(server, change):
     answer = server.raw(HANDSHAKE.format("/").replace(*change).encode(), until=b"\r\n\r\n", shutdown=True)
@@ -183,16 +192,21 @@ def test_pings_and_fragments(server):
         client.send(frame(1, b"one ", final=False), frame(9, b"between"), frame(0, b"", final=False), frame(0, b"two"))
         assert [client.recv(), client.recv()] == [(10, b"between"), (1, b"one two")]
         text = "\u03ba\u1f79\u03c3\u03bc\u03b5 \U0001f600".encode()
-        client.send(*[frame(1 if n == 0 else 0, text[n:n + 1], final=n == len(text) - 1) for n in range(len(text))], at_once=1)
+        last = len(text) - 1
+        frames = [frame(1 if n == 0 else 0, text[n:n + 1], final=n == last) for n in range(len(text))]
+        client.send(*frames, at_once=1)
         assert client.recv() == (1, text)
 
 
 @pytest.mark.parametrize("frames, code", [
-    ([frame(1, b"x", rsv=1)], 1002), ([frame(2, b"x", rsv=4)], 1002), ([frame(3)], 1002), ([frame(7)], 1002), ([frame(11)], 1002),
-    ([frame(9, b"x" * 126)], 1002), ([frame(9, final=False)], 1002), ([frame(8, b"x")], 1002), ([frame(1, b"x", masked=False)], 1002),
-    ([frame(0, b"x")], 1002), ([frame(1, b"x", final=False), frame(1, b"y")], 1002), ([frame(0, b"x", final=False)], 1002),
+    ([frame(1, b"x", rsv=1)], 1002), ([frame(2, b"x", rsv=4)], 1002),
+    ([frame(3)], 1002), ([frame(7)], 1002), ([frame(11)], 1002),
+    ([frame(9, b"x" * 126)], 1002), ([frame(9, final=False)], 1002), ([frame(8, b"x")], 1002),
+    ([frame(1, b"x", masked=False)], 1002), ([frame(0, b"x")], 1002), ([frame(0, b"x", final=False)], 1002),
+    ([frame(1, b"x", final=False), frame(1, b"y")], 1002),
     ([frame(1, b"\xce\xba\xe1\xbd\xb9\xed\xa0\x80")], 1007), ([frame(1, b"\xff", final=False), frame(0, b"x")], 1007),
-    ([close(999)], 1002), ([close(1004)], 1002), ([close(1005)], 1002), ([close(1006)], 1002), ([close(1016)], 1002), ([close(2999)], 1002),
+    ([close(999)], 1002), ([close(1004)], 1002), ([close(1005)], 1002), ([close(1006)], 1002), ([close(1016)], 1002),
+    ([close(2999)], 1002),
     ([close(5000)], 1002), ([close(1000, b"\xff")], 1007),
 ])
 def test_violations(server, frames, code):
@@ -275,7 +289,8 @@ def test_two_coroutines_receive_in_turns(server):
 
 def test_misuse(server):
     with Client(server, "/misuse") as client:
-        assert client.recv()[1] == b"RuntimeError: a WebSocket works on coroutines only; this is an OS thread (or a forked child)"
+        assert client.recv()[1] == (b"RuntimeError: a WebSocket works on coroutines only; "
+                                    b"this is an OS thread (or a forked child)")
         assert client.recv()[1] == b"RuntimeError: start_response() was called after the request became a WebSocket"
         assert client.recv()[1] == b"ValueError: the response has begun: it is too late for a WebSocket"
 
@@ -316,8 +331,9 @@ def test_websockets_library(server):
 
 def test_chromium(program_url, tmp_path):
     """The page of examples/programs/websocket_server.py, in a real browser."""
-    done = subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--no-first-run",
-                           "--virtual-time-budget=3000", "--dump-dom", program_url + "#Syncless"], text=True, timeout=50,
+    done = subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                           f"--user-data-dir={tmp_path}", "--virtual-time-budget=3000", "--dump-dom",
+                           program_url + "#Syncless"], text=True, timeout=50,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert "<li>sselcnyS</li>" in done.stdout
 

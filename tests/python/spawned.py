@@ -1,4 +1,4 @@
-"""`python -m test` with the tests in a second thread: a spawned coroutine under syncless-python, an OS thread elsewhere.
+"""`python -m test` with the tests in a second thread: a spawned coroutine under syncless-python, else an OS thread.
 
 Up to CPython 3.12 the coroutine is given a threading.Thread, so that the tests find themselves in a proper thread; in
 later ones it is what a bare _thread.start_new_thread would be, in both.

@@ -22,14 +22,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / os.environ.get("SYNCLESS_BUILD", "build")
 OURS = BUILD / "syncless-python"
 LOGS = BUILD / "tests" / "python"
-MODULES = """test_queue test_thread test_threading test_threading_local test_socket test_ssl test_select test_selectors test_poll
-    test_epoll test_subprocess test_signal test_asyncio test_httplib test_urllib test_urllib2_localnet test_httpservers
-    test_socketserver test_ftplib test_smtplib test_poplib test_imaplib test_concurrent_futures test_multiprocessing_fork
-    test_os test_posix test_io test_time test_contextvars test_context test_sys_settrace test_gc test_faulthandler
+MODULES = """test_queue test_thread test_threading test_threading_local test_socket test_ssl test_select test_selectors
+    test_poll test_epoll test_subprocess test_signal test_asyncio test_httplib test_urllib test_urllib2_localnet
+    test_httpservers
+    test_socketserver test_ftplib test_smtplib test_poplib test_imaplib test_concurrent_futures
+    test_multiprocessing_fork test_os test_posix test_io test_time test_contextvars test_context test_sys_settrace
+    test_gc test_faulthandler
     test_sqlite3 test_ctypes""".split()
 USES = {"test_socketserver": ["-u", "network"]}  # it uses only the loopback
-# In a thread, most tests of asyncio's subprocesses fail, since they need the main thread, and leave the rest hanging, under
-# any python. One class is made for threads; it is run by itself.
+# In a thread, most tests of asyncio's subprocesses fail, since they need the main thread, and leave the rest hanging,
+# under any python. One class is made for threads; it is run by itself.
 APART = {("spawned", "test_asyncio"): ["*test_asyncio.test_subprocess.*", "*.test_asyncio_run_without_uncancel"]}
 MORE = {"spawned": ["test_asyncio:*SubprocessThreadedWatcherTests*"]}
 MODULE_SECONDS = 1200
@@ -163,12 +165,14 @@ class Check:
         patterns = [self.pattern] if self.pattern else []
         ignored = [] if patterns else list(APART.get((self.mode, self.module), []))
         self.first = run(OURS, self.mode, self.module, self.log("ours"), patterns, ignored)
-        while self.first.cut and self.first.last_started() and len(ignored) < HANGS and self.hangs_there(self.first.last_started(), patterns, ignored):
-            ignored.append(self.as_pattern(self.first.last_started()))
+        while self.first.cut and (name := self.first.last_started()) and len(ignored) < HANGS \
+                and self.hangs_there(name, patterns, ignored):
+            ignored.append(self.as_pattern(name))
             self.notes.append(f"without {ignored[-1]}, in which plain python hangs too")
             self.first = run(OURS, self.mode, self.module, self.log("ours"), patterns, ignored)
         if self.first.cut:
-            self.bad.append(f"{self.module}: ended in {self.first.last_started()}, exit code {self.first.code}, see {self.log('ours')}")
+            self.bad.append(f"{self.module}: ended in {self.first.last_started()}, exit code {self.first.code}, "
+                            f"see {self.log('ours')}")
         elif self.first.absent:
             self.check_absent(patterns)
         else:

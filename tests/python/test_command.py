@@ -15,12 +15,14 @@ from harness import PYTHON, TIMEOUT, python, script
 def plain():
     """Return the plain command of the CPython that is embedded."""
     code = "from sysconfig import get_config_var as v; print(v('BINDIR') + '/python' + v('VERSION'))"
-    return subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=TIMEOUT).stdout.strip()
+    done = subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=TIMEOUT)
+    return done.stdout.strip()
 
 
 # ---- the command line ----
 
-FACTS = "import sys; print(sys.version, sys.prefix, sys.path, sys.flags, sys.argv, sys.orig_argv[1:], sys.warnoptions, sys._xoptions)"
+FACTS = ("import sys; print(sys.version, sys.prefix, sys.path, sys.flags, sys.argv, sys.orig_argv[1:], "
+         "sys.warnoptions, sys._xoptions)")
 
 
 @pytest.mark.parametrize("arguments", [
@@ -61,7 +63,8 @@ def test_children_are_syncless_too(script):
 
 def test_venv(python, script, tmp_path):
     assert python("-m", "venv", "--without-pip", tmp_path / "v").returncode == 0
-    out = script("import sys, _syncless; print(sys.prefix, sys.prefix != sys.base_prefix)", python=tmp_path / "v/bin/python")
+    out = script("import sys, _syncless; print(sys.prefix, sys.prefix != sys.base_prefix)",
+                 python=tmp_path / "v/bin/python")
     assert out == f"{tmp_path}/v True\n"
 
 

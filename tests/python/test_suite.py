@@ -8,8 +8,10 @@ from harness import SANITIZED
 
 QUICK = {
     "main": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context test_time
-        test_httplib test_httpservers test_urllib2_localnet test_socketserver test_smtplib test_poplib test_os test_posix
-        test_sys_settrace test_gc test_ctypes test_signal:*StressTest* test_signal:*Wakeup* test_signal:*Pending* test_subprocess:*POSIX*""",
+        test_httplib test_httpservers test_urllib2_localnet test_socketserver test_smtplib test_poplib test_os
+        test_posix
+        test_sys_settrace test_gc test_ctypes test_signal:*StressTest* test_signal:*Wakeup* test_signal:*Pending*
+        test_subprocess:*POSIX*""",
     "spawned": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context
         test_httplib test_socketserver test_poplib test_ftplib test_io""",
 }

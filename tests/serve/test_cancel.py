@@ -162,7 +162,8 @@ max-body-size = 0
 app = app:app
 """
 WAITS = ["sleep", "lock", "lock_timeout", "with_lock", "rlock", "condition", "event", "queue", "queue_timeout", "recv",
-         "recv_timeout", "accept", "read", "file", "select", "poll", "epoll", "subprocess", "communicate", "asyncio", "future",
+         "recv_timeout", "accept", "read", "file", "select", "poll", "epoll", "subprocess",
+         "communicate", "asyncio", "future",
          "join", "ssl", "busy"]
 
 
@@ -291,7 +292,8 @@ def test_libpq_waits_by_itself(daemon, tmp_path_factory):
     postgres = Postgres()
     try:
         env = {name: str(value) for name, value in postgres.env.items()}
-        server = daemon("[wsgi /]\napp = app:app\nrequest-timeout = 300ms\n", {"app.py": app}, env={**os.environ, **env})
+        ini = "[wsgi /]\napp = app:app\nrequest-timeout = 300ms\n"
+        server = daemon(ini, {"app.py": app}, env={**os.environ, **env})
         started = time.monotonic()
         assert server.get("/")[0] == 504
         assert time.monotonic() - started < 3
@@ -333,7 +335,8 @@ def is_running(pid):
 
 @pytest.fixture(scope="module")
 def cancelling(shared_daemon):
-    return shared_daemon("[limits]\non-disconnect = cancel\n[wsgi /]\napp = app:app\n[wsgi /ignore]\napp = app:app\non-disconnect = ignore\n",
+    return shared_daemon("[limits]\non-disconnect = cancel\n[wsgi /]\napp = app:app\n"
+                         "[wsgi /ignore]\napp = app:app\non-disconnect = ignore\n",
                          {"app.py": APP})
 
 

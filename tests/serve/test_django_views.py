@@ -1,6 +1,7 @@
 """Django's own test views, over the wire: each answer must be what Django's in-process test client gets.
 
-The views are in Django's source package, not in python3-django, so it is fetched with apt into $SYNCLESS_BUILD/sources, once.
+The views are in Django's source package, not in python3-django, so it is fetched with apt, once, into
+$SYNCLESS_BUILD/sources.
 Where the mirror does not have it the test is skipped, and says so.
 """
 import json
@@ -42,7 +43,8 @@ def django_tests():
 @pytest.fixture(scope="module")
 def reference(django_tests):
     env = server_env({"DJANGO_TESTS": django_tests})
-    done = subprocess.run(["/usr/bin/python3", HERE / "django_site.py"], env=env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(["/usr/bin/python3", HERE / "django_site.py"], env=env, capture_output=True, text=True,
+                          timeout=50)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

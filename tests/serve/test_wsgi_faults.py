@@ -141,14 +141,16 @@ def application(environ, start_response):
 BEFORE = {
     "raises": r"KeyError: 'secret-key'", "exit": r"SystemExit: 3", "interrupt": r"KeyboardInterrupt",
     "base": r"BaseException: base", "generator_exit": "GeneratorExit", "recursion": "RecursionError: ",
-    "nul": r"ValueError: before\\x00after", "no_text": r"Bad: <(?:exception str\(\) failed|unprintable Bad object)>", "after_start": "ValueError: started",
+    "nul": r"ValueError: before\\x00after", "after_start": "ValueError: started",
+    "no_text": r"Bad: <(?:exception str\(\) failed|unprintable Bad object)>",
     "in_generator": "ValueError: first item", "iter_fails": "TypeError: 'int' object is not iterable",
     "none": r"returned NoneType, where .* \[body\]", "returns_bytes": r"returned bytes, where .* \[body\]",
     "returns_str": r"returned str, where .* \[body\]", "str_item": "must consist of bytes, not str",
     "str_item_of_iter": "must consist of bytes, not str", "bytearray_item": "must consist of bytes, not bytearray",
     "write_str": "must consist of bytes, not str", "write_two": r"expected write\(data\)",
     "no_start": "did not call start_response", "no_start_empty": "did not call start_response",
-    "no_arguments": r"expected start_response\(status, headers, exc_info=None\)", "four_arguments": "expected start_response",
+    "no_arguments": r"expected start_response\(status, headers, exc_info=None\)",
+    "four_arguments": "expected start_response",
     "wrong_name": r"start_response\(\) has no argument 'exception'", "bad_exc_info": "exc_info must be a tuple",
     "twice": r"AssertionError: start_response\(\) was called a second time without exc_info",
     "status_bytes": "TypeError: status must be str, not bytes", "status_int": "TypeError: status must be str, not int",
@@ -229,7 +231,8 @@ def test_wsgi_errors_line_by_line(server):
     assert server.get("/errors?q")[2] == b"logged"
     server.wait_log("not ended")
     lines = re.findall(r"\[error\] \S+ rid=\w+ GET /errors\?q: (.*)$", server.log, re.M)
-    assert lines == ["one line", "second line", "printed line", "ab", r"café \udc80", r"nul \x00 in it", "flushed", "", "", "not ended"]
+    assert lines == ["one line", "second line", "printed line", "ab", r"café \udc80", r"nul \x00 in it",
+                     "flushed", "", "", "not ended"]
 
 
 def test_no_worker_has_ended(server):

@@ -179,7 +179,8 @@ def test_after_the_request(server):
 def interrupt(server, body):
     with server.connect() as sock:
         before = server.log.count("interrupted: True")
-        sock.sendall(b"POST /interrupted HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+        sock.sendall(b"POST /interrupted HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body))
         server.wait_log("interrupted: True", count=before + 1)
         sock.sendall(body)
         return sock.makefile("rb").read()

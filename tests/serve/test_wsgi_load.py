@@ -88,7 +88,8 @@ def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
     assert re.search(expected, done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("version, refused", [("3.14.0 (main)", True), ("3.14.0rc1", True), ("3.14.1", False), ("3.11.2", False)])
+@pytest.mark.parametrize("version, refused", [("3.14.0 (main)", True), ("3.14.0rc1", True), ("3.14.1", False),
+                                              ("3.11.2", False)])
 def test_cpython_3_14_0_is_refused(run_server, tmp_path, version, refused):
     """That version checks the address of the stack. Here another CPython says that it is that version."""
     (tmp_path / "version.c").write_text(f'const char *Py_GetVersion(void) {{ return "{version}"; }}')

@@ -319,7 +319,8 @@ def head_and_body(server, path, method="GET", until=None):
 
 @pytest.mark.parametrize("path, length, body", [
     ("/one_item", 5, b"hello"), ("/items", 11, b"hello world"), ("/nothing", 0, b""), ("/empty_items", 0, b""),
-    ("/stored", 13, b"stored before"), ("/stored_list", 4, b"list"), ("/sized", 5, b"hello"), ("/own_length", 5, b"hello"),
+    ("/stored", 13, b"stored before"), ("/stored_list", 4, b"list"), ("/sized", 5, b"hello"),
+    ("/own_length", 5, b"hello"),
 ])
 def test_content_length(server, path, length, body):
     head, received = head_and_body(server, path)

@@ -64,7 +64,8 @@ def server(shared_daemon):
     return shared_daemon("[wsgi /]\napp = app", {"app.py": APP})
 
 
-@pytest.mark.parametrize("path, answer", [("fan_out", b"True"), ("thread_state", b"False"), ("fork", b"5"), ("ticking", b"True")])
+@pytest.mark.parametrize("path, answer", [("fan_out", b"True"), ("thread_state", b"False"), ("fork", b"5"),
+                                          ("ticking", b"True")])
 def test_spawned_beside_requests(server, path, answer):
     assert server.get("/" + path)[2] == answer
 

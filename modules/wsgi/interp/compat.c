@@ -68,7 +68,7 @@ PyObject *compat_raised(void)
 
 const char *compat_refuse(void)
 {
-    if (strncmp(Py_GetVersion(), "3.14.0", 6) == 0)
+    if (!strncmp(Py_GetVersion(), "3.14.0", 6))
         return "CPython 3.14.0 checks the address of the stack and aborts on a coroutine: use 3.13 or older";
     return NULL;
 }

@@ -8,8 +8,8 @@
 
 #include "package/serve.h"
 #include "package/spawn.h"
-#include "request/cancel.h"
-#include "request/upgrade.h"
+#include "request/request_cancel.h"
+#include "request/websocket.h"
 #include "syncless.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
@@ -65,9 +65,9 @@ static PyMethodDef builtin_methods[] = {
      "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted; host and port are the "
      "client's."},
     {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
-    {"field", upgrade_field, METH_O,
+    {"field", websocket_field, METH_O,
      "field(name)\n--\n\nReturn a header field of the request that this coroutine serves, or None."},
-    {"upgrade", upgrade_run, METH_VARARGS,
+    {"upgrade", websocket_upgrade, METH_VARARGS,
      "upgrade(fields)\n--\n\nAnswer 101 with these fields. Return the connection as a Stream."},
     {"handle", builtin_handle, METH_NOARGS,
      "handle()\n--\n\nReturn the Handle of this coroutine; None in an OS thread."},
@@ -88,11 +88,12 @@ PyObject *builtin_init(void)
 {
     PyObject *module;
 
-    if (tstate_init_types() < 0 || cancel_init_types() < 0)
+    if (tstate_init_types() < 0 || request_cancel_init_types() < 0)
         return NULL;
     module = PyModule_Create(&builtin_definition);
-    if (module && (PyModule_AddStringConstant(module, "version", VERSION) < 0 || interrupt_add_types(module) < 0 ||
-                   cancel_add_types(module) < 0 || handle_add_type(module) < 0 || upgrade_add_type(module) < 0))
+    if (module &&
+        (PyModule_AddStringConstant(module, "version", VERSION) < 0 || interrupt_add_types(module) < 0 ||
+         request_cancel_add_types(module) < 0 || handle_add_type(module) < 0 || websocket_add_type(module) < 0))
         Py_CLEAR(module);
     return module;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "request/application.h"
-#include "request/cancel.h"
+#include "request/request_cancel.h"
 #include "syncless/serve.h"
 #include "threads/tstate.h"
 
@@ -30,7 +30,7 @@ static const struct sl_module served_module = {
     .name = "wsgi",
     .size = sizeof(struct application),
     .handle = served_handle,
-    .cancel = cancel_request,
+    .cancel = request_cancel,
 };
 
 static bool is_on_coroutine(void)
@@ -74,7 +74,8 @@ static void served_on_end(void *self)
     sl_spawn(served_free_on_coroutine, self);
 }
 
-/* Returns the tuples (key, value) of a list as settings, to be freed by PyMem_Free. The strings are borrowed from it. */
+/* Returns the tuples (key, value) of a list as settings, to be freed by PyMem_Free. The strings are borrowed from it.
+ */
 static struct sl_setting *borrow_settings(PyObject *list)
 {
     Py_ssize_t count = PyList_GET_SIZE(list);

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "syncless.h"
-#include "threads/child.h"
+#include "threads/app_child.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
@@ -53,7 +53,7 @@ static PyObject *spawned_call_invoke(const struct spawned_call *call)
     if (PyContext_Enter(call->context) < 0)
         return NULL;
     result = PyObject_Call(call->function, call->args, call->kwargs);
-    child_end();
+    app_child_end();
     if (PyContext_Exit(call->context) < 0)
         Py_CLEAR(result);
     return result;

@@ -10,18 +10,18 @@
 #include <errno.h>
 
 #include "interp/report.h"
-#include "request/cancel.h"
 #include "request/deadline_watchdog.h"
 #include "request/environ.h"
-#include "request/errors.h"
 #include "request/exchange.h"
 #include "request/fields.h"
 #include "request/file_wrapper.h"
-#include "request/input.h"
-#include "request/response.h"
+#include "request/request_cancel.h"
+#include "request/response_body.h"
 #include "request/start_response.h"
-#include "request/upgrade.h"
-#include "threads/child.h"
+#include "request/websocket.h"
+#include "request/wsgi_errors.h"
+#include "request/wsgi_input.h"
+#include "threads/app_child.h"
 #include "threads/tstate.h"
 
 int application_init_types(void)
@@ -30,8 +30,8 @@ int application_init_types(void)
 
     if (!done)
         done = report_init() == 0 && start_response_init_types() == 0 && file_wrapper_init_type() == 0 &&
-               input_init_type() == 0 && errors_init_type() == 0 && upgrade_init_type() == 0 &&
-               cancel_init_types() == 0 && tstate_init_types() == 0;
+               wsgi_input_init_type() == 0 && wsgi_errors_init_type() == 0 && websocket_init_type() == 0 &&
+               request_cancel_init_types() == 0 && tstate_init_types() == 0;
     return done ? 0 : -1;
 }
 
@@ -53,7 +53,7 @@ void application_release(struct application *app)
 /* Logs and clears the exception that is set. Returns what sl_module.handle is to return. */
 static int end_failed(struct exchange *x)
 {
-    int status = cancel_conclude(x->req);
+    int status = request_cancel_conclude(x->req);
 
     if (status)
         return status;
@@ -84,7 +84,7 @@ static void call_close(const struct exchange *x, PyObject *close)
 {
     PyObject *closed = PyObject_CallNoArgs(close);
 
-    child_end();
+    app_child_end();
     if (!closed)
         report_raised(x->req, "close() of the response failed");
     Py_XDECREF(closed);
@@ -99,7 +99,7 @@ static PyObject *call_application(const struct application *app, struct exchange
         PyObject *args[] = {NULL, environ, x->start_response};
 
         result = PyObject_Vectorcall(app->callable, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        child_end();
+        app_child_end();
     }
     Py_XDECREF(environ);
     return result;
@@ -112,10 +112,10 @@ static int exchange_run(const struct application *app, struct exchange *x)
 
     if (!result)
         return end_failed(x);
-    status = !x->stream && response_send(x, result) < 0 ? end_failed(x) : 0;
+    status = !x->stream && response_body_send(x, result) < 0 ? end_failed(x) : 0;
     close = find_close(x, result);
     /* The client need not wait for close(). */
-    if (close && status == 0 && !x->stream && response_end(x) < 0)
+    if (close && status == 0 && !x->stream && response_body_end(x) < 0)
         status = end_failed(x);
     if (close)
         call_close(x, close);
@@ -126,13 +126,13 @@ static int exchange_run(const struct application *app, struct exchange *x)
 static void exchange_release(struct exchange *x)
 {
     if (x->input)
-        input_end(x->input);
+        wsgi_input_end(x->input);
     Py_XDECREF(x->input);
     start_response_end(x);
     Py_XDECREF(x->status);
     Py_XDECREF(x->headers);
-    upgrade_end(x);
-    errors_end(x);
+    websocket_end(x);
+    wsgi_errors_end(x);
 }
 
 /* Owned: the context of the last request, if nothing was set in it, for the next one; or NULL. */

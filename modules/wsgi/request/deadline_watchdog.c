@@ -1,11 +1,11 @@
 /*
  * deadline_watchdog.c: raises an exception in requests that compute past their request-timeout.
  *
- * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (watchdog-timeout) has their
- * stack dumped, by a signal that interrupts their code. Here the request is noted then, and a thread is woken. It takes
- * the GIL as any thread does, from between two instructions of the request, and has CPython raise the exception. Unlike
- * the exceptions of cancel.c this one may strike anywhere, in a finally block too: it is only for requests that cannot
- * be reached otherwise.
+ * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (watchdog-timeout)
+ * has their stack dumped, by a signal that interrupts their code. Here the request is noted then, and a thread is
+ * woken. It takes the GIL as any thread does, from between two instructions of the request, and has CPython raise the
+ * exception. Unlike the exceptions of request_cancel.c this one may strike anywhere, in a finally block too: it is only
+ * for requests that cannot be reached otherwise.
  */
 #include "request/deadline_watchdog.h"
 
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "interp/cpython.h"
-#include "request/cancel.h"
 #include "request/exchange.h"
+#include "request/request_cancel.h"
 #include "syncless.h"
 #include "threads/tstate.h"
 
@@ -42,8 +42,8 @@ static void raise_if_overdue(unsigned long id)
 {
     struct exchange *x = tstate_find(id);
 
-    if (x && exchange_is_overdue(x) && cancel_begin(x))
-        PyThreadState_SetAsyncExc(id, cancel_timeout_type());
+    if (x && exchange_is_overdue(x) && request_cancel_begin(x))
+        PyThreadState_SetAsyncExc(id, request_cancel_timeout_type());
 }
 
 static void *deadline_watchdog_run(void *arg)

@@ -12,13 +12,13 @@
 
 #include <string.h>
 
-#include "request/errors.h"
+#include "request/convert.h"
 #include "request/exchange.h"
 #include "request/fields.h"
 #include "request/file_wrapper.h"
-#include "request/input.h"
-#include "request/text.h"
-#include "request/upgrade.h"
+#include "request/websocket.h"
+#include "request/wsgi_errors.h"
+#include "request/wsgi_input.h"
 #include "syncless.h"
 
 /* Variables whose text depends on the request. */
@@ -76,9 +76,10 @@ static int put_constants(struct environ *e)
     if (put_constant(e, "SERVER_SOFTWARE", PyUnicode_InternFromString("syncless-server")) < 0 ||
         put_constant(e, "GATEWAY_INTERFACE", PyUnicode_InternFromString("CGI/1.1")) < 0 ||
         put_constant(e, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) < 0 ||
-        put_constant(e, "wsgi.input", input_empty()) < 0 || put_constant(e, "wsgi.errors", errors_new()) < 0 ||
+        put_constant(e, "wsgi.input", wsgi_input_empty()) < 0 ||
+        put_constant(e, "wsgi.errors", wsgi_errors_new()) < 0 ||
         put_constant(e, "wsgi.file_wrapper", Py_NewRef(&file_wrapper_type)) < 0 ||
-        put_constant(e, "syncless.websocket", upgrade_function()) < 0)
+        put_constant(e, "syncless.websocket", websocket_function()) < 0)
         return -1;
     if (put_constant(e, "wsgi.input_terminated", Py_NewRef(Py_True)) < 0 ||
         put_constant(e, "wsgi.multithread", Py_NewRef(Py_True)) < 0 ||
@@ -136,7 +137,7 @@ void environ_free(struct environ *e)
 
 static int change_text(struct environ *e, enum variable v, const char *text, size_t size)
 {
-    PyObject *value = text_latin1(text, size);
+    PyObject *value = convert_latin1(text, size);
     int result = value ? put_variable(e, v, value) : -1;
 
     Py_XDECREF(value);
@@ -155,7 +156,7 @@ static int update_port(struct environ *e, enum variable v, unsigned *known, unsi
 
     if (port == *known)
         return 0;
-    at = port ? text_decimal(end, port) : end;
+    at = port ? convert_decimal(end, port) : end;
     if (change_text(e, v, at, (size_t)(end - at)) < 0)
         return -1;
     *known = port;
@@ -170,7 +171,7 @@ static int update_target(struct environ *e, const struct sl_request *req)
 
     if (!strcmp(e->text[REQUEST_URI], req->target))
         return 0;
-    value = text_latin1(req->target, strlen(req->target));
+    value = convert_latin1(req->target, strlen(req->target));
     result = value && put_variable(e, REQUEST_URI, value) == 0 ? put_variable(e, RAW_URI, value) : -1;
     Py_XDECREF(value);
     return result;
@@ -216,7 +217,7 @@ static int add_input(struct environ *e, PyObject *environ, struct exchange *x)
 {
     if (x->req->length == 0)
         return 0;
-    x->input = input_new(x);
+    x->input = wsgi_input_new(x);
     return x->input ? PyDict_SetItem(environ, e->input_key, x->input) : -1;
 }
 
@@ -228,7 +229,7 @@ static int add_user(PyObject *environ, const struct sl_request *req)
 
     if (!req->user)
         return 0;
-    value = text_latin1(req->user, strlen(req->user));
+    value = convert_latin1(req->user, strlen(req->user));
     status = value ? PyDict_SetItemString(environ, "REMOTE_USER", value) : -1;
     Py_XDECREF(value);
     return status;

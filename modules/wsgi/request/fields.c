@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "request/text.h"
+#include "request/convert.h"
 
 #define SLOTS            256
 #define MAX_CACHED_NAME  40  /* bytes; longer names are not cached */
@@ -98,7 +98,7 @@ static PyObject *slot_value(struct slot *slot, const struct sl_field *f)
     if (old && (size_t)PyUnicode_GET_LENGTH(old) == f->value_size &&
         !memcmp(PyUnicode_1BYTE_DATA(old), f->value, f->value_size))
         return Py_NewRef(old);
-    value = text_latin1(f->value, f->value_size);
+    value = convert_latin1(f->value, f->value_size);
     if (value && f->value_size <= MAX_CACHED_VALUE) {
         Py_INCREF(value);
         Py_XSETREF(slot->value, value);
@@ -129,7 +129,7 @@ static int set_variable(PyObject *environ, PyObject *key, PyObject *value)
 
 static int add_uncached(PyObject *environ, const struct sl_field *f)
 {
-    PyObject *key = key_new(f), *value = key ? text_latin1(f->value, f->value_size) : NULL;
+    PyObject *key = key_new(f), *value = key ? convert_latin1(f->value, f->value_size) : NULL;
     int result = value ? set_variable(environ, key, value) : -1;
 
     Py_XDECREF(key);

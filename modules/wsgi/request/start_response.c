@@ -7,8 +7,8 @@
 #include "request/start_response.h"
 
 #include "request/exchange.h"
-#include "request/head.h"
-#include "request/response.h"
+#include "request/response_body.h"
+#include "request/response_head.h"
 #include "syncless.h"
 
 /* start_response or write, which differ only in the function that is called. */
@@ -75,8 +75,8 @@ static int check_call_order(const struct exchange *x, PyObject *exc_info)
 }
 
 /* The server takes status and headers in the request's own thread only; those given in another one are stored, and
- * handed over by head_complete. The old ones are dropped last: freeing them may run code that waits, until after the
- * end of the request. */
+ * handed over by response_head_complete. The old ones are dropped last: freeing them may run code that waits, until
+ * after the end of the request. */
 static void store_head(struct exchange *x, PyObject *status, PyObject *headers)
 {
     PyObject *old_status = x->status, *old_headers = x->headers;
@@ -92,7 +92,7 @@ static int set_or_store_head(struct exchange *x, PyObject *status, PyObject *hea
     if (x->coroutine == sl_self()) {
         if (x->headers)
             store_head(x, NULL, NULL);
-        return head_set(x, status, headers);
+        return response_head_set(x, status, headers);
     }
     x->started = true;
     store_head(x, status, headers);
@@ -127,7 +127,7 @@ static PyObject *write_call(PyObject *self, PyObject *const *args, size_t nargsf
                                                 : "write() works only in the thread that called the application");
         return NULL;
     }
-    if (response_put(x, args[0], -1) < 0 || response_push(x) < 0)
+    if (response_body_put(x, args[0], -1) < 0 || response_body_push(x) < 0)
         return NULL;
     return Py_NewRef(Py_None);
 }

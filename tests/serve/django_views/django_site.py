@@ -1,7 +1,7 @@
-"""A site of Django's own test views (its source tree's tests/: test_client, view_tests, handlers), as a WSGI application.
+"""A site of Django's own test views (tests/ of its source tree: test_client, view_tests, handlers), a WSGI application.
 
-Run as a program it prints, as JSON, what Django's in-process test client gets for each request of REQUESTS: what the same
-requests must get over the wire. The folder of Django's tests is $DJANGO_TESTS.
+Run as a program it prints, as JSON, what Django's in-process test client gets for each request of REQUESTS: the same
+requests must get that over the wire. The folder of Django's tests is $DJANGO_TESTS.
 """
 import json
 import os
@@ -43,13 +43,15 @@ FORM = "application/x-www-form-urlencoded"
 REQUESTS = [("GET", f"/client/{name}/", "", "") for name in (
     "get_view", "post_view", "put_view", "header_view", "redirect_view", "redirect_view_307", "redirect_view_308",
     "redirect_view_307_query_string", "redirect_view_308_query_string", "secure_view", "permanent_redirect_view",
-    "temporary_redirect_view", "http_redirect_view", "https_redirect_view", "double_redirect_view", "bad_view", "form_view",
+    "temporary_redirect_view", "http_redirect_view", "https_redirect_view", "double_redirect_view", "bad_view",
+    "form_view",
     "form_view_with_template", "formset_view", "login_protected_view", "login_protected_method_view", "session_view",
     "broken_view", "accounts", "django_project_redirect", "two_arg_exception", "async_get_view")]
 REQUESTS += [("GET", f"/{name}", "", "") for name in (
     "", "nonexistent_url/", "server_error/", "raises400/", "raises403/", "raises404/", "raises500/", "technical404/",
     "classbased404/", "jsi18n/", "jsi18n/app1/", "jsi18n_multi_packages1/", "jsi18n_admin/", "jsoni18n/", "site_media/",
-    "site_media/file.txt", "site_media/file.txt.gz", "site_media/long-line.txt", "site_media/%2F.txt", "site_media/no", "path-post/1/",
+    "site_media/file.txt", "site_media/file.txt.gz", "site_media/long-line.txt", "site_media/%2F.txt", "site_media/no",
+    "path-post/1/",
     "test-setlang/a%20b/", "template_exception/")]
 REQUESTS += [("GET", f"/handlers/{name}/", "", "") for name in (
     "regular", "async_regular", "no_response_fbv", "no_response_cbv", "streaming", "not_in_transaction", "bad_request",
@@ -60,7 +62,8 @@ REQUESTS += [
     ("OPTIONS", "/client/get_view/", "", ""),
     ("POST", "/client/post_view/", FORM, "value=37&other=%C3%A9"),
     ("POST", "/client/raw_post_view/", "text/xml",
-     "<?xml version='1.0' encoding='utf-8'?><library><book><title>Blink</title><author>Malcolm Gladwell</author></book></library>"),
+     "<?xml version='1.0' encoding='utf-8'?><library><book><title>Blink</title>"
+     "<author>Malcolm Gladwell</author></book></library>"),
     ("PUT", "/client/put_view/", FORM, "foo=bar"),
     ("POST", "/client/json_view/", "application/json", '{"value": [37, null]}'),
     ("POST", "/client/form_view/", FORM, "text=Hello&email=foo%40example.com&value=37&single=b&multi=b&multi=c"),
@@ -75,7 +78,8 @@ def reference():
     from django.test import Client
 
     for method, target, kind, body in REQUESTS:
-        response = Client(raise_request_exception=False).generic(method, target, body, kind or "application/octet-stream")
+        client = Client(raise_request_exception=False)
+        response = client.generic(method, target, body, kind or "application/octet-stream")
         content = response.getvalue() if response.streaming else response.content
         yield [response.status_code, sorted(response.items()), content.decode("latin-1")]
 

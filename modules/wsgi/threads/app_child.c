@@ -1,12 +1,12 @@
 /*
- * child.c: children that an application forks and that come back from it.
+ * app_child.c: children that an application forks and that come back from it.
  *
  * os.fork() in a request copies the worker. Most children run another program or end by os._exit(). One that returns
  * from the application, or leaves it by sys.exit(), must not go on as if it were the worker: it would answer the client
  * a second time, and change the epoll set that it shares with the worker. So it ends here, with the exit code that it
  * would have in a script.
  */
-#include "threads/child.h"
+#include "threads/app_child.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,12 +23,12 @@ static void set_is_child(void)
     is_child = true;
 }
 
-int child_init(void)
+int app_child_init(void)
 {
     return -pthread_atfork(NULL, NULL, set_is_child);
 }
 
-void child_adopt(void)
+void app_child_adopt(void)
 {
     is_child = false;
 }
@@ -58,7 +58,7 @@ static void flush_stream(const char *name)
     Py_XDECREF(result);
 }
 
-void child_end(void)
+void app_child_end(void)
 {
     int code = 0;
 

@@ -1,11 +1,12 @@
 /*
- * cancel.c: requests that are ended before their time: request-timeout, a client that is gone, a worker that stops.
+ * request_cancel.c: requests that are ended before their time: request-timeout, a client that is gone, a worker that
+ * stops.
  *
  * The application gets an exception where it waits (threads/interrupt.c), so that its finally blocks run. They may wait
  * too, so for a few seconds no further exception is raised. One that computes instead of waiting is reached by
  * deadline_watchdog.c.
  */
-#include "request/cancel.h"
+#include "request/request_cancel.h"
 
 #include <errno.h>
 
@@ -17,7 +18,7 @@
 
 static PyObject *timeout_type, *gone_type;
 
-int cancel_init_types(void)
+int request_cancel_init_types(void)
 {
     if (gone_type)
         return 0;
@@ -29,14 +30,14 @@ int cancel_init_types(void)
     return gone_type ? 0 : -1;
 }
 
-int cancel_add_types(PyObject *module)
+int request_cancel_add_types(PyObject *module)
 {
     if (PyModule_AddObjectRef(module, "RequestTimeout", timeout_type) < 0)
         return -1;
     return PyModule_AddObjectRef(module, "ClientGone", gone_type);
 }
 
-PyObject *cancel_timeout_type(void)
+PyObject *request_cancel_timeout_type(void)
 {
     return timeout_type;
 }
@@ -51,7 +52,7 @@ static void raise_gone(void)
     PyErr_SetString(gone_type, "the client has closed the connection, the request is ended here");
 }
 
-bool cancel_begin(struct exchange *x)
+bool request_cancel_begin(struct exchange *x)
 {
     int64_t now = exchange_now();
 
@@ -61,15 +62,15 @@ bool cancel_begin(struct exchange *x)
     return true;
 }
 
-void cancel_request(void *self, struct sl_request *req, int why)
+void request_cancel(void *self, struct sl_request *req, int why)
 {
     struct exchange *x = req->local;
 
-    if (x && cancel_begin(x))
+    if (x && request_cancel_begin(x))
         interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone);
 }
 
-int cancel_conclude(const struct sl_request *req)
+int request_cancel_conclude(const struct sl_request *req)
 {
     if (PyErr_ExceptionMatches(timeout_type)) {
         report_raised(req, "the request was ended by its request-timeout");

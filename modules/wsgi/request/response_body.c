@@ -1,5 +1,5 @@
 /*
- * response.c: what an application returns, to the client.
+ * response_body.c: what an application returns, to the client.
  *
  * Lists and tuples are complete, so the size of the body is known before its first byte, and no item needs a flush. The
  * same is true of an object whose iterator is one of a list or tuple, as for Django's responses. Files go by sendfile.
@@ -9,16 +9,16 @@
  * Calls of the server that may wait are made with the GIL held: they rarely wait, and if they do, the park hook of
  * threads/tstate.c releases it. Only sendfile, which may wait for the disk without parking, is called without the GIL.
  */
-#include "request/response.h"
+#include "request/response_body.h"
 
 #include <errno.h>
 #include <stdbool.h>
 
 #include "request/exchange.h"
 #include "request/file_wrapper.h"
-#include "request/head.h"
+#include "request/response_head.h"
 #include "syncless.h"
-#include "threads/child.h"
+#include "threads/app_child.h"
 
 /* Raises an exception for err, what the server returned; if it is 0, counts size bytes as sent. */
 static int check_sent(struct exchange *x, int err, size_t size)
@@ -37,7 +37,7 @@ static int check_sent(struct exchange *x, int err, size_t size)
     return -1;
 }
 
-int response_put(struct exchange *x, PyObject *bytes, int64_t length)
+int response_body_put(struct exchange *x, PyObject *bytes, int64_t length)
 {
     size_t size;
 
@@ -48,19 +48,19 @@ int response_put(struct exchange *x, PyObject *bytes, int64_t length)
     size = (size_t)PyBytes_GET_SIZE(bytes);
     if (size == 0)
         return 0;
-    if (!x->head_sent && head_complete(x, length) < 0)
+    if (!x->head_sent && response_head_complete(x, length) < 0)
         return -1;
     if (x->bodiless)
         return 0;
     return check_sent(x, sl_write(x->req, PyBytes_AS_STRING(bytes), size), size);
 }
 
-int response_push(struct exchange *x)
+int response_body_push(struct exchange *x)
 {
     return x->head_sent ? check_sent(x, sl_flush(x->req), 0) : 0;
 }
 
-int response_end(struct exchange *x)
+int response_body_end(struct exchange *x)
 {
     int err = sl_end(x->req);
 
@@ -90,7 +90,7 @@ static int send_sequence(struct exchange *x, PyObject *sequence)
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence) && result == 0; i++) {
         PyObject *item = Py_NewRef(PySequence_Fast_GET_ITEM(sequence, i));
 
-        result = response_put(x, item, length);
+        result = response_body_put(x, item, length);
         Py_DECREF(item);
     }
     return result;
@@ -119,7 +119,7 @@ static int send_item(struct exchange *x, PyObject *item, bool single)
 {
     int64_t length = single && PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : -1;
 
-    return response_put(x, item, length) < 0 ? -1 : response_push(x);
+    return response_body_put(x, item, length) < 0 ? -1 : response_body_push(x);
 }
 
 static int send_items(struct exchange *x, PyObject *iterator, bool single)
@@ -128,11 +128,11 @@ static int send_items(struct exchange *x, PyObject *iterator, bool single)
     int result = 0;
 
     while (result == 0 && !x->bodiless && (item = PyIter_Next(iterator))) {
-        child_end();
+        app_child_end();
         result = send_item(x, item, single);
         Py_DECREF(item);
     }
-    child_end();
+    app_child_end();
     return PyErr_Occurred() ? -1 : result;
 }
 
@@ -151,7 +151,7 @@ static int send_iterable(struct exchange *x, PyObject *result)
     PyObject *iterator = PyObject_GetIter(result);
     int sent;
 
-    child_end();
+    app_child_end();
     if (!iterator)
         return -1;
     if (Py_IS_TYPE(iterator, &PyListIter_Type) || Py_IS_TYPE(iterator, &PyTupleIter_Type))
@@ -167,7 +167,7 @@ static int send_region(struct exchange *x, const struct region *region)
     size_t size = region->size;
     int err;
 
-    if (!x->head_sent && head_complete(x, (int64_t)size) < 0)
+    if (!x->head_sent && response_head_complete(x, (int64_t)size) < 0)
         return -1;
     if (x->length >= 0 && x->length - x->sent < (int64_t)size)
         size = (size_t)(x->length - x->sent);
@@ -203,9 +203,9 @@ static int send_result(struct exchange *x, PyObject *result)
     return send_iterable(x, result);
 }
 
-int response_send(struct exchange *x, PyObject *result)
+int response_body_send(struct exchange *x, PyObject *result)
 {
     if (send_result(x, result) < 0)
         return -1;
-    return x->head_sent ? 0 : head_complete(x, 0);
+    return x->head_sent ? 0 : response_head_complete(x, 0);
 }

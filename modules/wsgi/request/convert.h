@@ -1,15 +1,15 @@
 /*
- * text.h: bytes and numbers of HTTP to text, and back.
+ * convert.h: bytes and numbers of HTTP to text, and back.
  */
-#ifndef TEXT_H
-#define TEXT_H
+#ifndef CONVERT_H
+#define CONVERT_H
 
 #include <stdint.h>
 
 #include "interp/cpython.h"
 
 /* Returns a str of latin-1 bytes. */
-static inline PyObject *text_latin1(const char *text, size_t size)
+static inline PyObject *convert_latin1(const char *text, size_t size)
 {
     return PyUnicode_DecodeLatin1(text, (Py_ssize_t)size, NULL);
 }
@@ -17,7 +17,7 @@ static inline PyObject *text_latin1(const char *text, size_t size)
 #define MAX_DECIMAL 20 /* digits of a uint64_t */
 
 /* Writes the decimal digits of n before end; returns the first one. */
-static inline char *text_decimal(char *end, uint64_t n)
+static inline char *convert_decimal(char *end, uint64_t n)
 {
     do
         *--end = (char)('0' + n % 10);

@@ -1,11 +1,11 @@
 /*
- * errors.c: wsgi.errors, a text file that goes to the log.
+ * wsgi_errors.c: wsgi.errors, a text file that goes to the log.
  *
  * One object serves all requests: the coroutine tells which of them writes. The log takes whole lines, so text without
  * a line break is kept with its request until the break comes, the file is flushed or the request ends. Threads that
  * serve no request share one such partial line.
  */
-#include "request/errors.h"
+#include "request/wsgi_errors.h"
 
 #include <string.h>
 
@@ -93,7 +93,7 @@ static int errors_write_text(PyObject *text)
     return result;
 }
 
-void errors_end(struct exchange *x)
+void wsgi_errors_end(struct exchange *x)
 {
     flush_line(x, &x->line);
 }
@@ -139,12 +139,12 @@ static PyTypeObject errors_type = {
     .tp_methods = errors_methods,
 };
 
-PyObject *errors_new(void)
+PyObject *wsgi_errors_new(void)
 {
     return (PyObject *)PyObject_New(PyObject, &errors_type);
 }
 
-int errors_init_type(void)
+int wsgi_errors_init_type(void)
 {
     return PyType_Ready(&errors_type);
 }

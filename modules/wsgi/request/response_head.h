@@ -1,8 +1,8 @@
 /*
- * head.h: the status and the header list of start_response.
+ * response_head.h: the status and the header list of start_response.
  */
-#ifndef HEAD_H
-#define HEAD_H
+#ifndef RESPONSE_HEAD_H
+#define RESPONSE_HEAD_H
 
 #include <stdint.h>
 
@@ -12,9 +12,9 @@ struct exchange;
 
 /* Hands what an application gives to start_response to the server, in place of what it gave before. An exception says
  * what is wrong with it. */
-int head_set(struct exchange *x, PyObject *status, PyObject *headers);
+int response_head_set(struct exchange *x, PyObject *status, PyObject *headers);
 
 /* The body begins. length is its size, used if the application gave no Content-Length; -1 if it is not known. */
-int head_complete(struct exchange *x, int64_t length);
+int response_head_complete(struct exchange *x, int64_t length);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * input.c: wsgi.input, the body of the request as a binary file.
+ * wsgi_input.c: wsgi.input, the body of the request as a binary file.
  *
  * read() receives directly into the bytes object that it returns; only readline and iteration use a buffer. The size
  * that a client announces is never allocated before the bytes have arrived. The end of the body is the end of the file,
@@ -7,7 +7,7 @@
  *
  * Applications may keep the object, or hand it to another thread; reading from it then raises an exception.
  */
-#include "request/input.h"
+#include "request/wsgi_input.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -44,17 +44,17 @@ static struct input *input_alloc(struct exchange *x, int64_t left)
     return in;
 }
 
-PyObject *input_new(struct exchange *x)
+PyObject *wsgi_input_new(struct exchange *x)
 {
     return (PyObject *)input_alloc(x, x->req->length);
 }
 
-PyObject *input_empty(void)
+PyObject *wsgi_input_empty(void)
 {
     return (PyObject *)input_alloc(NULL, 0);
 }
 
-void input_end(PyObject *input)
+void wsgi_input_end(PyObject *input)
 {
     struct input *in = (struct input *)input;
 
@@ -318,7 +318,7 @@ static PyTypeObject input_type = {
     .tp_iternext = input_next,
 };
 
-int input_init_type(void)
+int wsgi_input_init_type(void)
 {
     return PyType_Ready(&input_type);
 }

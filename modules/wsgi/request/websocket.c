@@ -1,5 +1,5 @@
 /*
- * upgrade.c: a request whose connection goes on in another protocol, for syncless.websocket.
+ * websocket.c: a request whose connection goes on in another protocol, for syncless.websocket.
  *
  * environ['syncless.websocket'] is one function for all requests: as with wsgi.errors, the coroutine tells which
  * request it is for, so requests that do not use it pay nothing. The function imports the package, which does the
@@ -7,13 +7,13 @@
  * one reading and one writing, until the request ends. Calls that are under way then use memory of the request: they
  * are cancelled, and the request waits until they have returned.
  */
-#include "request/upgrade.h"
+#include "request/websocket.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "request/convert.h"
 #include "request/exchange.h"
-#include "request/text.h"
 #include "syncless.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
@@ -56,7 +56,7 @@ static int stream_leave(struct stream *s, enum stream_call call, ssize_t result,
 {
     s->inside[call] = NULL;
     if (!s->x) {
-        interrupt_renew(tstate_interrupt()); /* upgrade_end has cancelled it */
+        interrupt_renew(tstate_interrupt()); /* websocket_end has cancelled it */
         return raise_over();
     }
     if (result >= 0)
@@ -116,17 +116,17 @@ static PyTypeObject stream_type = {
     .tp_methods = stream_methods,
 };
 
-int upgrade_init_type(void)
+int websocket_init_type(void)
 {
     return PyType_Ready(&stream_type);
 }
 
-int upgrade_add_type(PyObject *module)
+int websocket_add_type(PyObject *module)
 {
     return PyModule_AddType(module, &stream_type);
 }
 
-void upgrade_end(struct exchange *x)
+void websocket_end(struct exchange *x)
 {
     struct stream *s = (struct stream *)x->stream;
 
@@ -151,7 +151,7 @@ static struct exchange *current_exchange(void)
     return x;
 }
 
-PyObject *upgrade_field(PyObject *module, PyObject *name)
+PyObject *websocket_field(PyObject *module, PyObject *name)
 {
     struct exchange *x = current_exchange();
     const char *text = x ? PyUnicode_AsUTF8(name) : NULL, *value;
@@ -159,7 +159,7 @@ PyObject *upgrade_field(PyObject *module, PyObject *name)
     if (!text)
         return NULL;
     value = sl_find(x->req, text);
-    return value ? text_latin1(value, strlen(value)) : Py_NewRef(Py_None);
+    return value ? convert_latin1(value, strlen(value)) : Py_NewRef(Py_None);
 }
 
 /* Adds fields, a list of pairs, to the response. */
@@ -190,7 +190,7 @@ static PyObject *stream_new(struct exchange *x)
     return Py_NewRef(x->stream);
 }
 
-PyObject *upgrade_run(PyObject *module, PyObject *args)
+PyObject *websocket_upgrade(PyObject *module, PyObject *args)
 {
     struct exchange *x = current_exchange();
     PyObject *fields;
@@ -213,7 +213,7 @@ PyObject *upgrade_run(PyObject *module, PyObject *args)
 }
 
 /* environ['syncless.websocket'](**options) */
-static PyObject *upgrade_accept(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *websocket_accept(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *module = PyImport_ImportModule("syncless.websocket");
     PyObject *accept = module ? PyObject_GetAttrString(module, "accept") : NULL;
@@ -224,9 +224,9 @@ static PyObject *upgrade_accept(PyObject *self, PyObject *args, PyObject *kwargs
     return result;
 }
 
-PyObject *upgrade_function(void)
+PyObject *websocket_function(void)
 {
-    static PyMethodDef method = {"websocket", (PyCFunction)(void *)upgrade_accept, METH_VARARGS | METH_KEYWORDS,
+    static PyMethodDef method = {"websocket", (PyCFunction)(void *)websocket_accept, METH_VARARGS | METH_KEYWORDS,
                                  "See syncless.websocket.accept."};
 
     return PyCFunction_New(&method, NULL);

@@ -1,11 +1,11 @@
 /*
- * head.c: the status and the header list of start_response.
+ * response_head.c: the status and the header list of start_response.
  *
  * They go to the server as soon as the application gives them, so that it checks them while the application's frames
  * are still there for a traceback. Only for those that it refuses we look again, to say why. Until the first byte of
  * the body the application may replace them (exc_info): then the server drops the old ones first.
  */
-#include "request/head.h"
+#include "request/response_head.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -13,8 +13,8 @@
 #include <strings.h>
 
 #include "interp/compat.h"
+#include "request/convert.h"
 #include "request/exchange.h"
-#include "request/text.h"
 #include "syncless.h"
 
 struct text {
@@ -181,7 +181,7 @@ static int set_header(struct exchange *x, PyObject *header)
     return wrong ? refuse_object(header, PyExc_ValueError, wrong, header) : 0;
 }
 
-int head_set(struct exchange *x, PyObject *status, PyObject *headers)
+int response_head_set(struct exchange *x, PyObject *status, PyObject *headers)
 {
     sl_reset(x->req);
     x->started = false;
@@ -209,18 +209,18 @@ static int add_content_length(struct exchange *x, int64_t length)
     if (length < 0 || x->length >= 0 || (x->bodiless && length == 0))
         return 0;
     x->length = length;
-    at = text_decimal(end, (uint64_t)length);
+    at = convert_decimal(end, (uint64_t)length);
     return sl_header_n(x->req, "Content-Length", 14, at, (size_t)(end - at));
 }
 
-int head_complete(struct exchange *x, int64_t length)
+int response_head_complete(struct exchange *x, int64_t length)
 {
     if (!x->started) {
         PyErr_SetString(PyExc_AssertionError,
                         "the application did not call start_response before the first byte of its body");
         return -1;
     }
-    if (x->headers && head_set(x, x->status, x->headers) < 0)
+    if (x->headers && response_head_set(x, x->status, x->headers) < 0)
         return -1;
     x->head_sent = true;
     return add_content_length(x, length);

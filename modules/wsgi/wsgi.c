@@ -1,5 +1,5 @@
 /*
- * module.c: the WSGI bridge as a module of syncless-server: serves Python applications (PEP 3333).
+ * wsgi.c: the WSGI bridge as a module of syncless-server: serves Python applications (PEP 3333).
  *
  * An instance is a mount point with an application. All instances of a worker share one interpreter and one OS thread;
  * each request runs on its own coroutine, with its own PyThreadState (threads/tstate.c), so that one which waits lets
@@ -16,7 +16,7 @@
 #include "interp/import.h"
 #include "interp/report.h"
 #include "request/application.h"
-#include "request/cancel.h"
+#include "request/request_cancel.h"
 #include "syncless.h"
 
 extern const struct sl_module sl_module;
@@ -117,6 +117,6 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .start = wsgi_start,
     .handle = wsgi_handle,
     .stop = wsgi_stop,
-    .cancel = cancel_request,
+    .cancel = request_cancel,
     .command = command_run,
 };
