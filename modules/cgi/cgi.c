@@ -1,9 +1,9 @@
 /*
  * cgi.c: runs programs by the Common Gateway Interface, RFC 3875. docs/cgi.md is the user's page.
  *
- * A request goes through the files in this order: script.c finds the program, env.c makes its environment, child.c
- * starts it, run.c moves the bytes and waits for its end; output_head.c parses the head of its output, stderr_lines.c
- * logs its stderr. This file has the options and limits the number of processes.
+ * A request goes through the files in this order: script.c finds the program, env.c makes its environment,
+ * script_child.c starts it, run.c moves the bytes and waits for its end; output_head.c parses the head of its output,
+ * stderr_lines.c logs its stderr. This file has the options and limits the number of processes.
  *
  * That limit is needed because coroutines are cheap: a worker may serve ten thousand requests at once, but ten thousand
  * processes are too many for most machines. Requests above the limit wait for a permit, parked in sem_wait.

@@ -45,7 +45,7 @@ int script_find(const struct cgi *cgi, struct sl_request *req, struct script *sc
 /* Returns the environment of a script, ended by NULL, in the memory of the request. */
 char **env_build(const struct cgi *cgi, struct sl_request *req, const struct script *script);
 
-/* ---- child.c: the process ---- */
+/* ---- script_child.c: the process ---- */
 
 struct child {
     pid_t pid;

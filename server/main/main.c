@@ -49,10 +49,10 @@ static int check_applications(const struct generation *g)
     int err = worker_prepare(&g->settings, &g->sockets);
 
     if (!err)
-        err = modules_start(g->mounts);
+        err = mounts_start(g->mounts);
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
-    modules_stop(g->mounts);
+    mounts_stop(g->mounts);
     return print_result("the configuration is good, and the applications can be loaded");
 }
 

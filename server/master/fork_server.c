@@ -76,7 +76,7 @@ static int fork_server_run(const struct generation *g, int channel)
     int err = worker_prepare(&g->settings, &g->sockets);
 
     if (!err)
-        err = modules_preload(g->mounts);
+        err = mounts_preload(g->mounts);
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     channel_send(channel, &(struct channel_message){CHANNEL_READY, 0, -1});

@@ -26,7 +26,7 @@ struct generation *generation_load(configure_fn *configure, const struct command
     g->conf = conf_new(settings_sections);
     configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
-    g->mounts = modules_load(g->conf, &g->settings);
+    g->mounts = mounts_load(g->conf, &g->settings);
     if (!conf_modules(g->conf, NULL))
         conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;

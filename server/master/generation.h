@@ -3,7 +3,7 @@
 #define MASTER_GENERATION_H
 
 #include "conf/conf.h"
-#include "mount/module.h"
+#include "mount/mount.h"
 #include "settings/settings.h"
 #include "worker/listen.h"
 

@@ -3,7 +3,7 @@
 #define MOUNT_FILTER_H
 
 #include "http/request/request.h"
-#include "mount/module.h"
+#include "mount/mount.h"
 
 /* Find the filters among the mounts, which stay the caller's. Returns whether there are any. */
 bool filter_init(struct mount *mounts);

@@ -3,7 +3,7 @@
 #define MOUNT_ROUTE_H
 
 #include "http/request/request.h"
-#include "mount/module.h"
+#include "mount/mount.h"
 #include "settings/http.h"
 
 /* Once in a process that serves: set HTTP up with these settings, which are kept, such that it hands every request to

@@ -118,7 +118,7 @@ static void worker_finish(struct mount *mounts)
     cancel_coroutines();
     left = coro_count();
     if (left == 0)
-        modules_stop(mounts);
+        mounts_stop(mounts);
     if (left > 0) { /* they may use what the modules' stop would free */
         log_warn("stopped, %zu coroutines were still running", left);
         worker_log_drain();
@@ -246,7 +246,7 @@ static int worker_init(const struct worker_job *job)
     route_http_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts, &settings->limits);
     worker_log_start(job->number);
-    return modules_start(job->mounts);
+    return mounts_start(job->mounts);
 }
 
 int worker_run(const struct worker_job *job)

@@ -2,7 +2,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
-#include "mount/module.h"
+#include "mount/mount.h"
 #include "settings/settings.h"
 #include "worker/listen.h"
 

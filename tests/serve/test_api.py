@@ -12,7 +12,8 @@ STRICT = ["-pedantic", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include"]
 @pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize("compiler", ["gcc -xc -std=c99", "gcc -xc -std=c11", "g++ -xc++ -std=c++20"])
 def test_header_stands_alone(compiler, header):
-    subprocess.run([*compiler.split(), *STRICT, "-fsyntax-only", "-"], input=f"#include <{header}>\n", text=True, check=True)
+    subprocess.run([*compiler.split(), *STRICT, "-fsyntax-only", "-"], input=f"#include <{header}>\n", text=True,
+                   check=True)
 
 
 def test_module_in_c_without_extensions(tmp_path):

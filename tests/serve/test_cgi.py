@@ -1,7 +1,7 @@
 """The CGI module with real scripts, in sh and Python, against a real daemon.
 
-Each test has its script beside it. What a script tells of itself (its pid, that it got a signal) it writes to stderr, which
-the module puts into the log, so tests wait for lines of the log.
+Each test has its script beside it. Scripts write what tests need to know (their pid, that a signal came) to stderr,
+which the module logs; the tests wait for those lines.
 """
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ import pytest
 from conftest import preload
 
 MIB = 1 << 20
-TEXT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n"  # how most scripts here begin
+TEXT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n"  # the beginning of most scripts here
 PYTHON = "#!/usr/bin/python3 -SE\n"
 
 FILES = {
@@ -61,7 +61,7 @@ follow-symlinks = yes
 
 
 def prepare(server):
-    """What write_files cannot say."""
+    """Make what write_files cannot."""
     cgi = server.dir / "cgi"
     (cgi / "link-out").symlink_to("../outside")
     (cgi / "link-in").symlink_to("sub/dir/hello world")
@@ -73,14 +73,16 @@ def prepare(server):
 
 @pytest.fixture(scope="module")
 def server(shared_daemon):
-    return prepare(shared_daemon(INI, FILES, env={"PASSED": "on", "SECRET": "of the server", "PATH": os.environ["PATH"]}))
+    return prepare(shared_daemon(INI, FILES, env={"PASSED": "on", "SECRET": "of the server",
+                                                  "PATH": os.environ["PATH"]}))
 
 
 @pytest.fixture
 def script(daemon):
     """script(text, *lines of the section) -> a daemon with that one script at /s, from a file of its own."""
     def start(text, *lines, env={}, **more):
-        return daemon("[cgi /]\nroot = cgi\n" + "".join(line + "\n" for line in lines), {"cgi/s": text, **more}, env=env)
+        return daemon("[cgi /]\nroot = cgi\n" + "".join(line + "\n" for line in lines), {"cgi/s": text, **more},
+                      env=env)
     return start
 
 
@@ -95,7 +97,7 @@ def descriptors(server):
 
 
 def is_running(pid):
-    """Whether the process exists and is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -134,7 +136,7 @@ def is_cut(data):
 
 @contextlib.contextmanager
 def requests(server, count, path="/s"):
-    """A number of GET requests that are under way at once; yields a function that waits for their statuses."""
+    """Send GET requests at the same time; yields a function that waits for their statuses."""
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(server.get(path, timeout=30)[0])) for _ in range(count)]
     for thread in threads:
@@ -187,7 +189,8 @@ def test_server_name(server, host, name):
 
 
 def test_fields_become_variables(server):
-    env = environment(server, "/cgi/env", "X-One: 1", "x-one: 2", "Cookie: a=1", "Cookie: b=2", "X-Empty:", "Accept: */*")["env"]
+    env = environment(server, "/cgi/env", "X-One: 1", "x-one: 2", "Cookie: a=1", "Cookie: b=2", "X-Empty:",
+                      "Accept: */*")["env"]
     assert env["HTTP_X_ONE"] == "1, 2" and env["HTTP_COOKIE"] == "a=1; b=2"
     assert env["HTTP_X_EMPTY"] == "" and env["HTTP_ACCEPT"] == "*/*"
 
@@ -257,10 +260,11 @@ def test_script_is_refused(server, path, status):
         server.wait_log(re.escape(path.removeprefix("/cgi")) + r": .*(symlink|executable|nph-|#!)")
 
 
-@pytest.mark.parametrize("target, location", [("/cgi", "/cgi/"), ("/cgi?a=b/c", "/cgi/?a=b/c"), ("/cgi/a%3ab", "/cgi/a%3ab/"),
+@pytest.mark.parametrize("target, location", [("/cgi", "/cgi/"), ("/cgi?a=b/c", "/cgi/?a=b/c"),
+                                              ("/cgi/a%3ab", "/cgi/a%3ab/"),
                                               ("/cgi/a:b", "/cgi/a:b/")])
 def test_directory_is_redirected_to_its_slash(server, target, location):
-    """To where it is for the client, who may see it below another path: that of a proxy which hands on what is below."""
+    """The location is relative: behind a proxy the client may see the script below another path."""
     status, headers, _ = server.get(target)
     for outside in "http://proxy.example/outer", "http://proxy.example":
         assert (status, urllib.parse.urljoin(outside + target, headers["Location"])) == (301, outside + location)
@@ -270,7 +274,7 @@ def test_directory_is_redirected_to_its_slash(server, target, location):
 
 
 def test_process_is_clean(script):
-    """A group of its own, nothing open but 0 to 2, no signal blocked or ignored but the two that glibc keeps."""
+    """A process group of its own, descriptors 0 to 2 only, no signal blocked or ignored except the two of glibc."""
     server = script(PYTHON + r"""
 import os
 fds = sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + fd))
@@ -278,15 +282,18 @@ print('Content-Type: text/plain\n')
 print(os.getpgid(0) == os.getpid(), fds, repr(os.read(0, 1)))
 """)
     assert server.get("/s")[2].decode() == "True [0, 1, 2] b''\n"
-    server = script("#!/bin/sh\nexec sed -n '1i Content-Type: text/plain\\n\ns/Sig[BI][lg][kn]:.//p' /proc/self/status\n")
+    server = script("#!/bin/sh\nexec sed -n '1i Content-Type: text/plain\\n\ns/Sig[BI][lg][kn]:.//p'"
+                    " /proc/self/status\n")
     blocked, ignored = server.get("/s")[2].split()
     assert int(blocked, 16) == 0 and int(ignored, 16) & 0x7fffffff == 0
 
 
 def test_nothing_is_left_behind(script):
-    """No zombie and no descriptor, whatever way a script ends."""
-    server = script(TEXT + "case $QUERY_STRING in exit) exit 3;; kill) kill -9 $$;; cat) exec cat;; hang) exec sleep 100; esac\n",
-                    "timeout = 200ms", **{"cgi/bad": "#!/bin/sh\necho no head; kill -9 $$\n", "cgi/none": "#!/nowhere\n"})
+    """No zombie and no open descriptor, however a script ends."""
+    server = script(TEXT + "case $QUERY_STRING in exit) exit 3;; kill) kill -9 $$;; cat) exec cat;; "
+                           "hang) exec sleep 100; esac\n",
+                    "timeout = 200ms", **{"cgi/bad": "#!/bin/sh\necho no head; kill -9 $$\n",
+                                          "cgi/none": "#!/nowhere\n"})
     paths = ["/s", "/s?exit", "/s?kill", "/s?cat", "/s?hang", "/bad", "/none"]
 
     def use():
@@ -317,7 +324,7 @@ def test_background_job_outlives_its_script(script):
 
 
 def test_100_mib_through_cat(server):
-    """Both ways at once, with memory flat; the client reads while it sends."""
+    """Both directions at once, and memory does not grow; the client reads while it sends."""
     block, digests = os.urandom(MIB), [hashlib.sha256(), hashlib.sha256()]
     server.get("/cgi/cat")
     before = server.rss()
@@ -337,7 +344,7 @@ def test_100_mib_through_cat(server):
 
 
 def dechunk(stream, take):
-    """Read a chunked response to its end; the bytes of its body."""
+    """Read a chunked response to its end. Returns its body."""
     total = 0
     while stream.readline() != b"\r\n":
         pass
@@ -362,7 +369,7 @@ def test_script_answers_while_it_reads(server):
 
 
 def test_script_that_writes_before_it_reads(script):
-    """More than all pipes hold in both directions: a server that does one after the other stands still."""
+    """More than all pipes hold in both directions: a server that handled one after the other would deadlock."""
     server = script(TEXT + "head -c 2000000 /dev/zero\nwc -c\n", "max-body-size = 0")
     answer = server.raw(head("/s", "Content-Length: 2000000", "Connection: close", method="POST") + b"x" * 2000000)
     assert answer.count(b"\0") == 2000000 and b"2000000\n" in answer and not is_cut(answer)
@@ -372,7 +379,8 @@ def test_script_that_writes_before_it_reads(script):
 def test_chunked_body_has_no_length_and_ends_by_eof(script, count):
     server = script(TEXT + "echo ${CONTENT_LENGTH-absent} $(wc -c)\n")
     body = b"%x\r\n%s\r\n" % (count, b"y" * count) if count else b""
-    answer = server.raw(head("/s", "Transfer-Encoding: chunked", "Connection: close", method="POST") + body + b"0\r\n\r\n")
+    request = head("/s", "Transfer-Encoding: chunked", "Connection: close", method="POST")
+    answer = server.raw(request + body + b"0\r\n\r\n")
     assert b"absent %d\n" % count in answer
 
 
@@ -395,9 +403,10 @@ def test_output_goes_out_as_it_is_written(script):
 
 
 def test_script_that_does_not_read_its_body(script):
-    """Neither a large body nor one that never comes keeps the answer back."""
+    """Neither a large body nor one that never comes delays the response."""
     server = script(TEXT + "echo answer\n")
-    assert b"answer" in server.raw(head("/s", "Content-Length: 1000000", method="POST") + b"x" * 1000000, until=b"answer")
+    assert b"answer" in server.raw(head("/s", "Content-Length: 1000000", method="POST") + b"x" * 1000000,
+                                   until=b"answer")
     with server.connect() as sock:
         sock.sendall(head("/s", "Content-Length: 1000000", method="POST") + b"x")
         receive_until(sock, b"answer")
@@ -406,7 +415,7 @@ def test_script_that_does_not_read_its_body(script):
 
 @pytest.mark.parametrize("text, status", [("echo answer", b"200"), ("exec sleep 100", b"504"), ("kill -9 $$", b"502")])
 def test_client_that_sends_only_a_part_of_its_body(script, text, status):
-    """It gets the whole answer all the same, and the request is over."""
+    """It still gets the whole response, and the request ends."""
     server = script((TEXT if status == b"200" else "#!/bin/sh\n") + text, "timeout = 200ms", "max-children = 1")
     for _ in range(2):
         with server.connect() as sock:
@@ -418,7 +427,8 @@ def test_client_that_sends_only_a_part_of_its_body(script, text, status):
 
 def test_script_that_closes_its_stdin(script):
     server = script(TEXT + "exec <&-\necho answer\n")
-    assert b"answer" in server.raw(head("/s", "Content-Length: 1000000", method="POST") + b"x" * 1000000, until=b"answer")
+    assert b"answer" in server.raw(head("/s", "Content-Length: 1000000", method="POST") + b"x" * 1000000,
+                                   until=b"answer")
 
 
 def test_large_head_and_chunked_body(script):
@@ -458,7 +468,7 @@ for i in range(60000):
 
 
 def is_stuck(pid):
-    """Whether a process that only writes has written much and sleeps now."""
+    """Whether a process that does nothing but write has written much and sleeps now."""
     written = int(re.search(r"wchar: (\d+)", pathlib.Path(f"/proc/{pid}/io").read_text())[1])
     return written > MIB and pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
@@ -595,7 +605,7 @@ def test_long_line_of_stderr_is_cut_into_pieces(script):
 
 
 def test_much_stderr_before_the_head(script):
-    """More than the pipe holds: who reads only stdout would wait for ever."""
+    """More than the pipe holds: a server that read only stdout would never finish."""
     server = script("#!/bin/sh\nyes error | head -c 300000 >&2\nprintf 'Content-Type: a/b\\n\\ndone'\n")
     assert server.get("/s")[2] == b"done"
 
@@ -640,8 +650,9 @@ def test_timeout_after_the_head_cuts_the_answer(script):
 
 
 def test_timeout_kills_the_whole_group(script):
-    """Also what ignores SIGTERM, and has let go of its stdout."""
-    server = script("#!/bin/sh\ntrap '' TERM\nsleep 100 >/dev/null 2>&1 &\necho pid=$! >&2\necho leader=$$ >&2\nsleep 100\n",
+    """Also a process that ignores SIGTERM and has closed its stdout."""
+    server = script("#!/bin/sh\ntrap '' TERM\nsleep 100 >/dev/null 2>&1 &\necho pid=$! >&2\n"
+                    "echo leader=$$ >&2\nsleep 100\n",
                     "timeout = 300ms")
     assert server.get("/s")[0] == 504
     wait_gone(server, logged_pid(server), logged_pid(server, "leader"))
@@ -655,8 +666,9 @@ def test_timeout_lets_a_script_say_goodbye(script):
 
 
 def test_request_timeout_lets_a_script_say_goodbye_too(script):
-    """Although the request is told to end again and again. And nothing is left of either script."""
-    server = script("#!/bin/sh\ntrap 'sleep 0.6; echo cleaned up >&2; exit' TERM\nsleep 100 & wait\n", "request-timeout = 300ms")
+    """A cancelled request still waits for its script, of which nothing is left."""
+    server = script("#!/bin/sh\ntrap 'sleep 0.6; echo cleaned up >&2; exit' TERM\nsleep 100 & wait\n",
+                    "request-timeout = 300ms")
     assert server.get("/s")[0] == 504
     server.wait_log(r"/cgi/s: cleaned up$")
     wait_clean(server)
@@ -666,7 +678,7 @@ def test_request_timeout_lets_a_script_say_goodbye_too(script):
 
 
 def test_timeout_begins_anew_with_output_and_input(script):
-    """A script that runs for longer than the timeout, but is never silent for so long."""
+    """A script that runs for longer than the timeout, but is never silent that long."""
     server = script(TEXT + "for i in 1 2 3 4 5; do sleep 0.2; echo $i; done\n", "timeout = 600ms")
     assert server.get("/s")[2] == b"1\n2\n3\n4\n5\n"
     server = script("#!/bin/sh\nwc -c >&2\nprintf 'Content-Type: a/b\\n\\ndone'\n", "timeout = 600ms")
@@ -692,7 +704,7 @@ def test_client_that_leaves_ends_the_script(script):
 
 
 def test_client_that_leaves_in_the_middle_of_its_body(script):
-    """The script must not take what came for the whole: it gets a signal and no end of file."""
+    """The script must not mistake the part for the whole body: it gets a signal, and no end of file."""
     server = script("#!/bin/sh\necho pid=$$ >&2\ncat >/dev/null\necho whole >&2\n")
     with server.connect() as sock:
         sock.sendall(head("/s", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n")
@@ -723,7 +735,7 @@ def test_scripts_run_side_by_side(script):
 
 
 def test_max_children(script):
-    """Two at a time: each finds one of two directories free."""
+    """Two at a time: each script finds one of two directories free."""
     server = script("""#!/bin/sh
 mkdir 1 2>/dev/null && mine=1 || { mkdir 2 && mine=2; } || exit 1
 sleep 0.1
@@ -747,8 +759,9 @@ def test_max_children_is_waited_for_no_longer_than_the_timeout(script):
 
 @pytest.mark.parametrize("call", ["addopen", "adddup2", "addclosefrom_np", "addchdir_np"])
 def test_no_memory_to_start_a_script(script, tmp_path, call):
-    """It must not run in another directory, or with descriptors of the server's."""
-    server = script(TEXT, env=preload(tmp_path / "memory.so", f"int posix_spawn_file_actions_{call}(void) {{ return 12; }}"))
+    """It must not run in another directory, or with descriptors of the server."""
+    server = script(TEXT, env=preload(tmp_path / "memory.so",
+                                      f"int posix_spawn_file_actions_{call}(void) {{ return 12; }}"))
     assert server.get("/s")[0] == 503
     server.wait_log(r"cgi/s: cannot be started: Cannot allocate memory")
 

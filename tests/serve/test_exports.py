@@ -1,4 +1,5 @@
-"""What the executable exports: libc's names, which libraries must find there, and sl_*; nothing else can clash with a module."""
+"""What the executable exports: names of libc, which libraries must find there, and sl_*; no other name can clash with
+one of a module."""
 import re
 import subprocess
 
@@ -26,7 +27,8 @@ def test_every_interposed_call_is_exported():
 
 def test_the_module_api_is_exported():
     headers = [ROOT / "include/syncless.h", *(ROOT / "include/syncless").glob("*.h")]
-    declared = {name for path in headers for name in re.findall(r"\b(sl_\w+)\([^;{]*\)(?: SL_PRINTF\(.*\))?;", path.read_text())}
+    text = "".join(path.read_text() for path in headers)
+    declared = set(re.findall(r"\b(sl_\w+)\([^;{]*\)(?: SL_PRINTF\(.*\))?;", text))
     assert {"sl_reply", "sl_log", "sl_serve_end", "sl_runtime"} <= declared
     assert declared <= names(SERVER)
 

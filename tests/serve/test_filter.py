@@ -1,4 +1,4 @@
-"""Filters: modules in C in front of the mounts. What the filter does is in the request's field Do, see modules/guard.c."""
+"""Filters: modules in C in front of the mounts. The field Do of a request says what they do, see modules/guard.c."""
 import re
 import time
 import urllib.request
@@ -25,7 +25,8 @@ def app(environ, start_response):
     return [f'app {user}\\n'.encode()]
 """
 CGI = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nscript %s\\n' \"$REMOTE_USER\"\n"
-FILES = {"app.py": APP, "www/secret/file": "secret\n", "www/file": "open\n", "cgi/s": CGI, "www/a/secret/file": "secret\n"}
+FILES = {"app.py": APP, "www/secret/file": "secret\n", "www/file": "open\n", "cgi/s": CGI,
+         "www/a/secret/file": "secret\n"}
 INI = """
 [server]
 module-path = {modules}
@@ -120,8 +121,10 @@ def test_what_a_filter_sees(server, path, name, seen):
     assert one(data)[2].decode() == seen + "\n"
 
 
-@pytest.mark.parametrize("path", ["/files/secret/file", "/files//secret/file", "//files/secret/file", "/files/./secret/file",
-                                  "/files/x/../secret/file", "/files/%73ecret/file", "/files%2Fsecret/file", "/files/secret",
+@pytest.mark.parametrize("path", ["/files/secret/file", "/files//secret/file", "//files/secret/file",
+                                  "/files/./secret/file",
+                                  "/files/x/../secret/file", "/files/%73ecret/file", "/files%2Fsecret/file",
+                                  "/files/secret",
                                   "/files/a//secret/file", "/files/a/%2e%2e/secret/", "/files/secret/../file",
                                   "/files/secret%2f../a/secret/file", "/files///secret//file"])
 def test_no_spelling_of_a_path_gets_past_its_filter(server, path):
@@ -173,13 +176,15 @@ def test_a_filter_that_passes_too_late(server, deed, body, chunked):
     """The handler would see half of the body, or write its response into another one."""
     log = len(server.log)
     fields = ["Connection: close", f"Do: inner={deed}"]
-    data = server.raw(chunks("/app/read", b"4\r\nbody\r\n0\r\n\r\n", *fields) if chunked else post("/app/read", body, *fields))
+    whole = chunks("/app/read", b"4\r\nbody\r\n0\r\n\r\n", *fields)
+    data = server.raw(whole if chunked else post("/app/read", body, *fields))
     if deed == "peek":
         assert one(data)[0] == 500
     else:
         assert b"begun\n" in data and not data.endswith(b"0\r\n\r\n")
     assert b"app" not in data
-    server.wait_until(lambda: "[guard /app] has begun to answer the request, or to read its body, and let it pass" in server.log[log:])
+    said = "[guard /app] has begun to answer the request, or to read its body, and let it pass"
+    server.wait_until(lambda: said in server.log[log:])
 
 
 @pytest.mark.parametrize("todo", ["401", "reply", "errno", "count", "peek", "sleep", "user", "nonsense"])
@@ -200,7 +205,8 @@ def test_the_connection_stays(server, todo):
 # ---- what stays when it has passed ----
 
 
-@pytest.mark.parametrize("path, status", [("/app/x", 200), ("/app/again", 202), ("/app/fail", 500), ("/files/file", 200),
+@pytest.mark.parametrize("path, status", [("/app/x", 200), ("/app/again", 202), ("/app/fail", 500),
+                                          ("/files/file", 200),
                                           ("/files/none", 404), ("/cgi/s", 200), ("/nowhere", 404), ("/both", 200),
                                           ("/probe/return?403", 403)])
 def test_fields_stay_but_no_status_and_no_length(server, path, status):

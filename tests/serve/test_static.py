@@ -1,4 +1,4 @@
-"""The static module: files, folders, and nothing outside of them. What fields of the request do: test_static_fields.py."""
+"""The static module: files, folders, and nothing outside of them. test_static_fields.py has the fields of requests."""
 import html.parser
 import os
 import re
@@ -62,17 +62,20 @@ def test_options(site):
     assert (status, headers["Allow"], body) == (204, "GET, HEAD, OPTIONS", b"")
 
 
-@pytest.mark.parametrize("path", ["/none", "/none/", "/folder/none", "/a.css/", "/a.css/x", "/" + 300 * "n", "/" + 4000 * "n/"])
+@pytest.mark.parametrize("path", ["/none", "/none/", "/folder/none", "/a.css/", "/a.css/x", "/" + 300 * "n",
+                                  "/" + 4000 * "n/"])
 def test_missing(site, path):
     assert site.get(path)[0] == 404
 
 
 @pytest.mark.parametrize("name, mime", [
     ("x.html", "text/html; charset=utf-8"), ("x.HTM", "text/html; charset=utf-8"), ("x.css", "text/css; charset=utf-8"),
-    ("x.js", "text/javascript; charset=utf-8"), ("x.mjs", "text/javascript; charset=utf-8"), ("x.json", "application/json"),
+    ("x.js", "text/javascript; charset=utf-8"), ("x.mjs", "text/javascript; charset=utf-8"),
+    ("x.json", "application/json"),
     ("x.svg", "image/svg+xml"), ("x.png", "image/png"), ("x.jpeg", "image/jpeg"), ("x.wasm", "application/wasm"),
     ("x.woff2", "font/woff2"), ("x.mp4", "video/mp4"), ("x.pdf", "application/pdf"), ("x.tar.gz", "application/gzip"),
-    ("x.none-such", "application/octet-stream"), ("html", "application/octet-stream"), ("x.", "application/octet-stream"),
+    ("x.none-such", "application/octet-stream"), ("html", "application/octet-stream"),
+    ("x.", "application/octet-stream"),
 ])
 def test_types(site, new, name, mime):
     new(name, b"x")
@@ -186,7 +189,8 @@ def test_listing(site):
     page = Links(body.decode())
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     expected = ["../", "sub/"] + sorted(files + ["link"], key=lambda name: name.encode())
-    assert [text.split("\n")[0] for text in page.texts][:2] == ["../", "sub/" + re.search(r"\d{4}-.{11}", page.texts[1])[0]]
+    modified = re.search(r"\d{4}-.{11}", page.texts[1])[0]
+    assert [text.split("\n")[0] for text in page.texts][:2] == ["../", "sub/" + modified]
     assert [urllib.parse.unquote(link) for link in page.links] == expected
     assert "i" not in page.tags and ":" not in "".join(page.links)
     row = re.search(r"<tr><td><a href=\"a.txt\">.*", body.decode())[0]
@@ -204,10 +208,12 @@ def test_listing(site):
 
 @pytest.mark.parametrize("mount", ["", "/open", "/never"])
 @pytest.mark.parametrize("path", [
-    "/../secret", "/folder/../../secret", "/%2e%2e/secret", "/%2E%2E%2Fsecret", "/..%2fsecret", "/.%2e/secret", "/%2e./secret",
+    "/../secret", "/folder/../../secret", "/%2e%2e/secret", "/%2E%2E%2Fsecret", "/..%2fsecret", "/.%2e/secret",
+    "/%2e./secret",
     "//../secret", "/./../secret", "/folder/%2e%2e/%2e%2e/secret", "/..\\secret", "/..%5csecret", "/%2e%2e%5csecret",
     "/folder/..%5c..%5csecret", "/..%00/secret", "/secret%00.html", "/..%c0%afsecret", "/%c0%ae%c0%ae/secret",
-    "/%252e%252e/secret", "/..;/secret", "/.../secret", "/../../../../../../../../etc/passwd", "/..", "/../", "/folder/..",
+    "/%252e%252e/secret", "/..;/secret", "/.../secret", "/../../../../../../../../etc/passwd", "/..", "/../",
+    "/folder/..",
     "/etc/passwd", "//etc/passwd", "/%2Fetc/passwd", "/%2F%2Fetc%2Fpasswd",
 ])
 def test_traversal(site, mount, path):
@@ -218,9 +224,10 @@ def test_traversal(site, mount, path):
 
 
 def test_dots_that_stay_inside_are_refused_too(site):
-    """Clients resolve those themselves; whoever sends them does not mean well."""
+    """Well-behaved clients resolve those themselves."""
     for path in ("/folder/../a.css", "/./a.css", "/open/./a.css"):
-        assert int(site.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()).split()[1]) in (400, 404)
+        answer = site.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert int(answer.split()[1]) in (400, 404)
 
 
 def test_symlinks_inside(site, link):
@@ -249,7 +256,8 @@ def test_symlinks_outside(site, link):
         status, _, body = site.get(path)
         assert (status, SECRET in body) == (403, False), path
     site.wait_log(r"\[warn\].*a symbolic link leads from .*/www/relative out of the root, and follow-symlinks is off")
-    for path in ("/open/file", "/open/relative", "/open/beside/file", "/open/beside/", "/open/twice", "/open/up/secret"):
+    for path in ("/open/file", "/open/relative", "/open/beside/file", "/open/beside/", "/open/twice",
+                 "/open/up/secret"):
         assert site.get(path)[2] == SECRET, path
 
 
@@ -261,7 +269,8 @@ def test_symlinks_that_lead_nowhere(site, link):
         assert site.get(mount + "/dangling")[0] == 404
 
 
-@pytest.mark.parametrize("path", ["/.env", "/.git/config", "/.git/", "/.git", "/.well-known/.private", "/folder/.well-known/x"])
+@pytest.mark.parametrize("path", ["/.env", "/.git/config", "/.git/", "/.git", "/.well-known/.private",
+                                  "/folder/.well-known/x"])
 def test_hidden(site, path):
     status, _, body = site.get(path)
     assert (status, SECRET in body) == (404, False)
@@ -333,7 +342,7 @@ def test_root_that_is_exchanged(daemon):
 
 
 def test_failure_is_logged(site):
-    """No descriptor is left: 500, and the log says for which file and why."""
+    """There is no free descriptor: 500, and the log says for which file and why."""
     connection = site.http()
     connection.request("GET", "/a.css")
     assert connection.getresponse().read() == b"a {}\n"
@@ -377,7 +386,8 @@ char *strndup(const char *s, size_t n)
 
 
 def test_running_out_of_memory_ends_the_process_and_is_said(run_server, tmp_path):
-    done = run_server(ini="[static /]\nroot = .\nheader = X-Last: straw\n", env=preload(tmp_path / "memory.so", NO_MEMORY))
+    done = run_server(ini="[static /]\nroot = .\nheader = X-Last: straw\n",
+                      env=preload(tmp_path / "memory.so", NO_MEMORY))
     assert done.returncode == 3
     assert "[error]" in done.stderr and "out of memory in a module" in done.stderr and "signal 6" in done.stderr
 
@@ -398,9 +408,11 @@ def test_descriptors_are_closed(site):
 
     before = count()
     for _ in range(10):
-        for path, fields in (("/thousand.bin", {}), ("/thousand.bin", {"If-None-Match": etag}), ("/folder", {}), ("/folder/", {}),
+        for path, fields in (("/thousand.bin", {}), ("/thousand.bin", {"If-None-Match": etag}), ("/folder", {}),
+                             ("/folder/", {}),
                              ("/thousand.bin", {"Range": "bytes=0-0,500-500"}), ("/thousand.bin", {"If-Match": '"x"'}),
-                             ("/bare/", {}), ("/open/bare/", {}), ("/page.js", {"Accept-Encoding": "br, gzip"}), ("/none", {}),
+                             ("/bare/", {}), ("/open/bare/", {}), ("/page.js", {"Accept-Encoding": "br, gzip"}),
+                             ("/none", {}),
                              ("/thousand.bin", {"Range": "bytes=5000-"})):
             site.get(path, fields)
     site.wait_until(lambda: count() <= before)

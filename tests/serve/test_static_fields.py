@@ -71,7 +71,8 @@ def test_conditions(site, method, expected, fields):
 
 def test_list_in_two_lines(site):
     etag = site.get("/thousand.bin")[1]["ETag"]
-    head = f'GET /thousand.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-None-Match: "x"\r\nIf-None-Match: {etag}\r\n\r\n'
+    head = ('GET /thousand.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n'
+            f'If-None-Match: "x"\r\nIf-None-Match: {etag}\r\n\r\n')
     assert site.raw(head.encode()).startswith(b"HTTP/1.1 304 ")
 
 
@@ -102,7 +103,8 @@ def test_dates_that_cannot_be_said(site, new, modified, expected):
 # ---- ranges ----
 
 @pytest.mark.parametrize("value, first, last", [
-    ("bytes=0-0", 0, 0), ("bytes=0-499", 0, 499), ("bytes=500-", 500, 999), ("bytes=-1", 999, 999), ("bytes=-300", 700, 999),
+    ("bytes=0-0", 0, 0), ("bytes=0-499", 0, 499), ("bytes=500-", 500, 999), ("bytes=-1", 999, 999),
+    ("bytes=-300", 700, 999),
     ("bytes=999-", 999, 999), ("bytes=0-", 0, 999), ("bytes=0-99999", 0, 999), ("bytes=-99999", 0, 999),
     ("bytes=10-99999999999999999999999999", 10, 999), ("BYTES=1-2", 1, 2), ("bytes= 1-2 ,", 1, 2),
     ("bytes=0-10,5-20", 0, 20), ("bytes=5-20,0-10", 0, 20), ("bytes=0-10,11-20", 0, 20), ("bytes=0-10,50-60", 0, 60),
@@ -117,7 +119,8 @@ def test_one_range(site, value, first, last):
     assert headers["ETag"] and headers["Last-Modified"] == DATE
 
 
-@pytest.mark.parametrize("value", ["bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=5000-,-0", "bytes=" + 30 * "9" + "-"])
+@pytest.mark.parametrize("value", ["bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=5000-,-0",
+                                   "bytes=" + 30 * "9" + "-"])
 def test_range_out_of_the_file(site, value):
     status, headers, body = site.get("/thousand.bin", {"Range": value})
     assert (status, headers["Content-Range"]) == (416, "bytes */1000")
@@ -125,7 +128,8 @@ def test_range_out_of_the_file(site, value):
 
 
 @pytest.mark.parametrize("value", [
-    "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=5", "bytes=5-1", "bytes=1-2x", "bytes=1 -2", "bytes=1-2 3-4",
+    "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=5", "bytes=5-1", "bytes=1-2x", "bytes=1 -2",
+    "bytes=1-2 3-4",
     "bytes=+1-2", "bytes=--2", "bytes=0-1;2-3", "bytes =0-1", "lines=0-1", "bytes=0-1,x", "bytes=0x1-0x2",
     "bytes=" + ",".join(f"{i}-{i}" for i in range(65)),
 ])
@@ -156,7 +160,8 @@ def test_several_ranges(site, value, ranges):
     status, headers, body = site.get("/thousand.bin", {"Range": value})
     assert status == 206 and "Content-Range" not in headers
     boundary = re.fullmatch(r"multipart/byteranges; boundary=([0-9a-f]{32})", headers["Content-Type"])[1]
-    expected = b"".join(b"%s--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/1000\r\n\r\n%s" % (
+    part = b"%s--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/1000\r\n\r\n%s"
+    expected = b"".join(part % (
         b"\r\n" if i else b"", boundary.encode(), first, last, THOUSAND[first:last + 1])
         for i, (first, last) in enumerate(ranges))
     assert body == expected + b"\r\n--%s--\r\n" % boundary.encode()
@@ -181,7 +186,8 @@ def test_many_ranges_do_not_amplify(site, new):
 
 
 @pytest.mark.parametrize("value, status", [
-    ("TAG", 206), ('"x"', 200), ("W/TAG", 200), ("TAG, TAG", 200), (DATE, 206), (EARLIER, 200), (LATER, 200), ("nonsense", 200),
+    ("TAG", 206), ('"x"', 200), ("W/TAG", 200), ("TAG, TAG", 200), (DATE, 206), (EARLIER, 200), (LATER, 200),
+    ("nonsense", 200),
 ])
 def test_if_range(site, value, status):
     etag = site.get("/thousand.bin")[1]["ETag"]
@@ -192,7 +198,7 @@ def test_if_range(site, value, status):
 
 
 def test_if_range_with_a_date_that_may_still_change(site, new):
-    new("fresh", THOUSAND, modified=int(time.time()) + 60)  # said to be changed just now, whenever that is asked
+    new("fresh", THOUSAND, modified=int(time.time()) + 60)  # as if changed just now, at any time
     modified = site.get("/fresh")[1]["Last-Modified"]
     assert site.get("/fresh", {"Range": "bytes=0-1", "If-Range": modified})[0] == 200
 
@@ -232,7 +238,7 @@ def test_gigabyte_from_the_middle(site, new):
 
 @pytest.fixture
 def packed(site, new):
-    """packed("br gz") writes the siblings of page.js: their content is their suffix."""
+    """packed("br gz") writes compressed files beside page.js, whose content is their suffix."""
     def write(suffixes, modified=MODIFIED):
         for suffix in suffixes.split():
             new("page.js." + suffix, suffix.encode(), modified)

@@ -1,5 +1,5 @@
 /*
- * child.c: the process of a script, and the pipes to it.
+ * script_child.c: the process of a script, and the pipes to it.
  *
  * posix_spawn(3) is used and not fork(2): it is vfork inside, so its cost does not grow with the memory of a worker
  * that holds a Python application, and no coroutine is copied. The script starts like a program from a shell: as leader

@@ -1,10 +1,10 @@
 /*
- * module.c: the modules that the configuration names, and their instances.
+ * mount.c: the modules that the configuration names, and their instances.
  *
  * Modules are loaded before the workers are forked: their option tables are needed to check the configuration, and the
  * workers share the pages of their code. start, which may create threads and open files, runs in each worker.
  */
-#include "mount/module.h"
+#include "mount/mount.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -97,7 +97,7 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
     return mount;
 }
 
-struct mount *modules_load(struct conf *c, const struct settings *settings)
+struct mount *mounts_load(struct conf *c, const struct settings *settings)
 {
     struct mount *first = NULL, **last = &first;
     struct conf_section *section = NULL;
@@ -131,7 +131,7 @@ static int start_instance(const struct mount *m, int (*fn)(void *self))
     return err;
 }
 
-int modules_preload(struct mount *mounts)
+int mounts_preload(struct mount *mounts)
 {
     int err = 0;
 
@@ -140,7 +140,7 @@ int modules_preload(struct mount *mounts)
     return err;
 }
 
-int modules_start(struct mount *mounts)
+int mounts_start(struct mount *mounts)
 {
     int err = 0;
 
@@ -149,7 +149,7 @@ int modules_start(struct mount *mounts)
     return err;
 }
 
-void modules_stop(struct mount *mounts)
+void mounts_stop(struct mount *mounts)
 {
     for (struct mount *m = mounts; m; m = m->next)
         if (m->module.stop)

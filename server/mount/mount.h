@@ -1,6 +1,6 @@
-/* module.h: the modules that the configuration names, and their instances. */
-#ifndef MOUNT_MODULE_H
-#define MOUNT_MODULE_H
+/* mount.h: the modules that the configuration names, and their instances. */
+#ifndef MOUNT_MOUNT_H
+#define MOUNT_MOUNT_H
 
 #include <string.h>
 #include <strings.h>
@@ -52,15 +52,15 @@ static inline const char *mount_prefix(const struct mount *m, struct request *re
 
 /* Load the module of every section and make the instances. Mistakes are recorded in c, which owns the mounts; the
  * shared objects stay loaded. */
-struct mount *modules_load(struct conf *c, const struct settings *settings);
+struct mount *mounts_load(struct conf *c, const struct settings *settings);
 
 /* Call preload of each instance that has it, until one fails. Returns 0, or the result of that one. */
-int modules_preload(struct mount *mounts);
+int mounts_preload(struct mount *mounts);
 
 /* Call start of each instance that has it, until one fails. Returns 0, or the result of that one. */
-int modules_start(struct mount *mounts);
+int mounts_start(struct mount *mounts);
 
 /* Call stop of each instance that has it. */
-void modules_stop(struct mount *mounts);
+void mounts_stop(struct mount *mounts);
 
 #endif
