@@ -17,33 +17,43 @@ static const char *join_field_values(struct sl_request *req, const char *before,
     return before ? sl_printf(req, "%s, %s", before, value) : value;
 }
 
+/* Returns member if the name is the one expected, whose size it has. */
+static const char **if_named(const char *name, const char *expected, const char **member)
+{
+    return strncasecmp(name, expected, strlen(expected)) ? NULL : member;
+}
+
+/* Returns where the value of a field belongs; NULL for other fields. Most have a name of another size. */
+static const char **find_condition(struct conditions *c, const struct sl_field *field)
+{
+    switch (field->name_size) {
+    case 5:
+        return if_named(field->name, "Range", &c->range);
+    case 8:
+        if (field->name[3] == 'R' || field->name[3] == 'r')
+            return if_named(field->name, "If-Range", &c->if_range);
+        return if_named(field->name, "If-Match", &c->if_match);
+    case 13:
+        return if_named(field->name, "If-None-Match", &c->if_none_match);
+    case 15:
+        return if_named(field->name, "Accept-Encoding", &c->accept_encoding);
+    case 17:
+        return if_named(field->name, "If-Modified-Since", &c->if_modified_since);
+    case 19:
+        return if_named(field->name, "If-Unmodified-Since", &c->if_unmodified_since);
+    default:
+        return NULL;
+    }
+}
+
 void conditions_read(struct conditions *conditions, struct sl_request *req)
 {
-    static const struct {
-        const char *name;
-        uint32_t size;
-        size_t offset;
-    } known[] = {
-#define FIELD(text, member) {text, sizeof(text) - 1, offsetof(struct conditions, member)}
-        FIELD("Range", range),
-        FIELD("If-Range", if_range),
-        FIELD("If-Match", if_match),
-        FIELD("If-None-Match", if_none_match),
-        FIELD("If-Modified-Since", if_modified_since),
-        FIELD("If-Unmodified-Since", if_unmodified_since),
-        FIELD("Accept-Encoding", accept_encoding),
-#undef FIELD
-    };
-
     *conditions = (struct conditions){0};
     for (const struct sl_field *field = req->fields; field < req->fields + req->field_count; field++) {
-        for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-            if (field->name_size == known[i].size && !strncasecmp(field->name, known[i].name, known[i].size)) {
-                const char **value = (const char **)((char *)conditions + known[i].offset);
+        const char **value = find_condition(conditions, field);
 
-                *value = join_field_values(req, *value, field->value);
-            }
-        }
+        if (value)
+            *value = join_field_values(req, *value, field->value);
     }
 }
 
