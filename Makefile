@@ -37,14 +37,14 @@ ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(
 LINK      = $(CC) $(CFLAGS) $(HARDEN) $(LTO) $(SAN) $(LDFLAGS) -Wl,-z,relro,-z,now
 SAN       =
 
-# Debian's hardening (dpkg-buildflags), and -fno-plt: since all addresses are resolved at start, calls need no stubs, which
-# makes up for half of the cost. server/libc defines read, __read_chk and the like, and needs the plain declarations.
+# Debian's hardening (dpkg-buildflags), and -fno-plt: since all addresses are resolved at start, calls need no stubs,
+# which makes up for half of the cost. server/libc defines read, __read_chk and the like, and needs plain declarations.
 HARDEN    = -fstack-protector-strong -fstack-clash-protection -fno-plt
 FORTIFY   = -U_FORTIFY_SOURCE $(if $(or $(DEBUG),$(SAN)),,-D_FORTIFY_SOURCE=2)
 $(BUILD)/server/libc/%.o: FORTIFY = -U_FORTIFY_SOURCE
 
-# Link-time optimisation, with gcc only. The objects have machine code too, which the tests link. Not in server/libc, whose
-# functions look at their return address to find out who called them.
+# Link-time optimisation, with gcc only. The objects have machine code too, which the tests link. Not in server/libc,
+# whose functions look at their return address to find out who called them.
 LTO       = $(if $(or $(DEBUG),$(SAN),$(findstring clang,$(CC))),,-flto=auto -ffat-lto-objects)
 $(BUILD)/server/libc/%.o: LTO =
 
@@ -109,7 +109,7 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIE -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
 
-# A module is made of the .c files in its folder and the folders below, and includes nothing of the server but syncless.h.
+# A module is made of the .c files in its folder and the folders below, and includes nothing of the server but its API.
 # modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
 -include $(wildcard modules/*/flags.mk)
 module_of = $(word 2,$(subst /, ,$(1)))
@@ -129,8 +129,9 @@ run: deps
 	$(BUILD)/syncless-server -c syncless.ini
 
 test:
-	@echo 'make test: installs with apt what is missing (a compiler, pytest, Chromium, nginx, databases, Python frameworks;'
-	@echo 'tests/deps.sh has the list), builds, and runs every test. 8 minutes on two cores; an installation adds 2 or 3.'
+	@echo 'make test installs with apt what is missing: compilers, pytest, Chromium, nginx, databases, Python frameworks'
+	@echo '(tests/deps.sh; at most 380 packages, 420 MB to download, 1.9 GB on disk). Then it builds, and runs all tests.'
+	@echo 'It takes 8 minutes on two cores, and 2 or 3 more if everything must be installed.'
 	@tests/deps.sh test
 	@$(MAKE) --no-print-directory all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
@@ -172,7 +173,8 @@ dist:
 # module_dirs.o has PREFIX in it, so it is compiled again.
 install:
 	@$(MAKE) --no-print-directory -W server/settings/module_dirs.c all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/sbin $(PREFIX)/include/syncless $(libdir)/python/syncless $(PREFIX)/lib/pkgconfig $(docdir) $(distdir) $(mandir)/man8)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include/syncless lib/pkgconfig) \
+	    $(addprefix $(DESTDIR),$(libdir)/python/syncless $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)

@@ -91,7 +91,8 @@ class MariaDB(Database):
 
     def command(self):
         return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.dir}", f"--socket={self.socket}",
-                f"--pid-file={self.dir}/pid", "--skip-networking", "--skip-grant-tables", "--innodb-buffer-pool-size=8M"]
+                f"--pid-file={self.dir}/pid", "--skip-networking", "--skip-grant-tables",
+                "--innodb-buffer-pool-size=8M"]
 
 
 class Redis(Database):

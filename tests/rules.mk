@@ -92,7 +92,8 @@ valgrind: valgrind-deps
 FUZZ = http proxy conf
 FUZZ_SECONDS ?= 20
 fuzz: fuzz-deps
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang SAN='$(ASAN) -fsanitize=fuzzer-no-link' CFLAGS='-O1 -g' fuzz-run
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang CFLAGS='-O1 -g' \
+	    SAN='$(ASAN) -fsanitize=fuzzer-no-link' fuzz-run
 
 fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 	set -e; for name in $(FUZZ); do \

@@ -56,9 +56,11 @@ def index(environ, start_response):
     """The page that every WSGI server shows: its environ."""
     query = urllib.parse.parse_qs(environ["QUERY_STRING"])
     name = html.escape(query.get("name", ["WSGI"])[0])
-    rows = "".join(f"<tr><td>{html.escape(key)}<td>{html.escape(repr(value))}" for key, value in sorted(environ.items()))
+    rows = "".join(f"<tr><td>{html.escape(key)}<td>{html.escape(repr(value))}"
+                   for key, value in sorted(environ.items()))
     page = f"<!doctype html><meta charset=utf-8><title>WSGI</title><link rel=stylesheet href=/demo.css>" \
-           f"<main><h1>Hello, {name}</h1><p>This is a WSGI application. Its environ:<table class=environ>{rows}</table></main>"
+           f"<main><h1>Hello, {name}</h1><p>This is a WSGI application. Its environ:" \
+           f"<table class=environ>{rows}</table></main>"
     return reply(start_response, page, "text/html; charset=utf-8")
 
 

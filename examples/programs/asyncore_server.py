@@ -1,4 +1,5 @@
-"""An asyncore HTTP server, unchanged, with dots beside it. CPython up to 3.11 has asyncore. Arguments: port, requests to serve."""
+"""An asyncore HTTP server, unchanged, with dots beside it. CPython up to 3.11 has asyncore. Arguments: port, requests
+to serve."""
 import socket
 import sys
 import warnings

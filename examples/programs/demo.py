@@ -1,4 +1,5 @@
-"""All at once, in one thread: an HTTP server, a chat on standard input that gives up when idle for 3.5 seconds, and DNS.
+"""All at once, in one thread: an HTTP server, a chat on standard input that gives up when idle for 3.5 seconds, and
+DNS.
 
 Arguments: -s for HTTPS (with a certificate made by openssl), --address HOST:PORT, --idle SECONDS.
 """
@@ -14,8 +15,8 @@ import wsgiapp
 
 def make_certificate(folder):
     files = f"{folder}/cert.pem", f"{folder}/key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-out", files[0], "-keyout", files[1], "-days", "30",
-                    "-subj", "/CN=localhost"], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-out", files[0], "-keyout", files[1],
+                    "-days", "30", "-subj", "/CN=localhost"], check=True, capture_output=True)
     return files
 
 

@@ -1,5 +1,5 @@
-"""A thousand queries through PyMySQL on ten coroutines, dots between. Needs python3-pymysql and a server: HOST PORT or a socket's
-path, USER, PASSWORD."""
+"""A thousand queries through PyMySQL on ten coroutines, dots between. Needs python3-pymysql and a server: HOST PORT or
+a socket's path, USER, PASSWORD."""
 import sys
 
 import pymysql
@@ -20,7 +20,8 @@ def query(count, place):
 
 if __name__ == "__main__":
     where, user, password = (sys.argv[1:] + ["/run/mysqld/mysqld.sock", "root", ""][len(sys.argv) - 1:])[:3]
-    place = {"unix_socket": where} if where.startswith("/") else dict(zip(("host", "port"), (where.split(":")[0], int(where.split(":")[1]))))
+    host, _, port = where.partition(":")
+    place = {"unix_socket": where} if where.startswith("/") else {"host": host, "port": int(port)}
     with ticking():
         workers = [syncless.spawn(query, 100, {**place, "user": user, "password": password}) for _ in range(10)]
         sums = [worker.get() for worker in workers]

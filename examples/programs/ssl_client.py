@@ -1,4 +1,4 @@
-"""TLS by hand: connect to HOST PORT, trusting the certificates of a FILE, ask for a page, with dots until it is there."""
+"""TLS by hand: connect to HOST PORT, trusting the certificates of a FILE, and ask for a page, with dots meanwhile."""
 import socket
 import ssl
 import sys
@@ -8,7 +8,8 @@ from ticker import ticking
 if __name__ == "__main__":
     host, port, trusted = sys.argv[1:]
     context = ssl.create_default_context(cafile=trusted)
-    with ticking(), socket.create_connection((host, int(port))) as sock, context.wrap_socket(sock, server_hostname=host) as tls:
+    with ticking(), socket.create_connection((host, int(port))) as sock, \
+            context.wrap_socket(sock, server_hostname=host) as tls:
         subject = tls.getpeercert()["subject"]
         tls.sendall(f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         answer = tls.makefile("rb").read()

@@ -1,4 +1,5 @@
-"""A Tornado site, unchanged, on a coroutine of its own, and dots from another. Needs python3-tornado. Arguments: port, requests."""
+"""A Tornado site, unchanged, on a coroutine of its own, and dots from another. Needs python3-tornado. Arguments: port,
+requests."""
 import asyncio
 import sys
 

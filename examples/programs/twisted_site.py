@@ -1,4 +1,5 @@
-"""A Twisted web site, and dots from a coroutine, in one thread. Needs python3-twisted. Arguments: port, requests to serve."""
+"""A Twisted web site, and dots from a coroutine, in one thread. Needs python3-twisted. Arguments: port, requests to
+serve."""
 import sys
 import time
 

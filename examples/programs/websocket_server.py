@@ -1,4 +1,4 @@
-"""A WebSocket server that says everything backwards, and a page to talk to it. Argument: the address (127.0.0.1:16666)."""
+"""A WebSocket server that says everything backwards, and a page for it. Argument: the address (127.0.0.1:16666)."""
 import sys
 
 from syncless.wsgi import RunHttpServer
@@ -7,7 +7,11 @@ PAGE = b"""<!doctype html><title>Backwards</title><h1>Backwards</h1>
 <form><input name=text autofocus> <button>Say</button></form><ol id=said></ol>
 <script>
 const socket = new WebSocket(`ws://${location.host}/socket`), form = document.querySelector('form');
-socket.onmessage = event => { const item = document.createElement('li'); item.textContent = event.data; said.append(item) };
+socket.onmessage = event => {
+    const item = document.createElement('li');
+    item.textContent = event.data;
+    said.append(item);
+};
 form.onsubmit = event => { event.preventDefault(); socket.send(form.text.value); form.reset() };
 socket.onopen = () => { if (location.hash) socket.send(decodeURIComponent(location.hash.slice(1))) };
 </script>

@@ -1,6 +1,7 @@
 """An application that breaks every rule a path at a time, on a server that shall not mind. Argument: the address.
 
-/hello /write /infinite /badstatus /badhead /badresp /badread /badbody /short /long /raise /late /exit /parsesize /a?h=HOST
+/hello /write /infinite /badstatus /badhead /badresp /badread /badbody /short /long /raise /late /exit /parsesize
+/a?h=HOST
 """
 import socket
 import sys

@@ -99,7 +99,8 @@ def blocks_left(daemon, rounds):
     for n in range(rounds):
         one_round(server)
     assert server.stop() == 0
-    return int(re.search(rf"=={worker}==\s+in use at exit: [\d,]+ bytes in ([\d,]+) blocks", server.log)[1].replace(",", ""))
+    found = re.search(rf"=={worker}==\s+in use at exit: [\d,]+ bytes in ([\d,]+) blocks", server.log)
+    return int(found[1].replace(",", ""))
 
 
 @pytest.mark.limit(400)

@@ -14,7 +14,8 @@ class Nginx:
 
     def __init__(self, folder, main, front=None):
         self.path, self.front = None if front else f"{folder}/front.sock", front
-        (folder / "nginx.conf").write_text(f"{main}\ndaemon off; master_process off; pid {folder}/pid; error_log stderr;\n")
+        common = f"daemon off; master_process off; pid {folder}/pid; error_log stderr;"
+        (folder / "nginx.conf").write_text(f"{main}\n{common}\n")
         command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", folder, "-c", folder / "nginx.conf"]
         with open(folder / "nginx.log", "w") as log:
             self.process = subprocess.Popen(command, stderr=log)
@@ -33,12 +34,14 @@ class Nginx:
 
 
 def http_section(folder, lines):
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};"
+                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"events {{ worker_connections 512; }}\nhttp {{ access_log off; {temporary}\n{lines}\n}}"
 
 
 def documented(folder, upstream, page="README.md", more=""):
     """Nginx with the lines of a page of ours, before a server on a Unix socket."""
     site = re.search(r"```nginx\n(.*?)```", (ROOT / page).read_text(), re.S)[1]
-    site = re.sub(r"unix:/run/\S+\.sock", f"unix:{upstream}", site).replace("listen 80;", f"listen unix:{folder}/front.sock; {more}")
+    site = re.sub(r"unix:/run/\S+\.sock", f"unix:{upstream}", site)
+    site = site.replace("listen 80;", f"listen unix:{folder}/front.sock; {more}")
     return Nginx(folder, http_section(folder, f"client_max_body_size 20m;\n{site}"))

@@ -17,7 +17,8 @@ def readelf(option, path):
 
 def segments(path):
     """[(type, flags)] of the program headers."""
-    return re.findall(r"^  ([A-Z_]+) +0x\S+ 0x\S+ 0x\S+ 0x\S+ 0x\S+ ([RWE ]{3}) ", readelf("--program-headers", path), re.M)
+    row = r"^  ([A-Z_]+) +0x\S+ 0x\S+ 0x\S+ 0x\S+ 0x\S+ ([RWE ]{3}) "
+    return re.findall(row, readelf("--program-headers", path), re.M)
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.name)

@@ -102,7 +102,8 @@ def test_connection_close_is_honoured(server):
 
 
 def test_200_pipelined_requests_byte_by_byte(server):
-    """All requests are sent before a response is read. The responses come in order, and each byte of them is checked."""
+    """All requests are sent before a response is read. The responses come in order, and each byte of them is
+    checked."""
     def expected(answer, query):
         body = re.sub(rb"\bquery=0\b", b"query=%d" % query, answer.partition(b"\r\n\r\n")[2])
         body = body.replace(b"target=/facts?0", b"target=/facts?%d" % query)
@@ -188,7 +189,8 @@ def test_sized_body_echoed(server):
 
 
 def test_chunked_body_with_extensions_and_trailers(server):
-    body = b"5;name=value\r\nhello\r\n1;quoted=\"a;b\"\r\n,\r\n00a\r\n0123456789\r\n0\r\nX-Trailer: one\r\nX-Other: two\r\n\r\n"
+    body = (b"5;name=value\r\nhello\r\n1;quoted=\"a;b\"\r\n,\r\n00a\r\n0123456789\r\n0\r\n"
+            b"X-Trailer: one\r\nX-Other: two\r\n\r\n")
     received = server.raw(chunked("/echo", body, "Trailer: X-Trailer") + get("/", "Connection: close"))
     assert bodies(received) == [b"hello,0123456789", b"probe"]
 
@@ -222,7 +224,8 @@ def test_unread_body_is_skipped(server, framing):
 
 
 def test_large_unread_body_does_not_cost_the_answer(server):
-    """If a server closes a socket with unread bytes, the kernel resets the connection, and the client may lose the response."""
+    """If a server closes a socket with unread bytes, the kernel resets the connection, and the client may lose the
+    response."""
     for _ in range(10):
         data = server.raw(post("/", b"x" * (8 << 20)), shutdown=True)
         assert responses(data)[0][::2] == (200, b"probe")
@@ -245,7 +248,8 @@ def test_1_gib_up_with_flat_memory(server):
     server.request("POST", "/count", body=bytes(block))
     before, seen = server.rss(), []
     with server.connect() as sock:
-        sock.sendall(b"POST /count HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+        sock.sendall(b"POST /count HTTP/1.1\r\n" + HOST
+                     + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
         for i in range(1024):
             sock.sendall(block)
             if i % 128 == 127:
@@ -325,7 +329,8 @@ def test_204_and_304_have_no_body(server, status):
     assert status == 304 or "Content-Length" not in first[1]
 
 
-@pytest.mark.parametrize("status, phrase", [(200, b"OK"), (404, b"Not Found"), (418, b""), (503, b"Service Unavailable")])
+@pytest.mark.parametrize("status, phrase",
+                         [(200, b"OK"), (404, b"Not Found"), (418, b""), (503, b"Service Unavailable")])
 def test_status_line(server, status, phrase):
     line = server.raw(get(f"/reply?{status}", "Connection: close")).split(b"\r\n")[0]
     assert line.startswith(b"HTTP/1.1 %d " % status) and line.endswith(phrase)
@@ -431,7 +436,8 @@ def test_unknown_method_gets_501_and_a_close(server, method):
 
 def test_raw_utf_8_in_the_target(server):
     found = facts(server.raw(get("/facts/\xe4?\xf6", "Connection: close")))
-    assert (found["path"].encode("latin-1").decode(), found["query"].encode("latin-1").decode()) == ("/facts/\xe4", "\xf6")
+    assert (found["path"].encode("latin-1").decode(), found["query"].encode("latin-1").decode()) == ("/facts/\xe4",
+                                                                                                     "\xf6")
 
 
 def test_hello_module(server):
@@ -441,16 +447,19 @@ def test_hello_module(server):
 # ---- upgrades ----
 
 
-@pytest.mark.parametrize("fields", [("Connection: keep-alive, UPGRADE", "Upgrade: Echo"), ("Connection: x", "Connection: upgrade", "Upgrade: a/1, echo")])
+@pytest.mark.parametrize("fields", [("Connection: keep-alive, UPGRADE", "Upgrade: Echo"),
+                                    ("Connection: x", "Connection: upgrade", "Upgrade: a/1, echo")])
 def test_upgrade(server, fields):
     with server.connect() as sock:
         head, _, early = exchange(sock, get("/upgrade", *fields) + b"early", until=b"early").partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 ") and b"\r\nConnection: Upgrade\r\nUpgrade: echo" in head and early == b"early"
+        assert head.startswith(b"HTTP/1.1 101 ") and b"\r\nConnection: Upgrade\r\nUpgrade: echo" in head
+        assert early == b"early"
         assert exchange(sock, b"GET / HTTP/1.1\r\n\r\n", shutdown=True) == b"GET / HTTP/1.1\r\n\r\n"
 
 
 @pytest.mark.parametrize("fields", [
-    ("Upgrade: echo",), ("Connection: close", "Upgrade: echo"), ("Connection: xupgrade", "Upgrade: echo"), ("Connection: upgrade",),
+    ("Upgrade: echo",), ("Connection: close", "Upgrade: echo"), ("Connection: xupgrade", "Upgrade: echo"),
+    ("Connection: upgrade",),
     ("Connection: upgrade", "Upgrade: echoes"), ("Connection: upgrade", "Upgrade: echo", "Content-Length: 1")])
 def test_no_upgrade(server, fields):
     """A proxy that does not pass Connection on is not aware of an upgrade: it would take what follows for requests."""
@@ -485,7 +494,8 @@ def test_half_closed_client_gets_its_answers(server):
     assert [len(body) for body in bodies(received)] == [6, 200000]
 
 
-@pytest.mark.parametrize("part", [b"", b"G", b"GET / HT", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: te", b"\r\n"])
+@pytest.mark.parametrize("part",
+                         [b"", b"G", b"GET / HT", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: te", b"\r\n"])
 def test_half_a_request(server, part):
     for shutdown in (True, False):
         with server.connect() as sock:
@@ -521,7 +531,8 @@ def test_empty_line_before_a_request_is_skipped(server):
 
 def test_body_up_to_max_body_size(server):
     assert one(server.raw(post("/small/count", b"x" * 10, "Connection: close")))[0] == 200
-    assert one(server.raw(chunked("/small/count", b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n", "Connection: close")))[0] == 200
+    assert one(server.raw(chunked("/small/count", b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n",
+                                  "Connection: close")))[0] == 200
 
 
 def test_body_past_max_body_size_gets_413_and_a_close(server):
@@ -532,7 +543,8 @@ def test_body_past_max_body_size_gets_413_and_a_close(server):
         assert (status, headers["Connection"]) == (413, "close")
 
 
-GARBAGE = [b"\x00" * 100, bytes(range(256)), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10, b"GET\r\n\r\n", b"\xff" * 70000,
+GARBAGE = [b"\x00" * 100, bytes(range(256)), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10, b"GET\r\n\r\n",
+           b"\xff" * 70000,
            b"GET / HTTP/1.1\r\n" + b"\x80\x81: \r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /\r\n\r\n",
            b"GET / HTTP/1.1.1\r\n\r\n", b"GET / HTTP/3.0\r\n\r\n", b"GET / HTTQ/1.1\r\n\r\n", b"nonsense\n\n" * 1000]
 
@@ -571,8 +583,10 @@ MALFORMED = {
     "empty Content-Length": request_with(b"Content-Length: ", b"hello"),
     "space in Content-Length": request_with(b"Content-Length: 5 5", b"hello"),
     "endless Content-Length": request_with(b"Content-Length: 99999999999999999999"),
-    "Content-Length and Transfer-Encoding": request_with(b"Content-Length: 5\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
-    "Transfer-Encoding and Content-Length": request_with(b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\n"),
+    "Content-Length and Transfer-Encoding": request_with(b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+                                                         b"0\r\n\r\n"),
+    "Transfer-Encoding and Content-Length": request_with(b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+                                                         b"0\r\n\r\n"),
     "chunked is not last": request_with(b"Transfer-Encoding: chunked, gzip", b"0\r\n\r\n"),
     "no chunked": request_with(b"Transfer-Encoding: identity", b"0\r\n\r\n"),
     "almost chunked": request_with(b"Transfer-Encoding: xchunked", b"0\r\n\r\n"),
@@ -615,7 +629,8 @@ def test_other_versions_get_505_and_a_close(server, version):
     assert (status, headers["Connection"]) == (505, "close")
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.10", "HTTP/11", "HTTP/1", "http/1.1", "HTTPS/1.1", "HTTP/1.1 ", "HTTP/1.1\t", "HTTP/-1.1"])
+@pytest.mark.parametrize("version", ["HTTP/1.10", "HTTP/11", "HTTP/1", "http/1.1", "HTTPS/1.1", "HTTP/1.1 ",
+                                     "HTTP/1.1\t", "HTTP/-1.1"])
 def test_malformed_versions_get_400_and_a_close(server, version):
     status, headers, body = one(server.raw(f"GET / {version}\r\nHost: test\r\n".encode() + MALFORMED_END))
     assert (status, headers["Connection"]) == (400, "close")
@@ -691,7 +706,8 @@ def test_unix_socket(daemon, c_modules):
 
 
 def test_several_addresses(daemon, c_modules):
-    server = daemon("[server]\nmodule-path = %s\nbind = 127.0.0.1:0\nbind = [::1]:0\nbind = unix:%%(here)/s\n[probe /]\n" % c_modules)
+    server = daemon(f"[server]\nmodule-path = {c_modules}\nbind = 127.0.0.1:0\nbind = [::1]:0\nbind = unix:%(here)/s\n"
+                    "[probe /]\n")
     server.wait_log("listening on", count=3)
     ports = re.findall(r"listening on http://\S+:(\d+)", server.log)
     for host, port in zip(("127.0.0.1", "::1"), ports):
@@ -700,11 +716,13 @@ def test_several_addresses(daemon, c_modules):
 
 
 def test_host_routing(daemon, c_modules):
-    ini = f"[server]\nmodule-path = {c_modules}\n[probe /]\ntext = any\n[probe one.example/]\ntext = one\n[probe one.example/deep/]\ntext = deep\n"
+    ini = (f"[server]\nmodule-path = {c_modules}\n[probe /]\ntext = any\n[probe one.example/]\ntext = one\n"
+           "[probe one.example/deep/]\ntext = deep\n")
     server = daemon(ini)
 
     def text(path, host):
         return server.get(path, {"Host": host})[2]
 
-    assert [text("/", "one.example"), text("/", "ONE.example:8080"), text("/", "two.example")] == [b"one", b"one", b"any"]
+    assert [text("/", "one.example"), text("/", "ONE.example:8080"), text("/", "two.example")] == [b"one", b"one",
+                                                                                                   b"any"]
     assert text("/deep/", "one.example") == b"deep"

@@ -191,7 +191,8 @@ def test_max_connections_closes_the_idlest(serve):
         sock.close()
 
 
-@pytest.mark.parametrize("bind, name", [("127.0.0.1:0", r"127\.0\.0\.1:\d+"), ("[::1]:0", r"\[::1\]:\d+"), ("unix:%(here)/s", r"unix:/\S+/s")])
+@pytest.mark.parametrize("bind, name", [("127.0.0.1:0", r"127\.0\.0\.1:\d+"), ("[::1]:0", r"\[::1\]:\d+"),
+                                        ("unix:%(here)/s", r"unix:/\S+/s")])
 def test_max_connections_waits_if_all_are_busy(serve, bind, name):
     server = serve("max-connections = 2", f"[server]\nbind = {bind}")
     busy = [server.connect() for _ in range(2)]
@@ -266,8 +267,8 @@ def descriptors(pid):
 def test_100000_broken_connections_leave_nothing(serve):
     """Clients that close the connection at every point of a request, half of them with a reset."""
     server = serve("header-timeout = 5s", "max-connections = 1000")
-    parts = [b"", b"G", get("/")[:-3], get("/"), get("/sleep?1"), post("/count", b"x" * 1000)[:-500], get("/source?1000000"),
-             chunked("/echo", b"5\r\nhel"), b"\xff\xff", get("/") + b"GET"]
+    parts = [b"", b"G", get("/")[:-3], get("/"), get("/sleep?1"), post("/count", b"x" * 1000)[:-500],
+             get("/source?1000000"), chunked("/echo", b"5\r\nhel"), b"\xff\xff", get("/") + b"GET"]
     reset = struct.pack("ii", 1, 0)
 
     def break_connections(count):

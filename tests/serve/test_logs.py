@@ -1,4 +1,5 @@
-"""Logs: the access log's formats and variables, what clients cannot forge, where lines go, and that writing them never waits."""
+"""Logs: the access log's formats and variables, what clients cannot forge, where lines go, and that writing them never
+waits."""
 import base64
 import json
 import os
@@ -38,7 +39,8 @@ def app(environ, start_response):
 def logged(daemon):
     """logged(format) -> (server, lines): the lines function waits for that many."""
     def start(fmt, extra=""):
-        server = daemon(f"[log]\naccess-log = access.log\nlog-format = {fmt}\n{extra}[wsgi /]\napp = app:app\n", {"app.py": APP})
+        server = daemon(f"[log]\naccess-log = access.log\nlog-format = {fmt}\n{extra}[wsgi /]\napp = app:app\n",
+                        {"app.py": APP})
         path = server.dir / "access.log"
 
         def lines(count):
@@ -55,8 +57,8 @@ def test_combined_is_the_default(daemon):
     server.get("/x?y", {"User-Agent": "agent", "Referer": "http://r/"})
     log = server.dir / "a.log"
     server.wait_until(lambda: log.exists() and log.read_text())
-    assert re.fullmatch(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z][a-z]/20\d\d:\d\d:\d\d:\d\d [-+]\d{4}\] "GET /x\?y HTTP/1\.1" 200 \d+ '
-                        r'"http://r/" "agent"\n', log.read_text())
+    assert re.fullmatch(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z][a-z]/20\d\d:\d\d:\d\d:\d\d [-+]\d{4}\] '
+                        r'"GET /x\?y HTTP/1\.1" 200 \d+ "http://r/" "agent"\n', log.read_text())
 
 
 PRESETS = {
@@ -64,8 +66,10 @@ PRESETS = {
     "combined": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5 "-" "me"',
     "combined-time": r'127\.0\.0\.1 - bob \[[^]]+\] "POST /a HTTP/1\.1" 201 5 "-" "me" \d+\.\d{3}',
     "%(addr)|%(method)|%(path)|%(query)|%(mount)|%(host)": r"127\.0\.0\.1\|POST\|/a\|-\|-\|shop",
-    "%(size) %(server):%(server_port) 100%% %{X-Mark}o %{user-agent}i %{None}i %(wid)": r'5 127\.0\.0\.1:PORT 100% one \\x22two\\x22 me - 1',
-    "%(rsize) %(port) %(pid) %(time) %(request_id)": r"1\d\d \d+ \d+ 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]{32}",
+    "%(size) %(server):%(server_port) 100%% %{X-Mark}o %{user-agent}i %{None}i %(wid)":
+        r"5 127\.0\.0\.1:PORT 100% one \\x22two\\x22 me - 1",
+    "%(rsize) %(port) %(pid) %(time) %(request_id)":
+        r"1\d\d \d+ \d+ 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]{32}",
 }
 
 
@@ -73,7 +77,8 @@ PRESETS = {
 def test_format(logged, fmt):
     server, lines = logged(fmt)
     authorization = "Basic " + base64.b64encode(b"bob:secret").decode()
-    server.request("POST", "/a", {"User-Agent": "me", "Authorization": authorization, "Host": "shop", "X-Request-ID": "r-1"}, b"x")
+    server.request("POST", "/a",
+                   {"User-Agent": "me", "Authorization": authorization, "Host": "shop", "X-Request-ID": "r-1"}, b"x")
     assert re.fullmatch(PRESETS[fmt].replace("PORT", str(server.port)), lines(1)[0])
 
 
@@ -97,7 +102,8 @@ def test_times_tell_waiting_from_working(logged):
 
 def test_queue_time(daemon):
     """The line of a request that was queued says for how long."""
-    server = daemon("[server]\nmax-concurrency = 1\n[log]\naccess-log = a.log\nlog-format = %(queue_us)\n[wsgi /]\napp = app:app\n", {"app.py": APP})
+    server = daemon("[server]\nmax-concurrency = 1\n[log]\naccess-log = a.log\nlog-format = %(queue_us)\n"
+                    "[wsgi /]\napp = app:app\n", {"app.py": APP})
     first = threading.Thread(target=server.get, args=("/sleep",))
     with server.connect() as second:
         first.start()
@@ -112,10 +118,11 @@ def test_queue_time(daemon):
 
 
 def test_requests_that_get_no_turn_have_their_line(daemon):
-    """They are answered unread, so the line says little. A client that only closes its connection meanwhile has none."""
+    """They are answered unread, so the line says little. A client that only closes its connection meanwhile has
+    none."""
     server = daemon("[server]\nmax-concurrency = 1\nqueue-timeout = 300ms\n[log]\naccess-log = a.log\n"
-                    "log-format = %(status) %(addr) %(method) %(uri) %(proto) %(size) %(rsize) %(queue_us)\n[wsgi /]\napp = app:app\n",
-                    {"app.py": APP.replace("0.2", "1.5")})
+                    "log-format = %(status) %(addr) %(method) %(uri) %(proto) %(size) %(rsize) %(queue_us)\n"
+                    "[wsgi /]\napp = app:app\n", {"app.py": APP.replace("0.2", "1.5")})
     with server.connect() as busy, server.connect() as second, server.connect() as leaving:
         busy.sendall(b"GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
         server.wait_until(lambda: os.path.exists(server.dir / "a.log"))
@@ -145,8 +152,8 @@ def test_requests_that_were_refused_have_their_line(logged):
 
 
 def test_client_that_left_is_499(daemon):
-    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n",
-                    {"big.py": "def app(e, s):\n    s('200 OK', [])\n    return (b'x' * 100000 for _ in range(1000))\n"})
+    big = "def app(e, s):\n    s('200 OK', [])\n    return (b'x' * 100000 for _ in range(1000))\n"
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n", {"big.py": big})
     with server.connect() as sock:
         sock.sendall(b"GET /left HTTP/1.1\r\nHost: x\r\n\r\n")
         sock.recv(10)
@@ -253,7 +260,8 @@ def piped(tmp_path):
     write_files(tmp_path, {"server.ini": ini, "app.py": APP})
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    process = subprocess.Popen(server_args(tmp_path, ini, ["-b", f"127.0.0.1:{port}"]), env=server_env(), stderr=subprocess.PIPE)
+    process = subprocess.Popen(server_args(tmp_path, ini, ["-b", f"127.0.0.1:{port}"]), env=server_env(),
+                               stderr=subprocess.PIPE)
 
     def get(path):
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
@@ -273,7 +281,8 @@ def test_a_reader_that_is_gone_costs_nothing(piped):
     """The reader of standard error has exited: requests go on, and the server does not spin."""
     def ticks():
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return [sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in children]
+        return [sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+                for pid in children]
 
     process, get = piped
     get(b"/")
@@ -327,10 +336,12 @@ def test_syslog_that_does_not_take_more(syslog, daemon):
     """Lines that are dropped then are dropped whole."""
     server = daemon(TO_SYSLOG)
     with server.connect() as sock:
-        exchange(sock, b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000) for _ in range(400)), shutdown=True)
+        exchange(sock, b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000) for _ in range(400)),
+                 shutdown=True)
     lines = [syslog.recv(9000) for _ in range(50)]
     server.get("/last")
     while not lines[-1].endswith(b"/last"):
         lines.append(syslog.recv(9000))
-    assert all(re.fullmatch(rb"<158>\w{3} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /(a{3000}|last)", line) for line in lines)
+    assert all(re.fullmatch(rb"<158>\w{3} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /(a{3000}|last)", line)
+               for line in lines)
     server.wait_log(r"dropped \d+ log lines: syslog:local3 was not accepting writes")

@@ -35,14 +35,16 @@ def environ(server, *fields, prefix=b""):
     return json.loads(one(server.raw(prefix + get("/shop/a", "Connection: close", *fields)))[2])
 
 
-FIELDS = ["X-Forwarded-For: 1.1.1.1, 192.0.2.1, 127.0.0.2", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example",
-          "X-Forwarded-Prefix: /outer"]
-HEADERS = [f"trusted-headers = {name}" for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix")]
+FIELDS = ["X-Forwarded-For: 1.1.1.1, 192.0.2.1, 127.0.0.2", "X-Forwarded-Proto: https",
+          "X-Forwarded-Host: shop.example", "X-Forwarded-Prefix: /outer"]
+HEADERS = [f"trusted-headers = {name}"
+           for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix")]
 
 
 def test_fields_of_a_trusted_proxy(serve):
     found = environ(serve("trusted-proxies = 127.0.0.0/8", *HEADERS), *FIELDS)
-    assert found == {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "", "wsgi.url_scheme": "https", "HTTP_HOST": "shop.example",
+    assert found == {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "", "wsgi.url_scheme": "https",
+                     "HTTP_HOST": "shop.example",
                      "SCRIPT_NAME": "/outer/shop", "PATH_INFO": "/a", "SERVER_NAME": "127.0.0.1"}
 
 
@@ -69,7 +71,8 @@ def test_trusted_on_a_unix_socket(serve):
 
 def test_every_request_of_a_connection_is_looked_at(serve):
     server = serve("trusted-proxies = 127.0.0.1")
-    data = b"".join(get("/shop/a", f"X-Forwarded-For: 192.0.2.{i}") for i in range(5)) + get("/shop/a", "Connection: close")
+    data = b"".join(get("/shop/a", f"X-Forwarded-For: 192.0.2.{i}") for i in range(5)) + get("/shop/a",
+                                                                                             "Connection: close")
     found = [json.loads(body)["REMOTE_ADDR"] for body in bodies(server.raw(data))]
     assert found == [f"192.0.2.{i}" for i in range(5)] + ["127.0.0.1"]
 
@@ -158,14 +161,18 @@ def test_proxy_header_that_does_not_come(serve):
 def test_nginx_forwards(serve, tmp_path, page):
     """nginx passes other fields of its client through, which must not be believed by default."""
     server = serve("bind = unix:%(here)/s", "trusted-proxies = unix", "[wsgi /events]", "app = app:app")
-    nginx = documented(tmp_path, server.path, page, "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
+    nginx = documented(tmp_path, server.path, page,
+                       "set_real_ip_from unix:; real_ip_header X-Test;")  # a client on a Unix socket has no address
     try:
-        fields = {"Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "X-Forwarded-Proto": "https", "X-Test": "192.0.2.7",
-                  "Forwarded": "for=1.1.1.2;proto=http;host=evil", "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
+        fields = {"Host": "shop.example", "X-Forwarded-For": "1.1.1.1", "X-Forwarded-Proto": "https",
+                  "X-Test": "192.0.2.7",
+                  "Forwarded": "for=1.1.1.2;proto=http;host=evil", "X-Forwarded-Host": "evil",
+                  "X-Forwarded-Prefix": "/evil"}
         found = [json.loads(nginx.get(path, fields)[2]) for path in ("/shop/a", "/events")]
     finally:
         nginx.end()
-    assert [(each["REMOTE_ADDR"], each["wsgi.url_scheme"], each["HTTP_HOST"]) for each in found] == [("192.0.2.7", "http", "shop.example")] * 2
+    assert [(each["REMOTE_ADDR"], each["wsgi.url_scheme"], each["HTTP_HOST"])
+            for each in found] == [("192.0.2.7", "http", "shop.example")] * 2
     assert not [each["SCRIPT_NAME"] for each in found if "evil" in each["SCRIPT_NAME"]]
 
 
@@ -177,11 +184,13 @@ def test_nginx_speaks_the_proxy_protocol(serve, tmp_path, protocol):
         front = free.getsockname()
     upstream = f"unix:{server.path}" if server.path else f"{server.host}:{server.port}"
     nginx = Nginx(tmp_path, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\nevents {}\n"
-                  f"stream {{ server {{ listen 127.0.0.1:{front[1]}; proxy_pass {upstream}; proxy_protocol on; }} }}", front)
+                  f"stream {{ server {{ listen 127.0.0.1:{front[1]}; proxy_pass {upstream}; proxy_protocol on; }} }}",
+                  front)
     try:
         with socket.create_connection(front, 5) as sock:
             data = get("/shop/a") * 3 + get("/shop/a", "Connection: close")
             found = [json.loads(body) for body in bodies(exchange(sock, data))]
-            assert [(f["REMOTE_ADDR"], f["REMOTE_PORT"]) for f in found] == [("127.0.0.1", str(sock.getsockname()[1]))] * 4
+            assert [(f["REMOTE_ADDR"], f["REMOTE_PORT"])
+                    for f in found] == [("127.0.0.1", str(sock.getsockname()[1]))] * 4
     finally:
         nginx.end()

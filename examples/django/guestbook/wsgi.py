@@ -1,5 +1,5 @@
-"""The WSGI application. The example brings its database up to date at start, so that one command serves it; a real site has
-its deployment do that, once and not in every worker."""
+"""The WSGI application. The example brings its database up to date at start, so that one command serves it; a real site
+has its deployment do that, once and not in every worker."""
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "guestbook.settings")
