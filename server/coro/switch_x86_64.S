@@ -2,8 +2,8 @@
  * switch_x86_64.S: change of stacks for the System V ABI of x86-64.
  *
  * A suspended stack holds, from its saved pointer upwards: MXCSR and the x87 control word (callee-saved by the ABI),
- * r15 r14 r13 r12 rbx rbp, and the address at which it continues. A jump goes there and not a ret, which the processor's
- * return stack would mispredict each time.
+ * r15 r14 r13 r12 rbx rbp, and the address at which it continues. It is reached by a jump and not by ret, which the
+ * return stack of the processor would mispredict each time.
  */
 #if defined(__x86_64__) && !defined(CORO_UCONTEXT)
 

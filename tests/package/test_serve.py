@@ -306,7 +306,7 @@ def test_end_of_the_program_ends_requests(serving):
         server = syncless.wsgi.start(waiting, ("127.0.0.1", 0))
         def client():
             status = fetch(server.url)[0]
-            os.write(1, b"%d" % status)  # not print(): CPython aborts if a daemon thread holds the lock of stdout at its end
+            os.write(1, b"%d" % status)  # CPython aborts at its end if a daemon thread is in print()
         thread = threading.Thread(target=client, daemon=True)
         thread.start()
         sleep(0.1)

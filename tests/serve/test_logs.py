@@ -153,7 +153,8 @@ def test_requests_that_were_refused_have_their_line(logged):
 
 def test_client_that_left_is_499(daemon):
     big = "def app(e, s):\n    s('200 OK', [])\n    return (b'x' * 100000 for _ in range(1000))\n"
-    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n", {"big.py": big})
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n",
+                    {"big.py": big})
     with server.connect() as sock:
         sock.sendall(b"GET /left HTTP/1.1\r\nHost: x\r\n\r\n")
         sock.recv(10)
