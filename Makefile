@@ -161,7 +161,7 @@ lint-format: lint-deps
 	find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
 
 lint-style: lint-deps
-	-tests/style
+	tests/style
 
 lint-layers: lint-deps
 	@$(MAKE) --no-print-directory $(SERVER_O)

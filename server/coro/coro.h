@@ -19,7 +19,7 @@ struct sl_local;
 
 #define CORO_LOCALS 5 /* keys of coroutine-local values: one is for http/, four are for modules */
 
-/* Whether a coroutine is cancelled, and what its waits have been told of it; see wait/cancel.c. */
+/* Whether a coroutine is cancelled, and what its waits have been told of it; see wait/wait_cancel.c. */
 struct coro_cancel {
     int code;          /* the negative errno with which its waits fail; 0: it is not cancelled */
     unsigned failures; /* waits that failed with it */

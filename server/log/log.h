@@ -10,7 +10,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 struct sink;
 
-/* Write the log to a target (log/target.h) from now on. Without this call it goes to standard error. Returns 0 or
+/* Write the log to a target (log/log_target.h) from now on. Without this call it goes to standard error. Returns 0 or
  * -errno, and then nothing has changed. */
 int log_open(const char *target);
 

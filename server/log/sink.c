@@ -28,7 +28,7 @@
 #include "base/mem.h"
 #include "base/real.h"
 #include "log/log.h"
-#include "log/target.h"
+#include "log/log_target.h"
 
 #define FLUSH_AT     32768     /* bytes that are worth a system call */
 #define BUFFER       (1 << 20) /* bytes for a slow reader; the system gives memory only for those in use */

@@ -7,7 +7,7 @@
 
 struct sink;
 
-/* Open a target (log/target.h). Returns the sink, which the caller owns, or NULL with errno. */
+/* Open a target (log/log_target.h). Returns the sink, which the caller owns, or NULL with errno. */
 struct sink *sink_open(const char *target);
 
 /* Close the sink and free it; pending lines are dropped. */

@@ -10,7 +10,7 @@
 
 #include "conf/options.h"
 #include "log/log.h"
-#include "log/target.h"
+#include "log/log_target.h"
 
 struct log_raw {
     struct log_settings s;

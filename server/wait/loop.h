@@ -30,7 +30,7 @@ int64_t timer_first(void);
 void timer_run(void);
 void timer_exit(void);
 
-/* cancel.c: as wait_park, for a wait on a lock. */
+/* wait_cancel.c: as wait_park, for a wait on a lock. */
 int cancel_park_lock(const void *lock, int64_t deadline);
 
 void timeout_init(void);

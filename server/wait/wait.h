@@ -87,7 +87,7 @@ int wait_sleep(int64_t deadline);
 /* Returns the number of waits since the process began. */
 uint64_t wait_count(void);
 
-/* ---- cancel.c: cancellation, a level: every wait fails until it is cleared ---- */
+/* ---- wait_cancel.c: cancellation, a level: every wait fails until it is cleared ---- */
 
 /* Park until coro_wake(co, result) or the deadline. Returns the result, -ETIMEDOUT, or the code of wait_cancel or
  * wait_interrupt. All waits of a coroutine are built on this. */

@@ -1,4 +1,4 @@
-/* test_cancellation.c: a cancelled coroutine's waits fail until that is cleared: wait/cancel.c. */
+/* test_cancellation.c: a cancelled coroutine's waits fail until that is cleared: wait/wait_cancel.c. */
 #include "core_test.h"
 
 #include "syncless.h"

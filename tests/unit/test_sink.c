@@ -12,7 +12,7 @@
 
 #include "log/log.h"
 #include "log/sink.h"
-#include "log/target.h"
+#include "log/log_target.h"
 
 #define LINE  100
 #define LINES 20000

@@ -1,10 +1,10 @@
 /*
- * target.c: where a log may go, as the configuration names it.
+ * log_target.c: where a log may go, as the configuration names it.
  *
  * We speak to syslogd by its socket, not by syslog(3): that takes a lock, waits for a slow syslogd, and has one state
  * for the whole process, which belongs to the application.
  */
-#include "log/target.h"
+#include "log/log_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * cancel.c: cancellation: the waits of a coroutine fail until that is cleared.
+ * wait_cancel.c: cancellation: the waits of a coroutine fail until that is cleared.
  *
  * It is a level and not an edge, as in libdill and trio: it cannot be lost between two waits, and nobody has to repeat
  * it for a coroutine that waits again to clean up, or because a library tries again after an error.

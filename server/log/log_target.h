@@ -1,4 +1,4 @@
-/* target.h: where a log may go, as the configuration names it: `stderr`, `syslog`, `syslog:FACILITY` or a path. */
+/* log_target.h: where a log may go, as the configuration names it: `stderr`, `syslog`, `syslog:FACILITY` or a path. */
 #ifndef LOG_TARGET_H
 #define LOG_TARGET_H
 
