@@ -74,7 +74,7 @@ all: $(PROGRAMS) $(MODULES_S) $(PACKAGE)/$(METADATA)
 # When a flag changes, or the CPython, everything is rebuilt.
 $(FLAGS): always
 	@mkdir -p $(@D)
-	@echo '$(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
+	@echo '$(VERSION) $(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 
 # The module wsgi looks for its Python package beside itself: with its types, and the metadata for importlib.metadata.
