@@ -1,6 +1,6 @@
 """The WSGI application of the demo site: plain blocking Python, in one process and one OS thread.
 
-Nothing here knows of Syncless. The counters need no lock for the same reason that they would need none in one thread.
+Nothing here depends on Syncless. The counters need no lock, since there is one thread only.
 """
 import html
 import json

@@ -1,4 +1,4 @@
-"""A Flask application with one route for each thing that a server can get wrong."""
+"""A Flask application: one route for each feature that a server might break."""
 import io
 import time
 

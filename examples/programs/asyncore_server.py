@@ -1,5 +1,4 @@
-"""An asyncore HTTP server, unchanged, with dots beside it. CPython up to 3.11 has asyncore. Arguments: port, requests
-to serve."""
+"""An unmodified asyncore HTTP server (CPython up to 3.11), with a ticker. Arguments: port, number of requests."""
 import socket
 import sys
 import warnings

@@ -1,5 +1,4 @@
-"""A chat room: `telnet 127.0.0.1 1337`; lines of standard input are the console's. A line `/nick NAME` changes the
-name."""
+"""A chat room: `telnet 127.0.0.1 1337`, or lines on standard input. `/nick NAME` changes the name."""
 import socket
 import sys
 

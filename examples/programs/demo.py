@@ -1,5 +1,4 @@
-"""All at once, in one thread: an HTTP server, a chat on standard input that gives up when idle for 3.5 seconds, and
-DNS.
+"""An HTTP server, a chat on standard input that ends after 3.5 idle seconds, and DNS, at once and in one thread.
 
 Arguments: -s for HTTPS (with a certificate made by openssl), --address HOST:PORT, --idle SECONDS.
 """

@@ -1,4 +1,4 @@
-"""os.fork: parent and child send each other lines that grow, both at the same time."""
+"""os.fork: parent and child send each other lines of growing length, both at the same time."""
 import os
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""An echo server which says "heart-beat" when a client has been silent for three seconds. Arguments: port, seconds."""
+"""An echo server that says "heart-beat" after a client was silent for three seconds. Arguments: port, seconds."""
 import socket
 import sys
 

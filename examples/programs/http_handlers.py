@@ -1,4 +1,4 @@
-"""A BaseHTTPRequestHandler of the standard library, unchanged, on Syncless's HTTP server. Argument: the address."""
+"""An unmodified BaseHTTPRequestHandler on Syncless's HTTP server. Argument: the address."""
 import http.server
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Fetch a URL by urllib, with dots until it is there. Arguments: the URL, and a file of certificates to trust."""
+"""Fetch a URL with urllib, with a ticker. Arguments: the URL, a file of trusted certificates."""
 import ssl
 import sys
 import urllib.request

@@ -1,4 +1,4 @@
-"""Three lines from standard input within so many seconds in all (argument, 3): by a call, by a channel, by `with`."""
+"""Read three lines from standard input within 3 seconds in all (argument), in three ways: a call, a channel, `with`."""
 import sys
 
 import syncless

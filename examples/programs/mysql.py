@@ -1,5 +1,5 @@
-"""A thousand queries through PyMySQL on ten coroutines, dots between. Needs python3-pymysql and a server: HOST PORT or
-a socket's path, USER, PASSWORD."""
+"""A thousand queries with PyMySQL on ten coroutines, with a ticker. Needs python3-pymysql and a server: HOST PORT or
+the path of a socket, USER, PASSWORD."""
 import sys
 
 import pymysql

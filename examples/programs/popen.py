@@ -1,4 +1,4 @@
-"""A child of os.popen, read line by line while the dots go on; its exit status."""
+"""Read the output of a child of os.popen line by line, and its exit status, with a ticker."""
 import os
 
 from ticker import ticking

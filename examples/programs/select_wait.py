@@ -1,4 +1,4 @@
-"""select, poll, epoll and selectors wait like everything else: for what is ready, for a time, or for ever."""
+"""select, poll, epoll and selectors wait as everything else does: for descriptors, with a timeout or without."""
 import select
 import selectors
 import socket

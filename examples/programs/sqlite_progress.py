@@ -1,4 +1,4 @@
-"""What blocks all coroutines: code that computes, such as a long SQLite query. In a thread it does not."""
+"""What does block all coroutines: computing, such as a long SQLite query. In a thread it does not."""
 import sqlite3
 import time
 

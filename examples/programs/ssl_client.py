@@ -1,4 +1,4 @@
-"""TLS by hand: connect to HOST PORT, trusting the certificates of a FILE, and ask for a page, with dots meanwhile."""
+"""TLS by hand: get a page from HOST PORT, trusting the certificates in a FILE, with a ticker."""
 import socket
 import ssl
 import sys

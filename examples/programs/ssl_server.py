@@ -1,4 +1,4 @@
-"""An HTTPS server by hand: each handshake and each client on a coroutine. Arguments: certificate, key, port."""
+"""An HTTPS server by hand: every handshake and every client has a coroutine. Arguments: certificate, key, port."""
 import socket
 import ssl
 import sys

@@ -1,4 +1,4 @@
-"""Ten children at once by subprocess, each for half a second, in little more than that."""
+"""Ten children by subprocess at once, of half a second each, take little more than that."""
 import subprocess
 import time
 

@@ -1,4 +1,4 @@
-"""Connect to HOST PORT and print the first line that the server says, with dots until then."""
+"""Connect to HOST PORT and print the first line that the server sends, with a ticker."""
 import socket
 import sys
 

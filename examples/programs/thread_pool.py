@@ -1,4 +1,4 @@
-"""Real threads: four sleeps of C code on four threads and on three; values, exceptions, and code that computes."""
+"""Real threads: four sleeps of C code on four threads, and on three; values, exceptions, and code that computes."""
 import hashlib
 import time
 

@@ -1,4 +1,4 @@
-"""Dots on standard output while other code blocks: that they go on is the point of all these programs."""
+"""Print dots while other code blocks. That they do not stop is the point of all these programs."""
 import contextlib
 import sys
 

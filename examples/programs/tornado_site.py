@@ -1,4 +1,4 @@
-"""A Tornado site, unchanged, on a coroutine of its own, and dots from another. Needs python3-tornado. Arguments: port,
+"""An unmodified Tornado site on a coroutine, with a ticker. Needs python3-tornado. Arguments: port, number of
 requests."""
 import asyncio
 import sys

@@ -1,5 +1,4 @@
-"""A Twisted web site, and dots from a coroutine, in one thread. Needs python3-twisted. Arguments: port, requests to
-serve."""
+"""A Twisted web site with a ticker, in one thread. Needs python3-twisted. Arguments: port, number of requests."""
 import sys
 import time
 

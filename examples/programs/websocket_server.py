@@ -1,4 +1,4 @@
-"""A WebSocket server that says everything backwards, and a page for it. Argument: the address (127.0.0.1:16666)."""
+"""A WebSocket server that returns everything reversed, and a page for it. Argument: the address (127.0.0.1:16666)."""
 import sys
 
 from syncless.wsgi import RunHttpServer

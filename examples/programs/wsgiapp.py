@@ -1,4 +1,4 @@
-"""An application that breaks every rule a path at a time, on a server that shall not mind. Argument: the address.
+"""An application that breaks one rule of WSGI per path, on a server that survives it. Argument: the address.
 
 /hello /write /infinite /badstatus /badhead /badresp /badread /badbody /short /long /raise /late /exit /parsesize
 /a?h=HOST

@@ -129,7 +129,7 @@ def test_keepalive_timeout(serve):
 
 def test_keepalive_timeout_starts_again(serve):
     with serve("keepalive-timeout = 300ms").connect() as sock:
-        for _ in range(4):  # each waits for less than the time-out, all together for longer
+        for _ in range(4):  # each waits for less than the timeout, all together for longer
             assert exchange(sock, get("/sleep?150"), until=b"slept").endswith(b"slept\n")
 
 

@@ -39,7 +39,7 @@ def misuse(environ):
     return results + [stream.read(None), stream.read(-1), stream.read(0)]
 
 def interrupted(environ):
-    '''The client sends its body when it has heard of the time-out.'''
+    '''The client sends its body when it has heard of the timeout.'''
     import syncless
     with syncless.Timeout(0.01, False) as limit:
         environ['wsgi.input'].read()

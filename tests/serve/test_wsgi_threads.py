@@ -136,7 +136,7 @@ def callback_after_park(n):
     return helper.wait_and_call(int(PAUSE * 1e6), call_type(lambda: local.value))
 
 def ensure_with_gil(n):
-    '''PyGILState_Ensure by one that has the GIL: it must find this coroutine's state, or it waits for ever.'''
+    '''PyGILState_Ensure by one that has the GIL: it must find this coroutine's state, or it waits forever.'''
     ensure, release = held.PyGILState_Ensure, held.PyGILState_Release
     for _ in range(3):
         state = ensure()
