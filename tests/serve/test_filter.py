@@ -263,7 +263,7 @@ def test_request_timeout_includes_the_filters(server, path):
     started = time.monotonic()
     assert server.get(path, {"Do": "first=over"})[0] == 504
     assert 0.4 < time.monotonic() - started < 3
-    assert "woken up" in server.log[log:]
+    server.wait_until(lambda: "woken up" in server.log[log:])
 
 
 def test_a_filter_that_passes_although_it_was_cancelled(server):
