@@ -158,7 +158,7 @@ deps:
 lint: lint-format lint-style lint-layers
 
 lint-format: lint-deps
-	find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
+	find . '(' -path './build*' -o -path './.*' ')' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run -Werror
 
 lint-style: lint-deps
 	tests/style
