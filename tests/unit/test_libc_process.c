@@ -219,6 +219,32 @@ static void test_side_by_side(void **state)
     assert_true(now_ms() - start < 700);
 }
 
+/* A cancelled coroutine does not wait for its shell, but no zombie is left. */
+static void run_cancelled(void *arg)
+{
+    FILE *pipe = popen("exec sleep 0.05", "w");
+
+    assert_non_null(pipe);
+    wait_cancel(coro_self(), *(int *)arg);
+    errno = 0;
+    assert_int_equal(system("exec sleep 0.05"), -1);
+    assert_int_equal(errno, ECANCELED);
+    errno = 0;
+    assert_int_equal(pclose(pipe), -1);
+    assert_int_equal(errno, ECANCELED);
+}
+
+static void test_cancelled(void **state)
+{
+    int64_t start = now_ms();
+
+    RUN(&(int){-ECANCELED}, run_cancelled);
+    RUN(&(int){-EINTR}, run_cancelled);
+    assert_true(now_ms() - start >= 80); /* the shells have ended */
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,7 +252,7 @@ int main(void)
         cmocka_unit_test(test_wait_by_id),    cmocka_unit_test(test_without_fds),
         cmocka_unit_test(test_run_commands),  cmocka_unit_test(test_read_command),
         cmocka_unit_test(test_write_command), cmocka_unit_test(test_system_main),
-        cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_side_by_side),  cmocka_unit_test(test_cancelled),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

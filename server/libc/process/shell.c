@@ -25,15 +25,27 @@ static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_a
     return posix_spawn(pid, shell, actions, attributes, argv, environ);
 }
 
-/* Wait for the shell to end. Returns its status, or -1 with errno. */
+static void reap_shell(void *arg)
+{
+    waitpid((pid_t)(intptr_t)arg, NULL, 0);
+}
+
+/* Wait for the shell to end. Returns its status, or -1 with errno. If the coroutine is cancelled, the shell goes on,
+ * and another coroutine waits for it: nobody else knows its process id, and it would stay a zombie. */
 static int await_shell(pid_t pid)
 {
-    int status;
+    int status, err;
     pid_t found;
 
     while ((found = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
         park_ignore(-EINTR);
-    return found == pid ? status : -1;
+    if (found == pid)
+        return status;
+    err = errno;
+    if (err != ECHILD)
+        wait_start(reap_shell, (void *)(intptr_t)pid);
+    errno = err;
+    return -1;
 }
 
 /* ---- system ---- */
