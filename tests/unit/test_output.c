@@ -471,6 +471,90 @@ static void test_cancelled_before_the_head(void **state)
     scene_close(&scene);
 }
 
+/* A piece of the body that was not sent does not count: the client would wait for it, and take the next response for
+ * it. */
+static void loses_a_piece(void *arg)
+{
+    static const char piece[5000];
+
+    assert_int_equal(header("Content-Length", "5004"), 0);
+    assert_int_equal(say("sent"), 0);
+    for (int i = 0; i < 2; i++) {
+        scene.out.sending = true; /* another coroutine */
+        wait_cancel(coro_self(), -ECANCELED);
+        assert_int_equal(response_write(&scene.req, piece, sizeof(piece)), -ECANCELED);
+        wait_cancel(coro_self(), 0);
+        scene.out.sending = false;
+    }
+    assert_int_equal(scene.out.error, 0);
+    assert_int_equal(response_finish(&scene.req), -EPROTO);
+    assert_int_equal(response_write(&scene.req, piece, sizeof(piece)), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+}
+
+static void test_cancelled_before_a_piece(void **state)
+{
+    begin("GET", 1, true);
+    on_coroutine(loses_a_piece, NULL);
+    assert_int_equal(scene.req.sent, 5004);
+    scene_close(&scene);
+}
+
+/* The same of the last chunk. */
+static void loses_the_end(void *arg)
+{
+    assert_int_equal(say("sent"), 0);
+    scene.out.sending = true; /* another coroutine */
+    wait_cancel(coro_self(), -ECANCELED);
+    assert_int_equal(response_finish(&scene.req), -ECANCELED);
+    wait_cancel(coro_self(), 0);
+    scene.out.sending = false;
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(output_flush(&scene.out), 0);
+}
+
+static void test_cancelled_before_the_end(void **state)
+{
+    const char *body;
+
+    begin("GET", 1, true);
+    on_coroutine(loses_the_end, NULL);
+    assert_non_null(taken());
+    body = strstr(text, "\r\n\r\n");
+    assert_non_null(body);
+    assert_string_equal(body + 4, "4\r\nsent\r\n0\r\n\r\n");
+    scene_close(&scene);
+}
+
+/* The same of a head that is too large for the buffer. */
+static void loses_a_large_head(void *arg)
+{
+    static char value[40000];
+
+    memset(value, 'x', sizeof(value) - 1);
+    assert_int_equal(header("X-Large", value), 0);
+    scene.out.sending = true; /* another coroutine */
+    wait_cancel(coro_self(), -ECANCELED);
+    assert_int_equal(say("lost"), -ECANCELED);
+    assert_false(scene.req.head_sent);
+    wait_cancel(coro_self(), 0);
+    scene.out.sending = false;
+    assert_int_equal(response_page(&scene.req, 504), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(output_flush(&scene.out), 0);
+}
+
+static void test_cancelled_before_a_large_head(void **state)
+{
+    begin("GET", 1, true);
+    on_coroutine(loses_a_large_head, NULL);
+    assert_non_null(taken());
+    assert_memory_equal(text, "HTTP/1.1 504 ", 13);
+    assert_null(strstr(text, "chunked"));
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +571,9 @@ int main(void)
         cmocka_unit_test(test_one_sender_at_a_time),
         cmocka_unit_test(test_cancelled_while_another_sends),
         cmocka_unit_test(test_cancelled_before_the_head),
+        cmocka_unit_test(test_cancelled_before_a_piece),
+        cmocka_unit_test(test_cancelled_before_the_end),
+        cmocka_unit_test(test_cancelled_before_a_large_head),
     };
 
     return cmocka_run_group_tests(tests, loop_setup, loop_teardown);

@@ -230,10 +230,12 @@ static int write_head(struct request *req, int64_t known_length)
     if ((req->expects_100 && !req->body_done) || req->body_error)
         req->keep_alive = false; /* the next bytes on this connection are ambiguous */
     req->head_sent = true;
-    if (capacity < ARENA_BLOCK / 2)
+    if (capacity < ARENA_BLOCK / 2) {
         err = output_reserve(req->out, capacity, &head);
-    else
+    } else {
+        err = output_flush(req->out); /* so that the write below does not wait for another coroutine */
         head = arena_alloc(&req->arena, capacity);
+    }
     if (err) {
         req->head_sent = req->out->error != 0; /* not if this coroutine was cancelled before it could begin */
         return err;
@@ -293,6 +295,15 @@ static size_t begin_body_piece(struct request *req, size_t size, int *err)
     return *err ? 0 : limit_body(req, size, err);
 }
 
+/* The piece of size bytes that limit_body has allowed could not be sent. Returns err. Without an error of the output,
+ * this coroutine was cancelled while another one was sending: the response can go on, without these bytes. */
+static int lose_body_piece(struct request *req, size_t size, int err)
+{
+    if (!req->out->error)
+        req->sent -= (int64_t)size;
+    return err;
+}
+
 int response_write(struct request *req, const void *buf, size_t size)
 {
     int err, too_much;
@@ -301,7 +312,7 @@ int response_write(struct request *req, const void *buf, size_t size)
     if (size == 0)
         return too_much;
     err = req->chunked ? write_chunk(req, buf, size) : output_write(req->out, buf, size);
-    return err ? err : too_much;
+    return err ? lose_body_piece(req, size, err) : too_much;
 }
 
 int response_upgrade(struct request *req, const char *protocol)
@@ -350,7 +361,7 @@ int response_sendfile(struct request *req, int fd, off_t offset, size_t size)
     if (size == 0)
         return too_much;
     err = req->chunked ? sendfile_chunk(req, fd, offset, size) : output_sendfile(req->out, fd, offset, size);
-    return err ? err : too_much;
+    return err ? lose_body_piece(req, size, err) : too_much;
 }
 
 int response_reply(struct request *req, int status, const char *type, const void *body, size_t size)
@@ -391,6 +402,6 @@ int response_finish(struct request *req)
         return -EPROTO;
     if (req->chunked && !req->ended)
         err = output_write(req->out, "0\r\n\r\n", 5);
-    req->ended = true;
+    req->ended = err == 0;
     return err;
 }
