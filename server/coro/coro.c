@@ -177,6 +177,11 @@ static struct coro *coro_take(void)
     return list_entry(node, struct coro, link);
 }
 
+void coro_cancel_reset(struct coro *co)
+{
+    co->cancel = (struct coro_cancel){.code = sched.cancel_new};
+}
+
 /* Returns a coroutine that will run fn(arg) and is in no queue yet, or NULL with errno. */
 static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
 {
@@ -196,7 +201,7 @@ static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
     co->id = ++sched.last_id;
     co->parked = false;
     co->as_main = false;
-    co->cancel = (struct coro_cancel){.code = sched.cancel_new};
+    coro_cancel_reset(co);
     co->cxx = (struct cxx_state){0};
     if (++sched.count > sched.max)
         sched.max = sched.count;

@@ -136,6 +136,9 @@ void coro_tell_cancelled(struct coro *co, int error);
 /* Coroutines that are started from now on begin cancelled with that code, a negative errno. */
 void coro_cancel_new(int code);
 
+/* Clear the cancellation of a coroutine that goes on with other work. It is then as one that is started now. */
+void coro_cancel_reset(struct coro *co);
+
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. */
 void coro_forget(void);
 

@@ -175,6 +175,16 @@ static void complete_response(struct request *req, int result)
         req->keep_alive = false;
 }
 
+/* Have a request handled. Whoever has cancelled the handler has not cancelled the connection and its later requests. */
+static int handle_request(struct request *req)
+{
+    int result = config->handle(req);
+
+    if (coro_self()->cancel.code)
+        coro_cancel_reset(coro_self());
+    return result;
+}
+
 /* Serve the request whose head is the next size bytes of input. Returns whether another one may follow. */
 static bool serve_request(struct session *s, size_t size, unsigned lines)
 {
@@ -197,7 +207,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     else if (*req->view.path == '*')
         answer_asterisk(req);
     else
-        complete_response(req, config->handle(req));
+        complete_response(req, handle_request(req));
     if (req->keep_alive && !req->body_done)
         req->keep_alive = body_discard(req);
     s->cut |= !req->body_done;

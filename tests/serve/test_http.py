@@ -137,6 +137,15 @@ def test_pipelined_waits_keep_their_order(server):
     assert received[:3] == [b"slept\n", b"probe", b"slept\n"] and int(received[3]) in server.worker_pids()
 
 
+def test_a_cancelled_handler_leaves_the_connection_as_it_was(server):
+    """Its cancellation is not that of the next request, nor of the wait for that."""
+    requests = get("/cancelled?403") + get("/nap?1", "Connection: close")
+    assert [status for status, _, _ in responses(server.raw(requests))] == [403, 200]
+    with server.connect() as sock:
+        assert one(exchange(sock, requests[:-10], until=b"syncless\n"))[0] == 403
+        assert one(exchange(sock, requests[-10:]))[0] == 200
+
+
 def test_waiting_requests_run_side_by_side(server):
     started = time.monotonic()
     connections = [server.connect() for _ in range(100)]

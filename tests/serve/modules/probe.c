@@ -147,6 +147,13 @@ static int probe_nap(struct probe *probe, struct sl_request *req)
     return usleep((useconds_t)number(req) * 1000) < 0 ? -errno : reply_text(req, "slept\n");
 }
 
+/* Cancelled for good, as by another coroutine. */
+static int probe_cancelled(struct probe *probe, struct sl_request *req)
+{
+    sl_cancel(sl_self(), ECANCELED);
+    return usleep(1000) < 0 && errno == ECANCELED ? (int)number(req) : 404;
+}
+
 static int probe_pid(struct probe *probe, struct sl_request *req)
 {
     return reply_text(req, sl_printf(req, "%d", (int)getpid()));
@@ -217,7 +224,7 @@ static const struct {
     {"/source", probe_source}, {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
     {"/nap", probe_nap},       {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
     {"/cut", probe_cut},       {"/headers", probe_headers}, {"/upgrade", probe_upgrade}, {"/recurse", probe_recurse},
-    {"/spin", probe_spin},
+    {"/spin", probe_spin},     {"/cancelled", probe_cancelled},
 };
 
 static int probe_handle(void *self, struct sl_request *req)
