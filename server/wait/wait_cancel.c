@@ -65,7 +65,11 @@ static int cancellable_park(const void *lock, int64_t deadline)
     co->waiting = true;
     result = timer_park(deadline);
     co->waiting = false;
-    return result == CANCELLED ? cancel_result(co, lock) : result;
+    if (result != CANCELLED)
+        return result;
+    if (co->is_main && (result = wait_interrupt_take())) /* signals first here too; the cancellation stays */
+        return result;
+    return cancel_result(co, lock);
 }
 
 int wait_park(int64_t deadline)

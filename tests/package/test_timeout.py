@@ -220,3 +220,29 @@ def test_a_class_that_needs_arguments(script):
         other.join(3)
         """)
     assert out == "True\nthe other: True\n"
+
+
+def test_ctrl_c_at_the_same_time(script):
+    """KeyboardInterrupt is raised first, and is not replaced by the Timeout in the code that handles it."""
+    out = script("""
+        import os, signal, syncless.clock
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        def both(limit, first):
+            if not first:
+                limit._expire()
+            os.kill(os.getpid(), signal.SIGINT)
+            if first:
+                limit._expire()
+        for first in True, False:
+            try:
+                with Timeout(60) as limit:
+                    syncless.clock.call_later(0.02, lambda: both(limit, first))
+                    try:
+                        time.sleep(60)
+                    finally:
+                        len([n for n in range(10)])
+            except BaseException as raised:
+                print(repr(raised), limit.expired)
+            time.sleep(0.02)
+        """)
+    assert out == "KeyboardInterrupt() True\n" * 2

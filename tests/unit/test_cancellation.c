@@ -179,6 +179,39 @@ static void test_the_runtime_is_told(void **state)
     assert_memory_equal(told, expected, sizeof(expected));
 }
 
+/* A signal and a cancellation: the wait is the signal's, whichever came first, and the next one fails. */
+static void waits_as_main(void *arg)
+{
+    wait_set_main(coro_self());
+    note(wait_sleep(WAIT_FOREVER));
+    note(wait_sleep(WAIT_FOREVER));
+    wait_cancel(coro_self(), 0);
+    note(sleep_ms(1));
+    wait_set_main(NULL);
+}
+
+static void cancels_and_signals(void *arg)
+{
+    wait_cancel(subject, -ECANCELED);
+    wait_interrupt(-EINTR);
+}
+
+static void signals_and_cancels(void *arg)
+{
+    wait_interrupt(-EINTR);
+    wait_cancel(subject, -ECANCELED);
+}
+
+static void test_signals_come_first(void **state)
+{
+    static const int expected[] = {-EINTR, -ECANCELED, 0};
+
+    run_both(waits_as_main, cancels_and_signals);
+    assert_memory_equal(results, expected, sizeof(expected));
+    run_both(waits_as_main, signals_and_cancels);
+    assert_memory_equal(results, expected, sizeof(expected));
+}
+
 /* ---- waits that cannot fail ---- */
 
 static void parks(void *arg)
@@ -331,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_cleared_in_time),
         cmocka_unit_test(test_eintr_and_ecanceled_in_turns),
         cmocka_unit_test(test_the_runtime_is_told),
+        cmocka_unit_test(test_signals_come_first),
         cmocka_unit_test(test_a_plain_park_goes_on),
         cmocka_unit_test(test_offload_goes_on),
         cmocka_unit_test(test_a_lock_that_cannot_fail),
