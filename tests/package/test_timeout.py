@@ -246,3 +246,26 @@ def test_ctrl_c_at_the_same_time(script):
             time.sleep(0.02)
         """)
     assert out == "KeyboardInterrupt() True\n" * 2
+
+
+def test_c_code_that_returns_after_eintr(script):
+    """The exception is raised before any more code runs, which would have the main thread's identity."""
+    out = script("""
+        import ctypes, errno
+        poll = ctypes.CDLL(None, use_errno=True).poll
+        lock = threading.RLock()
+        def work():
+            try:
+                with Timeout(0.02):
+                    try:
+                        if poll(None, 0, 60000) < 0:
+                            raise OSError(ctypes.get_errno())
+                    except OSError:
+                        with lock:
+                            time.sleep(0.1)
+            except Timeout as raised:
+                print(raised)
+        spawn(work).get()
+        print(lock.acquire(timeout=0.1))
+        """)
+    assert out == "timed out after 0.02 s\nTrue\n"

@@ -6,6 +6,9 @@
  * it once, when the first state of an OS thread is made, and has no function to change it: we write to the slot itself.
  * From 3.12 on each attach sets it, so a coroutine that resumes detached (in C code that may call back) is attached and
  * detached once. Either way it costs next to nothing if the slot is right already.
+ *
+ * Up to 3.12 one word tells all threads that there is a signal; from 3.13 on each has its own, and PyErr_SetInterruptEx
+ * sets that of the main thread. A coroutine that runs signal handlers in its place has to set its own.
  */
 #include <patchlevel.h>
 

@@ -34,6 +34,15 @@ void compat_attach(PyThreadState *state);
 /* Makes PyGILState_Ensure find this state, whose coroutine resumes without the GIL. */
 void compat_resume(PyThreadState *state);
 
+/* Has the state's thread look for signals before its next instruction, as PyErr_SetInterruptEx does for the main thread.
+ * Needs no GIL. */
+static inline void compat_look_for_signals(PyThreadState *state)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    __atomic_fetch_or(&state->eval_breaker, (uintptr_t)1 << 1, __ATOMIC_SEQ_CST); /* _PY_SIGNALS_PENDING_BIT */
+#endif
+}
+
 /* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);
 

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "interp/compat.h"
 #include "syncless/runtime.h"
 #include "threads/gil.h"
 #include "threads/handle.h"
@@ -123,8 +124,11 @@ static void thread_cancelled(void *value, int error)
 {
     struct thread *t = value;
 
-    if (t->runs)
-        interrupt_cancelled(&t->interrupt, error);
+    if (!t->runs)
+        return;
+    interrupt_cancelled(&t->interrupt, error);
+    if (t->state && error == EINTR)
+        compat_look_for_signals(t->state);
 }
 
 /* The worker stops: raises Killed in a coroutine that runs Python code, or waits in it. */
