@@ -285,8 +285,9 @@ static bool on_fork_server_exit(pid_t pid, int status)
     if (!has_fork_server(g, pid))
         return false;
     g->fork_server->pid = 0;
-    log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
-              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    if (!supervisor.stopping)
+        log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
+                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     fork_server_stop(g->fork_server);
     g->fork_server = NULL;
     if (g == supervisor.generation)
