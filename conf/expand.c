@@ -2,10 +2,9 @@
  * expand.c: %(here) and ${ENV} in values.
  *
  * %(here) is the directory of the file that has the value. ${NAME} is an environment variable; it is an error if that
- * is not set. ${NAME:-default} takes the default if the variable is not set or empty, as in the shell; the default may
- * have
- * %(here) in it, but no brace. $${ stands for a plain ${. Any other % or $ stands for itself, because passwords and log
- * formats are full of them; only what looks like a mistyped %(here) is an error. The value of a variable is not
+ * is not set. ${NAME:-default} takes the default if the variable is not set or empty, as in the shell. A default may
+ * have %(here) in it, but no brace. $${ stands for a plain ${. Any other % or $ stands for itself, because passwords
+ * and log formats are full of them; only what looks like a mistyped %(here) is an error. The value of a variable is not
  * expanded again: the environment cannot inject ${...}.
  */
 #include <stdlib.h>
