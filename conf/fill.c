@@ -18,6 +18,8 @@
 
 #include "conf/internal.h"
 
+#define MAX_DURATION (INT64_C(36500) * 24 * 3600 * 1000) /* milliseconds; 292 years of nanoseconds fit into int64_t */
+
 /* ---- texts to values ---- */
 
 static bool is_list(const struct sl_option *o)
@@ -65,15 +67,22 @@ static const char *expected_kind(struct conf *c, const struct sl_option *o)
     }
 }
 
+/* Returns the end of the range of an option; 0: it has none. Deadlines, which are nanoseconds, must not wrap around. */
+static int64_t range_end(const struct sl_option *o)
+{
+    return o->kind == SL_DURATION && (!o->max || o->max > MAX_DURATION) ? MAX_DURATION : o->max;
+}
+
 static const char *expected_range(struct conf *c, const struct sl_option *o)
 {
     const char *min = conf_value_text(c, o->kind, o->min);
+    int64_t max = range_end(o);
 
-    if (!o->max)
+    if (!max)
         return "a number that fits into 64 bits";
-    if (o->max == INT64_MAX)
+    if (max == INT64_MAX)
         return arena_printf(&c->arena, "%s or more", min);
-    return arena_printf(&c->arena, "%s to %s", min, conf_value_text(c, o->kind, o->max));
+    return arena_printf(&c->arena, "%s to %s", min, conf_value_text(c, o->kind, max));
 }
 
 /* An empty path is an error: no file is called "", and the directory itself is better written as a dot. */
@@ -112,7 +121,9 @@ static int store_value(struct conf *c, const struct sl_option *o, const struct c
 
 static bool is_in_range(const struct sl_option *o, int64_t value)
 {
-    return !o->max || (value >= o->min && value <= o->max);
+    int64_t max = range_end(o);
+
+    return !max || (value >= o->min && value <= max);
 }
 
 /* Store the value of an entry, or record what is wrong with it. */

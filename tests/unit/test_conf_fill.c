@@ -355,7 +355,11 @@ static void test_option_ranges(void **state)
         {"buffer = 1025k", "t.ini:2: \"buffer = 1025k\": expected 512 to 1m\n"},
         {"pause = 1500ms", ""},
         {"pause = 1000d", ""},
-        {"pause = 1s", "t.ini:2: \"pause = 1s\": expected 1500ms or more\n"},
+        {"pause = 1s", "t.ini:2: \"pause = 1s\": expected 1500ms to 36500d\n"},
+        {"pause = 36500d", ""},
+        {"pause = 36501d", "t.ini:2: \"pause = 36501d\": expected 1500ms to 36500d\n"},
+        {"wait = 36501d", "t.ini:2: \"wait = 36501d\": expected 0 to 36500d\n"},
+        {"wait = 9223372036854775807", "t.ini:2: \"wait = 9223372036854775807\": expected 0 to 36500d\n"},
         {"number = -9223372036854775808", ""},
     };
 
