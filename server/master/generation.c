@@ -27,7 +27,7 @@ struct generation *generation_load(configure_fn *configure, const struct command
     configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
     g->mounts = mounts_load(g->conf, &g->settings);
-    if (!conf_modules(g->conf, NULL))
+    if (!g->mounts && !g->conf->error_count)
         conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;
 }
