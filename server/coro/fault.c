@@ -10,8 +10,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,8 +21,8 @@
 
 #define SIGNAL_STACK (64 * 1024) /* bytes */
 
-static void *signal_stack;
-static sigjmp_buf rescue; /* where a fault continues while guarded is set */
+static void *signal_stack; /* for the life of the process */
+static sigjmp_buf rescue;  /* where a fault continues while guarded is set */
 static volatile sig_atomic_t guarded;
 
 static void fault_say(const char *text)
@@ -92,11 +90,4 @@ void fault_init(void)
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
     real()->sigaction(SIGSEGV, &action, NULL);
     real()->sigaction(SIGBUS, &action, NULL);
-}
-
-void fault_exit(void)
-{
-    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
-    free(signal_stack);
-    signal_stack = NULL;
 }

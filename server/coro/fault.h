@@ -7,7 +7,6 @@
 /* On SIGSEGV and SIGBUS write to standard error what the coroutine was working on and whether its stack overflowed,
  * then let the signal kill the process. For the calling OS thread, which gets a signal stack. */
 void fault_init(void);
-void fault_exit(void);
 
 /* In a signal handler on the loop's thread: call fn(arg), which reads memory that may be inconsistent. Returns false if
  * that ended in a fault. */
