@@ -1,6 +1,6 @@
 /* exit_code.h: the exit codes of the process, docs/deploy.md. */
-#ifndef EXIT_CODE_H
-#define EXIT_CODE_H
+#ifndef BASE_EXIT_CODE_H
+#define BASE_EXIT_CODE_H
 
 enum {
     EXIT_STOPPED = 0,  /* as requested */
