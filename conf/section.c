@@ -120,7 +120,7 @@ struct conf_section *conf_section_open(struct conf *c, const char *title, struct
     struct conf_section *s = conf_section_get(c, title, place, here);
     bool is_new = s->place.file == place.file && s->place.line == place.line;
 
-    if (is_new || !s->prefix) /* a lost one has no prefix either */
+    if (is_new || !s->prefix) /* without a prefix: sections that add up, or the one for entries of bad sections */
         return s;
     conf_error(c, place, "[%s] is given twice; first at %s", s->title, conf_place_text(c, s->place));
     return conf_section_lost(c);

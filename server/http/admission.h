@@ -1,4 +1,4 @@
-/* admission.h: permits to run a request. At most max exist at once; whoever asks for one then queues, in order. */
+/* admission.h: permits to run a request. At most max are held at once; further requests queue for one, in order. */
 #ifndef HTTP_ADMISSION_H
 #define HTTP_ADMISSION_H
 

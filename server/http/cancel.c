@@ -48,7 +48,8 @@ static void cancel_overdue(struct wait_timeout *timeout)
     cancel_once(req, -ETIMEDOUT);
 }
 
-/* The client had left before the handler began. It is told now and not at once, for it was not there to hear it. */
+/* The client had left before the handler began. It is cancelled from the loop a moment later, since a handler with a
+ * cancel function cannot be cancelled before it runs. */
 static void cancel_gone_early(struct wait_timeout *timeout)
 {
     cancel_once(request_of_timeout(timeout), -ECONNRESET);

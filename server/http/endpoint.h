@@ -29,7 +29,7 @@ struct endpoint *endpoint_open(int fd, const struct listener_handler *handler);
 /* Accept no more, and let requests that run be the last of their connections. Not twice. */
 void endpoint_close(struct endpoint *endpoint);
 
-/* One user less. */
+/* Drop one of the users. */
 void endpoint_leave(struct endpoint *endpoint);
 
 #endif

@@ -259,7 +259,7 @@ static bool skip_empty_line(struct input *in, struct head_scan *scan)
     return true;
 }
 
-/* Answer what is not a whole request and will not become one. */
+/* Refuse a request whose head is not complete and never will be. */
 static void refuse_early(struct session *s, int status, const char *why)
 {
     request_begin(s);

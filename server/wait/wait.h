@@ -113,7 +113,7 @@ void wait_set_main(struct coro *co);
  * after a handler with SA_RESTART. Any thread, and async-signal-safe. */
 void wait_interrupt(int code);
 
-/* Take back what wait_interrupt has said and no wait has heard yet: the code, or 0. */
+/* Take back an interrupt that no wait has failed with yet. Returns its code; 0: there is none. */
 int wait_interrupt_take(void);
 
 /* ---- timeout.c: timeouts, many of one length ---- */

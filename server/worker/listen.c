@@ -2,8 +2,8 @@
  * listen.c: the listen sockets.
  *
  * The master opens them and every worker inherits them, so connections that wait to be accepted outlive a worker that
- * dies. A reload finds the sockets that the old and the new configuration share open, and no connection is refused in
- * between. So does the new master of an upgrade (inherit.c).
+ * dies. A socket for an address that both the old and the new configuration have stays open during a reload, so no
+ * connection is refused. The new master of an upgrade gets the open sockets too (inherit.c).
  *
  * TCP_NODELAY is set here because accepted sockets inherit it: one system call in place of one for each connection. The
  * file of a Unix socket that a dead server has left is removed, but only if nobody answers there.

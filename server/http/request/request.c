@@ -30,7 +30,7 @@ static uint64_t id_mix(uint64_t n)
 
 const char *request_id(const struct request *const_req)
 {
-    struct request *req = (struct request *)const_req; /* to the caller the id has always been there */
+    struct request *req = (struct request *)const_req; /* made when it is first asked for */
     uint64_t n, words[2];
     char *text;
 

@@ -269,7 +269,7 @@ int dns_find_records(const char *name, int type, struct dns_answer *answer)
 
 /* ---- names of addresses ---- */
 
-/* Write the name under which DNS has the name of an address (RFC 1035, RFC 3596). */
+/* Write the name that is asked for the host name of an address, in in-addr.arpa (RFC 1035) or ip6.arpa (RFC 3596). */
 static void write_reverse_name(char *name, size_t size, const unsigned char *bytes, int family)
 {
     char *end = name + size;

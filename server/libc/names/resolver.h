@@ -4,9 +4,9 @@
 
 /* The first two are the values of the key `resolver`. */
 enum resolver {
-    RESOLVER_CARES,  /* the coroutine itself, by DNS (c-ares); libc what /etc/hosts contains */
+    RESOLVER_CARES,  /* c-ares, by DNS, on the coroutine */
     RESOLVER_SYSTEM, /* libc, with all that nsswitch.conf names, on a thread of the pool */
-    RESOLVER_LOCAL,  /* libc, at once: it does not need the network */
+    RESOLVER_LOCAL,  /* libc, at once: numbers, and what /etc/hosts contains */
 };
 
 /* The setting; RESOLVER_CARES or RESOLVER_SYSTEM. */
