@@ -14,6 +14,7 @@
 
 #include "worker/listen.h"
 #include "log/log.h"
+#include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
 
@@ -32,6 +33,14 @@ static void execute_binary(char **argv, const sigset_t *blocked)
     execvp(argv[0], argv);
     log_error("cannot execute %s: %m", argv[0]);
     _exit(127);
+}
+
+/* Whether the old binary of the last upgrade still runs, with its pidfile under the name that ours would get. */
+static bool old_binary_runs(const char *path)
+{
+    pid_t old = inherit_predecessor();
+
+    return path && old && old == getppid() && old == pidfile_read_aside(path);
 }
 
 static void set_pidfile_aside(const char *path)
@@ -56,6 +65,10 @@ void upgrade_start(char **argv, const char *pidfile, const sigset_t *blocked)
 {
     if (upgrade.pid) {
         log_warn("upgrade refused: a new binary is already running, pid %d", (int)upgrade.pid);
+        return;
+    }
+    if (old_binary_runs(pidfile)) {
+        log_warn("upgrade refused: the old binary is still running, pid %d; send QUIT to it first", (int)getppid());
         return;
     }
     set_pidfile_aside(pidfile);

@@ -71,6 +71,13 @@ int pidfile_restore(const char *path)
     return rename(pidfile_name(name, path, ".oldbin"), path) < 0 ? -errno : 0;
 }
 
+pid_t pidfile_read_aside(const char *path)
+{
+    char name[PATH_MAX];
+
+    return pidfile_read(pidfile_name(name, path, ".oldbin"));
+}
+
 void pidfile_remove_aside(const char *path)
 {
     char name[PATH_MAX];

@@ -17,6 +17,9 @@ void pidfile_remove(const char *path);
 int pidfile_set_aside(const char *path);
 int pidfile_restore(const char *path);
 
+/* Returns the pid in PATH.oldbin, or -errno. */
+pid_t pidfile_read_aside(const char *path);
+
 /* Remove PATH.oldbin if it contains our pid. */
 void pidfile_remove_aside(const char *path);
 

@@ -235,6 +235,25 @@ def test_upgrade_that_is_taken_back(upgradable):
     assert body(server) == b"v1"
 
 
+def test_second_upgrade_waits_for_the_end_of_the_first(upgradable):
+    """A third master would rename the pidfile over that of the first, which nobody could find any more."""
+    server = upgradable
+    os.kill(server.pid, signal.SIGUSR2)
+    server.wait_until(lambda: generations(server) > 1)
+    new = master_pid(server)
+    os.kill(new, signal.SIGUSR2)
+    server.wait_log(rf"\[warn\] {new}#0 upgrade refused: the old binary is still running, pid {server.pid}; "
+                    "send QUIT to it first")
+    assert master_pid(server) == new and int((server.dir / "pid.oldbin").read_text()) == server.pid
+    os.kill(server.pid, signal.SIGQUIT)
+    server.process.wait(TIMEOUT)
+    seen = generations(server)
+    os.kill(new, signal.SIGUSR2)
+    server.wait_until(lambda: generations(server) > seen)
+    end_master(server, master_pid(server))
+    server.wait_until(lambda: master_pid(server) == new)
+
+
 def test_upgrade_without_the_pidfile(upgradable):
     """Somebody has removed it: the log says so, and the new master writes its own."""
     server = upgradable
