@@ -34,8 +34,8 @@ void compat_attach(PyThreadState *state);
 /* Makes PyGILState_Ensure find this state, whose coroutine resumes without the GIL. */
 void compat_resume(PyThreadState *state);
 
-/* Has the state's thread look for signals before its next instruction, as PyErr_SetInterruptEx does for the main thread.
- * Needs no GIL. */
+/* Has the state's thread look for signals before its next instruction, as PyErr_SetInterruptEx does for the main
+ * thread. Needs no GIL. */
 static inline void compat_look_for_signals(PyThreadState *state)
 {
 #if PY_VERSION_HEX >= 0x030d0000

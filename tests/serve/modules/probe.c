@@ -220,11 +220,12 @@ static const struct {
     const char *path;
     int (*handle)(struct probe *probe, struct sl_request *req);
 } handlers[] = {
-    {"/", probe_text},         {"/facts", probe_facts},     {"/echo", probe_echo},       {"/count", probe_count},
-    {"/source", probe_source}, {"/chunks", probe_chunks},   {"/sleep", probe_sleep},     {"/pid", probe_pid},
-    {"/nap", probe_nap},       {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
-    {"/cut", probe_cut},       {"/headers", probe_headers}, {"/upgrade", probe_upgrade}, {"/recurse", probe_recurse},
-    {"/spin", probe_spin},     {"/cancelled", probe_cancelled},
+    {"/", probe_text},           {"/facts", probe_facts},     {"/echo", probe_echo},
+    {"/count", probe_count},     {"/source", probe_source},   {"/chunks", probe_chunks},
+    {"/sleep", probe_sleep},     {"/pid", probe_pid},         {"/nap", probe_nap},
+    {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
+    {"/cut", probe_cut},         {"/headers", probe_headers}, {"/upgrade", probe_upgrade},
+    {"/recurse", probe_recurse}, {"/spin", probe_spin},       {"/cancelled", probe_cancelled},
 };
 
 static int probe_handle(void *self, struct sl_request *req)
