@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <libpq-fe.h>
-#include <limits.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>

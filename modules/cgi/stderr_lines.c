@@ -4,7 +4,6 @@
  * The beginning of a line is kept until its end comes, so that each line is one in the log; a line that is longer than
  * the buffer is logged in pieces. The log escapes control bytes and marks the request.
  */
-#include <string.h>
 
 #include "cgi.h"
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/array.h"
 
 struct abi {
     unsigned major, minor;

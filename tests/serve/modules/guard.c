@@ -5,7 +5,6 @@
  * that name: "outer=sleep inner=401". Compiled with -DGUARD_HANDLE it has a handle function too.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /*
  * older.c: a module as an older header made it: its table ends after handle. What lies behind it is not the table's.
  */
-#include <string.h>
 
 #include "syncless.h"
 

@@ -5,7 +5,6 @@
  * blocking style, sleeping is usleep(3).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
