@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 struct abi {
     unsigned major, minor;
     size_t size; /* bytes of the table */
