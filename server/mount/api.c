@@ -303,7 +303,7 @@ void *sl_self(void)
 
 void sl_cancel(void *coroutine, int error)
 {
-    wait_cancel(coroutine, -error);
+    wait_cancel(coroutine, error == 0 || error == EINTR ? -error : -ECANCELED);
 }
 
 void sl_as_main_thread(bool on)
