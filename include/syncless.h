@@ -264,10 +264,10 @@ int sl_spawn(void (*fn)(void *arg), void *arg);
 void *sl_self(void);
 
 /* Cancel a coroutine, given by its sl_self: with error ECANCELED its present wait and all later ones fail with that
- * errno, until error 0 clears it. A coroutine that must wait to clean up clears its own. A wait for a semaphore fails
- * with EINTR, and once for the same semaphore; waits for other locks go on. Any other error but EINTR, which is for
- * runtimes (syncless/runtime.h), counts as ECANCELED: a wait that fails with ETIMEDOUT, say, might mean something else.
- * Never waits; only in the worker's own OS thread. */
+ * errno, until error 0 clears it, or the request that it serves is over. A coroutine that must wait to clean up clears
+ * its own. A wait for a semaphore fails with EINTR, and once for the same semaphore; waits for other locks go on. Any
+ * other error but EINTR, which is for runtimes (syncless/runtime.h), counts as ECANCELED: a wait that fails with
+ * ETIMEDOUT, say, might mean something else. Never waits; only in the worker's own OS thread. */
 void sl_cancel(void *coroutine, int error);
 
 /* Let all other coroutines run that are ready, and the loop look for events. Does nothing outside of a coroutine. */

@@ -175,13 +175,13 @@ static void complete_response(struct request *req, int result)
         req->keep_alive = false;
 }
 
-/* Have a request handled. Whoever has cancelled the handler has not cancelled the connection and its later requests. */
+/* Have a request handled. Whoever has cancelled the handler has not cancelled the connection and its later requests;
+ * and a handler that has cleared a cancellation of all coroutines has cleared it for itself only. */
 static int handle_request(struct request *req)
 {
     int result = config->handle(req);
 
-    if (coro_self()->cancel.code)
-        coro_cancel_reset(coro_self());
+    coro_cancel_reset(coro_self());
     return result;
 }
 

@@ -146,6 +146,18 @@ def test_a_cancelled_handler_leaves_the_connection_as_it_was(server):
         assert one(exchange(sock, requests[-10:]))[0] == 200
 
 
+def test_a_request_that_begins_after_all_were_cancelled(daemon, c_modules):
+    """On the coroutine of a handler that has cleared its own cancellation to clean up."""
+    server = daemon(f"[server]\nmodule-path = {c_modules}\nmax-concurrency = 1\nshutdown-timeout = 300ms\n[probe /]\n")
+    with server.connect() as first, server.connect() as second:
+        first.sendall(get("/clean?50"))
+        time.sleep(0.1)
+        second.sendall(get("/nap?30000"))
+        time.sleep(0.1)
+        assert server.stop() == 0
+    assert "shutdown-timeout exceeded" in server.log and "still running" not in server.log
+
+
 def test_waiting_requests_run_side_by_side(server):
     started = time.monotonic()
     connections = [server.connect() for _ in range(100)]

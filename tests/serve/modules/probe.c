@@ -153,6 +153,14 @@ static int probe_cancelled(struct probe *probe, struct sl_request *req)
     return usleep(1000) < 0 && errno == ECANCELED ? (int)number(req) : 404;
 }
 
+/* Takes so many milliseconds to clean up after it was cancelled. */
+static int probe_clean(struct probe *probe, struct sl_request *req)
+{
+    sleep(30);
+    sl_cancel(sl_self(), 0);
+    return probe_sleep(probe, req);
+}
+
 static int probe_pid(struct probe *probe, struct sl_request *req)
 {
     return reply_text(req, sl_printf(req, "%d", (int)getpid()));
@@ -225,6 +233,7 @@ static const struct {
     {"/reply", probe_reply},     {"/return", probe_return},   {"/promise", probe_promise},
     {"/cut", probe_cut},         {"/headers", probe_headers}, {"/upgrade", probe_upgrade},
     {"/recurse", probe_recurse}, {"/spin", probe_spin},       {"/cancelled", probe_cancelled},
+    {"/clean", probe_clean},
 };
 
 static int probe_handle(void *self, struct sl_request *req)
