@@ -131,8 +131,9 @@ struct sl_module {
     int (*start)(void *self);
 
     /* Called on a coroutine. Returns 0 when the response is complete, a status 300..599 that the server answers with a
-     * plain page, or -errno for a page with status 500. If the response has begun, anything but 0 closes the
-     * connection, so that the client sees that the response is not whole. */
+     * plain page (499, that the client is gone, with the end of the connection), or -errno for a page with status 500.
+     * If the response has begun, anything but 0 closes the connection, so that the client sees that the response is not
+     * whole. */
     int (*handle)(void *self, struct sl_request *req);
 
     /* Called on a coroutine for each request below the prefix of the section, whichever section serves it, also for
