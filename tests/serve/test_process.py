@@ -20,14 +20,18 @@ def start(daemon, c_modules):
 
 
 def get_in_thread(server, path):
-    """Start a request; returns a function that waits for its (status, headers, body), or the exception it raised."""
+    """Send a request; returns a function that waits for its (status, headers, body), or the exception it raised."""
+    connection = server.http()
+    connection.request("GET", path)
     result = []
 
     def run():
         try:
-            result.append(server.get(path))
+            response = connection.getresponse()
+            result.append((response.status, response.headers, response.read()))
         except OSError as error:
             result.append(error)
+        connection.close()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -48,12 +52,12 @@ def workers_within(server, count, others=()):
 
 
 def requests_in_progress(server, count):
-    """Wait until so many connections to the server are established, each with a request."""
-    def established():
-        lines = open("/proc/net/tcp").read().splitlines()[1:]
-        local = f"{server.port:04X}"
-        return sum(line.split()[1].endswith(":" + local) and line.split()[3] == "01" for line in lines) >= count
-    return server.wait_until(established)
+    """Wait until so many connections are accepted, and what clients have sent on them is received."""
+    def received():
+        lines = [line.split() for line in open("/proc/net/tcp").read().splitlines()[1:]]
+        mine = [line for line in lines if line[1].endswith(f":{server.port:04X}") and line[3] == "01"]
+        return sum(line[4].endswith(":00000000") and line[9] != "0" for line in mine) >= count
+    return server.wait_until(received)
 
 
 # ---- workers ----
