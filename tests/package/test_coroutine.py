@@ -333,3 +333,37 @@ def test_the_clock_of_timeouts_is_nobodys_business(script):
         print(waiting.get())
         """)
     assert out == "True\nTrue\n"
+
+
+def test_killed_when_garbage_is_to_be_collected(script):
+    """From CPython 3.12 on a wait may collect garbage before it raises. No callback swallows the exception."""
+    out = script("""
+        import gc, weakref
+        class Node:
+            pass
+        def make_garbage():
+            for _ in range(20):
+                node = Node()
+                node.itself = node
+                kept.append(weakref.ref(node, lambda ref: None))
+        kept = []
+        gc.set_threshold(10)
+        enable, wait = gc.enable, time.sleep
+        def work():
+            gc.disable()
+            make_garbage()
+            enable()
+            wait(*{0.3})            # makes objects, so a collection is due, and waits
+        for _ in range(3):
+            co = spawn(work)
+            wait(0.01)
+            gc.disable()
+            make_garbage()
+            kill, killed = co._handle.interrupt, Killed()
+            kill(killed)
+            enable()
+            wait(*{0.01})
+            co.join()
+            print(type(co.exception).__name__)
+        """)
+    assert out == "Killed\nKilled\nKilled\n"

@@ -9,12 +9,17 @@
  *
  * Up to 3.12 one word tells all threads that there is a signal; from 3.13 on each has its own, and PyErr_SetInterruptEx
  * sets that of the main thread. A coroutine that runs signal handlers in its place has to set its own.
+ *
+ * From 3.12 on a thread that looks for signals first collects garbage, if that is due. Finalizers and callbacks of
+ * weak references then run the signal handlers, and what these raise there is only printed. So the collection is put
+ * off: the next object that is made asks for it again.
  */
 #include <patchlevel.h>
 
-#if PY_VERSION_HEX < 0x030c0000
+#if PY_VERSION_HEX < 0x030d0000
 #define Py_BUILD_CORE 1
 #include "interp/cpython.h"
+#include <internal/pycore_interp.h>
 #include <internal/pycore_runtime.h>
 #endif
 
@@ -68,6 +73,16 @@ PyObject *compat_raised(void)
 }
 
 #endif
+
+void compat_expect_signal(PyThreadState *state)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    __atomic_fetch_and(&state->eval_breaker, ~((uintptr_t)1 << 4), __ATOMIC_SEQ_CST); /* _PY_GC_SCHEDULED_BIT */
+    __atomic_fetch_or(&state->eval_breaker, (uintptr_t)1 << 1, __ATOMIC_SEQ_CST);     /* _PY_SIGNALS_PENDING_BIT */
+#elif PY_VERSION_HEX >= 0x030c0000
+    _Py_atomic_store_relaxed(&state->interp->ceval.gc_scheduled, 0);
+#endif
+}
 
 const char *compat_refuse(void)
 {

@@ -34,14 +34,9 @@ void compat_attach(PyThreadState *state);
 /* Makes PyGILState_Ensure find this state, whose coroutine resumes without the GIL. */
 void compat_resume(PyThreadState *state);
 
-/* Has the state's thread look for signals before its next instruction, as PyErr_SetInterruptEx does for the main
- * thread. Needs no GIL. */
-static inline void compat_look_for_signals(PyThreadState *state)
-{
-#if PY_VERSION_HEX >= 0x030d0000
-    __atomic_fetch_or(&state->eval_breaker, (uintptr_t)1 << 1, __ATOMIC_SEQ_CST); /* _PY_SIGNALS_PENDING_BIT */
-#endif
-}
+/* The state's thread is about to run the handler of a signal in place of the main thread: has it look for signals
+ * before its next instruction, and not collect garbage before that. Needs no GIL. */
+void compat_expect_signal(PyThreadState *state);
 
 /* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);

@@ -128,7 +128,7 @@ static void thread_cancelled(void *value, int error)
         return;
     interrupt_cancelled(&t->interrupt, error);
     if (t->state && error == EINTR)
-        compat_look_for_signals(t->state);
+        compat_expect_signal(t->state);
 }
 
 /* The worker stops: raises Killed in a coroutine that runs Python code, or waits in it. */
