@@ -132,7 +132,7 @@ void supervisor_adopt(struct generation *g)
     supervisor.generation = g;
     supervisor.fork_server_due = 0;
     slots_want(slots, (size_t)g->settings.workers);
-    if (workers_count_serving() == 0)
+    if (supervisor.before && !supervisor.before->proven) /* not known to be any better */
         retire_generation_before();
 }
 

@@ -313,6 +313,17 @@ def test_winch_drains_and_hup_brings_workers_back(start):
     assert body(server) == b"v1", "connections made meanwhile are served"
 
 
+def test_bad_configuration_while_no_worker_serves(start):
+    """The old one has served, so workers start with that again."""
+    server = ready(start())
+    os.kill(server.pid, signal.SIGWINCH)
+    server.wait_until(lambda: server.worker_pids() == [])
+    rewrite(server, ini=INI.replace("app:app", "nothing_of_that_name:app"))
+    os.kill(server.pid, signal.SIGHUP)
+    assert body(server) == b"v1"
+    server.wait_log("reload failed.*: no worker could start")
+
+
 def test_ttin_and_ttou(start):
     server = ready(start())
     for signum, count in ((signal.SIGTTIN, 3), (signal.SIGTTIN, 4), (signal.SIGTTOU, 3), (signal.SIGTTOU, 2),
