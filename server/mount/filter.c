@@ -5,8 +5,8 @@
  * that: first the one with the shortest prefix, of equal ones the first in the file.
  *
  * A filter guards what lies below a prefix, and mounts differ in what they make of a path: static files ignore repeated
- * slashes, applications may resolve "..". So a filter is asked if the path is below its prefix either as it is or
- * without repeated slashes and dot segments, and it sees the latter.
+ * slashes, applications may resolve ".." in one of two ways. So a filter is asked if the path is below its prefix
+ * either as it is or without repeated slashes and dot segments, and it sees the latter.
  */
 #include "mount/filter.h"
 
@@ -45,40 +45,50 @@ static char *drop_segment(const char *path, char *end)
     return end;
 }
 
-/* Returns path without repeated slashes and dot segments, in the memory of the request. */
-static const char *clean_path(struct request *req, const char *path)
+/* Returns path without dot segments, in the memory of the request. Repeated slashes become one before that; or else, as
+ * in RFC 3986 section 5.2.4, they stay, and ".." removes the empty segment between two of them. */
+static const char *resolve_path(struct request *req, const char *path, bool keep_empty)
 {
-    char *clean, *end;
+    char *resolved = arena_alloc(&req->arena, strlen(path) + 2), *end = resolved;
 
-    if (!strstr(path, "//") && !strstr(path, "/."))
-        return path;
-    clean = end = arena_alloc(&req->arena, strlen(path) + 2);
     while (*path) {
-        const char *segment = path + strspn(path, "/");
+        const char *segment = path + (keep_empty ? 1 : strspn(path, "/"));
         size_t size = strcspn(segment, "/");
-        bool is_name = size > 2 || strncmp(segment, "..", size) != 0;
+        bool is_name = size > 2 || strncmp(segment, "..", size) != 0 || (keep_empty && *segment == '/');
 
         if (is_name)
             end = mempcpy(mempcpy(end, "/", 1), segment, size);
         else if (size == 2)
-            end = drop_segment(clean, end);
+            end = drop_segment(resolved, end);
         if (!is_name && !segment[size]) /* "/a/", "/a/." and "/a/b/.." name a folder */
             *end++ = '/';
         path = segment + size;
     }
     *end = '\0';
-    return clean;
+    return resolved;
+}
+
+/* What mounts may make of a path. A filter is asked if one of these is below its prefix. */
+enum { FORMS = 3 };
+
+static void find_forms(struct request *req, const char *path, const char *forms[FORMS])
+{
+    bool has_slashes = strstr(path, "//") != NULL, has_dots = strstr(path, "/.") != NULL;
+
+    forms[0] = has_slashes || has_dots ? resolve_path(req, path, false) : path;
+    forms[1] = has_slashes && has_dots ? resolve_path(req, resolve_path(req, path, true), false) : forms[0];
+    forms[2] = path;
 }
 
 /* The path that a filter sees of a request, below its own prefix; NULL if it is not asked. */
-static const char *path_for_filter(const struct mount *filter, const struct request *req, const char *path,
-                                   const char *clean)
+static const char *path_for_filter(const struct mount *filter, const struct request *req, const char *const *forms)
 {
     if (!mount_has_host(filter, req->view.host))
         return NULL;
-    if (mount_has_path(filter, clean))
-        return clean + strlen(filter->prefix);
-    return mount_has_path(filter, path) ? path + strlen(filter->prefix) : NULL;
+    for (int i = 0; i < FORMS; i++)
+        if (mount_has_path(filter, forms[i]))
+            return forms[i] + strlen(filter->prefix);
+    return NULL;
 }
 
 /* What a filter must leave for the handler. */
@@ -111,11 +121,12 @@ static int filter_call(struct mount *filter, struct request *req)
 int filter_run(struct mount *mount, struct request *req)
 {
     const char *below = req->view.path, *prefix = req->view.mount;
-    const char *path = below - strlen(mount->prefix), *clean = clean_path(req, path);
+    const char *forms[FORMS];
     int result = SL_PASS;
 
+    find_forms(req, below - strlen(mount->prefix), forms);
     for (struct mount **f = filters; *f && result == SL_PASS; f++) {
-        const char *seen = path_for_filter(*f, req, path, clean);
+        const char *seen = path_for_filter(*f, req, forms);
 
         if (!seen)
             continue;

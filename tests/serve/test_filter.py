@@ -126,7 +126,8 @@ def test_what_a_filter_sees(server, path, name, seen):
                                   "/files/x/../secret/file", "/files/%73ecret/file", "/files%2Fsecret/file",
                                   "/files/secret",
                                   "/files/a//secret/file", "/files/a/%2e%2e/secret/", "/files/secret/../file",
-                                  "/files/secret%2f../a/secret/file", "/files///secret//file"])
+                                  "/files/secret%2f../a/secret/file", "/files///secret//file",
+                                  "/files//../secret/file", "/files//%2e%2e//secret/", "/files/a//..//../secret/x"])
 def test_no_spelling_of_a_path_gets_past_its_filter(server, path):
     data = server.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nDo: secret=401\r\nConnection: close\r\n\r\n".encode())
     assert one(data)[0] == 401, data
