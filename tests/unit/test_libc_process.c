@@ -219,15 +219,16 @@ static void test_side_by_side(void **state)
     assert_true(now_ms() - start < 700);
 }
 
-/* A cancelled coroutine does not wait for its shell, but no zombie is left. */
+/* A cancelled coroutine does not wait for its shell. The command of system() is killed, that of popen() goes on, and no
+ * zombie is left of either. */
 static void run_cancelled(void *arg)
 {
-    FILE *pipe = popen("exec sleep 0.05", "w");
+    FILE *pipe = popen("exec sleep 0.1", "w");
 
     assert_non_null(pipe);
     wait_cancel(coro_self(), *(int *)arg);
     errno = 0;
-    assert_int_equal(system("exec sleep 0.05"), -1);
+    assert_int_equal(system("exec sleep 30"), -1);
     assert_int_equal(errno, ECANCELED);
     errno = 0;
     assert_int_equal(pclose(pipe), -1);
@@ -240,7 +241,7 @@ static void test_cancelled(void **state)
 
     RUN(&(int){-ECANCELED}, run_cancelled);
     RUN(&(int){-EINTR}, run_cancelled);
-    assert_true(now_ms() - start >= 80); /* the shells have ended */
+    assert_in_range(now_ms() - start, 180, 5000); /* the shells have ended */
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
 }

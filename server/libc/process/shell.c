@@ -30,9 +30,10 @@ static void reap_shell(void *arg)
     waitpid((pid_t)(intptr_t)arg, NULL, 0);
 }
 
-/* Wait for the shell to end. Returns its status, or -1 with errno. If the coroutine is cancelled, the shell goes on,
- * and another coroutine waits for it: nobody else knows its process id, and it would stay a zombie. */
-static int await_shell(pid_t pid)
+/* Wait for the shell to end. Returns its status, or -1 with errno. If the coroutine is cancelled, the shell is sent
+ * signum (0: none), and another coroutine waits for it: nobody else knows its process id, and it would stay a zombie.
+ */
+static int await_shell(pid_t pid, int signum)
 {
     int status, err;
     pid_t found;
@@ -42,8 +43,10 @@ static int await_shell(pid_t pid)
     if (found == pid)
         return status;
     err = errno;
-    if (err != ECHILD)
+    if (err != ECHILD) {
+        kill(pid, signum);
         wait_start(reap_shell, (void *)(intptr_t)pid);
+    }
     errno = err;
     return -1;
 }
@@ -100,7 +103,7 @@ static int system_on_main(const char *command)
     tty_keys_ignore(&keys);
     err = spawn_with_keys(&pid, command, &keys);
     if (!err)
-        status = await_shell(pid);
+        status = await_shell(pid, SIGKILL);
     tty_keys_restore(&keys);
     if (err)
         errno = err;
@@ -113,7 +116,7 @@ static int system_in_request(const char *command)
     int err = spawn_shell(&pid, command, NULL, NULL);
 
     if (!err)
-        return await_shell(pid);
+        return await_shell(pid, SIGKILL); /* as glibc in a thread that is cancelled */
     errno = err;
     return W_EXITCODE(127, 0);
 }
@@ -261,5 +264,5 @@ int pclose(FILE *file)
     pid = stream->pid;
     fclose(file);
     free(stream);
-    return await_shell(pid);
+    return await_shell(pid, 0);
 }
