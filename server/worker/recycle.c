@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "http/connection.h"
 #include "log/log.h"
 #include "wait/wait.h"
@@ -71,13 +72,13 @@ static void seed_random(void)
     initstate_r(seed, recycle.random_state, sizeof(recycle.random_state), &recycle.random);
 }
 
-/* A random number from 0 to limit - 1; 0 if limit is 0. */
-static int64_t random_below(int64_t limit)
+/* A random number from 0 to max; of 31 bits at most. */
+static int64_t random_up_to(int64_t max)
 {
     int32_t number;
 
     random_r(&recycle.random, &number);
-    return limit > 0 ? number % limit : 0;
+    return max < INT32_MAX ? number % (max + 1) : number;
 }
 
 void recycle_start(const struct process_settings *settings, void (*on_limit)(void))
@@ -89,11 +90,12 @@ void recycle_start(const struct process_settings *settings, void (*on_limit)(voi
     seed_random();
     recycle.requests = settings->max_requests;
     if (recycle.requests)
-        recycle.requests += random_below(settings->max_requests_jitter + 1);
+        recycle.requests =
+            min_int64(recycle.requests, INT64_MAX - INT32_MAX) + random_up_to(settings->max_requests_jitter);
     recycle.rss = settings->max_rss;
     if (recycle.rss && !resident_bytes())
         log_warn("max-rss has no effect: cannot read /proc/self/statm: %m");
-    recycle.ends = lifetime ? wait_deadline((lifetime + random_below(lifetime / 10)) * 1000000) : WAIT_FOREVER;
+    recycle.ends = lifetime ? wait_deadline((lifetime + random_up_to(lifetime / 10)) * 1000000) : WAIT_FOREVER;
     recycle.on_limit = on_limit;
     wait_every(CHECK_EVERY, check_limits);
 }

@@ -363,6 +363,14 @@ def test_workers_are_recycled_under_load(start, why):
     server.wait_log(rf"#\d {why} reached")
 
 
+def test_the_largest_number_of_requests(start):
+    """The random share that is added does not overflow, so that the first request would be the last."""
+    server = ready(start(extra="max-requests = 9223372036854775807\nmax-requests-jitter = 1000\nmax-lifetime = 2s"))
+    assert body(server) == b"v1"
+    server.wait_log("max-lifetime reached")
+    assert "max-requests reached" not in server.log
+
+
 RANDOM = """
 import ctypes
 def app(e, s):
