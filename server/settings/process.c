@@ -52,9 +52,9 @@ const struct sl_option process_options[] = {
     {.name = NULL},
 };
 
-/* text may be NULL. */
+/* text may be NULL; example is for the message. */
 static void fill_mode(struct conf *c, const struct conf_section *server, const char *key, const char *text,
-                      bool *has_mode, mode_t *mode)
+                      const char *example, bool *has_mode, mode_t *mode)
 {
     char *end;
     unsigned long value;
@@ -64,7 +64,7 @@ static void fill_mode(struct conf *c, const struct conf_section *server, const c
         return;
     value = strtoul(text, &end, 8);
     if (*end || !*text || *text == '-' || value > 0777)
-        conf_value_error(c, server, key, 0, "expected an octal number such as 0660");
+        conf_value_error(c, server, key, 0, "expected an octal number such as %s", example);
     *mode = (mode_t)value;
 }
 
@@ -134,7 +134,7 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
     conf_fill_options(c, &server, 1, process_options, &raw);
     fill_identity(&raw, c, server);
     fill_owner(&raw, c, server);
-    fill_mode(c, server, "umask", raw.umask, &raw.s.has_umask, &raw.s.umask);
-    fill_mode(c, server, "socket-mode", raw.socket_mode, &raw.s.has_socket_mode, &raw.s.socket_mode);
+    fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
+    fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);
     *s = raw.s;
 }

@@ -85,8 +85,8 @@ def test_chroot_without_proc_and_max_rss(daemon, tmp_path):
 MISTAKES = {
     "user = no-such-user": '"user = no-such-user": there is no such user',
     "group = no-such-group": '"group = no-such-group": there is no such group',
-    "umask = 9": '"umask = 9": expected an octal number',
-    "socket-mode = rw": '"socket-mode = rw": expected an octal number',
+    "umask = 9": '"umask = 9": expected an octal number such as 027',
+    "socket-mode = rw": '"socket-mode = rw": expected an octal number such as 0660',
     "socket-owner = nobody:no-such-group": "there is no such user or group",
     "max-requests = -1": '"max-requests = -1": expected 0 or more',
     "daemonize = yes": '"daemonize = yes": set "error-log" in [log]',
