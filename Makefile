@@ -1,4 +1,4 @@
-# make               build/syncless-server, build/syncless-python and build/modules/*.so
+# make               build/syncless-server, build/syncless-python, build/libsyncless.so and build/modules/*.so
 # make run           install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
 # make test          install what the tests need, build, run every test
 # make ci            what CI runs: `make test` and the next six; or .ci/run PART...
@@ -17,15 +17,17 @@
 # make callgrind     instructions per request
 # make install       PREFIX=/usr/local DESTDIR=
 # make dist          syncless-VERSION.tar.gz
-# PYTHON=/path/to/python3 builds the WSGI bridge for another CPython; DEBUG=1 builds without optimisation.
+# PYTHONS="/usr/bin/python3 /opt/python3.13/bin/python3" builds the WSGI bridge for these; DEBUG=1 does not optimise.
 
 BUILD  ?= build
 PREFIX ?= /usr/local
 VERSION = 0.1.0
-PYTHON ?= /usr/bin/python3
+PYTHONS ?= /usr/bin/python3
 CC     ?= cc
 
-libdir    = $(PREFIX)/lib/syncless
+LIBDIR ?= $(PREFIX)/lib
+libname   = $(LIBDIR:$(PREFIX)/%=%)
+libdir    = $(LIBDIR)/syncless
 docdir    = $(PREFIX)/share/doc/syncless
 distdir   = $(PREFIX)/share/syncless
 mandir    = $(PREFIX)/share/man
@@ -33,7 +35,7 @@ WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno
             -Werror=format-security $(WERROR)
 CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
 CPPFLAGS += -Iinclude -D_GNU_SOURCE
-ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(HARDEN) $(FORTIFY) $(SAN) -fPIE -MMD -MP
+ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(HARDEN) $(FORTIFY) $(SAN) -fPIC -MMD -MP
 LINK      = $(CC) $(CFLAGS) $(HARDEN) $(LTO) $(SAN) $(LDFLAGS) -Wl,-z,relro,-z,now
 SAN       =
 
@@ -61,20 +63,22 @@ DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lresolv -lpthread -ldl -lm
 SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
-LIB_O     = $(filter-out $(BUILD)/server/main/main.o $(BUILD)/server/main/python_main.o,$(SERVER_O))
-MODULES   = $(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c))))
+MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o
+START_O   = $(BUILD)/server/main/libc_start.o
+LIB_O     = $(filter-out $(MAIN_O) $(START_O),$(SERVER_O))
+MODULES   = $(filter-out wsgi,$(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c)))))
 MODULES_S = $(MODULES:%=$(BUILD)/modules/%.so)
 FLAGS     = $(BUILD)/flags
 PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 PACKAGE   = $(BUILD)/modules/python
 METADATA  = syncless-$(VERSION).dist-info/METADATA
 
-all: $(PROGRAMS) $(MODULES_S) $(PACKAGE)/$(METADATA)
+all: $(PROGRAMS) $(MODULES_S) bridges $(PACKAGE)/$(METADATA)
 
-# When a flag changes, or the CPython, everything is rebuilt.
+# When a flag changes, everything is rebuilt.
 $(FLAGS): always
 	@mkdir -p $(@D)
-	@echo '$(VERSION) $(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO) $(PYTHON)' >$@.new
+	@echo '$(VERSION) $(CC) $(WARNINGS) $(HARDEN) $(FORTIFY) $(CFLAGS) $(CPPFLAGS) $(SAN) $(LTO)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 
 # The module wsgi looks for its Python package beside itself: with its types, and the metadata for importlib.metadata.
@@ -84,22 +88,42 @@ $(PACKAGE)/$(METADATA): modules/wsgi/METADATA.in
 	ln -s $(CURDIR)/modules/wsgi/syncless $(CURDIR)/modules/wsgi/_syncless.pyi $(PACKAGE)
 	sed 's/@VERSION@/$(VERSION)/' $< >$@
 
-# The executables export their libc calls, so that libraries and modules find these before libc's. The linker does so
-# unasked for every name that libc defines too; these are the others.
-EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
-$(BUILD)/syncless-server: $(BUILD)/server/main/main.o
-$(BUILD)/syncless-python: $(BUILD)/server/main/python_main.o
-$(PROGRAMS): $(LIB_O)
-	$(LINK) -pie $(EXPORT) -o $@ $^ $(DEPS_L)
+# All of the server. It exports its libc calls, so that libraries and modules find these before libc's: the names that
+# server/libc and libc both define. Besides these, the module API, and the programs in it. Its own calls are bound to
+# its own functions (-Bsymbolic-functions). With a path of its own (-rpath), the one in the interpreter's executable
+# does not count for the libraries that it needs.
+LIBC_O    = $(filter $(BUILD)/server/libc/%,$(SERVER_O))
+EXPORTS   = $(BUILD)/exports
+$(EXPORTS): $(LIBC_O)
+	nm -D --defined-only $$($(CC) -print-file-name=libc.so.6) | sed 's/.* //; s/@.*//' | sort -u >$@.libc
+	nm -g --defined-only $^ | sed -n 's/.* [TW] //p' | sort -u >$@.ours
+	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main;'; comm -12 $@.ours $@.libc | sed 's/$$/;/'; \
+	    echo 'local: *; };') >$@
+
+$(BUILD)/libsyncless.so: $(LIB_O) $(START_O) $(EXPORTS)
+	$(LINK) -shared -Wl,-soname,libsyncless.so -Wl,-Bsymbolic-functions -Wl,--version-script=$(EXPORTS) \
+	    -Wl,-rpath,'$$ORIGIN' -Wl,-z,nodelete -o $@ $(filter %.o,$^) $(DEPS_L)
+
+# A program is a main function, which calls that of libsyncless.so: beside it in a build tree, or where it is installed.
+# AddressSanitizer's library comes behind libsyncless.so, so that our functions are found before its own.
+RPATH     = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../$(libname)/syncless'
+$(BUILD)/syncless-server: $(BUILD)/server/main/server_program.o
+$(BUILD)/syncless-python: $(BUILD)/server/main/python_program.o
+$(PROGRAMS): $(BUILD)/libsyncless.so $(BUILD)/rpath
+	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie $(RPATH) -o $@ $(filter %.o,$^) \
+	    -Wl,--no-as-needed $(BUILD)/libsyncless.so $(if $(findstring address,$(SAN)),-lasan -lubsan)
+$(BUILD)/rpath: always
+	@echo "$(RPATH)" | cmp -s $@ - || echo "$(RPATH)" >$@
+$(MAIN_O): private SAN =
+$(MAIN_O): private LTO =
 
 $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) $(LTO) -Iserver -I. $(DEPS_C) -c -o $@ $<
+	$(CC) $(ALL) $(LTO) $(HIDDEN) -Iserver -I. $(DEPS_C) -c -o $@ $<
+HIDDEN    = -fvisibility=hidden
+$(LIBC_O): HIDDEN =
 
-# Where installed programs look for their modules.
-$(BUILD)/server/settings/module_dirs.o: ALL += -DMODULE_DIR='"$(libdir)"'
-
-$(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"' -DBUILD_PYTHON='"$(PYTHON)"'
+$(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"'
 
 $(BUILD)/%.o: %.S $(FLAGS)
 	@mkdir -p $(@D)
@@ -107,21 +131,25 @@ $(BUILD)/%.o: %.S $(FLAGS)
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIE -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c -o $@ $<
+	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIC $(HIDDEN) -DLLHTTP_STRICT_MODE=1 \
+	    -I/usr/share/include/llhttp -c -o $@ $<
 
 # A module is made of the .c files in its folder and the folders below, and includes nothing of the server but its API.
-# modules/NAME/flags.mk may set MOD_C_NAME and MOD_L_NAME.
--include $(wildcard modules/*/flags.mk)
-module_of = $(word 2,$(subst /, ,$(1)))
-module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/$(1)/*.c modules/$(1)/*/*.c))
+# MOD_C_NAME and MOD_L_NAME are its own flags.
+module_sources = $(wildcard modules/$(1)/*.c modules/$(1)/*/*.c)
+module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(call module_sources,$(1)))
 $(foreach m,$(MODULES),$(eval $(call module,$m)))
 
 $(BUILD)/modules/%.so:
 	$(LINK) -shared -o $@ $^ $(MOD_L_$*)
 
+module_of = $(word 2,$(subst /, ,$(1)))
+MODULE_C  = $(CC) $(ALL) $(LTO) -fvisibility=hidden -Imodules/$(call module_of,$<)
 $(BUILD)/modules/%.o: modules/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) $(LTO) -fPIC -fvisibility=hidden -Imodules/$(call module_of,$<) $(MOD_C_$(call module_of,$<)) -c -o $@ $<
+	$(MODULE_C) $(MOD_C_$(call module_of,$<)) -c -o $@ $<
+
+include modules/wsgi/rules.mk
 
 # Targets that install packages then start make again, since pkg-config is asked when this file is read.
 run: deps
@@ -170,18 +198,20 @@ lint-layers: lint-deps
 dist:
 	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
 
-# module_dirs.o has PREFIX in it, so it is compiled again.
+# LIBDIR must be below PREFIX: programs find libsyncless.so by the way from their own folder, and that finds its
+# modules. So an installation can be moved.
 install:
-	@$(MAKE) --no-print-directory -W server/settings/module_dirs.c all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include/syncless lib/pkgconfig) \
-	    $(addprefix $(DESTDIR),$(libdir)/python/syncless $(docdir) $(distdir) $(mandir)/man8)
+	@$(MAKE) --no-print-directory all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include/syncless) \
+	    $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) $(mandir)/man8)
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(MODULES_S) $(DESTDIR)$(libdir)
-	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/python/syncless
-	install -m 644 modules/wsgi/_syncless.pyi $(DESTDIR)$(libdir)/python
-	rm -rf $(DESTDIR)$(libdir)/python/syncless-*.dist-info
-	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/python/$(METADATA)
+	install -m 644 $(BUILD)/libsyncless.so $(DESTDIR)$(libdir)
+	install -m 644 $(MODULES_S) $(BRIDGES) $(DESTDIR)$(libdir)/modules
+	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/modules/python/syncless
+	install -m 644 modules/wsgi/_syncless.pyi $(DESTDIR)$(libdir)/modules/python
+	rm -rf $(DESTDIR)$(libdir)/modules/python/syncless-*.dist-info
+	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/modules/python/$(METADATA)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
@@ -189,8 +219,9 @@ install:
 	install -m 644 dist/* $(DESTDIR)$(distdir)
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8
 	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(distdir)/*.service
-	printf '%s\n' 'Name: syncless' 'Description: Modules for syncless-server' 'Version: $(VERSION)' \
-	    'Cflags: -I$(PREFIX)/include' 'moduledir=$(libdir)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/syncless.pc
+	printf '%s\n' 'prefix=$${pcfiledir}/$(if $(findstring /,$(libname)),../)../..' 'Name: syncless' \
+	    'Description: Modules for syncless-server' 'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
+	    'moduledir=$${prefix}/$(libname)/syncless/modules' >$(DESTDIR)$(LIBDIR)/pkgconfig/syncless.pc
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-aarch64 $(BUILD)-valgrind $(BUILD)-fuzz

@@ -18,7 +18,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 APPS = HERE / "apps"
-PYTHON = "/usr/bin/python3"  # the same version as the embedded one
+PYTHON = "/usr/bin/python3"  # in which gunicorn and others run, and syncless too
 TIMEOUT = 20
 TICK = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))

@@ -1,18 +1,14 @@
 # make benchmark and make callgrind, and the programs that they need.
 
-BENCHMARK = $(addprefix $(BUILD)/benchmark/,floor python plain.so mark.so)
+BENCHMARK = $(addprefix $(BUILD)/benchmark/,floor plain.so mark.so)
 
 $(BUILD)/benchmark/floor: benchmark/floor.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(LDFLAGS) -o $@ $<
 
-$(BUILD)/benchmark/python: benchmark/python.c
-	@mkdir -p $(@D)
-	$(CC) $(ALL) $(MOD_C_wsgi) $(LDFLAGS) -o $@ $< $(MOD_L_wsgi)
-
 $(BUILD)/benchmark/%.so: benchmark/apps/%.c include/syncless.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -fPIC -fvisibility=hidden $(LDFLAGS) -shared -o $@ $<
+	$(CC) $(ALL) -fvisibility=hidden $(LDFLAGS) -shared -o $@ $<
 
 benchmark-programs: all $(BENCHMARK)
 

@@ -19,7 +19,8 @@ GUNICORN = "{python} -m gunicorn {app} -b 127.0.0.1:{port} --backlog 4096 --log-
 SERVERS = [Server(*line) for line in [
     ("floor", {"hello", "pipelined", "flask", "django"}, "{build}/benchmark/floor {port} {alone}"),
     ("syncless", WSGI | WAITS | {"idle"},
-     "{build}/syncless-server -m {app} -b 127.0.0.1:{port} -o server.workers=1 -o server.backlog=4096"),
+     "{build}/syncless-server -m {app} -b 127.0.0.1:{port} -o server.python={python} -o server.workers=1 "
+     "-o server.backlog=4096"),
     ("syncless C", HELLO | {"pipelined", "idle", "static1k", "static1m"},
      "{build}/syncless-server -c syncless.ini -b 127.0.0.1:{port}"),
     ("nginx", HELLO | {"pipelined", "idle", "static1k", "static1m"}, "nginx -e {dir}/nginx.log -c {dir}/nginx.conf"),

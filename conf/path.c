@@ -38,3 +38,10 @@ const char *conf_value_path(struct conf *c, const struct conf_section *s, const 
 
     return conf_path_join(c, e ? e->here : c->cwd, text);
 }
+
+const char *conf_unchecked_path(struct conf *c, const struct conf_section *s, const char *key)
+{
+    const struct conf_entry *e = conf_entry_first(s, key);
+
+    return e && *e->value ? conf_path_join(c, e->here, e->value) : NULL;
+}

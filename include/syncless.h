@@ -29,12 +29,13 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The version of these headers. MINOR grows with whatever is added to them, MAJOR when something changes that modules
  * use: docs/modules.md has the rules. SL_ABI, for the member abi of struct sl_module, also says how large that struct
  * was when the module was compiled, so that a newer server knows which members it has. */
 #define SL_ABI_MAJOR 4
-#define SL_ABI_MINOR 0
+#define SL_ABI_MINOR 1
 #define SL_ABI       ((unsigned)SL_ABI_MAJOR << 24 | (unsigned)SL_ABI_MINOR << 16 | (unsigned)sizeof(struct sl_module))
 
 #if defined(__GNUC__)
@@ -296,6 +297,7 @@ void *sl_must(void *memory);
  * is malformed, -EPERM: this is no coroutine. For addresses of hosts use getaddrinfo. May wait. */
 ssize_t sl_resolve(const char *name, int type, void *reply, size_t size);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -26,7 +26,11 @@ from timeouts import SANITIZED, TIMEOUT, WRAPPER, wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("SYNCLESS_BUILD", "build")
 SERVER = BUILD / "syncless-server"
+PYTHON_HOST = pathlib.Path(os.environ.get("SYNCLESS_TEST_PYTHON", "/usr/bin/python3"))  # the interpreter to run in
 REPORT = re.compile(r"(Address|Leak)Sanitizer: |runtime error: |^==\d+== Invalid ", re.M)
+
+os.environ["PATH"] = f"{PYTHON_HOST.parent}:{os.environ['PATH']}"  # it is found there
+os.environ.pop("VIRTUAL_ENV", None)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -241,6 +245,10 @@ def write_files(directory, files):
             path.chmod(0o755)
 
 
+# A virtualenv beside the ini file, for tests that do not run in it.
+VIRTUALENV = {"venv/pyvenv.cfg": "", "venv/bin/python": f"#!/bin/sh\nexec {PYTHON_HOST} \"$@\"\n"}
+
+
 def server_env(env={}):
     full = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}
     return {name: str(value) for name, value in full.items() if value is not None}
@@ -330,8 +338,8 @@ def time_limit(request):
 
 
 @functools.lru_cache(None)
-def embedded_has(module):
-    """Whether the embedded Python can import a module."""
+def host_has(module):
+    """Whether the Python in which the server runs can import a module."""
     find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
     return subprocess.run([BUILD / "syncless-python", "-c", find], timeout=TIMEOUT).returncode == 0
 
@@ -339,7 +347,7 @@ def embedded_has(module):
 @pytest.fixture(autouse=True)
 def needed_modules(request):
     for marker in request.node.iter_markers("needs"):
-        if not embedded_has(marker.args[0]):
+        if not host_has(marker.args[0]):
             pytest.skip(f"this CPython has no {marker.args[0]}")
 
 

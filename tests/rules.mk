@@ -3,6 +3,7 @@
 # ---- unit tests ----
 
 CMOCKA    = -lcmocka
+EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
             $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
 
@@ -67,7 +68,8 @@ steady: test-deps
 	STEADY_CONNECTIONS=100000 SYNCLESS_BUILD=$(BUILD) tests/run tests/serve/test_steady.py -s
 
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-asan test-asan: export ASAN_OPTIONS = detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0
+asan test-asan: export ASAN_OPTIONS = \
+    detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0:verify_asan_link_order=0
 asan test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 asan test-asan: export UBSAN_OPTIONS = print_stacktrace=1
 asan:
@@ -81,7 +83,7 @@ test-asan: test-deps
 	    $(patsubst %,--ignore=tests/serve/test_%.py,deploy examples django_views)
 
 # Does any kind of request leak? (Undefined values are not checked: CPython's imports would take too long.)
-valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no
+valgrind: export SYNCLESS_WRAPPER = valgrind --undef-value-errors=no --trace-children=yes
 valgrind: export SYNCLESS_BUILD = $(BUILD)-valgrind
 valgrind: valgrind-deps
 	@$(MAKE) --no-print-directory BUILD=$(SYNCLESS_BUILD) SAN=-DCORO_VALGRIND all

@@ -17,6 +17,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What is called for a value that every coroutine may have, sl_local_set. Only called where the value is not NULL; each
  * function is optional. They need not keep errno. */
@@ -67,6 +68,13 @@ void sl_as_main_thread(bool on);
  * the hooks above. -EINVAL if no object holds the address. */
 int sl_runtime(const void *address);
 
+/* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
+ * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as
+ * syncless-python. Both static, and "" in a process that is not the runtime's. Since 4.1. */
+const char *sl_runtime_path(void);
+const char *sl_program_path(void);
+
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

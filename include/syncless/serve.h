@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct sl_server;
 
@@ -41,6 +42,7 @@ void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr
 /* Accept no more connections. Each open one is closed after the request that it is serving. */
 void sl_serve_end(struct sl_server *server);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -17,7 +17,7 @@
 #include "package/builtin.h"
 #include "package/finder.h"
 #include "request/application.h"
-#include "syncless.h"
+#include "syncless/runtime.h"
 #include "threads/app_child.h"
 #include "threads/gil.h"
 #include "threads/stack_dump.h"
@@ -29,7 +29,7 @@ static bool is_fork_server; /* this process forks workers */
 
 int bridge_prepare(void)
 {
-    int err = interp_prepare();
+    int err = sl_runtime((void *)Py_InitializeFromConfig);
 
     if (err < 0)
         return err;

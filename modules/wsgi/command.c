@@ -3,13 +3,16 @@
  *
  * It does the steps of Py_BytesMain, so that between the start of the interpreter and that of the program the bridge
  * can adopt the main coroutine's PyThreadState: from then on the main coroutine parks like all others.
+ *
+ * CPython finds its library by the path of the interpreter. But sys.executable is syncless-python, so that what a
+ * program starts by it (multiprocessing, subprocess) runs as the program does.
  */
 #include "command.h"
 
 #include "bridge.h"
 #include "interp/cpython.h"
 #include "package/finder.h"
-#include "syncless.h"
+#include "syncless/runtime.h"
 #include "threads/tstate.h"
 
 static PyStatus start_program(int argc, char **argv)
@@ -25,9 +28,21 @@ static PyStatus start_program(int argc, char **argv)
     PyConfig_InitPythonConfig(&config);
     status = PyConfig_SetBytesArgv(&config, argc, argv);
     if (!PyStatus_Exception(status))
+        status = PyConfig_SetBytesString(&config, &config.program_name, sl_runtime_path());
+    if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
     return status;
+}
+
+/* Sets sys.executable. */
+static int set_executable(void)
+{
+    PyObject *path = PyUnicode_DecodeFSDefault(sl_program_path());
+    int result = path ? PySys_SetObject("executable", path) : -1;
+
+    Py_XDECREF(path);
+    return result;
 }
 
 int command_run(int argc, char **argv)
@@ -46,7 +61,7 @@ int command_run(int argc, char **argv)
         sl_log(NULL, SL_ERROR, "wsgi: no memory for the main coroutine");
         return 1;
     }
-    if (finder_init() < 0)
+    if (set_executable() < 0 || finder_init() < 0)
         PyErr_Print(); /* the program may not need the package */
     code = Py_RunMain();
     tstate_disown();

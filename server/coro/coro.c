@@ -23,7 +23,7 @@
 #define KEEP_TOUCHED (32 * 1024) /* bytes of a pooled stack that stay in memory */
 #define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */
 
-__thread struct coro *coro_current __attribute__((tls_model("local-exec")));
+__thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 
 static struct {
     size_t stack_size;

@@ -53,7 +53,7 @@ struct coro {
 };
 
 /* The coroutine that runs on this OS thread; NULL on the loop's stack and on every other thread. */
-extern __thread struct coro *coro_current __attribute__((tls_model("local-exec")));
+extern __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 
 static inline struct coro *coro_self(void)
 {

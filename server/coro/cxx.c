@@ -12,14 +12,14 @@
 
 static __thread struct cxx_state thread_state;
 
-struct cxx_state *__cxa_get_globals(void)
+__attribute__((visibility("default"))) struct cxx_state *__cxa_get_globals(void)
 {
     struct coro *co = coro_self();
 
     return co ? &co->cxx : &thread_state;
 }
 
-struct cxx_state *__cxa_get_globals_fast(void)
+__attribute__((visibility("default"))) struct cxx_state *__cxa_get_globals_fast(void)
 {
     return __cxa_get_globals();
 }

@@ -1,10 +1,13 @@
 /*
  * sanitize.h: tell AddressSanitizer and valgrind about changes of stacks; does nothing in other builds.
+ *
+ * And the library of AddressSanitizer, which must be loaded before those whose calls it checks.
  */
 #ifndef CORO_SANITIZE_H
 #define CORO_SANITIZE_H
 
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CORO_ASAN 1
@@ -15,6 +18,7 @@
 #endif
 
 #ifdef CORO_ASAN
+#include <dlfcn.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
@@ -31,6 +35,13 @@ static inline void sanitize_clear(const void *low, size_t size)
 {
     __asan_unpoison_memory_region(low, size);
 }
+/* Returns the path of AddressSanitizer's library; NULL if it is linked in, or there is none. */
+static inline const char *sanitize_library(void)
+{
+    Dl_info info;
+
+    return dladdr((void *)__asan_poison_memory_region, &info) && strstr(info.dli_fname, ".so") ? info.dli_fname : NULL;
+}
 #else
 static inline void sanitize_leave(void **fake_stack, const void *low, size_t size)
 {
@@ -40,6 +51,10 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 }
 static inline void sanitize_clear(const void *low, size_t size)
 {
+}
+static inline const char *sanitize_library(void)
+{
+    return NULL;
 }
 #endif
 

@@ -14,7 +14,6 @@
 
 #include "base/array.h"
 #include "conf/conf.h"
-#include "main/version.h"
 
 static const char usage_text[] =
     "usage: syncless-server -c FILE [options]\n"
@@ -30,7 +29,7 @@ static const char usage_text[] =
     "upgrade\n"
     "  -t, --check             check the configuration and exit; --check=app loads the applications too\n"
     "  -T, --dump-config       show the configuration with all defaults and exit\n"
-    "  -v, --version           show the version and exit; -V also shows what it was built from\n"
+    "  -v, --version           show the version and the Python, and exit; -V also shows what it was built from\n"
     "  -h, --help              show this help and exit\n"
     "\n"
     "Exit codes: 0 stopped as requested, 1 failure at run time, 2 usage error, 3 workers cannot start, 4 application\n"
@@ -80,12 +79,6 @@ static enum cmdline_result set_check(struct command *cmd, const char *what)
     return CMDLINE_OK;
 }
 
-static enum cmdline_result show_text(const char *text)
-{
-    fputs(text, stdout);
-    return CMDLINE_DONE;
-}
-
 static enum cmdline_result apply_option(struct command *cmd, int c, const char *value)
 {
     switch (c) {
@@ -111,11 +104,13 @@ static enum cmdline_result apply_option(struct command *cmd, int c, const char *
         cmd->dump = true;
         return CMDLINE_OK;
     case 'v':
-        return show_text(version_line());
     case 'V':
-        return show_text(version_details());
+        cmd->version = true;
+        cmd->version_details = c == 'V';
+        return CMDLINE_OK;
     case 'h':
-        return show_text(usage_text);
+        fputs(usage_text, stdout);
+        return CMDLINE_DONE;
     default: /* getopt has reported it */
         fputs("Try 'syncless-server --help'.\n", stderr);
         return CMDLINE_WRONG;
@@ -133,7 +128,7 @@ static enum cmdline_result check_command(const struct command *cmd, const char *
         return usage_error("unexpected argument \"%s\": write -c %s to read it as a configuration, or -m %s to serve "
                            "it as an application",
                            stray, stray, stray);
-    if (!has_subject)
+    if (!has_subject && !cmd->version)
         return usage_error("name a configuration with -c FILE, or an application with -m MODULE:APP");
     return CMDLINE_OK;
 }

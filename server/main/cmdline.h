@@ -14,13 +14,14 @@ struct command {
     const char *binds[CMDLINE_MAX_OPTIONS], *assignments[CMDLINE_MAX_OPTIONS];
     int bind_count, assignment_count;
     bool check, check_app, dump;
-    int signum;    /* of -s; 0: no signal is to be sent */
-    int daemonize; /* of -d and -F; -1: what the file says */
+    bool version, version_details; /* -v and -V */
+    int signum;                    /* of -s; 0: no signal is to be sent */
+    int daemonize;                 /* of -d and -F; -1: what the file says */
 };
 
 enum cmdline_result {
     CMDLINE_OK,    /* the command is to be carried out */
-    CMDLINE_DONE,  /* help or version was written: nothing is left to do */
+    CMDLINE_DONE,  /* the help was written: nothing is left to do */
     CMDLINE_WRONG, /* a usage error, which was reported */
 };
 

@@ -1,5 +1,5 @@
 /*
- * main.c: from the command line to the master.
+ * main.c: syncless-server, from the command line to the master.
  *
  * The configuration is read and every mistake in it and in the options is reported. Then the master takes over, or what
  * the options ask for instead is done: check the configuration, show it, or send a signal to a running server.
@@ -13,6 +13,9 @@
 
 #include "base/exit_code.h"
 #include "main/cmdline.h"
+#include "main/enter.h"
+#include "main/programs.h"
+#include "main/version.h"
 #include "master/master.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
@@ -75,6 +78,36 @@ static int signal_server(const struct generation *g, int signum)
     return EXIT_RUNTIME;
 }
 
+/* Show the version, and the Python that would serve. Returns the exit code. */
+static int show_version(const struct command *cmd)
+{
+    struct conf *c = conf_new(settings_sections);
+    char why[HOST_WHY_SIZE] = "";
+    struct settings settings;
+
+    command_configure(cmd, c);
+    settings_fill(&settings, c);
+    if (!host_entered())
+        enter_interpreter(cmd->argv, c, &settings, "wsgi", why);
+    fputs(cmd->version_details ? version_details() : version_line(), stdout);
+    version_print_python(c, settings.module_path, why);
+    conf_free(c);
+    return fflush(stdout) ? EXIT_RUNTIME : EXIT_STOPPED;
+}
+
+/* Read the configuration. If a section of it needs Python, that is done in an interpreter. */
+static struct generation *load_generation(const struct command *cmd)
+{
+    struct generation *g = generation_load(command_configure, cmd);
+    char why[HOST_WHY_SIZE];
+
+    if (!g->unhosted || cmd->signum)
+        return g;
+    enter_interpreter(cmd->argv, g->conf, &g->settings, g->unhosted->name, why);
+    conf_error(g->conf, g->unhosted->place, "[%s] needs Python: %s", g->unhosted->title, why);
+    return g;
+}
+
 static bool wants_server(const struct command *cmd)
 {
     return !cmd->signum && !cmd->dump && !cmd->check;
@@ -103,7 +136,7 @@ static int run_without_server(const struct command *cmd, struct generation *g)
     return print_result("the configuration is good");
 }
 
-int main(int argc, char **argv)
+int syncless_server(int argc, char **argv)
 {
     enum cmdline_result result;
     struct generation *g;
@@ -115,7 +148,9 @@ int main(int argc, char **argv)
     result = command_parse(&cmd, argc, argv);
     if (result != CMDLINE_OK)
         return result == CMDLINE_DONE ? EXIT_STOPPED : EXIT_USAGE;
-    g = generation_load(command_configure, &cmd);
+    if (cmd.version)
+        return show_version(&cmd);
+    g = load_generation(&cmd);
     if (wants_server(&cmd) && g->conf->error_count == 0)
         return start_server(&cmd, g); /* which logs the warnings */
     code = run_without_server(&cmd, g);

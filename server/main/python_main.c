@@ -1,5 +1,6 @@
 /*
- * python_main.c: the main function of executables that run a module's command instead of the server: syncless-python.
+ * python_main.c: syncless-python, which runs a module's command in place of the server: that of the bridge, which is
+ * CPython's own command line.
  *
  * The command runs on a coroutine, the main coroutine: a call that blocks parks it, and the coroutines that it spawned
  * go on. It keeps what belongs to the main thread of a process: the identity of that thread, and interruption by
@@ -8,21 +9,25 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/exit_code.h"
+#include "host/host.h"
+#include "host/interpreter.h"
 #include "libc/libc.h"
 #include "log/log.h"
-#include "settings/module_dirs.h"
+#include "main/programs.h"
 #include "mount/loader.h"
+#include "mount/module_file.h"
+#include "settings/module_dirs.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
-#define COMMAND_FILE    "wsgi.so"
+#define COMMAND_MODULE  "wsgi"
 #define STACK_SIZE      (16 * 1024 * 1024) /* bytes: as large as a main thread's; only touched pages take memory */
 #define DEFAULT_THREADS 0                  /* libuv's number of threads, for calls that cannot park */
 
@@ -32,26 +37,51 @@ static struct {
     char **argv;
 } command;
 
-/* Write the path of the module: of the first directory that has it, or of the last one, for the error message. */
-static void find_command_module(char *path, size_t size)
+/* Go on in an interpreter. Returns only if that is not possible, with the reason in why. */
+static void enter_python(const char *const *versions, char **argv, char why[HOST_WHY_SIZE])
 {
-    for (const char *const *dir = module_dirs(); *dir; dir++) {
-        snprintf(path, size, "%s/" COMMAND_FILE, *dir);
-        if (!access(path, F_OK))
-            return;
-    }
+    struct interpreter_wish wish = {.versions = versions};
+    char path[PATH_MAX];
+
+    if (interpreter_find(&wish, path, why))
+        host_enter(HOST_PYTHON, path, argv, why);
 }
 
-static int load_command(const char *program)
+/* Load the module for this interpreter. Returns whether it can be used; if not, why has the reason. */
+static bool load_command(struct arena *a, const char *const *versions, char why[HOST_WHY_SIZE])
 {
-    char path[2 * PATH_MAX];
-    char why[LOADER_WHY_SIZE] = "it has no command";
+    const char *path = module_file_find(a, module_dirs(), COMMAND_MODULE, host_version());
+    char loader_why[LOADER_WHY_SIZE] = "it has no command";
 
-    find_command_module(path, sizeof(path));
-    if (loader_open(&command.module, path, why) == 0 && command.module.command)
-        return 0;
-    fprintf(stderr, "%s: cannot use %s: %s\n", program, path, why);
-    return -ENOEXEC;
+    if (!path)
+        snprintf(why, HOST_WHY_SIZE, "%s", module_file_refusal(a, versions));
+    else if (loader_open(&command.module, path, loader_why) < 0 || !command.module.command)
+        snprintf(why, HOST_WHY_SIZE, "cannot use %s: %s", path, loader_why);
+    else
+        return true;
+    return false;
+}
+
+/* Load the command, in an interpreter. Returns whether it can be used, or reports why not. */
+static bool prepare_command(char **argv)
+{
+    char why[HOST_WHY_SIZE] = "";
+    const char *const *versions;
+    struct arena arena;
+    bool ready = false;
+
+    arena_init(&arena);
+    versions = module_file_versions(&arena, module_dirs(), COMMAND_MODULE);
+    if (!*versions)
+        snprintf(why, sizeof(why), "there is no %s-VERSION.so in %s", COMMAND_MODULE, *module_dirs());
+    else if (host_entered())
+        ready = load_command(&arena, versions, why);
+    else
+        enter_python(versions, argv, why);
+    if (!ready)
+        fprintf(stderr, "%s: %s\n", argv[0], why);
+    arena_release(&arena);
+    return ready;
 }
 
 static void run_command(void *arg)
@@ -76,12 +106,12 @@ static void init_event_loop(void)
             close(fd);
 }
 
-int main(int argc, char **argv)
+int syncless_python(int argc, char **argv)
 {
     command.argc = argc;
     command.argv = argv;
     log_init(LOG_LEVEL_WARN, 0); /* stderr is the program's own */
-    if (load_command(argv[0]) < 0)
+    if (!prepare_command(argv))
         return EXIT_BOOT;
     init_event_loop();
     if (!wait_start(run_command, NULL))

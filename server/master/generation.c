@@ -26,8 +26,8 @@ struct generation *generation_load(configure_fn *configure, const struct command
     g->conf = conf_new(settings_sections);
     configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
-    g->mounts = mounts_load(g->conf, &g->settings);
-    if (!g->mounts && !g->conf->error_count)
+    g->mounts = mounts_load(g->conf, &g->settings, &g->unhosted);
+    if (!g->mounts && !g->unhosted && !g->conf->error_count)
         conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;
 }

@@ -17,14 +17,15 @@ struct generation {
     struct conf *conf; /* owned; the other fields point into it */
     struct settings settings;
     struct mount *mounts;
+    const struct conf_section *unhosted; /* the first section that needs Python where there is none; NULL: none */
     struct listen_set sockets;
     struct fork_server *fork_server; /* the supervisor's; NULL: none */
     int users;                       /* who holds it: its workers, and the supervisor */
     bool proven;                     /* a worker of it has become ready */
 };
 
-/* Read the configuration and load its modules. Mistakes are in conf->errors; if there are any, all that may be done is
- * generation_drop. The caller holds it. */
+/* Read the configuration and load its modules. Mistakes are in conf->errors; if there are any, or unhosted is set, all
+ * that may be done is generation_drop. The caller holds it. */
 struct generation *generation_load(configure_fn *configure, const struct command *cmd);
 
 /* Open its logs, for this process to write there. Returns 0, or -errno after a message. */

@@ -99,8 +99,13 @@ static void watch_files(const struct generation *g)
 static struct generation *open_generation(void)
 {
     struct generation *g = generation_load(master.start->configure, master.start->cmd);
-    bool good = g->conf->error_count == 0;
+    bool good;
 
+    if (g->unhosted)
+        conf_error(g->conf, g->unhosted->place,
+                   "[%s] needs Python, and this server was started without: upgrade it (SIGUSR2), or start it anew",
+                   g->unhosted->title);
+    good = g->conf->error_count == 0;
     settings_log_messages(g->conf);
     if (good)
         good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
@@ -313,6 +318,7 @@ static int master_open(struct generation *g)
         return err;
     settings_log_messages(g->conf);
     daemonize_release_stderr();
+    mounts_log_python(g->mounts);
     open_signals(); /* before the log says that we listen: a reader of that may send one */
     update_keep_files();
     err = listen_acquire(&g->settings, &g->sockets);

@@ -17,6 +17,7 @@
 #include "http/request/target.h"
 #include "http/response/response.h"
 #include "http/request/token.h"
+#include "host/host.h"
 #include "libc/names/dns.h"
 #include "libc/libc.h"
 #include "log/log.h"
@@ -315,4 +316,14 @@ void sl_as_main_thread(bool on)
 int sl_runtime(const void *address)
 {
     return libc_runtime(address);
+}
+
+const char *sl_runtime_path(void)
+{
+    return host_python();
+}
+
+const char *sl_program_path(void)
+{
+    return host_executable();
 }

@@ -6,86 +6,67 @@
  */
 #include "mount/mount.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf/conf.h"
+#include "host/host.h"
 #include "log/log.h"
 #include "mount/loader.h"
+#include "mount/module_file.h"
 #include "settings/settings.h"
-
-#define MAX_MODULES 256
-
-/* ---- finding the shared object ---- */
-
-static const char *find_shared_object(struct conf *c, const struct settings *settings, const char *name)
-{
-    for (const char *const *dir = settings->module_path; *dir; dir++) {
-        const char *path = arena_printf(&c->arena, "%s/%s.so", *dir, name);
-
-        if (access(path, F_OK) == 0)
-            return path;
-    }
-    return NULL;
-}
-
-/* Append the names of the modules in a directory to names, which has count. Returns the new count. */
-static size_t list_modules(struct conf *c, const char *path, const char **names, size_t count)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    while (dir && count < MAX_MODULES && (entry = readdir(dir))) {
-        size_t size = strlen(entry->d_name);
-
-        if (size > 3 && !strcmp(entry->d_name + size - 3, ".so"))
-            names[count++] = arena_strndup(&c->arena, entry->d_name, size - 3);
-    }
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
-static void record_unknown_module(struct conf *c, const struct settings *settings, const struct conf_section *section)
-{
-    const char *names[MAX_MODULES + 1];
-    size_t count = 0;
-
-    for (const char *const *dir = settings->module_path; *dir; dir++)
-        count = list_modules(c, *dir, names, count);
-    names[count] = NULL;
-    conf_unknown_section(c, section, names);
-}
 
 /* ---- loading ---- */
 
-/* Load the module of a section. Returns false if it cannot be used, which is recorded in c. */
-static bool load_module(struct conf *c, const struct settings *settings, const struct conf_section *section,
-                        struct sl_module *module)
+/* The modules of a configuration, while they are loaded. */
+struct mount_loading {
+    struct conf *conf;
+    const struct settings *settings;
+    const struct conf_section *unhosted; /* the first section that needs Python, where there is none; or NULL */
+};
+
+/* There is no file of the module for this process. Find out why. */
+static void record_missing_module(struct mount_loading *l, const struct conf_section *section)
 {
-    const char *path = find_shared_object(c, settings, section->name);
+    struct arena *a = &l->conf->arena;
+    const char *const *dirs = l->settings->module_path;
+    const char *const *versions = module_file_versions(a, dirs, section->name);
+
+    if (!*versions)
+        conf_unknown_section(l->conf, section, module_file_names(a, dirs));
+    else if (host_entered())
+        conf_error(l->conf, section->place, "[%s] %s", section->title, module_file_refusal(a, versions));
+    else if (!l->unhosted)
+        l->unhosted = section;
+}
+
+/* Load the module of a section. Returns the path of its file, or NULL if it cannot be used, which is recorded. */
+static const char *load_module(struct mount_loading *l, const struct conf_section *section, struct sl_module *module)
+{
+    struct conf *c = l->conf;
+    const char *path = module_file_find(&c->arena, l->settings->module_path, section->name, host_version());
     char why[LOADER_WHY_SIZE];
 
     if (!path)
-        record_unknown_module(c, settings, section);
+        record_missing_module(l, section);
     else if (loader_open(module, path, why) < 0)
         conf_error(c, section->place, "cannot load module %s: %s", section->name, why);
     else if (!module->handle && !module->filter)
         conf_error(c, section->place, "module %s has neither a handle nor a filter function", path);
     else
-        return true;
-    return false;
+        return path;
+    return NULL;
 }
 
-static struct mount *mount_new(struct conf *c, struct conf_section *section, const struct sl_module *module)
+static struct mount *mount_new(struct conf *c, struct conf_section *section, const struct sl_module *module,
+                               const char *file)
 {
     struct mount *mount = arena_alloc(&c->arena, sizeof(*mount));
 
     *mount = (struct mount){
         .module = *module,
         .self = arena_alloc(&c->arena, module->size),
+        .file = file,
         .title = section->title,
         .host = section->host,
         .prefix = section->prefix,
@@ -95,25 +76,36 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
     return mount;
 }
 
-struct mount *mounts_load(struct conf *c, const struct settings *settings)
+struct mount *mounts_load(struct conf *c, const struct settings *settings, const struct conf_section **unhosted)
 {
+    struct mount_loading loading = {c, settings, NULL};
     struct mount *first = NULL, **last = &first;
     struct conf_section *section = NULL;
 
     while ((section = conf_modules(c, section))) {
         struct mount_limits unused;
         struct sl_module module;
+        const char *file = load_module(&loading, section, &module);
 
-        if (!load_module(c, settings, section, &module))
+        if (!file)
             continue;
         if (!section->prefix) {
             settings_fill_mount(c, section, module.options, NULL, module.handle ? &unused : NULL);
             continue;
         }
-        *last = mount_new(c, section, &module);
+        *last = mount_new(c, section, &module, file);
         last = &(*last)->next;
     }
+    *unhosted = loading.unhosted;
     return first;
+}
+
+void mounts_log_python(const struct mount *mounts)
+{
+    while (mounts && !module_file_is_bridge(mounts->file))
+        mounts = mounts->next;
+    if (mounts)
+        log_info("Python runs in %s, CPython %s, by %s", host_python(), host_full_version(), mounts->file);
 }
 
 /* ---- starting and stopping ---- */

@@ -11,6 +11,7 @@
 #include "wait/wait.h"
 
 struct conf;
+struct conf_section;
 struct settings;
 
 /* One instance: a [name /prefix] section. If its module has a handle function it serves requests, if it has a filter
@@ -19,6 +20,7 @@ struct mount {
     struct sl_module module;
     void *self;
     void (*ended)(void *self); /* sl_service.ended, for a mount made by sl_serve; NULL: none */
+    const char *file;          /* the shared object of its module; NULL for a mount made by sl_serve */
     const char *title;         /* of its section, for messages */
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
@@ -51,8 +53,12 @@ static inline const char *mount_prefix(const struct mount *m, struct request *re
 }
 
 /* Load the module of every section and make the instances. Mistakes are recorded in c, which owns the mounts; the
- * shared objects stay loaded. */
-struct mount *mounts_load(struct conf *c, const struct settings *settings);
+ * shared objects stay loaded. unhosted becomes the first section that needs a Python interpreter where this process is
+ * none, or NULL; such sections are left out. */
+struct mount *mounts_load(struct conf *c, const struct settings *settings, const struct conf_section **unhosted);
+
+/* Log in which Python these instances run, if one of them does. */
+void mounts_log_python(const struct mount *mounts);
 
 /* Call preload of each instance that has it, until one fails. Returns 0, or the result of that one. */
 int mounts_preload(struct mount *mounts);

@@ -1,33 +1,23 @@
 /*
- * module_dirs.c: the directories in which modules are installed.
+ * module_dirs.c: the directory in which the server's own modules are: `modules`, beside libsyncless.so.
  *
- * A build tree has its modules in the directory `modules` beside the executable, an installed server in MODULE_DIR.
- * Both are searched, the build tree's first, so that a freshly built executable does not load installed modules.
+ * That holds for a build tree and for every installation, so an installed server can be moved as a whole.
  */
 #include "settings/module_dirs.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
-#ifndef MODULE_DIR /* where make install puts the modules */
-#define MODULE_DIR "/usr/local/lib/syncless"
-#endif
+#include "base/self.h"
 
 const char *const *module_dirs(void)
 {
-    static char beside[PATH_MAX + sizeof("modules")];
-    static const char *dirs[3];
-    ssize_t size = readlink("/proc/self/exe", beside, PATH_MAX);
-    const char **end = dirs;
+    static char beside[PATH_MAX + sizeof("/modules")];
+    static const char *const dirs[] = {beside, NULL};
+    const char *self = self_path();
+    const char *slash = strrchr(self, '/');
 
-    if (size > 0 && size < PATH_MAX) {
-        beside[size] = '\0';
-        strcpy(strrchr(beside, '/') + 1, "modules");
-        *end++ = beside;
-    }
-    *end++ = MODULE_DIR;
-    *end = NULL;
+    snprintf(beside, sizeof(beside), "%.*s/modules", slash ? (int)(slash - self) : 0, self);
     return dirs;
 }

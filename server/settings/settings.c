@@ -2,7 +2,7 @@
  * settings.c: the keys of [server], and what a table of options cannot express about them.
  *
  * A struct sl_option knows kinds, ranges and defaults. Listen addresses, `workers = auto` and the default module-path,
- * which depends on where the executable is, are handled here; their texts are kept in struct server_raw until then.
+ * which depends on where the server is, are handled here; their texts are kept in struct server_raw until then.
  *
  * backlog is 2048 as in gunicorn, not 511 (nginx) or 100 (uWSGI): one worker accepts every connection of a burst, and
  * a full queue shows as a one-second stall in the client (SYN retry), not as an error. The kernel caps it at somaxconn,
@@ -47,6 +47,8 @@ const struct sl_option server_options[] = {
               .help = "How host names are looked up: c-ares, or system for the C library on an OS thread."),
     SL_OPTION("module-path", SL_PATHS, struct server_raw, s.module_path,
               .help = "Directories of modules, searched in order."),
+    SL_OPTION("python", SL_STRING, struct server_raw, s.python,
+              .help = "Python interpreter to run in, a path or a name on PATH; by default that of the virtualenv."),
     SL_OPTION("shutdown-timeout", SL_DURATION, struct server_raw, s.shutdown_timeout, .default_value = "30s",
               .help = "Time that running requests have to end when the server stops."),
     {.name = NULL},
@@ -146,6 +148,8 @@ void settings_fill(struct settings *s, struct conf *c)
     parse_binds(c, server, raw.binds, &raw.s);
     if (!raw.s.module_path)
         raw.s.module_path = module_dirs();
+    if (raw.s.python && strchr(raw.s.python, '/'))
+        raw.s.python = conf_value_path(c, server, "python", raw.s.python);
     if (raw.s.process.daemonize && !strcmp(raw.s.log.error_log, "stderr"))
         conf_value_error(c, server, "daemonize", 0,
                          "set \"error-log\" in [log] to a file or syslog, or nobody would see the log");

@@ -24,6 +24,7 @@ struct settings {
     int64_t threads;                /* OS threads of each worker, for calls that cannot park */
     int resolver;                   /* enum resolver */
     const char *const *module_path; /* directories, searched in order */
+    const char *python;             /* the interpreter, a path or a name to search for; NULL: not given */
     int64_t shutdown_timeout;       /* milliseconds */
     struct log_settings log;
     struct http_settings http;

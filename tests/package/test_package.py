@@ -1,6 +1,7 @@
 """Where the package is found, its names, version and types, and its life in the server's applications."""
 import ast
 import re
+import shutil
 import subprocess
 
 from scripts import HEAD, PYTHON, ROOT, make_certificate, script
@@ -178,17 +179,15 @@ def test_in_applications_of_the_server(daemon):
 
 
 def test_installed(tmp_path):
-    """The package is in the folder python beside the module, wherever that is."""
-    prefix = tmp_path / "usr"
-    build = PYTHON.parent
+    """The package is in the folder python beside the modules, wherever these are."""
+    prefix, build = tmp_path / "usr", PYTHON.parent
     library = prefix / "lib/syncless"
-    (library / "python").mkdir(parents=True)
-    (library / "wsgi.so").write_bytes((build / "modules/wsgi.so").read_bytes())
-    (library / "python/syncless").symlink_to(ROOT / "modules/wsgi/syncless")
-    (prefix / "bin/modules").mkdir(parents=True)
-    (prefix / "bin/modules/wsgi.so").symlink_to(library / "wsgi.so")
-    (prefix / "bin/syncless-python").write_bytes(PYTHON.read_bytes())
-    (prefix / "bin/syncless-python").chmod(0o755)
+    (library / "modules/python").mkdir(parents=True)
+    (prefix / "bin").mkdir()
+    for path in [*build.glob("modules/wsgi-*.so"), build / "libsyncless.so"]:
+        shutil.copy(path, library / path.relative_to(build))
+    (library / "modules/python/syncless").symlink_to(ROOT / "modules/wsgi/syncless")
+    shutil.copy(PYTHON, prefix / "bin")
     done = subprocess.run([prefix / "bin/syncless-python", "-c", HEAD + "print(syncless.__file__)"], cwd=tmp_path,
                           text=True, capture_output=True, timeout=60, check=True)
-    assert done.stdout == f"{library}/python/syncless/__init__.py\n"
+    assert done.stdout == f"{library}/modules/python/syncless/__init__.py\n"

@@ -13,9 +13,9 @@ from harness import PYTHON, TIMEOUT, python, script
 
 @pytest.fixture(scope="module")
 def plain():
-    """Return the plain command of the CPython that is embedded."""
-    code = "from sysconfig import get_config_var as v; print(v('BINDIR') + '/python' + v('VERSION'))"
-    done = subprocess.run([PYTHON, "-c", code], check=True, text=True, stdout=subprocess.PIPE, timeout=TIMEOUT)
+    """Return the plain command of the interpreter that it runs in."""
+    done = subprocess.run([PYTHON, "-c", "import sys; print(sys._base_executable)"], check=True, text=True,
+                          stdout=subprocess.PIPE, timeout=TIMEOUT)
     return done.stdout.strip()
 
 
@@ -64,7 +64,7 @@ def test_children_are_syncless_too(script):
 def test_venv(python, script, tmp_path):
     assert python("-m", "venv", "--without-pip", tmp_path / "v").returncode == 0
     out = script("import sys, _syncless; print(sys.prefix, sys.prefix != sys.base_prefix)",
-                 python=tmp_path / "v/bin/python")
+                 env={"VIRTUAL_ENV": tmp_path / "v"})
     assert out == f"{tmp_path}/v True\n"
 
 

@@ -7,7 +7,8 @@ import pytest
 from conftest import BUILD, SANITIZED, SERVER
 
 PROGRAMS = [SERVER, BUILD / "syncless-python"]
-FILES = PROGRAMS + sorted((BUILD / "modules").glob("*.so"))
+LIBRARY = BUILD / "libsyncless.so"
+FILES = [*PROGRAMS, LIBRARY, *sorted((BUILD / "modules").glob("*.so"))]
 
 
 def readelf(option, path):
@@ -46,7 +47,7 @@ def test_no_memory_is_writable_and_executable(path):
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers come in place of _FORTIFY_SOURCE")
-@pytest.mark.parametrize("path", [SERVER, BUILD / "modules/wsgi.so"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [LIBRARY, *(BUILD / "modules").glob("wsgi-*.so")], ids=lambda path: path.name)
 def test_stack_protector_and_fortify(path):
     if "-O0" in subprocess.run([SERVER, "-V"], capture_output=True, text=True, check=True).stdout:
         pytest.skip("_FORTIFY_SOURCE needs optimisation")
@@ -54,7 +55,7 @@ def test_stack_protector_and_fortify(path):
     assert {"__stack_chk_fail", "__snprintf_chk"} <= wanted
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PROGRAMS, LIBRARY], ids=lambda path: path.name)
 def test_no_shadow_stack(path):
-    """The switch of coroutines would break one, so the programs must not ask for it, even where it is gcc's default."""
+    """The switch of coroutines would break one, so no program may ask for it, even where it is gcc's default."""
     assert "SHSTK" not in readelf("--notes", path)

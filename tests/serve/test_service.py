@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import SERVER, TIMEOUT, is_worker, server_args, server_env, wait_until, write_files
+from conftest import SERVER, TIMEOUT, VIRTUALENV, is_worker, server_args, server_env, wait_until, write_files
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up privileges")
 WHO = """
@@ -354,14 +354,14 @@ def test_check_app(run_server):
 
 def test_dump_config(run_server):
     done = run_server(["-T", "-o", "server.threads=7"],
-                      "[server]\nbacklog = 5\n[log]\nlevel = warn\n[hello /]\n[wsgi]\nvirtualenv = v\n"
-                      "[wsgi /app]\napp = a:b\n")
+                      "[server]\nbacklog = 5\n[log]\nlevel = warn\n[hello /]\n[wsgi]\nvirtualenv = venv\n"
+                      "[wsgi /app]\napp = a:b\n", VIRTUALENV)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert "backlog = 5 ; " in done.stdout and re.search(r"^backlog = 5 ; .*server\.ini:2$", done.stdout, re.M)
     assert "threads = 7 ; -o server.threads=7" in lines and "max-concurrency = 10000 ; default" in lines
     assert "; pidfile is not set" in lines and "[wsgi /app]" in lines and "[hello /]" in lines
-    assert re.search(r"^virtualenv = v ; .*server\.ini:7$", done.stdout, re.M)
+    assert re.search(r"^virtualenv = venv ; .*server\.ini:7$", done.stdout, re.M)
 
 
 def test_dumped_configuration_is_one(run_server, tmp_path):
@@ -371,7 +371,7 @@ def test_dumped_configuration_is_one(run_server, tmp_path):
 
 
 def test_version(run_server):
-    assert re.fullmatch(r"syncless-server \d+\.\d+\.\d+\n", run_server(["-v"]).stdout)
+    assert re.match(r"syncless-server \d+\.\d+\.\d+\n", run_server(["-v"]).stdout)
     details = run_server(["-V"]).stdout
-    for what in ("compiler", "libuv", "llhttp", "c-ares", "glibc", "wsgi module"):
+    for what in ("compiler", "libuv", "llhttp", "c-ares", "glibc", "python", "bridge"):
         assert re.search(rf"^{what}: \S", details, re.M), details

@@ -32,8 +32,7 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     assert_int_equal(s.limits.request_timeout, 0);
     assert_non_null(strstr(s.module_path[0], "/modules"));
-    assert_non_null(s.module_path[1]);
-    assert_null(s.module_path[2]);
+    assert_null(s.module_path[1]);
     conf_free(c);
 }
 

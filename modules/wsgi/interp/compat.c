@@ -25,8 +25,6 @@
 
 #include "interp/compat.h"
 
-#include <string.h>
-
 #if PY_VERSION_HEX < 0x030c0000
 
 void compat_attach(PyThreadState *state)
@@ -82,11 +80,4 @@ void compat_expect_signal(PyThreadState *state)
 #elif PY_VERSION_HEX >= 0x030c0000
     _Py_atomic_store_relaxed(&state->interp->ceval.gc_scheduled, 0);
 #endif
-}
-
-const char *compat_refuse(void)
-{
-    if (!strncmp(Py_GetVersion(), "3.14.0", 6))
-        return "CPython 3.14.0 checks the address of the stack and aborts on a coroutine: use 3.13 or older";
-    return NULL;
 }

@@ -41,7 +41,4 @@ void compat_expect_signal(PyThreadState *state);
 /* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);
 
-/* Returns why the CPython that is loaded cannot run on the stack of a coroutine; NULL if it can. */
-const char *compat_refuse(void);
-
 #endif

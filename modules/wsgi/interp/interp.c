@@ -5,12 +5,11 @@
  * since applications expect just that, except for what belongs to the daemon: signal handlers and the command line.
  *
  * A virtualenv is entered the way its own bin/python does it: by the name of the program, from which CPython finds
- * pyvenv.cfg, the standard library behind it, and site-packages. Without one the name is that of the command which
- * belongs to this libpython, as the first python3 on PATH may be of another version.
+ * pyvenv.cfg, the standard library behind it, and site-packages. Without one the name is the path by which the
+ * interpreter was started in whose process the server runs.
  */
 #include "interp/interp.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,27 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "interp/compat.h"
 #include "interp/cpython.h"
 #include "syncless/runtime.h"
-
-int interp_prepare(void)
-{
-    const char *refusal = compat_refuse();
-    Dl_info info;
-
-    if (refusal) {
-        sl_log(NULL, SL_ERROR, "wsgi: %s", refusal);
-        return -ENOTSUP;
-    }
-    /* dlopen has loaded libpython for this module only, but extension modules expect its symbols to be global. */
-    if (!dladdr((void *)Py_InitializeFromConfig, &info) ||
-        !dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD)) {
-        sl_log(NULL, SL_ERROR, "wsgi: cannot make the symbols of libpython global: %s", dlerror());
-        return -ENOEXEC;
-    }
-    return sl_runtime((void *)Py_InitializeFromConfig);
-}
 
 /* Adds a list of NAME=VALUE to the environment of the process. */
 static int set_environment(const char *const *env)
@@ -84,11 +64,11 @@ static int check_virtualenv(const char *venv)
     }
     snprintf(path, sizeof(path), "%s/lib/python%d.%d/site-packages", venv, PY_MAJOR_VERSION, PY_MINOR_VERSION);
     if (access(path, X_OK) < 0) {
-        sl_log(NULL, SL_ERROR,
-               "wsgi: virtualenv = %s: was made for another Python version, this server runs %d.%d: create it with %s "
-               "-m venv, "
-               "or build the server for its Python (make PYTHON=...)",
-               venv, PY_MAJOR_VERSION, PY_MINOR_VERSION, WSGI_PYTHON);
+        sl_log(
+            NULL, SL_ERROR,
+            "wsgi: virtualenv = %s: was made for another Python version than %d.%d of %s, in which the server runs: "
+            "leave out \"python\" in [server], so that it runs in the virtualenv's, or make a virtualenv of that one",
+            venv, PY_MAJOR_VERSION, PY_MINOR_VERSION, sl_runtime_path());
         return -EINVAL;
     }
     return 0;
@@ -96,7 +76,7 @@ static int check_virtualenv(const char *venv)
 
 static int start_python(const char *venv)
 {
-    char program[PATH_MAX] = WSGI_PYTHON;
+    char program[PATH_MAX];
     char *argv[] = {"syncless-server"};
     PyConfig config;
     PyStatus status;
@@ -105,8 +85,7 @@ static int start_python(const char *venv)
     config.install_signal_handlers = 0;
     config.parse_argv = 0;
     config.configure_c_stdio = 0;
-    if (venv)
-        snprintf(program, sizeof(program), "%s/bin/python", venv);
+    snprintf(program, sizeof(program), "%s%s", venv ? venv : sl_runtime_path(), venv ? "/bin/python" : "");
     status = PyConfig_SetBytesString(&config, &config.program_name, program);
     if (!PyStatus_Exception(status))
         status = PyConfig_SetBytesArgv(&config, 1, argv);

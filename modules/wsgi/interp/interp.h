@@ -12,10 +12,6 @@ struct interp_config {
     const char *const *env;        /* NAME=VALUE, NULL-terminated */
 };
 
-/* Checks that this CPython works on coroutines and makes its symbols global. Call it before Python starts.
- * Returns 0 or a negative errno, with the reason in the log. */
-int interp_prepare(void);
-
 /* Starts Python, which leaves the GIL held. Not on a coroutine. Returns 0 or a negative errno, with the reason in the
  * log. */
 int interp_start(const struct interp_config *config);
