@@ -38,6 +38,12 @@ $(BUILD)/tests/%.so: tests/unit/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<
 
+# A language runtime that test_libc_identity loads.
+$(BUILD)/tests/test_libc_identity: $(BUILD)/tests/runtime.so
+$(BUILD)/tests/%.so: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) -fPIC -shared -o $@ $<
+
 units: $(UNITS)
 
 # For aarch64, all of the server is compiled, with this machine's headers of libuv and the other libraries. Linked and

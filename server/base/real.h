@@ -47,7 +47,10 @@
     X(pthread_cond_signal) X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)           \
     X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_unlock)                         \
     /* threads */                                                                                                \
-    X(pthread_self) X(pthread_kill) X(pthread_getcpuclockid) X(pthread_join) X(pthread_exit)                     \
+    X(pthread_self) X(pthread_kill) X(pthread_sigqueue) X(pthread_getcpuclockid) X(pthread_getschedparam)        \
+    X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \
+    X(pthread_getattr_np) X(pthread_setname_np) X(pthread_getname_np) X(pthread_join) X(pthread_tryjoin_np)      \
+    X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(pthread_detach) X(pthread_exit)                            \
     /* processes */                                                                                              \
     X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose)                                  \
     /* names */                                                                                                  \

@@ -203,6 +203,7 @@ static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
     co->as_main = false;
     coro_cancel_reset(co);
     co->cxx = (struct cxx_state){0};
+    co->name[0] = '\0';
     if (++sched.count > sched.max)
         sched.max = sched.count;
     list_push(&sched.running, &co->all);

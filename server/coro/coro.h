@@ -48,6 +48,7 @@ struct coro {
     int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
     int64_t busy;         /* ns for which it had the OS thread before that */
     struct cxx_state cxx; /* C++ exceptions in flight */
+    char name[16];        /* as a thread, see libc/runtime/identity.c; empty: it has none */
     void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
 };

@@ -455,6 +455,63 @@ static void join_thread(struct scene *s)
 }
 COMPARE(join_thread, BEATS)
 
+static sem_t may_end;
+
+static void *end_when_told(void *arg)
+{
+    sem_wait(&may_end);
+    return arg;
+}
+
+static void let_end(long unused)
+{
+    sem_post(&may_end);
+}
+
+static void join_with_timeout(struct scene *s)
+{
+    struct timespec until;
+    pthread_t thread;
+    void *value = NULL;
+
+    sem_init(&may_end, 0, 0);
+    pthread_create(&thread, NULL, end_when_told, &value);
+    CALL(&s->report, pthread_tryjoin_np(thread, NULL));
+    until = in_ms(CLOCK_REALTIME, 20);
+    CALL(&s->report, pthread_timedjoin_np(thread, NULL, &until));
+    until = in_ms(CLOCK_MONOTONIC, 20);
+    CALL(&s->report, pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until));
+    later(s, let_end, 0);
+    until = in_ms(CLOCK_MONOTONIC, 5000);
+    CALL(&s->report, pthread_clockjoin_np(thread, &value, CLOCK_MONOTONIC, &until));
+    report(&s->report, "%d\n", value == &value);
+    pthread_create(&thread, NULL, end_later, &value);
+    CALL(&s->report, pthread_timedjoin_np(thread, &value, NULL));
+    pthread_create(&thread, NULL, end_later, NULL);
+    CALL(&s->report, pthread_detach(thread));
+    wait_for_helpers(s);
+    sem_destroy(&may_end);
+}
+COMPARE(join_with_timeout, 2 * BEATS)
+
+/* libc would look at the clock again and again, without a pause. */
+static void join_with_wrong_time(void *arg)
+{
+    struct timespec until = in_ms(CLOCK_MONOTONIC, 1000), wrong = {0, 1000000000};
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, end_later, NULL);
+    assert_int_equal(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &wrong), EINVAL);
+    assert_int_equal(pthread_timedjoin_np(thread, NULL, &wrong), EINVAL);
+    assert_int_equal(pthread_clockjoin_np(thread, NULL, 4711, &until), EINVAL);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void test_join_with_wrong_time(void **state)
+{
+    RUN(NULL, join_with_wrong_time);
+}
+
 /* ---- interruption ---- */
 
 static struct coro *waiter;
@@ -499,14 +556,6 @@ static void test_interrupted(void **state)
 
 /* A join goes on after EINTR. It must not leave its caller the identity of the main thread, which is for those that see
  * the EINTR. */
-static sem_t may_end;
-
-static void *end_when_told(void *arg)
-{
-    sem_wait(&may_end);
-    return NULL;
-}
-
 static void join_interrupted(void *arg)
 {
     pthread_t thread;
@@ -564,64 +613,6 @@ static void test_server_library(void **state)
     assert_true(run.beats < 5 * LATER_MS / 2);
 }
 
-/* To a runtime, here libpython, coroutines are threads; to any other caller they are not. */
-static unsigned long (*runtime_self)(void);
-
-struct selves {
-    unsigned long seen[3];
-    int count;
-};
-
-static void look_at_self(void *arg)
-{
-    struct selves *selves = arg;
-    unsigned long self = runtime_self();
-    clockid_t clock;
-
-    selves->seen[selves->count++] = self;
-    usleep(2000);
-    assert_true(self == runtime_self());
-    assert_true(self != (unsigned long)pthread_self());
-    assert_int_equal(pthread_kill((pthread_t)self, 0), 0);
-    assert_int_equal(pthread_getcpuclockid((pthread_t)self, &clock), 0);
-}
-
-static void look_as_main(void *arg)
-{
-    coro_self()->is_main = true;
-    assert_true(runtime_self() == (unsigned long)pthread_self());
-}
-
-/* After EINTR it has the identity of the main thread, to the runtime and until it waits again. */
-static void look_interrupted(void *arg)
-{
-    unsigned long self = runtime_self();
-
-    wait_cancel(coro_self(), -EINTR);
-    assert_int_equal(usleep(1000000), -1);
-    assert_int_equal(errno, EINTR);
-    assert_true(runtime_self() == (unsigned long)pthread_self());
-    wait_cancel(coro_self(), 0);
-    usleep(2000);
-    assert_true(runtime_self() == self);
-}
-
-static void test_runtime(void **state)
-{
-    struct selves selves = {0};
-
-    *(void **)&runtime_self = dlsym(dlopen("libpython3.11.so.1.0", RTLD_NOW), "PyThread_get_thread_ident");
-    if (!runtime_self)
-        skip();
-    assert_int_equal(libc_runtime((void *)8), -EINVAL);
-    assert_int_equal(libc_runtime((void *)runtime_self), 0);
-    assert_int_equal(libc_runtime((void *)runtime_self), 0);
-    RUN(&selves, look_at_self, look_at_self, look_at_self, look_as_main, look_interrupted);
-    assert_true(selves.seen[0] != selves.seen[1] && selves.seen[1] != selves.seen[2]);
-    assert_true(selves.seen[0] != selves.seen[2]);
-    assert_true(runtime_self() == (unsigned long)pthread_self());
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -636,10 +627,11 @@ int main(void)
         cmocka_unit_test(test_rwlock_taken),
         cmocka_unit_test(test_rwlock),
         cmocka_unit_test(test_join_thread),
+        cmocka_unit_test(test_join_with_timeout),
+        cmocka_unit_test(test_join_with_wrong_time),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_join_interrupted),
         cmocka_unit_test(test_server_library),
-        cmocka_unit_test(test_runtime),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

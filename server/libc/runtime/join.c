@@ -1,26 +1,73 @@
 /*
- * join.c: pthread_join and pthread_exit on a coroutine.
+ * join.c: pthread_join and the like, pthread_detach, and pthread_exit on a coroutine.
  *
  * When a thread has ended the kernel wakes who waits in the kernel, and notifies nobody else. So a coroutine that joins
  * a thread looks after pauses of at most 32 ms. CPython up to 3.12 does not call pthread_join: it waits for a lock.
+ * A coroutine itself cannot be joined, nor detached: whoever waits for it waits for something that its function does.
  *
  * pthread_exit cannot end a coroutine, whose caller may have resources on its stack, and has no thread to end. So the
  * coroutine stays parked for good. CPython calls pthread_exit in threads that return while the interpreter is
  * finalizing.
  */
 #include "base/real.h"
+#include "libc/runtime/identity.h"
 #include "libc/runtime/park.h"
+#include "libc/runtime/timespec.h"
 
-int pthread_join(pthread_t thread, void **value)
+/* Whether libc is to wait: outside of coroutines, and for its own OS thread, where it says EDEADLK. */
+static bool join_is_plain(pthread_t thread)
+{
+    return !coro_self() || thread == real()->pthread_self() || !park_possible();
+}
+
+static int join_until(pthread_t thread, void **value, int64_t deadline)
 {
     struct park_backoff backoff = {0};
     int result;
 
-    if (!coro_self() || thread == real()->pthread_self() || !park_possible())
-        return real()->pthread_join(thread, value); /* its own OS thread: EDEADLK */
-    while ((result = pthread_tryjoin_np(thread, value)) == EBUSY)
-        park_ignore(park_backoff(&backoff, WAIT_FOREVER)); /* a join cannot fail */
+    while ((result = real()->pthread_tryjoin_np(thread, value)) == EBUSY) {
+        int waited = park_backoff(&backoff, deadline);
+
+        if (waited == -ETIMEDOUT)
+            return ETIMEDOUT;
+        park_ignore(waited); /* a join cannot fail otherwise */
+    }
     return result;
+}
+
+int pthread_join(pthread_t thread, void **value)
+{
+    if (identity_is_coroutine(thread))
+        return EINVAL;
+    return join_is_plain(thread) ? real()->pthread_join(thread, value) : join_until(thread, value, WAIT_FOREVER);
+}
+
+int pthread_tryjoin_np(pthread_t thread, void **value)
+{
+    return identity_is_coroutine(thread) ? EINVAL : real()->pthread_tryjoin_np(thread, value);
+}
+
+int pthread_clockjoin_np(pthread_t thread, void **value, clockid_t clock, const struct timespec *until)
+{
+    if (identity_is_coroutine(thread))
+        return EINVAL;
+    if (join_is_plain(thread))
+        return real()->pthread_clockjoin_np(thread, value, clock, until);
+    if (!until)
+        return join_until(thread, value, WAIT_FOREVER);
+    if (!timespec_is_point(until) || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
+        return EINVAL; /* where libc tries again for ever */
+    return join_until(thread, value, timespec_deadline_at(clock, until));
+}
+
+int pthread_timedjoin_np(pthread_t thread, void **value, const struct timespec *until)
+{
+    return pthread_clockjoin_np(thread, value, CLOCK_REALTIME, until);
+}
+
+int pthread_detach(pthread_t thread)
+{
+    return identity_is_coroutine(thread) ? EINVAL : real()->pthread_detach(thread);
 }
 
 void pthread_exit(void *value)

@@ -1,0 +1,12 @@
+/* runtime.c: the language runtime of test_libc_identity.c, a shared object of its own, which asks who it is. */
+#include <pthread.h>
+
+/* The barrier keeps the compiler from jumping to pthread_self, which would then return to our caller. */
+unsigned long runtime_self(void);
+unsigned long runtime_self(void)
+{
+    pthread_t self = pthread_self();
+
+    __asm__ volatile("" ::: "memory");
+    return (unsigned long)self;
+}

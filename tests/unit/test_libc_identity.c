@@ -1,0 +1,307 @@
+/* The thread that a coroutine is to a language runtime (runtime.c), and what the runtime may ask of it. */
+#include "libc_test.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "coro/stack.h"
+
+static unsigned long (*runtime_self)(void);
+
+static int identity_setup(void **state)
+{
+    char path[4096];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    path[size] = '\0';
+    strcpy(strrchr(path, '/') + 1, "runtime.so");
+    *(void **)&runtime_self = dlsym(dlopen(path, RTLD_NOW), "runtime_self");
+    assert_non_null(runtime_self);
+    libc_test_setup(state);
+    assert_int_equal(libc_runtime((void *)8), -EINVAL);
+    assert_int_equal(libc_runtime((void *)runtime_self), 0);
+    assert_int_equal(libc_runtime((void *)runtime_self), 0);
+    return 0;
+}
+
+/* ---- who is who ---- */
+
+struct selves {
+    unsigned long seen[3];
+    int count;
+};
+
+static void look_at_self(void *arg)
+{
+    struct selves *selves = arg;
+    unsigned long self = runtime_self();
+
+    selves->seen[selves->count++] = self;
+    usleep(2000);
+    assert_true(self == runtime_self());
+    assert_true(self != (unsigned long)pthread_self());
+}
+
+static void look_as_main(void *arg)
+{
+    coro_self()->is_main = true;
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+}
+
+/* After EINTR it has the identity of the main thread, to the runtime and until it waits again. */
+static void look_interrupted(void *arg)
+{
+    unsigned long self = runtime_self();
+
+    wait_cancel(coro_self(), -EINTR);
+    assert_int_equal(usleep(1000000), -1);
+    assert_int_equal(errno, EINTR);
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+    wait_cancel(coro_self(), 0);
+    usleep(2000);
+    assert_true(runtime_self() == self);
+}
+
+static void test_identities(void **state)
+{
+    struct selves selves = {0};
+
+    RUN(&selves, look_at_self, look_at_self, look_at_self, look_as_main, look_interrupted);
+    assert_true(selves.seen[0] != selves.seen[1] && selves.seen[1] != selves.seen[2]);
+    assert_true(selves.seen[0] != selves.seen[2]);
+    assert_true(runtime_self() == (unsigned long)pthread_self());
+}
+
+/* ---- the stack ---- */
+
+/* Only the stack that this runs on has its own local variables. */
+static void check_stack(pthread_t thread)
+{
+    char *low, *here = __builtin_frame_address(0);
+    size_t size, guard;
+    pthread_attr_t attr;
+
+    assert_int_equal(pthread_getattr_np(thread, &attr), 0);
+    assert_int_equal(pthread_attr_getguardsize(&attr, &guard), 0);
+    assert_int_equal(pthread_attr_getstack(&attr, (void **)&low, &size), 0);
+    pthread_attr_destroy(&attr);
+    assert_true(guard >= stack_page_size());
+    assert_true(here > low + guard && here < low + size);
+    if (!coro_self())
+        return;
+    assert_int_equal(guard, stack_guard_size());
+    assert_ptr_equal(low + guard, coro_self()->stack);
+    assert_ptr_equal(low + size, coro_self()->stack + coro_self()->stack_size);
+}
+
+static void look_at_stack(void *arg)
+{
+    check_stack((pthread_t)runtime_self());
+    check_stack(pthread_self()); /* for any other caller */
+    usleep(2000);
+    check_stack((pthread_t)runtime_self());
+}
+
+static void look_at_stack_as_main(void *arg)
+{
+    coro_self()->is_main = true;
+    look_at_stack(arg);
+}
+
+static void look_at_stack_interrupted(void *arg)
+{
+    wait_cancel(coro_self(), -EINTR);
+    assert_int_equal(usleep(1000000), -1);
+    check_stack((pthread_t)runtime_self());
+    wait_cancel(coro_self(), 0);
+}
+
+static void *look_from_thread(void *arg)
+{
+    check_stack(pthread_self());
+    return NULL;
+}
+
+static void test_stack(void **state)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    RUN(NULL, look_at_stack, look_at_stack, look_at_stack_as_main, look_at_stack_interrupted);
+    RUN(NULL, look_at_stack); /* on a stack from the pool */
+    assert_int_equal(pthread_create(&thread, NULL, look_from_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_getattr_np(pthread_self(), &attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+/* A child is on the stack of the coroutine that forked it, and keeps its identity. */
+static void look_in_child(void *arg)
+{
+    unsigned long self = runtime_self();
+    pthread_attr_t attr;
+    char name[16];
+    void *low;
+    size_t size;
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        bool known = runtime_self() == self && pthread_getattr_np((pthread_t)self, &attr) == 0 &&
+                     pthread_attr_getstack(&attr, &low, &size) == 0 && (void *)&size > low &&
+                     (char *)&size < (char *)low + size && pthread_setname_np((pthread_t)self, "child") == 0 &&
+                     pthread_getname_np((pthread_t)self, name, sizeof(name)) == 0 && !strcmp(name, "child");
+
+        _exit(known ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_child(void **state)
+{
+    RUN(NULL, look_in_child);
+}
+
+/* ---- the name ---- */
+
+static void check_name(pthread_t thread, const char *expected)
+{
+    char name[16] = "";
+
+    assert_int_equal(pthread_getname_np(thread, name, sizeof(name)), 0);
+    assert_string_equal(name, expected);
+}
+
+static void take_name(void *arg)
+{
+    pthread_t self = (pthread_t)runtime_self();
+    char name[16], before[16];
+
+    assert_int_equal(prctl(PR_GET_NAME, before), 0);
+    check_name(self, before);
+    assert_int_equal(pthread_setname_np(self, arg), 0);
+    usleep(2000);
+    check_name(self, arg);
+    assert_int_equal(pthread_setname_np(self, "sixteen letters!"), ERANGE);
+    assert_int_equal(pthread_getname_np(self, name, 15), ERANGE);
+    check_name(self, arg);
+    assert_int_equal(prctl(PR_GET_NAME, name), 0);
+    assert_string_equal(name, before); /* of the OS thread */
+}
+
+static void take_first_name(void *arg)
+{
+    take_name("first");
+}
+
+static void take_second_name(void *arg)
+{
+    take_name("fifteen letters");
+}
+
+/* The main coroutine has the name of the OS thread, as in CPython's main thread. */
+static void take_name_as_main(void *arg)
+{
+    char before[16], name[16];
+
+    coro_self()->is_main = true;
+    assert_int_equal(prctl(PR_GET_NAME, before), 0);
+    assert_int_equal(pthread_setname_np((pthread_t)runtime_self(), "main"), 0);
+    assert_int_equal(prctl(PR_GET_NAME, name), 0);
+    assert_string_equal(name, "main");
+    check_name((pthread_t)runtime_self(), "main");
+    assert_int_equal(prctl(PR_SET_NAME, before), 0);
+}
+
+static void test_name(void **state)
+{
+    RUN(NULL, take_first_name, take_second_name);
+    RUN(NULL, take_second_name, take_first_name); /* the names of the pooled ones are gone */
+    RUN(NULL, take_name_as_main);
+}
+
+/* ---- the other calls ---- */
+
+static int received;
+
+static void receive(int signum, siginfo_t *info, void *context)
+{
+    received = info->si_value.sival_int;
+}
+
+/* They reach the OS thread of the loop. */
+static void use_thread(void *arg)
+{
+    pthread_t self = (pthread_t)runtime_self();
+    struct sigaction action = {.sa_sigaction = receive, .sa_flags = SA_SIGINFO};
+    struct sched_param param;
+    clockid_t clock;
+    cpu_set_t cpus, same;
+    int policy, other;
+
+    assert_int_equal(pthread_kill(self, 0), 0);
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(pthread_sigqueue(self, SIGUSR1, (union sigval){.sival_int = 7}), 0);
+    assert_int_equal(received, 7);
+    assert_int_equal(pthread_getcpuclockid(self, &clock), 0);
+    assert_int_equal(pthread_getschedparam(self, &policy, &param), 0);
+    assert_int_equal(pthread_getschedparam(pthread_self(), &other, &param), 0);
+    assert_int_equal(policy, other);
+    assert_int_equal(pthread_setschedparam(self, policy, &param), 0);
+    assert_int_equal(pthread_setschedprio(self, param.sched_priority), 0);
+    assert_int_equal(pthread_getaffinity_np(self, sizeof(cpus), &cpus), 0);
+    assert_int_equal(pthread_setaffinity_np(self, sizeof(cpus), &cpus), 0);
+    assert_int_equal(pthread_getaffinity_np(pthread_self(), sizeof(same), &same), 0);
+    assert_true(CPU_EQUAL(&cpus, &same));
+}
+
+/* A coroutine is no thread that libc could join. */
+static void join_identity(void *arg)
+{
+    pthread_t self = (pthread_t)runtime_self();
+    struct timespec now = in_ms(CLOCK_REALTIME, 0);
+
+    assert_int_equal(pthread_join(self, NULL), EINVAL);
+    assert_int_equal(pthread_tryjoin_np(self, NULL), EINVAL);
+    assert_int_equal(pthread_timedjoin_np(self, NULL, &now), EINVAL);
+    assert_int_equal(pthread_clockjoin_np(self, NULL, CLOCK_REALTIME, &now), EINVAL);
+    assert_int_equal(pthread_detach(self), EINVAL);
+}
+
+/* Another coroutine may be gone, and its memory with it: nobody looks there. */
+static void look_at_other(void *arg)
+{
+    unsigned long other = *(unsigned long *)arg;
+    pthread_attr_t attr;
+    char name[16];
+
+    if (!other) {
+        *(unsigned long *)arg = runtime_self();
+        return;
+    }
+    assert_int_equal(pthread_getattr_np((pthread_t)other, &attr), ESRCH);
+    assert_int_equal(pthread_setname_np((pthread_t)other, "other"), ESRCH);
+    assert_int_equal(pthread_getname_np((pthread_t)other, name, sizeof(name)), ESRCH);
+    assert_int_equal(pthread_kill((pthread_t)other, 0), 0);
+}
+
+static void test_other_calls(void **state)
+{
+    unsigned long first = 0;
+
+    RUN(NULL, use_thread, join_identity);
+    RUN(&first, look_at_other, look_at_other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_identities), cmocka_unit_test(test_stack),       cmocka_unit_test(test_child),
+        cmocka_unit_test(test_name),       cmocka_unit_test(test_other_calls),
+    };
+
+    return cmocka_run_group_tests(tests, identity_setup, libc_test_teardown);
+}
