@@ -53,7 +53,7 @@ static int reverse_set_name(const struct reverse *q, const char *name)
 static int reverse_by_dns(const struct reverse *q, const void *address)
 {
     struct dns_answer answer;
-    int result;
+    int result, saved_errno = errno;
 
     dns_answer_init(&answer);
     switch (dns_find_name(address, q->from->sa_family, &answer)) {
@@ -70,6 +70,8 @@ static int reverse_by_dns(const struct reverse *q, const void *address)
         result = q->flags & NI_NAMEREQD ? EAI_NONAME : reverse_by_libc(q, q->host, q->host_size, NI_NUMERICHOST);
     }
     dns_answer_release(&answer);
+    if (result == 0)
+        errno = saved_errno; /* as libc leaves it, whatever c-ares's last recv found */
     return result;
 }
 
