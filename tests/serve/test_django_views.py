@@ -1,8 +1,8 @@
 """Django's own test views, over the wire: each answer must be what Django's in-process test client gets.
 
 The views are in Django's source package, not in python3-django, so it is fetched with apt, once, into
-$SYNCLESS_BUILD/sources.
-Where the mirror does not have it the test is skipped, and says so.
+$SYNCLESS_BUILD/sources, from where python3-django comes from. Where that has no sources the test is skipped, and says
+so.
 """
 import json
 import subprocess
@@ -14,14 +14,15 @@ from conftest import BUILD, ROOT, server_env
 
 HERE = ROOT / "tests/serve/django_views"
 SERVERS_OWN = {"date", "server", "connection", "transfer-encoding", "set-cookie"}
-APT = """
+TESTS = "[Dd]jango-*/tests"
+APT = r"""
 set -e
 mkdir -p lists/partial
-codename=$(. /etc/os-release && echo $VERSION_CODENAME)
-echo "deb-src http://deb.debian.org/debian $codename main" >sources.list
+origins=$(apt-cache madison python3-django | sed -n 's,.*| \(http.*\) \(.*\)/\(.*\) .* Packages$,deb-src \1 \2 \3,p')
+echo "$origins" >sources.list
 set -- -q -o Dir::Etc::SourceList=$PWD/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/lists
 apt-get "$@" update
-apt-get "$@" --download-only source python3-django
+apt-get "$@" --download-only --tar-only source python3-django
 """
 
 
@@ -29,15 +30,15 @@ apt-get "$@" --download-only source python3-django
 def django_tests():
     """The folder tests/ of Django's source tree."""
     folder = BUILD / "sources"
-    if not list(folder.glob("Django-*/tests")):
+    if not list(folder.glob(TESTS)):
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(["sh", "-c", APT], cwd=folder, capture_output=True, text=True, timeout=50)
-        archives = list(folder.glob("python-django_*.orig.tar.gz"))
+        archives = list(folder.glob("python-django_*.orig.tar.[gx]z"))
         if done.returncode or not archives:
             pytest.skip(f"Django's source package cannot be fetched: {done.stderr[-300:]}")
         with tarfile.open(archives[0]) as archive:
             archive.extractall(folder)
-    return next(folder.glob("Django-*/tests"))
+    return next(folder.glob(TESTS))
 
 
 @pytest.fixture(scope="module")
