@@ -1,4 +1,4 @@
-"""tests/run and .ci/run count every test, and their exit code and last line agree."""
+"""tests/run and .ci/run count every test, their exit code and last line agree, and tests get signals."""
 import os
 import subprocess
 
@@ -10,6 +10,7 @@ UNITS = {
     "test_crash": "echo ok 1 - a; kill -SEGV $$",
     "test_empty": "true",
 }
+KEYS = "grep -q 'SigIgn:.*[0189]$' /proc/self/status && echo ok 1 - a"  # the last digit has SIGINT (2), SIGQUIT (4)
 PARTS = {
     "good": "echo 4 passed, 0 failed, 1 skipped",
     "bad": "echo 9 passed in 1 s; echo 2 passed, 1 failed; exit 2",
@@ -45,6 +46,12 @@ def test_units(tmp_path):
 
 def test_units_that_fail_crash_or_test_nothing(tmp_path):
     assert run_units(tmp_path, UNITS) == ("4 passed, 3 failed, 1 skipped", 1)
+
+
+def test_units_get_the_signals_that_a_script_ignores(tmp_path):
+    write_files(tmp_path, {"tests/test_keys": script(KEYS)})
+    command = ["sh", "-c", "trap '' INT QUIT; exec tests/run --units"]
+    assert run(command, SYNCLESS_BUILD=str(tmp_path), SYNCLESS_WRAPPER="") == ("1 passed, 0 failed", 0)
 
 
 def test_parts(tmp_path):

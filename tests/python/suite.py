@@ -230,6 +230,7 @@ def main():
     parser.add_argument("--mode", choices=["main", "spawned"], action="append", help="both by default")
     parser.add_argument("-j", type=int, default=1, metavar="N", help="modules at a time")
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a script's background it is ignored
     plain, exceptions = plain_python(), read_exceptions()
     checks = [Check(module, mode, plain, exceptions) for mode in args.mode or ["main", "spawned"]
               for module in args.modules or MODULES + MORE.get(mode, [])]
