@@ -1,14 +1,24 @@
 #!/bin/sh
 # tests/deps.sh NAME: install with apt what `make NAME` needs and this Debian does not have yet, and say what that is.
-# NAME is build, test, aarch64, valgrind, fuzz, lint, types or benchmark. Quick if nothing is missing.
+# NAME is build, test, aarch64, valgrind, fuzz, lint, types, benchmark or platforms. Quick if nothing is missing.
 set -eu
 
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 
+# Ends with the command that root has to run, if this user cannot become root.
+need_root() {
+    if [ -z "$sudo" ] || $sudo true; then return; fi
+    printf '%s: sudo does not make %s root: have root run this, then try again:\n\n    %s\n\n' \
+        "$0" "$(id -un)" "$1" >&2
+    exit 1
+}
+
 # Package lists, if there are none: container images come without.
 lists() {
-    apt-cache show gcc >/dev/null 2>&1 || $sudo apt-get -q update >&2
+    if apt-cache show gcc >/dev/null 2>&1; then return; fi
+    need_root "apt-get update"
+    $sudo apt-get -q update >&2
 }
 
 # The HTTP parser: libllhttp-dev, or on Debian 12, which has none, the C source in node-llhttp.
@@ -28,6 +38,8 @@ testsuite() {
 }
 
 build="gcc libc6-dev make pkg-config libuv1-dev libc-ares-dev libinih-dev python3-dev"
+build="$build $(llhttp)"
+testsuite=$(testsuite)
 tools="g++ libcmocka-dev libpq-dev python3-pytest curl openssl procps iproute2 chromium"
 frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob python3-cheroot
     python3-twisted python3-tornado python3-websockets"
@@ -38,15 +50,16 @@ load="wrk valgrind python3-matplotlib"
 peers="nodejs uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-gevent-python3 gunicorn python3-gevent python3-eventlet
     python3-waitress python3-cheroot python3-tornado python3-twisted apache2-utils python3-psycogreen"
 case "${1-}" in
-build) packages="$build $(llhttp)" ;;
-test) packages="$build $(llhttp) $tools $(testsuite) $load $frameworks $clients $servers" ;;
-aarch64) packages="$build $(llhttp) gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
-valgrind) packages="$build $(llhttp) python3-pytest valgrind" ;;
-benchmark) packages="$build $(llhttp) $load $peers $frameworks $clients $servers" ;;
-fuzz) packages="$build $(llhttp) clang libclang-rt-dev" ;;
-lint) packages="$build $(llhttp) clang-format" ;;
+build) packages="$build" ;;
+test) packages="$build $tools $testsuite $load $frameworks $clients $servers" ;;
+aarch64) packages="$build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+valgrind) packages="$build python3-pytest valgrind" ;;
+benchmark) packages="$build $load $peers $frameworks $clients $servers" ;;
+fuzz) packages="$build clang libclang-rt-dev" ;;
+lint) packages="$build clang-format" ;;
 types) packages="mypy" ;;
-*) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|types|benchmark" >&2; exit 2 ;;
+platforms) packages="debootstrap git python3" ;;
+*) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|types|benchmark|platforms" >&2; exit 2 ;;
 esac
 
 missing=
@@ -57,6 +70,7 @@ for package in $packages; do
     esac
 done
 [ -n "$missing" ] || exit 0
+need_root "apt-get update && apt-get install --no-install-recommends$missing"
 echo "installing for $1:$missing"
 
 # The servers among them must not be started by their packages, neither now nor at boot: the tests start their own.
