@@ -10,12 +10,11 @@
  */
 #include "settings/settings.h"
 
-#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "conf/options.h"
+#include "settings/cpus.h"
 #include "settings/module_dirs.h"
 
 #define MAX_WORKERS 1024
@@ -35,7 +34,7 @@ const struct sl_option server_options[] = {
               .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path, optionally followed by "
                       "proxy-protocol; repeat for more."),
     SL_OPTION("workers", SL_STRING, struct server_raw, workers, .default_value = "1",
-              .help = "Worker processes; auto: one for each CPU that this process may run on."),
+              .help = "Worker processes; auto: one for each CPU that this process may use."),
     SL_OPTION("backlog", SL_INTEGER, struct server_raw, s.backlog, .default_value = "2048", .min = 1, .max = 65535,
               .help = "Connections that the kernel queues until they are accepted."),
     SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "4m", .min = 64 << 10,
@@ -56,20 +55,10 @@ const struct sl_option server_options[] = {
 
 static const struct sl_option *const log_tables[] = {log_options, NULL};
 
-/* Returns the number of CPUs that this process may run on; containers and taskset can make it less than all. */
-static int64_t count_cpus(void)
-{
-    cpu_set_t set;
-
-    if (!sched_getaffinity(0, sizeof(set), &set))
-        return CPU_COUNT(&set);
-    return sysconf(_SC_NPROCESSORS_ONLN); /* the set has room for 1024 CPUs, and this machine has more */
-}
-
 static void parse_workers(struct conf *c, const struct conf_section *server, const char *text, int64_t *workers)
 {
     if (!strcmp(text, "auto"))
-        *workers = min_int64(count_cpus(), MAX_WORKERS);
+        *workers = min_int64(cpus_count(), MAX_WORKERS);
     else if (conf_value_integer(text, workers) || *workers < 1 || *workers > MAX_WORKERS)
         conf_value_error(c, server, "workers", 0, "expected 1 to %d, or auto", MAX_WORKERS);
 }

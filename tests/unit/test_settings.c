@@ -1,11 +1,10 @@
 /*
  * test_settings.c: the keys of [server] and [log], their ranges, and listen addresses.
  */
-#include <sched.h>
-
 #include "conf_test.h"
 #include "libc/libc.h"
 #include "log/log.h"
+#include "settings/cpus.h"
 
 static void test_settings_defaults(void **state)
 {
@@ -45,13 +44,11 @@ static void test_settings(void **state)
         "shutdown-timeout = 500ms\ntrusted-proxies = ::/0\n"
         "trusted-proxies = unix\ntrusted-headers = X-Request-ID\n[log]\nlevel = debug\n[limits]\nmax-body-size = 1g\n");
     struct settings s;
-    cpu_set_t set;
 
-    assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
     settings_fill(&s, c);
     assert_string_equal(errors_of(c), "");
     assert_int_equal(s.bind_count, 2);
-    assert_int_equal(s.workers, CPU_COUNT(&set));
+    assert_int_equal(s.workers, cpus_count());
     assert_int_equal(s.backlog, 9);
     assert_int_equal(s.stack_size, 1 << 20);
     assert_int_equal(s.http.max_concurrency, 5);
