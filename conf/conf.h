@@ -13,6 +13,10 @@
 
 #include "base/arena.h"
 
+struct conf;
+struct conf_section;
+struct sl_option;
+
 /* Where an entry or a section stands. */
 struct conf_place {
     const char *file; /* as it was named; on the command line the option: "-o server.workers=4"; NULL: nowhere */
@@ -42,6 +46,25 @@ struct conf_section {
     bool has_new_names; /* old names of its keys were replaced */
 };
 
+/* A section that is no module, and its tables of options, NULL-terminated. */
+struct conf_known {
+    const char *title;
+    const struct sl_option *const *tables;
+};
+
+/* What names mean that are none of a section's. All is borrowed. */
+struct conf_names {
+    const struct conf_known *known; /* ends with a row whose title is NULL */
+
+    /* Returns what a key of another program, in section s with these tables, is here, "here it is ..."; NULL: nothing
+     * is known. It is asked for the key itself, and with is_pattern for a pattern that fits. */
+    const char *(*foreign_key)(struct conf *c, const struct conf_section *s, const struct sl_option *const *tables,
+                               const char *key, bool is_pattern);
+
+    /* The same for the name of a section. */
+    const char *(*foreign_section)(struct conf *c, const struct conf_section *s);
+};
+
 /* An error or a warning. */
 struct conf_message {
     struct conf_message *next;
@@ -49,8 +72,9 @@ struct conf_message {
 };
 
 struct conf {
-    struct arena arena;           /* owns all that follows and all that is filled in */
-    const char *const *own_names; /* borrowed: names of the sections that are not modules, NULL-terminated */
+    struct arena arena;             /* owns all that follows and all that is filled in */
+    const char *const *own_names;   /* borrowed: names of the sections that are not modules, NULL-terminated */
+    const struct conf_names *names; /* borrowed, or NULL; for messages */
     const char *cwd;
     struct conf_section *sections, **sections_end; /* in order of appearance */
     struct conf_message *errors, **errors_end;

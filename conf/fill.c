@@ -139,15 +139,12 @@ static void store_checked(struct conf *c, const struct sl_option *o, struct conf
 
 /* ---- a section by itself ---- */
 
-static const struct sl_option *find_option(const struct sl_option *const *tables, const char *key,
-                                           struct conf_nearest *near)
+const struct sl_option *conf_find_option(const struct sl_option *const *tables, const char *key)
 {
     for (; *tables; tables++)
-        for (const struct sl_option *o = *tables; o->name; o++) {
+        for (const struct sl_option *o = *tables; o->name; o++)
             if (!strcmp(o->name, key))
                 return o;
-            conf_nearest_try(near, o->name);
-        }
     return NULL;
 }
 
@@ -197,15 +194,12 @@ void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_
         if (!strcmp(i->name, s->name))
             replace_old_names(c, i, tables);
     for (struct conf_entry *e = s ? s->entries : NULL; e; e = e->next) {
-        struct conf_nearest near = {.wrong = e->key};
-        const struct sl_option *o = find_option(tables, e->key, &near);
+        const struct sl_option *o = conf_find_option(tables, e->key);
 
         if (o)
             check_entry(c, o, e);
-        else if (near.name)
-            conf_entry_error(c, e, "unknown key \"%s\" in [%s]; did you mean \"%s\"?", e->key, s->title, near.name);
         else
-            conf_entry_error(c, e, "unknown key \"%s\" in [%s]", e->key, s->title);
+            conf_unknown_key(c, s, e, tables);
     }
 }
 

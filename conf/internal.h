@@ -3,6 +3,7 @@
 #define CONF_INTERNAL_H
 
 #include "conf/conf.h"
+#include "conf/nearest.h"
 #include "conf/options.h"
 
 /* ---- conf.c ---- */
@@ -64,17 +65,11 @@ int conf_value_choice(const char *s, const char *const *choices, int *value);
 /* Returns an SL_INTEGER, SL_SIZE or SL_DURATION as an ini file has it, in the largest unit that needs no fraction. */
 const char *conf_value_text(struct conf *c, enum sl_kind kind, int64_t value);
 
-/* ---- nearest.c ---- */
+/* ---- unknown.c ---- */
 
-/* The known name that is nearest to a wrong one. Set wrong, leave the rest zero. */
-struct conf_nearest {
-    const char *wrong;
-    const char *name; /* NULL: none is near */
-    size_t distance;
-};
-
-/* Look at one more known name. */
-void conf_nearest_try(struct conf_nearest *n, const char *name);
+/* Record that none of the tables of the section has the key of the entry, and what may be meant. */
+void conf_unknown_key(struct conf *c, const struct conf_section *s, struct conf_entry *e,
+                      const struct sl_option *const *tables);
 
 /* ---- fill.c ---- */
 

@@ -17,6 +17,9 @@
  * sections of the same module, since they may share keys. s may be NULL. */
 void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_option *const *tables);
 
+/* Returns the option of that name in one of the tables (NULL-terminated), or NULL. */
+const struct sl_option *conf_find_option(const struct sl_option *const *tables, const char *key);
+
 /* Fill in the fields of base from the chain of checked sections, else with the defaults. Where an option has flags, the
  * first section of the chain must not be NULL. */
 void conf_fill_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,

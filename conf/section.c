@@ -142,24 +142,3 @@ struct conf_section *conf_modules(const struct conf *c, const struct conf_sectio
         s = s->next;
     return s;
 }
-
-/* Try names for the nearest one, and append them to a list, "a, b, c". */
-static const char *try_names(struct conf *c, struct conf_nearest *near, const char *list, const char *const *names)
-{
-    for (int i = 0; names[i]; i++) {
-        conf_nearest_try(near, names[i]);
-        list = arena_printf(&c->arena, "%s%s%s", list, *list ? ", " : "", names[i]);
-    }
-    return list;
-}
-
-void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules)
-{
-    struct conf_nearest near = {.wrong = s->name};
-    const char *known = try_names(c, &near, try_names(c, &near, "", c->own_names), modules);
-
-    if (near.name)
-        conf_error(c, s->place, "unknown section [%s]; did you mean \"%s\"?", s->title, near.name);
-    else
-        conf_error(c, s->place, "unknown section [%s]; known are %s", s->title, known);
-}

@@ -16,6 +16,7 @@
 #include "conf/options.h"
 #include "settings/cpus.h"
 #include "settings/module_dirs.h"
+#include "settings/names.h"
 
 #define MAX_WORKERS 1024
 
@@ -114,12 +115,9 @@ static void parse_binds(struct conf *c, const struct conf_section *server, const
 
 static void check_sections(struct conf *c)
 {
-    const struct sl_option *const server[] = {server_options, proxies_options, process_options, http_options, NULL};
-    const struct sl_option *const limits[] = {mount_limits_options, http_options, NULL};
-
-    conf_check_section(c, conf_section_find(c, "server"), server);
-    conf_check_section(c, conf_section_find(c, "log"), log_tables);
-    conf_check_section(c, conf_section_find(c, "limits"), limits);
+    c->names = &settings_names;
+    for (const struct conf_known *known = settings_names.known; known->title; known++)
+        conf_check_section(c, conf_section_find(c, known->title), known->tables);
 }
 
 void settings_fill(struct settings *s, struct conf *c)

@@ -48,6 +48,15 @@ BAD = {
               r'server\.ini:3: "max-headers = 0": expected 1 to 100000'),
     "range of a size": ("[server]\nstack-size = 1k\n[hello /]\n",
                         r'server\.ini:2: "stack-size = 1k": expected 64k to 1g'),
+    "key of another section": ("[server]\naccess-log = stderr\n[hello /]\n",
+                               r'server\.ini:2: unknown key "access-log" in \[server\]; it belongs to \[log\]'),
+    "uWSGI's key": ("[server]\nprocesses = 4\n[hello /]\n",
+                    r'server\.ini:2: unknown key "processes" in \[server\]; here it is "workers"\n'),
+    "uWSGI's key in a mount": ("[wsgi /]\napp = a\nharakiri = 4\n",
+                               r'server\.ini:3: unknown key "harakiri" in \[wsgi /\]; here it is "request-timeout"'),
+    "gunicorn's key": ("[wsgi /]\napp = a\nworker_class = gevent\n",
+                       r'server\.ini:3: unknown key "worker-class" in \[wsgi /\]; leave it out'),
+    "uWSGI's file": ("[uwsgi]\nmodule = a\n", r'server\.ini:1: .*uWSGI.*"syncless-server --migrate \S*server\.ini"'),
     "log level": ("[log]\nlevel = loud\n[hello /]\n", r"server\.ini:2: .*loud"),
 }
 
