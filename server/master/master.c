@@ -55,6 +55,7 @@ static struct {
     bool stopping;
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
+    bool reload_failed; /* the last one: the workers have an older configuration than the files */
 } master;
 
 /* In a forked child: close what belongs to the master. */
@@ -95,6 +96,21 @@ static void watch_files(const struct generation *g)
     master.watch_fd = watch_open(g->settings.process.reload_on_change);
 }
 
+/* What the configuration makes us warn of, and that nobody has chosen a user for code of applications. */
+static void log_warnings(const struct generation *g)
+{
+    settings_log_messages(g->conf);
+    if (geteuid() == 0 && !g->settings.process.user)
+        log_warn("the workers run as root: set \"user\" in [server], or start the server as another user");
+}
+
+/* reason: "" or ": ..." */
+static void on_reload_failed(const char *reason)
+{
+    master.reload_failed = true;
+    log_error("reload failed, keeping the old configuration%s", reason);
+}
+
 /* Read the configuration and open its sockets and logs. Returns NULL after a message. */
 static struct generation *open_generation(void)
 {
@@ -106,14 +122,14 @@ static struct generation *open_generation(void)
                    "[%s] needs Python, and this server was started without: upgrade it (SIGUSR2), or start it anew",
                    g->unhosted->title);
     good = g->conf->error_count == 0;
-    settings_log_messages(g->conf);
+    log_warnings(g);
     if (good)
         good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
     if (good)
         return g;
     generation_drop(g);
     generation_open_logs(supervisor_generation());
-    log_error("reload failed, keeping the old configuration");
+    on_reload_failed("");
     return NULL;
 }
 
@@ -121,7 +137,7 @@ static void master_reload(void)
 {
     struct generation *g;
 
-    master.reload_wanted = false;
+    master.reload_wanted = master.reload_failed = false;
     master.changing = true;
     log_info("reloading configuration");
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
@@ -137,14 +153,15 @@ static void on_rollback(void)
 {
     generation_open_logs(supervisor_generation());
     watch_files(supervisor_generation());
-    log_error("reload failed, keeping the old configuration: no worker could start with the new one");
+    on_reload_failed(": no worker could start with the new one");
 }
 
 /* A start, a reload or another change of the workers is complete, or has failed. */
 static void on_steady(void)
 {
     master.changing = false;
-    notify_send("READY=1\nSTATUS=%zu workers serving", supervisor_wanted());
+    notify_send("READY=1\nSTATUS=%zu workers serving%s", supervisor_wanted(),
+                master.reload_failed ? " the old configuration: the last reload failed, see the log" : "");
     daemonize_done();
     log_info("all workers are ready");
 }
@@ -316,7 +333,7 @@ static int master_open(struct generation *g)
 
     if (err)
         return err;
-    settings_log_messages(g->conf);
+    log_warnings(g);
     daemonize_release_stderr();
     mounts_log_python(g->mounts);
     open_signals(); /* before the log says that we listen: a reader of that may send one */

@@ -64,6 +64,15 @@ def test_workers_give_up_their_privileges(daemon, open_folder, preload):
     assert server.get("/")[2].split()[0] == b"%d" % nobody.pw_uid
     made = (open_folder / "made").stat()
     assert made.st_mode & 0o777 == 0o640 and made.st_uid == nobody.pw_uid
+    assert "the workers run as root" not in server.log
+
+
+@root_only
+def test_workers_that_run_as_root(daemon):
+    server = ready(daemon("[hello /]\n"))
+    server.wait_log(r'\[warn\] .*the workers run as root: set "user" in \[server\]')
+    chosen = ready(daemon("[server]\nuser = root\n[hello /]\n"))
+    assert "run as root" not in chosen.log
 
 
 @root_only
@@ -227,6 +236,18 @@ def test_systemd_is_told(daemon, systemd):
     systemd("READY=1")
     server.stop()
     systemd("STOPPING=1")
+
+
+def test_systemd_status_says_that_a_reload_failed(daemon, systemd):
+    server = daemon("[wsgi /]\napp = who:app\n", {"who.py": WHO}, env={"NOTIFY_SOCKET": systemd.path})
+    assert systemd("READY=1").endswith("STATUS=1 workers serving")
+    for name, bad, good in (("who.py", "import nothing_such", WHO), ("server.ini", "[", "[wsgi /]\napp = who:app\n")):
+        (server.dir / name).write_text(bad)
+        server.process.send_signal(signal.SIGHUP)
+        assert systemd("READY=1").endswith("serving the old configuration: the last reload failed, see the log")
+        (server.dir / name).write_text(good)
+        server.process.send_signal(signal.SIGHUP)
+        assert systemd("READY=1").endswith("STATUS=1 workers serving")
 
 
 BLOCKING = """
