@@ -115,7 +115,8 @@ class Running:
             raise Failed(f"the body has {size} bytes, not {self.workload.size}")
 
     def __exit__(self, *unused):
-        os.killpg(self.process.pid, signal.SIGKILL)  # its own session, so these are its descendants only
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and check says why
+            os.killpg(self.process.pid, signal.SIGKILL)  # its own session, so these are its descendants only
         self.process.wait()
 
     @contextlib.contextmanager
