@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libc/names/cares.h"
 #include "libc/names/dns_channel.h"
 #include "libc/names/order.h"
 #include "libc/names/search.h"
@@ -22,7 +23,7 @@
 
 /* The records of one name, of one type or of two. */
 struct query {
-    ares_channel channel;
+    struct dns_channel channel;
     struct dns_answer *answer;
     int family;  /* of the addresses that are asked for */
     int pending; /* replies */
@@ -32,6 +33,7 @@ struct question {
     struct query *query;
     int type; /* ns_t_a and so on */
     enum outcome outcome;
+    struct cares_question asked;
 };
 
 /* ---- outcomes ---- */
@@ -150,8 +152,7 @@ static void on_record(struct question *question, const ns_msg *message, const ns
         question->outcome = OUTCOME_FOUND;
 }
 
-/* A callback of c-ares, as is on_raw_reply. */
-static void on_reply(void *arg, int status, int timeouts, unsigned char *data, int size)
+static void on_reply(void *arg, int status, const unsigned char *reply, size_t size)
 {
     struct question *question = arg;
     bool has_names = question->query->answer->address_count > 0;
@@ -163,7 +164,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *data, i
     if (status != ARES_SUCCESS)
         return;
     question->outcome = OUTCOME_ALIASES;
-    if (ns_initparse(data, size, &message) < 0)
+    if (ns_initparse(reply, (int)size, &message) < 0)
         question->outcome = OUTCOME_MALFORMED;
     for (int i = 0; question->outcome != OUTCOME_MALFORMED && i < ns_msg_count(message, ns_s_an); i++) {
         if (ns_parserr(&message, ns_s_an, i, &record) < 0)
@@ -174,7 +175,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *data, i
 }
 
 /* The reply is wanted as it is. */
-static void on_raw_reply(void *arg, int status, int timeouts, unsigned char *data, int size)
+static void on_raw_reply(void *arg, int status, const unsigned char *reply, size_t size)
 {
     struct question *question = arg;
     struct dns_answer *answer = question->query->answer;
@@ -183,28 +184,30 @@ static void on_raw_reply(void *arg, int status, int timeouts, unsigned char *dat
     question->outcome = outcome_of_status(status);
     if (status != ARES_SUCCESS)
         return;
-    answer->reply = memcpy(arena_alloc(&answer->arena, (size_t)size), data, (size_t)size);
-    answer->reply_size = (size_t)size;
+    answer->reply = memcpy(arena_alloc(&answer->arena, size), reply, size);
+    answer->reply_size = size;
 }
 
 /* ---- asking ---- */
 
-static void question_ask(struct question *question, const char *name, ares_callback on_done)
+static void question_ask(struct question *question, const char *name, cares_callback on_done)
 {
     question->query->pending++;
-    ares_query(question->query->channel, name, ns_c_in, question->type, on_done, question);
+    question->asked = (struct cares_question){on_done, question};
+    cares_ask(question->query->channel.ares, name, question->type, &question->asked);
 }
 
 /* Wait for the replies to what was asked. Returns false with errno if the wait has failed. */
 static bool query_await(struct query *query)
 {
-    return park_ok(dns_channel_run(query->channel, &query->pending));
+    return park_ok(dns_channel_run(&query->channel, &query->pending));
 }
 
 static enum outcome ask_addresses(void *arg, const char *name)
 {
     struct query *query = arg;
-    struct question a = {query, ns_t_a, OUTCOME_SILENT}, aaaa = {query, ns_t_aaaa, OUTCOME_SILENT};
+    struct question a = {.query = query, .type = ns_t_a, .outcome = OUTCOME_SILENT};
+    struct question aaaa = {.query = query, .type = ns_t_aaaa, .outcome = OUTCOME_SILENT};
 
     query->answer->name = "";
     if (query->family != AF_INET6)
@@ -226,6 +229,14 @@ static enum outcome ask_records(void *arg, const char *name)
     return query_await(question->query) ? question->outcome : OUTCOME_BROKEN;
 }
 
+/* The channel has used errno, which says something only if the answer is NETDB_INTERNAL. */
+static int answer_end(enum outcome outcome, int saved)
+{
+    if (outcome != OUTCOME_BROKEN)
+        errno = saved;
+    return h_errno_of_outcome(outcome);
+}
+
 /* Search with a channel that is open for this only. */
 static enum outcome query_search(struct query *query, struct search *s, const char *name)
 {
@@ -239,7 +250,7 @@ static enum outcome query_search(struct query *query, struct search *s, const ch
     outcome = outcome_of_status(status);
     if (status == ARES_SUCCESS) {
         outcome = search_run(s, &conf, name);
-        ares_destroy(query->channel);
+        dns_channel_close(&query->channel);
     }
     res_nclose(&conf);
     return outcome;
@@ -249,22 +260,24 @@ int dns_find_addresses(const char *name, int family, bool sorted, struct dns_ans
 {
     struct query query = {.answer = answer, .family = family};
     struct search s = {.ask = ask_addresses, .arg = &query, .last = OUTCOME_SILENT};
+    int saved = errno;
     enum outcome outcome = query_search(&query, &s, name);
 
     answer->only_aliases = outcome == OUTCOME_ALIASES;
     answer->unanswered = !outcome_is_reply(s.last);
     if (sorted)
         order_addresses(answer);
-    return h_errno_of_outcome(outcome);
+    return answer_end(outcome, saved);
 }
 
 int dns_find_records(const char *name, int type, struct dns_answer *answer)
 {
     struct query query = {.answer = answer};
-    struct question question = {&query, type, OUTCOME_SILENT};
+    struct question question = {.query = &query, .type = type, .outcome = OUTCOME_SILENT};
     struct search s = {.ask = ask_records, .arg = &question, .last = OUTCOME_SILENT};
+    int saved = errno;
 
-    return h_errno_of_outcome(query_search(&query, &s, name));
+    return answer_end(query_search(&query, &s, name), saved);
 }
 
 /* ---- names of addresses ---- */
@@ -293,10 +306,10 @@ static bool is_ipv4_in_ipv6(const void *address, int family)
 int dns_find_name(const void *address, int family, struct dns_answer *answer)
 {
     struct query query = {.answer = answer};
-    struct question question = {&query, ns_t_ptr, OUTCOME_SILENT};
+    struct question question = {.query = &query, .type = ns_t_ptr, .outcome = OUTCOME_SILENT};
     struct __res_state conf = {0};
+    int status, saved = errno;
     char name[80];
-    int status;
 
     if (is_ipv4_in_ipv6(address, family)) {
         address = (const unsigned char *)address + 12;
@@ -307,12 +320,12 @@ int dns_find_name(const void *address, int family, struct dns_answer *answer)
     status = dns_channel_open(&query.channel, &conf);
     res_nclose(&conf);
     if (status != ARES_SUCCESS)
-        return h_errno_of_outcome(outcome_of_status(status));
+        return answer_end(outcome_of_status(status), saved);
     write_reverse_name(name, sizeof(name), address, family);
     question_ask(&question, name, on_reply);
     if (!query_await(&query))
         question.outcome = OUTCOME_BROKEN;
-    ares_destroy(query.channel);
+    dns_channel_close(&query.channel);
     dns_answer_add_address(answer, family, address);
-    return h_errno_of_outcome(question.outcome);
+    return answer_end(question.outcome, saved);
 }

@@ -5,15 +5,19 @@
  * is configured from resolv.conf as it is now. c-ares does not read that file: libc does (res_ninit, which checks
  * whether it has changed), so that search domains, options and environment variables mean the same as to libc. c-ares
  * is given every option, since it would look for missing ones in files for each channel. It says which sockets it waits
- * for, and how long; the coroutine parks on these.
+ * for, by a callback whenever that changes, and how long; the coroutine parks on these.
  */
 #include "libc/names/dns_channel.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
+
+#define MAX_SERVER_TEXT (INET6_ADDRSTRLEN + 9) /* with brackets, port and comma */
 
 static const char *test_servers;
 
@@ -24,46 +28,61 @@ void dns_use_servers(const char *servers)
 
 /* ---- opening ---- */
 
-static struct ares_addr_port_node dns_server_node(const struct sockaddr *server)
+/* Write an address as c-ares reads it, and a comma: 192.0.2.1:53,[2001:db8::1]:53, Returns the number of bytes. */
+static int dns_write_server(char *text, const struct sockaddr *server)
 {
-    struct ares_addr_port_node node = {.family = server->sa_family};
+    const struct sockaddr_in *in = (const struct sockaddr_in *)server;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)server;
+    char address[INET6_ADDRSTRLEN];
 
     if (server->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)server;
-
-        memcpy(&node.addr.addr6, &in6->sin6_addr, sizeof(node.addr.addr6));
-        node.udp_port = node.tcp_port = ntohs(in6->sin6_port);
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)server;
-
-        node.addr.addr4 = in->sin_addr;
-        node.udp_port = node.tcp_port = ntohs(in->sin_port);
+        inet_ntop(AF_INET6, &in6->sin6_addr, address, sizeof(address));
+        return snprintf(text, MAX_SERVER_TEXT, "[%s]:%u,", address, ntohs(in6->sin6_port));
     }
-    return node;
+    inet_ntop(AF_INET, &in->sin_addr, address, sizeof(address));
+    return snprintf(text, MAX_SERVER_TEXT, "%s:%u,", address, ntohs(in->sin_port));
 }
 
 /* libc keeps the IPv6 servers in a second list, and leaves an empty entry in the first for each. */
-static int dns_channel_set_servers(ares_channel channel, const struct __res_state *conf)
+static int dns_channel_set_servers(struct dns_channel *channel, const struct __res_state *conf)
 {
-    struct ares_addr_port_node nodes[MAXNS];
-    int count = 0;
+    char list[MAXNS * MAX_SERVER_TEXT];
+    int size = 0;
 
     for (int i = 0; i < conf->nscount && i < MAXNS; i++) {
         const struct sockaddr *server = (const struct sockaddr *)&conf->nsaddr_list[i];
 
         if (server->sa_family == 0)
             server = (const struct sockaddr *)conf->_u._ext.nsaddrs[i];
-        if (!server)
-            continue;
-        nodes[count] = dns_server_node(server);
-        if (count > 0)
-            nodes[count - 1].next = &nodes[count];
-        count++;
+        if (server)
+            size += dns_write_server(list + size, server);
     }
-    return count > 0 ? ares_set_servers_ports(channel, nodes) : ARES_ECONNREFUSED;
+    if (size == 0)
+        return ARES_ECONNREFUSED;
+    list[size - 1] = '\0'; /* in place of the last comma */
+    return ares_set_servers_ports_csv(channel->ares, list);
 }
 
-static int dns_channel_init(ares_channel *channel, struct __res_state *conf)
+/* A callback of c-ares: what it waits for on a socket has changed; for nothing if it is about to close it. */
+static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
+{
+    struct dns_channel *channel = data;
+    short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
+    nfds_t i = 0;
+
+    while (i < channel->fd_count && channel->fds[i].fd != fd)
+        i++;
+    if (i == DNS_CHANNEL_FDS)
+        return; /* queries on it time out, and are sent to the next server */
+    if (events)
+        channel->fds[i] = (struct pollfd){.fd = fd, .events = events};
+    if (events && i == channel->fd_count)
+        channel->fd_count++;
+    else if (!events && i < channel->fd_count)
+        channel->fds[i] = channel->fds[--channel->fd_count];
+}
+
+static int dns_channel_init(struct dns_channel *channel, struct __res_state *conf)
 {
     struct ares_options options = {
         .flags =
@@ -73,79 +92,73 @@ static int dns_channel_init(ares_channel *channel, struct __res_state *conf)
         .lookups = (char *)"b",
         .servers = &conf->nsaddr_list[0].sin_addr, /* replaced by dns_channel_set_servers */
         .nservers = 1,
+        .sock_state_cb = on_socket_state,
+        .sock_state_cb_data = channel,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_DOMAINS |
-               ARES_OPT_LOOKUPS | ARES_OPT_SERVERS | ARES_OPT_SORTLIST;
+               ARES_OPT_LOOKUPS | ARES_OPT_SERVERS | ARES_OPT_SORTLIST | ARES_OPT_SOCK_STATE_CB;
 
     mask |= conf->options & RES_ROTATE ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE;
-    return ares_init_options(channel, &options, mask);
+    return ares_init_options(&channel->ares, &options, mask);
 }
 
-int dns_channel_open(ares_channel *channel, struct __res_state *conf)
+int dns_channel_open(struct dns_channel *channel, struct __res_state *conf)
 {
-    int status = dns_channel_init(channel, conf);
+    int status;
 
+    channel->fd_count = 0;
+    status = dns_channel_init(channel, conf);
     if (status != ARES_SUCCESS)
         return status;
     status =
-        test_servers ? ares_set_servers_ports_csv(*channel, test_servers) : dns_channel_set_servers(*channel, conf);
+        test_servers ? ares_set_servers_ports_csv(channel->ares, test_servers) : dns_channel_set_servers(channel, conf);
     if (status != ARES_SUCCESS)
-        ares_destroy(*channel);
+        ares_destroy(channel->ares);
     return status;
+}
+
+void dns_channel_close(struct dns_channel *channel)
+{
+    ares_destroy(channel->ares);
 }
 
 /* ---- running ---- */
 
-/* Returns the number of sockets that the channel waits for. */
-static nfds_t dns_channel_list_fds(ares_channel channel, struct pollfd *fds)
-{
-    ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-    unsigned bits = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM); /* to read; above these, to write */
-    nfds_t count = 0;
-
-    for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events = (bits >> i & 1 ? POLLIN : 0) | (bits >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0);
-
-        if (events)
-            fds[count++] = (struct pollfd){.fd = sockets[i], .events = events};
-    }
-    return count;
-}
-
-static int64_t dns_channel_deadline(ares_channel channel)
+static int64_t dns_channel_deadline(const struct dns_channel *channel)
 {
     struct timespec length;
     struct timeval left;
 
-    if (!ares_timeout(channel, NULL, &left))
+    if (!ares_timeout(channel->ares, NULL, &left))
         return WAIT_FOREVER;
     length = timespec_of_timeval(&left);
     return timespec_deadline_in(&length);
 }
 
-static void dns_channel_process(ares_channel channel, const struct pollfd *fds, nfds_t count)
+static void dns_channel_process(struct dns_channel *channel, const struct pollfd *fds, nfds_t count)
 {
     for (nfds_t i = 0; i < count; i++) {
         ares_socket_t in = fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD;
         ares_socket_t out = fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD;
 
         if (fds[i].revents)
-            ares_process_fd(channel, in, out);
+            ares_process_fd(channel->ares, in, out);
     }
-    ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* queries that have timed out */
+    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* queries that have timed out */
 }
 
-int dns_channel_run(ares_channel channel, const int *pending)
+int dns_channel_run(struct dns_channel *channel, const int *pending)
 {
-    struct pollfd fds[ARES_GETSOCK_MAXNUM];
+    struct pollfd fds[DNS_CHANNEL_FDS]; /* a copy, since c-ares changes the list while it is worked through */
     int result;
 
     while (*pending > 0) {
-        nfds_t count = dns_channel_list_fds(channel, fds);
+        nfds_t count = channel->fd_count;
 
+        memcpy(fds, channel->fds, count * sizeof(*fds));
         result = wait_fds(fds, count, dns_channel_deadline(channel));
         if (result < 0 && park_error(result) != EINTR) {
-            ares_cancel(channel);
+            ares_cancel(channel->ares);
             return result;
         }
         park_ignore(result);
