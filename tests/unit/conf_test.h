@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "any_cmocka.h"
 
 #include "base/array.h"
 #include "conf/internal.h"

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
+#include "any_cmocka.h"
 
 #include "coro/coro.h"
 #include "syncless/runtime.h"

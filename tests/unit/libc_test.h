@@ -26,7 +26,7 @@
 #include <arpa/inet.h>
 #include <time.h>
 #include <unistd.h>
-#include <cmocka.h>
+#include "any_cmocka.h"
 
 #include "base/array.h"
 #include "coro/coro.h"

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "any_cmocka.h"
 
 #include "modules/static/coding.h"
 #include "modules/static/escape.h"

@@ -93,15 +93,15 @@ static void call_close(const struct exchange *x, PyObject *close)
 
 static PyObject *call_application(const struct application *app, struct exchange *x)
 {
-    PyObject *environ = environ_make(app->environ, x), *result = NULL;
+    PyObject *env = environ_make(app->environ, x), *result = NULL;
 
-    if (environ && start_response_new(x) == 0) {
-        PyObject *args[] = {NULL, environ, x->start_response};
+    if (env && start_response_new(x) == 0) {
+        PyObject *args[] = {NULL, env, x->start_response};
 
         result = PyObject_Vectorcall(app->callable, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         app_child_end();
     }
-    Py_XDECREF(environ);
+    Py_XDECREF(env);
     return result;
 }
 

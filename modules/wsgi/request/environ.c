@@ -213,16 +213,16 @@ static int update_variables(struct environ *e, const struct sl_request *req)
 }
 
 /* The template has the empty wsgi.input of requests without a body. */
-static int add_input(struct environ *e, PyObject *environ, struct exchange *x)
+static int add_input(struct environ *e, PyObject *env, struct exchange *x)
 {
     if (x->req->length == 0)
         return 0;
     x->input = wsgi_input_new(x);
-    return x->input ? PyDict_SetItem(environ, e->input_key, x->input) : -1;
+    return x->input ? PyDict_SetItem(env, e->input_key, x->input) : -1;
 }
 
 /* Only a request that a filter has authenticated has this variable, so it is not in the template. */
-static int add_user(PyObject *environ, const struct sl_request *req)
+static int add_user(PyObject *env, const struct sl_request *req)
 {
     PyObject *value;
     int status;
@@ -230,16 +230,16 @@ static int add_user(PyObject *environ, const struct sl_request *req)
     if (!req->user)
         return 0;
     value = convert_latin1(req->user, strlen(req->user));
-    status = value ? PyDict_SetItemString(environ, "REMOTE_USER", value) : -1;
+    status = value ? PyDict_SetItemString(env, "REMOTE_USER", value) : -1;
     Py_XDECREF(value);
     return status;
 }
 
 PyObject *environ_make(struct environ *e, struct exchange *x)
 {
-    PyObject *environ = update_variables(e, x->req) == 0 ? PyDict_Copy(e->dict) : NULL;
+    PyObject *env = update_variables(e, x->req) == 0 ? PyDict_Copy(e->dict) : NULL;
 
-    if (environ && (fields_add(environ, x->req) < 0 || add_user(environ, x->req) < 0 || add_input(e, environ, x) < 0))
-        Py_CLEAR(environ);
-    return environ;
+    if (env && (fields_add(env, x->req) < 0 || add_user(env, x->req) < 0 || add_input(e, env, x) < 0))
+        Py_CLEAR(env);
+    return env;
 }

@@ -107,37 +107,37 @@ static PyObject *slot_value(struct slot *slot, const struct sl_field *f)
 }
 
 /* Appends the second and later fields of a name to the first. */
-static int join_fields(PyObject *environ, PyObject *key, PyObject *first, PyObject *value)
+static int join_fields(PyObject *env, PyObject *key, PyObject *first, PyObject *value)
 {
     const char *separator = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ";
     PyObject *both = PyUnicode_FromFormat("%U%s%U", first, separator, value);
-    int result = both ? PyDict_SetItem(environ, key, both) : -1;
+    int result = both ? PyDict_SetItem(env, key, both) : -1;
 
     Py_XDECREF(both);
     return result;
 }
 
-static int set_variable(PyObject *environ, PyObject *key, PyObject *value)
+static int set_variable(PyObject *env, PyObject *key, PyObject *value)
 {
-    Py_ssize_t count = PyDict_GET_SIZE(environ);
-    PyObject *there = PyDict_SetDefault(environ, key, value);
+    Py_ssize_t count = PyDict_GET_SIZE(env);
+    PyObject *there = PyDict_SetDefault(env, key, value);
 
     if (!there)
         return -1;
-    return PyDict_GET_SIZE(environ) > count ? 0 : join_fields(environ, key, there, value);
+    return PyDict_GET_SIZE(env) > count ? 0 : join_fields(env, key, there, value);
 }
 
-static int add_uncached(PyObject *environ, const struct sl_field *f)
+static int add_uncached(PyObject *env, const struct sl_field *f)
 {
     PyObject *key = key_new(f), *value = key ? convert_latin1(f->value, f->value_size) : NULL;
-    int result = value ? set_variable(environ, key, value) : -1;
+    int result = value ? set_variable(env, key, value) : -1;
 
     Py_XDECREF(key);
     Py_XDECREF(value);
     return result;
 }
 
-static int environ_add_field(PyObject *environ, const struct sl_field *f)
+static int environ_add_field(PyObject *env, const struct sl_field *f)
 {
     struct slot *slot;
     PyObject *value;
@@ -146,20 +146,20 @@ static int environ_add_field(PyObject *environ, const struct sl_field *f)
     if (memchr(f->name, '_', f->name_size))
         return 0;
     if (f->name_size > MAX_CACHED_NAME)
-        return add_uncached(environ, f);
+        return add_uncached(env, f);
     slot = slot_get(f);
     value = slot ? slot_value(slot, f) : NULL;
     if (!value)
         return -1;
-    result = set_variable(environ, slot->key, value);
+    result = set_variable(env, slot->key, value);
     Py_DECREF(value);
     return result;
 }
 
-int fields_add(PyObject *environ, const struct sl_request *req)
+int fields_add(PyObject *env, const struct sl_request *req)
 {
     for (size_t i = 0; i < req->field_count; i++)
-        if (environ_add_field(environ, &req->fields[i]) < 0)
+        if (environ_add_field(env, &req->fields[i]) < 0)
             return -1;
     return 0;
 }

@@ -8,7 +8,7 @@
 #include "syncless.h"
 
 /* Adds the header fields of a request to its environ. */
-int fields_add(PyObject *environ, const struct sl_request *req);
+int fields_add(PyObject *env, const struct sl_request *req);
 
 /* Empties the cache of names and values. */
 void fields_clear(void);

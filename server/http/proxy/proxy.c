@@ -13,8 +13,8 @@
 
 #define MAX_V1_LINE    107 /* bytes */
 #define V2_HEADER_SIZE 16  /* bytes before the addresses */
-
-static const char v2_signature[12] = "\r\n\r\n\0\r\nQUIT\n";
+#define V2_SIGNATURE   "\r\n\r\n\0\r\nQUIT\n"
+#define SIGNATURE_SIZE 12 /* bytes, without the zero at the end of the string */
 
 /* ---- version 1 ---- */
 
@@ -114,7 +114,7 @@ ssize_t proxy_parse(struct proxy_header *header, const char *p, size_t size)
     memset(header, 0, sizeof(*header));
     if (!memcmp(p, "PROXY ", min_size(size, 6)))
         return size < 6 ? 0 : parse_v1(header, p, size);
-    if (!memcmp(p, v2_signature, min_size(size, sizeof(v2_signature))))
-        return size < sizeof(v2_signature) ? 0 : parse_v2(header, p, size);
+    if (!memcmp(p, V2_SIGNATURE, min_size(size, SIGNATURE_SIZE)))
+        return size < SIGNATURE_SIZE ? 0 : parse_v2(header, p, size);
     return -EBADMSG;
 }
