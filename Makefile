@@ -1,5 +1,5 @@
 # make               build/syncless-server, build/syncless-python, build/libsyncless.so and build/modules/*.so
-# make run           install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/
+# make run           install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/; BIND=:8000
 # make test          install what the tests need, build, run every test
 # make ci            what CI runs: `make test` and the next six; or .ci/run PART...
 # make lint          format, order of includes and calls, names, sizes of functions, long lines
@@ -10,6 +10,7 @@
 # make fuzz          one minute of libFuzzer on requests, PROXY headers and ini files
 # make asan          `make test` under AddressSanitizer and UBSan
 # make valgrind      look for memory leaks of each kind of request
+# make test-platforms  `make run` and `make test` in a chroot of Debian 13; PLATFORMS="trixie sid" (as root, 12 minutes)
 # make test-python   those of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak          everything at once for SOAK=300 seconds
 # make steady        100,000 broken connections, after which nothing may be left
@@ -151,17 +152,20 @@ $(BUILD)/modules/%.o: modules/%.c $(FLAGS)
 
 include modules/wsgi/rules.mk
 
-# Targets that install packages then start make again, since pkg-config is asked when this file is read.
+# Targets that install packages then start make again, since pkg-config is asked when this file is read. The first two
+# then use all processors, unless make was told how many by -j.
+PARALLEL  = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 run: deps
-	@$(MAKE) --no-print-directory all
-	$(BUILD)/syncless-server -c syncless.ini
+	@$(MAKE) --no-print-directory $(PARALLEL) all
+	$(BUILD)/syncless-server -c syncless.ini $(BIND:%=-b %)
 
 test:
 	@echo 'make test installs with apt what is missing: compilers, pytest, Chromium, nginx, databases, Python frameworks'
 	@echo '(tests/deps.sh; at most 380 packages, 420 MB to download, 1.9 GB on disk). Then it builds, and runs all tests.'
 	@echo 'It takes 8 minutes on two cores, and 2 or 3 more if everything must be installed.'
 	@tests/deps.sh test
-	@$(MAKE) --no-print-directory all units benchmark-programs
+	@$(MAKE) --no-print-directory $(PARALLEL) all units benchmark-programs
 	SYNCLESS_BUILD=$(BUILD) tests/run
 
 # Everything that CI checks; the parts are in the script.
