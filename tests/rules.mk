@@ -62,6 +62,11 @@ test-python: test-deps
 	@$(MAKE) --no-print-directory all
 	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
 
+# On other releases of Debian, in chroots that debootstrap makes; see the head of tests/platforms.
+PLATFORMS ?= trixie
+test-platforms: platforms-deps
+	tests/platforms $(PLATFORMS)
+
 # Everything at once for SOAK seconds: memory, descriptors and stacks must not grow.
 soak: export SOAK ?= 300
 soak: test-deps
@@ -113,4 +118,4 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
 
-.PHONY: units units-of-core test-aarch64 test-python soak steady asan test-asan valgrind fuzz fuzz-run
+.PHONY: units units-of-core test-aarch64 test-python test-platforms soak steady asan test-asan valgrind fuzz fuzz-run
