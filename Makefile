@@ -24,6 +24,9 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 VERSION = 0.1.0
 PYTHONS ?= /usr/bin/python3
+ifeq ($(origin PYTHON),command line)
+$(error PYTHON is PYTHONS now, one interpreter or several: make PYTHONS="/usr/bin/python3 $(PYTHON)")
+endif
 CC     ?= cc
 
 LIBDIR ?= $(PREFIX)/lib
@@ -74,7 +77,7 @@ PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 PACKAGE   = $(BUILD)/modules/python
 METADATA  = syncless-$(VERSION).dist-info/METADATA
 
-all: $(PROGRAMS) $(MODULES_S) bridges $(PACKAGE)/$(METADATA)
+all: bridges $(PROGRAMS) $(MODULES_S) $(PACKAGE)/$(METADATA)
 
 # When a flag changes, everything is rebuilt.
 $(FLAGS): always
