@@ -1,9 +1,14 @@
-"""What README.md and docs/deploy.md promise: nginx in front, `make install`, modules for the installed header."""
+"""What README.md and docs/deploy.md promise: nginx in front, `make install`, units, modules for the header."""
 import concurrent.futures
 import os
+import queue
 import re
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -75,10 +80,89 @@ def test_installed_python_finds_its_module_and_library(installed):
     assert done.stdout == f"{installed}/bin/syncless-python True\n", done.stderr
 
 
+# ---- systemd and logrotate ----
+
+
 def test_installed_unit_names_the_installed_server(installed):
     unit = (installed / "share/syncless/syncless@.service").read_text()
     assert f"ExecStart={installed}/sbin/syncless-server -F -c /etc/syncless/%i.ini" in unit and "@PREFIX@" not in unit
     assert (installed / "share/syncless/syncless@.socket").exists()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_units_have_no_mistakes_and_a_sandbox(installed):
+    units = installed / "share/syncless"
+    for command in (["verify", "--man=no", units / "syncless@.service"],
+                    ["verify", "--man=no", units / "syncless@.socket"],
+                    ["security", "--offline=true", "--threshold=50", units / "syncless@.service"]):
+        done = subprocess.run(["systemd-analyze", *command], capture_output=True, text=True, timeout=TIMEOUT)
+        assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("logrotate"), reason="logrotate is not installed")
+def test_logrotate_file_has_no_mistakes(installed, tmp_path):
+    command = ["logrotate", "--debug", "--state", tmp_path / "state", installed / "share/syncless/logrotate"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0 and "error:" not in done.stderr, done.stderr
+
+
+def run_exec_reload(installed, ini, env):
+    """Run the commands ExecReload= of the unit, as systemd does: one after the other, up to one that fails. Returns the
+    CompletedProcess of the last."""
+    unit = (installed / "share/syncless/syncless@.service").read_text().replace("/etc/syncless/%i.ini", str(ini))
+    for command in re.findall(r"^ExecReload=(.*)$", unit, re.M):
+        done = subprocess.run(shlex.split(command), env={**os.environ, **env}, capture_output=True, text=True,
+                              timeout=TIMEOUT)
+        if done.returncode:
+            break
+    return done
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """The socket of a service manager, and a queue of the first lines that it receives. systemd-notify waits until its
+    message was read."""
+    lines = queue.Queue()
+
+    def receive():
+        while message := sock.recv(1000).decode():
+            lines.put(message.split("\n")[0])
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        thread = threading.Thread(target=receive)
+        thread.start()
+        yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}, lines
+        sock.shutdown(socket.SHUT_RD)
+        thread.join()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-notify"), reason="systemd-notify is not installed")
+def test_reload_by_the_unit(installed, daemon, systemd):
+    """systemd hears of the reload before the last command ends, and of its end from the master. A bad application or
+    configuration makes the reload fail, and the master hears nothing."""
+    env, received = systemd
+    server = daemon("[wsgi /]\napp = shop:app\n", {"shop.py": APP}, env=env)
+    ini = server.dir / "server.ini"
+
+    def reload():
+        return run_exec_reload(installed, ini, {"MAINPID": str(server.pid), **env})
+
+    assert received.get(timeout=TIMEOUT) == "READY=1"
+    assert reload().returncode == 0
+    assert [received.get(timeout=TIMEOUT) for _ in range(4)] == ["RELOADING=1", "BARRIER=1", "RELOADING=1", "READY=1"]
+    (server.dir / "shop.py").write_text("import nothing_such\n")
+    done = reload()
+    assert done.returncode == 4 and "No module named 'nothing_such'" in done.stderr
+    ini.write_text("[server]\nwrokers = 2\n")
+    done = reload()
+    assert done.returncode == 78 and 'did you mean "workers"?' in done.stderr
+    server.process.send_signal(signal.SIGUSR1)
+    server.wait_log("log files reopened")
+    assert server.log.count("reloading configuration") == 1 and received.empty()
+
+
+# ---- modules ----
 
 
 def test_module_built_against_the_installed_header(installed, tmp_path):
