@@ -108,9 +108,10 @@ $(BUILD)/libsyncless.so: $(LIB_O) $(START_O) $(EXPORTS)
 	$(LINK) -shared -Wl,-soname,libsyncless.so -Wl,-Bsymbolic-functions -Wl,--version-script=$(EXPORTS) \
 	    -Wl,-rpath,'$$ORIGIN' -Wl,-z,nodelete -o $@ $(filter %.o,$^) $(DEPS_L)
 
-# A program is a main function, which calls that of libsyncless.so: beside it in a build tree, or where it is installed.
+# A program is a main function, which calls that of libsyncless.so: beside it in a build tree, or where it is installed
+# (without /proc mounted, by its absolute path).
 # AddressSanitizer's library comes behind libsyncless.so, so that our functions are found before its own.
-RPATH     = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../$(libname)/syncless'
+RPATH     = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../$(libname)/syncless:$(libdir)'
 $(BUILD)/syncless-server: $(BUILD)/server/main/server_program.o
 $(BUILD)/syncless-python: $(BUILD)/server/main/python_program.o
 $(PROGRAMS): $(BUILD)/libsyncless.so $(BUILD)/rpath

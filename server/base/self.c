@@ -6,9 +6,9 @@
 #include "base/self.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <link.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 
 const char *self_path(void)
 {
@@ -19,7 +19,12 @@ const char *self_path(void)
     if (*path)
         return path;
     if (!dladdr1(&path, &info, (void **)&map, RTLD_DL_LINKMAP) || !map || !*map->l_name || !realpath(map->l_name, path))
-        if (!realpath("/proc/self/exe", path))
+        if (!self_executable(path))
             *path = '\0';
     return path;
+}
+
+bool self_executable(char path[PATH_MAX])
+{
+    return realpath("/proc/self/exe", path) || realpath((const char *)getauxval(AT_EXECFN), path);
 }

@@ -121,7 +121,7 @@ static int set_host_environment(enum host_program program, const char *python)
     const char *preload = preload_path(), *before = getenv(PRELOAD);
     char executable[PATH_MAX];
 
-    if (!preload || !realpath("/proc/self/exe", executable))
+    if (!preload || !self_executable(executable))
         return -errno;
     if (before)
         setenv(ASIDE PRELOAD, before, 1);

@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/self.h"
 #include "host/elf.h"
 #include "host/host.h"
 
@@ -31,9 +33,16 @@
 
 /* ---- one path ---- */
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 static bool is_executable(const char *path)
 {
-    return !access(path, X_OK);
+    return !access(path, X_OK) && !is_directory(path);
 }
 
 /* Write the version in the name of a command, "3.11" of python3.11; an empty one if there is none. */
@@ -133,6 +142,12 @@ static bool take_chosen(const char *origin, const char *chosen, char path[PATH_M
         here[0] = '\0';
     if (snprintf(path, PATH_MAX, "%s%s%s", here, *here ? "/" : "", chosen) < PATH_MAX && is_executable(path))
         return true;
+    if (is_directory(path)) {
+        snprintf(why, HOST_WHY_SIZE,
+                 "%s = %s: this is a directory: write the path of its python, such as %s/bin/python", origin, chosen,
+                 chosen);
+        return false;
+    }
     snprintf(why, HOST_WHY_SIZE, "%s: there is no Python at %s", origin, chosen);
     return false;
 }
@@ -150,7 +165,7 @@ static bool find_beside(char path[PATH_MAX])
 {
     char executable[PATH_MAX];
 
-    if (!realpath("/proc/self/exe", executable))
+    if (!self_executable(executable))
         return false;
     *strrchr(executable, '/') = '\0';
     return snprintf(path, PATH_MAX, "%s/python3", executable) < PATH_MAX && is_executable(path);

@@ -120,6 +120,23 @@ def test_key_is_a_name_or_a_path_beside_the_file(daemon, venv):
     assert facts(server)[:2] == [f"{venv}/bin/python", str(venv)]  # of a script, what it starts
 
 
+def test_environment_of_conda(daemon, tmp_path):
+    """It has a bin/python of its own, and no pyvenv.cfg."""
+    (tmp_path / "conda/bin").mkdir(parents=True)
+    (tmp_path / "conda/bin/python").symlink_to(PYTHON_HOST)
+    server = daemon(WSGI + f"virtualenv = {tmp_path}/conda\n", APP)
+    assert facts(server)[0] == f"{tmp_path}/conda/bin/python"
+
+
+def test_without_proc(tmp_path):
+    """In a mount namespace where /proc is empty, the executable is found by the name it was started by."""
+    code = f"mount -t tmpfs none /proc && LD_LIBRARY_PATH={BUILD} exec {SERVER} --version"
+    done = subprocess.run(["unshare", "--mount", "/bin/sh", "-c", code], capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("cannot make a mount namespace: " + done.stderr)
+    assert f"python: {PYTHON_HOST}, CPython" in done.stdout, done
+
+
 def test_beside_the_executable(daemon, venv, monkeypatch):
     """As pip installs it into a virtualenv."""
     library = venv / "lib/syncless"
@@ -143,6 +160,7 @@ def test_one_without_a_bridge_is_passed_over_on_path(daemon, tmp_path):
 LOADER = "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"
 REFUSED = {
     "nowhere": (None, [], "there is no Python at .*/nowhere"),
+    ".": (None, [], "this is a directory: write the path of its python, such as .*/bin/python"),
     "static": ("int main(void) { return 9; }", ["-static"], "is linked statically, and cannot load the server"),
     "musl": ("int main(void) { return 9; }", [LOADER], "was built for another C library, whose loader is /lib/ld-musl"),
     "true": ("int main(void) { return 9; }", [], "cannot run in .*/true: it is not CPython"),

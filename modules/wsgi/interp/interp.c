@@ -52,11 +52,15 @@ static int change_directory(const char *path)
     return 0;
 }
 
-/* The directory must be a virtualenv, made for this version of Python. */
+/* If the server does not run in the virtualenv's own interpreter, the directory must be a virtualenv, and made for the
+ * same version of Python. */
 static int check_virtualenv(const char *venv)
 {
     char path[PATH_MAX];
 
+    snprintf(path, sizeof(path), "%s/bin/python", venv);
+    if (!strcmp(path, sl_runtime_path()))
+        return 0;
     snprintf(path, sizeof(path), "%s/pyvenv.cfg", venv);
     if (access(path, R_OK) < 0) {
         sl_log(NULL, SL_ERROR, "wsgi: virtualenv = %s: is not a virtualenv (it has no pyvenv.cfg)", venv);
