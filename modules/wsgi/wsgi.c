@@ -31,8 +31,8 @@ struct wsgi {
 static const struct sl_option wsgi_options[] = {
     SL_OPTION("app", SL_STRING, struct wsgi, app,
               .help =
-                  "The application: module:attribute or module:factory(); the attribute is `application` if none is "
-                  "given.",
+                  "The application: module:attribute, module:factory() or file.py:attribute; the attribute is "
+                  "`application` if none is given.",
               .flags = SL_REQUIRED),
     SL_OPTION("virtualenv", SL_PATH, struct wsgi, config.virtualenv, .help = "Virtualenv to run in.",
               .flags = SL_PROCESS),

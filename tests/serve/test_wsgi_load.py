@@ -59,15 +59,106 @@ def test_ways_to_name_an_application(daemon, spec, answer):
     assert serve(daemon, f"[wsgi /]\napp = {spec}", files).get("/")[::2] == (200, answer)
 
 
-def test_without_an_ini_file(daemon):
-    server = daemon(None, {"app.py": APP}, args=["-m", "app:named", "-b", "127.0.0.1:0"])
+@pytest.mark.parametrize("args", [["-m", "app:named"], ["-m", "app.py:named"]])
+def test_without_an_ini_file(daemon, args):
+    server = daemon(None, {"app.py": APP}, args=[*args, "-b", "127.0.0.1:0"])
     assert server.get("/")[2] == b"named"
+
+
+# ---- files ----
+
+NAME = """
+import sys
+
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return ['\\n'.join([__name__, __file__, str(__package__), *sys.path]).encode()]
+
+app = application
+"""
+FILES = {"hello.py": NAME, "shop/__init__.py": "", "shop/web/__init__.py": "", "shop/web/wsgi.py": NAME,
+         "shop/web/again.py": "from .wsgi import application", "shop.wsgi": NAME, "other.wsgi": NAME,
+         "apart/app.py": NAME, "apart/app.wsgi": "import helper\n" + NAME, "apart/helper.py": "", "apart/my-app.py": NAME}
+
+
+@pytest.mark.parametrize("spec, name, file, package, directory", [
+    ("hello.py", "hello", "hello.py", "", ""),
+    ("hello.py:app", "hello", "hello.py", "", ""),
+    ("./hello.py:app", "hello", "hello.py", "", ""),
+    ("shop/web/wsgi.py", "shop.web.wsgi", "shop/web/wsgi.py", "shop.web", ""),
+    ("shop/web/again.py", "shop.web.wsgi", "shop/web/wsgi.py", "shop.web", ""),
+    ("shop/__init__.py:web.wsgi.app", "shop.web.wsgi", "shop/web/wsgi.py", "shop.web", ""),
+    ("apart/app.py", "app", "apart/app.py", "", "apart"),
+    ("apart/app.wsgi", "wsgi_file_DIR_apart_app_wsgi", "apart/app.wsgi", "None", "apart"),
+    ("apart/my-app.py:app", "wsgi_file_DIR_apart_my_app_py", "apart/my-app.py", "None", "apart"),
+    ("other.wsgi", "wsgi_file_DIR_other_wsgi", "other.wsgi", "None", ""),
+    ("./shop.wsgi", "wsgi_file_DIR_shop_wsgi", "shop.wsgi", "None", ""),
+])
+def test_application_in_a_file(daemon, spec, name, file, package, directory):
+    """One that can be imported has its proper name; what it imports beside itself is found in any case."""
+    files = {**FILES, "shop/__init__.py": "from .web import wsgi"} if "__init__" in spec else FILES
+    server = daemon(f"[wsgi /]\napp = {spec}", files)
+    found = server.get("/")[2].decode().split("\n")
+    name = name.replace("DIR", re.sub(r"\W", "_", str(server.dir)[1:]))
+    assert found[:3] == [name, f"{server.dir}/{file}", package]
+    assert os.path.normpath(f"{server.dir}/{directory}") in found[3:]
+
+
+def test_absolute_path(daemon, tmp_path):
+    (tmp_path / "app.wsgi").write_text(NAME)
+    server = daemon(f"[wsgi /]\napp = {tmp_path}/app.wsgi")
+    assert server.get("/")[2].decode().split("\n")[1] == f"{tmp_path}/app.wsgi"
+
+
+def test_relative_path_begins_at_chdir(daemon):
+    server = daemon("[wsgi /]\napp = app.wsgi\nchdir = apart", FILES)
+    assert server.get("/")[2].decode().split("\n")[1] == f"{server.dir}/apart/app.wsgi"
+
+
+def test_module_has_precedence_over_a_file_of_its_name(daemon):
+    files = {**FILES, "shop/wsgi.py": NAME}
+    assert daemon("[wsgi /]\napp = shop.wsgi", files).get("/")[2].decode().startswith("shop.wsgi\n")
+
+
+def test_files_of_the_same_name(daemon):
+    """Two projects in one process: the second app.py is not taken for the first. One file is loaded once."""
+    files = {"a/app.py": STATE_FILE, "b/app.py": STATE_FILE}
+    ini = "".join(f"[wsgi /{n}]\napp = {path}\n" for n, path in enumerate(["a/app.py", "b/app.py", "b/app.py", "a/app.py"]))
+    server = daemon(ini, files)
+    answers = [server.get(f"/{n}")[2].decode() for n in (0, 0, 1, 2, 3)]
+    assert answers == [f"{server.dir}/a/app.py 0", f"{server.dir}/a/app.py 1", f"{server.dir}/b/app.py 0",
+                       f"{server.dir}/b/app.py 1", f"{server.dir}/a/app.py 2"]
+
+
+STATE_FILE = """
+import itertools
+counter = itertools.count()
+
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [f'{__file__} {next(counter)}'.encode()]
+"""
 
 
 @pytest.mark.parametrize("spec, files, expected", [
     ("missing", {}, "ModuleNotFoundError: No module named 'missing'"),
     ("app:missing", {}, "AttributeError: module 'app' has no attribute 'missing'"),
     ("app:number", {}, "TypeError: app:number is no WSGI application: an object of type int cannot be called"),
+    ("none.py", {}, r"FileNotFoundError: \[Errno 2\] No such file or directory: '/.*/none.py'"),
+    ("sub/none.wsgi:x", {}, r"FileNotFoundError: \[Errno 2\] No such file or directory: '/.*/sub/none.wsgi'"),
+    ("./sub", {"sub/x": ""}, r"IsADirectoryError: \[Errno 21\] Is a directory: '/.*/sub'"),
+    ("./bad.wsgi", {"bad.wsgi": "\n1/0"}, 'File "/.*/bad.wsgi", line 2, in <module>\n(.*\n)*?.*ZeroDivisionError'),
+    ("bad.wsgi", {"bad.wsgi": "import no_such"}, "ModuleNotFoundError: No module named 'no_such'"),
+    ("shop.wsgi", {"shop.wsgi": "", "shop/__init__.py": "", "shop/wsgi.py": "import no_such"}, "named 'no_such'"),
+    ("shop/wsgi.py", {"shop/__init__.py": "import no_such", "shop/wsgi.py": "import no_such"}, "named 'no_such'"),
+    ("shop/wsgi.py", {"shop/__init__.py": "1/0", "shop/wsgi.py": ""}, "ZeroDivisionError"),
+    ("nul.wsgi", {"nul.wsgi": "x = 1\0"}, "ValueError: embedded null byte"),
+    # what the module has instead
+    ("flasky", {"flasky.py": "from app import named as app, create_app, text"},
+     r"AttributeError: module 'flasky' has no attribute 'application'; it has app, create_app\(\): write flasky:app\n"),
+    ("./flasky.py:aap", {"flasky.py": "from app import named as app"}, "it has app: write ./flasky.py:app\n"),
+    ("bare", {"bare.py": "x = 5\nclass application2: pass"}, "module 'bare' has no attribute 'application'\n"),
+    ("app:Site.missing", {}, "type object 'Site' has no attribute 'missing'\n"),
     ("app:", {}, "ValueError: app: must be written as module:attribute, such as shop.wsgi:application"),
     (":named", {}, "ValueError: :named must be written as module:attribute"),
     ("app:missing()", {}, "NameError: name 'missing' is not defined"),
@@ -86,6 +177,108 @@ def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
     assert done.returncode == 4, done
     assert re.search(rf"\[error\].* wsgi: cannot load the application: app = {re.escape(spec)}\n", done.stderr)
     assert re.search(expected, done.stderr), done.stderr
+
+
+# ---- callables that are no WSGI applications ----
+
+KINDS = """
+import functools, unittest.mock, wsgiref.validate
+from app import application as wsgi, create_app
+
+def with_defaults(config=None, debug=False, *, other=1): pass
+def factory(config=None): return wsgi
+def needs(config): return wsgi
+def three(a, b, c): pass
+def optional(e, s, extra=None): return wsgi(e, s)
+def keyword(e, s, *, extra): pass
+async def asgi(scope, receive, send): pass
+async def generator(scope, receive, send): yield
+async def plain_async(environ, start_response): pass
+def asgi2(scope): pass
+def passes_on(scope, receive, send): return asgi(scope, receive, send)
+
+class Wsgi:
+    def __call__(self, environ, start_response): return wsgi(environ, start_response)
+    @staticmethod
+    def static(environ, start_response): return wsgi(environ, start_response)
+    @classmethod
+    def of_class(cls, environ, start_response): return wsgi(environ, start_response)
+class Below(Wsgi): pass
+class StaticCall:
+    __call__ = staticmethod(wsgi)
+class Asgi:
+    async def __call__(self, scope, receive, send): pass
+class AsgiBelow(Asgi):
+    pass
+class Asgi2:
+    def __init__(self, scope): pass
+    async def __call__(self, receive, send): pass
+class Endpoint:
+    def __init__(self, scope, receive, send): pass
+    def __await__(self): yield
+class Response:
+    def __init__(self, environ, start_response): start_response('200 OK', [])
+    def __iter__(self): return iter([b'x'])
+class CallableResponse(Response):
+    def __call__(self, environ, start_response): pass
+class Anything:
+    def __getattr__(self, name): return name
+    def __call__(self, *args): return wsgi(*args)
+
+def decorator(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs): return function(*args, **kwargs)
+    return wrapper
+
+instance, below, static_call, anything = Wsgi(), Below(), StaticCall(), Anything()
+method, static, of_class = instance.__call__, Wsgi.static, Wsgi.of_class
+partial = functools.partial(lambda config, e, s: wsgi(e, s), 1)
+decorated, validated = decorator(wsgi), wsgiref.validate.validator(wsgi)
+lambda_, mock, in_c = lambda *args: wsgi(*args), unittest.mock.MagicMock(), max
+asgi_instance, asgi_below = Asgi(), AsgiBelow()
+asgi_method = asgi_instance.__call__
+asgi_partial = functools.partial(functools.partial(asgi), send=None)
+"""
+
+
+@pytest.mark.parametrize("name", [
+    "wsgi", "optional", "instance", "below", "static_call", "anything", "method", "static", "of_class", "partial",
+    "decorated", "validated", "lambda_", "mock", "in_c", "Response", "CallableResponse", "create_app()", "Wsgi()",
+    "with_defaults"])
+def test_callables_that_may_be_applications(run_server, name):
+    done = run_server(["--check=app"], f"[wsgi /]\napp = kinds:{name}", {"app.py": APP, "kinds.py": KINDS})
+    assert done.returncode == 0, done.stderr
+
+
+ASYNC = "an async callable of three arguments: scope, receive and send"
+
+
+@pytest.mark.parametrize("name, says", [
+    *((name, rf"is an ASGI application \({ASYNC}\)\. This server serves WSGI applications")
+      for name in ("asgi", "generator", "asgi_instance", "asgi_below", "asgi_method", "asgi_partial", "Asgi()")),
+    ("passes_on", r"is an ASGI application \(a callable of scope, receive and send\)"),
+    ("asgi2", r"is an ASGI application \(a callable of scope, version 2 of ASGI\)"),
+    *((name, r"is an ASGI application \(a class whose instances are async\)") for name in ("Asgi", "Asgi2", "Endpoint")),
+    ("plain_async", "is an async function: a WSGI application is a plain function of environ and start_response"),
+    ("factory", r"it does not take two arguments, environ and start_response; if it makes one, write kinds:factory\(\)"),
+    ("needs", r"it does not take two arguments, environ and start_response; if it makes one, write kinds:needs\(\.\.\.\)"),
+    ("three", r"it does not take two arguments, environ and start_response; if"),
+    ("keyword", r"it does not take two arguments, environ and start_response; if"),
+    ("Wsgi", r"is a class whose instances are WSGI applications: write kinds:Wsgi\(\)"),
+    ("needs(1).__name__", "an object of type str cannot be called"),
+])
+def test_callables_that_are_no_applications(run_server, name, says):
+    done = run_server(["--check=app"], f"[wsgi /]\napp = kinds:{name}", {"app.py": APP, "kinds.py": KINDS})
+    assert done.returncode == 4, done
+    assert re.search(rf"TypeError: kinds:{re.escape(name)} .*{says}", done.stderr), done.stderr
+
+
+def test_asgi_application_of_django(run_server):
+    """Its name leads to the WSGI application that the project has too."""
+    files = {"shop/__init__.py": "", "shop/asgi.py": "async def application(scope, receive, send): pass"}
+    done = run_server(ini="[wsgi /]\napp = shop.asgi", files=files)
+    assert done.returncode == 4 and "workers cannot start: giving up" in done.stderr
+    assert ": name one (of a Django project: shop.wsgi:application), or run this one in" in done.stderr
 
 
 def test_gevent_without_monkey_patching_is_no_error(daemon):

@@ -1,16 +1,25 @@
 /*
- * import.c: from "module:attribute" to the application.
+ * import.c: from "module:attribute" or "file.py:attribute" to the application.
  *
  * The part after the colon is the same as for gunicorn and uWSGI: a name, a dotted name, or a call of a factory with
  * arguments, which is evaluated in the module. Without it the name is `application`, as is usual for WSGI servers.
  */
 #include "interp/import.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static PyObject *import_module(const char *name, size_t size)
+#include "interp/app_file.h"
+#include "interp/app_kind.h"
+#include "interp/compat.h"
+
+#define MAX_SUGGESTIONS 5 /* names in a message */
+
+static PyObject *import_module(const char *name)
 {
-    PyObject *text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)size, NULL), *module;
+    PyObject *text = PyUnicode_DecodeFSDefault(name), *module;
 
     if (!text)
         return NULL;
@@ -43,25 +52,103 @@ static PyObject *evaluate_in(PyObject *module, const char *expression)
     return names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;
 }
 
+/* Whether the exception that is set says that there is no module of that name, or no package that it is in. */
+static bool is_not_found(const char *name)
+{
+    PyObject *raised, *missing;
+    const char *text;
+    bool is_missing;
+
+    if (!PyErr_ExceptionMatches(PyExc_ModuleNotFoundError))
+        return false;
+    raised = compat_raised();
+    missing = PyObject_GetAttrString(raised, "name");
+    text = missing && PyUnicode_Check(missing) ? PyUnicode_AsUTF8(missing) : NULL;
+    is_missing = text && !strncmp(text, name, strlen(text)) && strchr(".", name[strlen(text)]);
+    Py_XDECREF(missing);
+    PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_DECREF(raised);
+    return is_missing;
+}
+
+/* Returns the module that the first size bytes of spec name, or the file. A module has precedence over a file that has
+ * its name, shop.wsgi. */
+static PyObject *import_named(const char *spec, size_t size)
+{
+    char *name = strndup(spec, size);
+    PyObject *module;
+
+    if (!name)
+        return PyErr_NoMemory();
+    module = app_file_is_meant(name) ? app_file_import(name) : import_module(name);
+    if (!module && strchr(name, '.') && !access(name, F_OK) && is_not_found(name)) {
+        PyErr_Clear();
+        module = app_file_import(name);
+    }
+    free(name);
+    return module;
+}
+
+/* Adds to the AttributeError that is set what the module, which is written so, has instead. */
+static void suggest_attribute(PyObject *module, PyObject *written)
+{
+    PyObject *raised = compat_raised(), *all = app_kind_list(module);
+    PyObject *names = all ? PyList_GetSlice(all, 0, MAX_SUGGESTIONS) : NULL;
+    PyObject *comma = PyUnicode_FromString(", "), *list = names && comma ? PyUnicode_Join(comma, names) : NULL;
+
+    if (list && PyList_GET_SIZE(names) > 0)
+        PyErr_Format(PyExc_AttributeError, "%S; it has %U: write %U:%U", raised, list, written,
+                     PyList_GET_ITEM(names, 0));
+    else
+        PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_XDECREF(comma);
+    Py_XDECREF(all);
+    Py_XDECREF(names);
+    Py_XDECREF(list);
+    Py_DECREF(raised);
+}
+
+/* Returns what the attribute of the module is, which is written so. */
+static PyObject *get_attribute(PyObject *module, const char *attribute, PyObject *written)
+{
+    PyObject *found;
+
+    if (strchr(attribute, '('))
+        return evaluate_in(module, attribute);
+    found = follow_path(module, attribute);
+    if (!found && !strchr(attribute, '.') && PyErr_ExceptionMatches(PyExc_AttributeError))
+        suggest_attribute(module, written);
+    return found;
+}
+
+/* Fails if the object is no WSGI application. */
+static int check_app(PyObject *app, const char *attribute, PyObject *written)
+{
+    PyObject *name = PyUnicode_FromFormat("%U:%s", written, attribute);
+    const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
+    int err = text ? app_kind_check(app, text) : -1;
+
+    Py_XDECREF(name);
+    return err;
+}
+
 PyObject *import_app(const char *spec)
 {
     size_t size = strcspn(spec, ":");
     const char *attribute = spec[size] ? spec + size + 1 : "application";
-    PyObject *module, *app;
+    PyObject *module, *app = NULL, *written;
 
     if (size == 0 || *attribute == '\0')
         return PyErr_Format(PyExc_ValueError, "%s must be written as module:attribute, such as shop.wsgi:application",
                             *spec ? spec : "it");
-    module = import_module(spec, size);
-    if (!module)
-        return NULL;
-    app = strchr(attribute, '(') ? evaluate_in(module, attribute) : follow_path(module, attribute);
-    Py_DECREF(module);
-    if (app && !PyCallable_Check(app)) {
-        PyErr_Format(PyExc_TypeError, "%s is no WSGI application: an object of type %s cannot be called", spec,
-                     Py_TYPE(app)->tp_name);
+    module = import_named(spec, size);
+    written = module ? PyUnicode_DecodeFSDefaultAndSize(spec, (Py_ssize_t)size) : NULL;
+    if (written)
+        app = get_attribute(module, attribute, written);
+    if (app && check_app(app, attribute, written) < 0)
         Py_CLEAR(app);
-    }
+    Py_XDECREF(module);
+    Py_XDECREF(written);
     return app;
 }
 

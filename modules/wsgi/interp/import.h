@@ -1,12 +1,13 @@
 /*
- * import.h: from "module:attribute" to the application.
+ * import.h: from "module:attribute" or "file.py:attribute" to the application.
  */
 #ifndef IMPORT_H
 #define IMPORT_H
 
 #include "interp/cpython.h"
 
-/* Returns the callable that spec names, "module:attribute" or "module:factory()", as a new reference. */
+/* Returns the callable that spec names, "module:attribute" or "module:factory()", as a new reference. In place of the
+ * module there may be a file. Fails if the callable is certainly no WSGI application. */
 PyObject *import_app(const char *spec);
 
 /* Fails if gevent or eventlet has monkey-patched the standard library, since their event loops cannot run here. */

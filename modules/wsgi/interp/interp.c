@@ -113,8 +113,7 @@ int interp_start(const struct interp_config *config)
     return err < 0 ? err : start_python(config->virtualenv);
 }
 
-/* Puts a directory at the front of sys.path, unless it is somewhere in it. */
-static int insert_path(const char *directory)
+int interp_insert_path(const char *directory)
 {
     PyObject *list = PySys_GetObject("path"), *entry;
     int found;
@@ -135,12 +134,12 @@ int interp_add_paths(const struct interp_config *config)
 {
     size_t n = 0;
 
-    if (config->chdir && insert_path(config->chdir) < 0)
+    if (config->chdir && interp_insert_path(config->chdir) < 0)
         return -1;
     while (config->pythonpath && config->pythonpath[n])
         n++;
     while (n > 0)
-        if (insert_path(config->pythonpath[--n]) < 0)
+        if (interp_insert_path(config->pythonpath[--n]) < 0)
             return -1;
     return 0;
 }

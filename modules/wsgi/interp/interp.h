@@ -16,6 +16,9 @@ struct interp_config {
  * log. */
 int interp_start(const struct interp_config *config);
 
+/* Puts a directory at the front of sys.path, unless it is somewhere in it. */
+int interp_insert_path(const char *directory);
+
 /* Puts chdir and pythonpath in front of sys.path. */
 int interp_add_paths(const struct interp_config *config);
 
