@@ -128,7 +128,9 @@ $(BUILD)/%.o: %.c $(FLAGS)
 HIDDEN    = -fvisibility=hidden
 $(LIBC_O): HIDDEN =
 
-$(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' -DBUILD_FLAGS='"$(CFLAGS)"'
+# The flags are shown by -V, but for the name of the folder, or a package could not be reproduced.
+$(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' \
+    -DBUILD_FLAGS='"$(filter-out -ffile-prefix-map=%,$(CFLAGS))"'
 
 $(BUILD)/%.o: %.S $(FLAGS)
 	@mkdir -p $(@D)
@@ -206,12 +208,19 @@ lint-layers: lint-deps
 dist:
 	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
 
+# syncless.ini(5), from the tables of keys.
+$(BUILD)/syncless.ini.5: docs/ini_man.py $(addprefix docs/,configuration.md static.md cgi.md wsgi.md)
+	@mkdir -p $(@D)
+	$(firstword $(PYTHONS) python3) docs/ini_man.py >$@.new
+	mv $@.new $@
+
 # LIBDIR must be below PREFIX: programs find libsyncless.so by the way from their own folder, and that finds its
 # modules. So an installation can be moved.
-install:
+install: $(BUILD)/syncless.ini.5
 	@$(MAKE) --no-print-directory all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include/syncless) \
-	    $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) $(mandir)/man8)
+	    $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) \
+	        $(addprefix $(mandir)/man,1 5 8))
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libsyncless.so $(DESTDIR)$(libdir)
@@ -225,6 +234,8 @@ install:
 	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)
+	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1
+	install -m 644 $(BUILD)/syncless.ini.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8
 	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(distdir)/*.service
 	printf '%s\n' 'prefix=$${pcfiledir}/$(if $(findstring /,$(libname)),../)../..' 'Name: syncless' \

@@ -3,6 +3,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -54,13 +55,25 @@ def test_every_option_is_documented(run_server):
         assert re.search(rf"`{option}[`=, ]", CONFIGURATION) or option in ("-h", "--help"), option
 
 
-def test_manual_page_is_well_formed():
+INI_MAN = [sys.executable, ROOT / "docs/ini_man.py"]
+
+
+@pytest.mark.parametrize("page", ["syncless-server.8", "syncless-python.1", "syncless.ini.5"])
+def test_manual_page_is_well_formed(page):
     groff = shutil.which("groff")
     if not groff:
         pytest.skip("groff is not installed")
-    command = [groff, "-man", "-ww", "-Tutf8", ROOT / "docs/syncless-server.8"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stderr == ""
+    text = subprocess.check_output(INI_MAN) if page == "syncless.ini.5" else (ROOT / "docs" / page).read_bytes()
+    done = subprocess.run([groff, "-man", "-ww", "-Kutf8", "-Tutf8"], input=text, capture_output=True)
+    assert done.returncode == 0 and done.stderr == b""
+
+
+def test_manual_page_of_the_configuration_has_every_key(run_server):
+    dump = run_server(["-T"], "[static /s]\nroot = .\n[cgi /c]\nroot = .\n[wsgi /]\napp = a:b\n").stdout
+    manual = subprocess.check_output(INI_MAN, text=True).replace("\\-", "-")
+    keys = re.findall(r"^;? ?([a-z-]+) (?:=|is not set)", dump, re.M)
+    assert len(keys) > 60
+    assert [key for key in keys if not re.search(rf"^\.TP\n.*\\fB{key}\\fR", manual, re.M)] == []
 
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
