@@ -30,9 +30,8 @@ struct wsgi {
 
 static const struct sl_option wsgi_options[] = {
     SL_OPTION("app", SL_STRING, struct wsgi, app,
-              .help =
-                  "The application: module:attribute, module:factory() or file.py:attribute; the attribute is "
-                  "`application` if none is given.",
+              .help = "The application: module:attribute, module:factory() or file.py:attribute; the attribute is "
+                      "`application` if none is given.",
               .flags = SL_REQUIRED),
     SL_OPTION("virtualenv", SL_PATH, struct wsgi, config.virtualenv, .help = "Virtualenv to run in.",
               .flags = SL_PROCESS),

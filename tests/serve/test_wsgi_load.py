@@ -78,7 +78,8 @@ app = application
 """
 FILES = {"hello.py": NAME, "shop/__init__.py": "", "shop/web/__init__.py": "", "shop/web/wsgi.py": NAME,
          "shop/web/again.py": "from .wsgi import application", "shop.wsgi": NAME, "other.wsgi": NAME,
-         "apart/app.py": NAME, "apart/app.wsgi": "import helper\n" + NAME, "apart/helper.py": "", "apart/my-app.py": NAME}
+         "apart/app.py": NAME, "apart/app.wsgi": "import helper\n" + NAME, "apart/helper.py": "",
+         "apart/my-app.py": NAME}
 
 
 @pytest.mark.parametrize("spec, name, file, package, directory", [
@@ -123,7 +124,8 @@ def test_module_has_precedence_over_a_file_of_its_name(daemon):
 def test_files_of_the_same_name(daemon):
     """Two projects in one process: the second app.py is not taken for the first. One file is loaded once."""
     files = {"a/app.py": STATE_FILE, "b/app.py": STATE_FILE}
-    ini = "".join(f"[wsgi /{n}]\napp = {path}\n" for n, path in enumerate(["a/app.py", "b/app.py", "b/app.py", "a/app.py"]))
+    paths = ["a/app.py", "b/app.py", "b/app.py", "a/app.py"]
+    ini = "".join(f"[wsgi /{n}]\napp = {path}\n" for n, path in enumerate(paths))
     server = daemon(ini, files)
     answers = [server.get(f"/{n}")[2].decode() for n in (0, 0, 1, 2, 3)]
     assert answers == [f"{server.dir}/a/app.py 0", f"{server.dir}/a/app.py 1", f"{server.dir}/b/app.py 0",
@@ -258,10 +260,13 @@ ASYNC = "an async callable of three arguments: scope, receive and send"
       for name in ("asgi", "generator", "asgi_instance", "asgi_below", "asgi_method", "asgi_partial", "Asgi()")),
     ("passes_on", r"is an ASGI application \(a callable of scope, receive and send\)"),
     ("asgi2", r"is an ASGI application \(a callable of scope, version 2 of ASGI\)"),
-    *((name, r"is an ASGI application \(a class whose instances are async\)") for name in ("Asgi", "Asgi2", "Endpoint")),
+    *((name, r"is an ASGI application \(a class whose instances are async\)")
+      for name in ("Asgi", "Asgi2", "Endpoint")),
     ("plain_async", "is an async function: a WSGI application is a plain function of environ and start_response"),
-    ("factory", r"it does not take two arguments, environ and start_response; if it makes one, write kinds:factory\(\)"),
-    ("needs", r"it does not take two arguments, environ and start_response; if it makes one, write kinds:needs\(\.\.\.\)"),
+    ("factory",
+     r"it does not take two arguments, environ and start_response; if it makes one, write kinds:factory\(\)"),
+    ("needs",
+     r"it does not take two arguments, environ and start_response; if it makes one, write kinds:needs\(\.\.\.\)"),
     ("three", r"it does not take two arguments, environ and start_response; if"),
     ("keyword", r"it does not take two arguments, environ and start_response; if"),
     ("Wsgi", r"is a class whose instances are WSGI applications: write kinds:Wsgi\(\)"),

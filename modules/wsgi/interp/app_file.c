@@ -88,7 +88,7 @@ static bool move_part(char *path, char *name)
 
 /* Split /srv/shop/wsgi.py into the directory /srv and the name shop.wsgi, if shop is a package. Returns false if the
  * path has no such name. Both have PATH_MAX bytes. */
-static bool split_path(const char *path, char *directory, char *name)
+static bool split_file(const char *path, char *directory, char *name)
 {
     char *slash;
 
@@ -108,7 +108,7 @@ static bool split_path(const char *path, char *directory, char *name)
     return *name;
 }
 
-static bool is_same_file(const char *a, const char *b)
+static bool is_this_file(const char *a, const char *b)
 {
     struct stat one, other;
 
@@ -122,7 +122,7 @@ static int is_found_as(PyObject *name, const char *path)
     PyObject *spec = util ? PyObject_CallMethod(util, "find_spec", "O", name) : NULL;
     PyObject *origin = spec && spec != Py_None ? PyObject_GetAttrString(spec, "origin") : NULL;
     const char *text = origin && PyUnicode_Check(origin) ? PyUnicode_AsUTF8(origin) : NULL;
-    int is_same = text && is_same_file(text, path);
+    int is_same = text && is_this_file(text, path);
 
     Py_XDECREF(util);
     Py_XDECREF(spec);
@@ -141,7 +141,7 @@ static PyObject *import_by_name(const char *path)
     char directory[PATH_MAX], name[PATH_MAX];
     PyObject *text, *module = NULL;
 
-    if (!split_path(path, directory, name) || interp_insert_path(*directory ? directory : "/") < 0)
+    if (!split_file(path, directory, name) || interp_insert_path(*directory ? directory : "/") < 0)
         return NULL;
     text = PyUnicode_DecodeFSDefault(name);
     if (text && is_found_as(text, path) > 0)
