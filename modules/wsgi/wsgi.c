@@ -14,6 +14,7 @@
 #include "command.h"
 #include "interp/cpython.h"
 #include "interp/import.h"
+#include "interp/interp.h"
 #include "interp/report.h"
 #include "request/application.h"
 #include "request/request_cancel.h"
@@ -51,8 +52,12 @@ static int wsgi_load(struct wsgi *w)
     char what[512];
 
     if (!callable || import_check_patches() < 0 || application_init(&w->application, callable) < 0) {
+        bool is_missing = PyErr_ExceptionMatches(PyExc_ModuleNotFoundError);
+
         snprintf(what, sizeof(what), "wsgi: cannot load the application: app = %s", w->app);
         report_raised(NULL, what);
+        if (is_missing)
+            interp_log_paths();
         Py_XDECREF(callable);
         return -ENOEXEC;
     }

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import PYTHON_HOST
+
 APP = """
 import os, sys
 
@@ -179,6 +181,16 @@ def test_application_that_cannot_be_loaded(run_server, spec, files, expected):
     assert done.returncode == 4, done
     assert re.search(rf"\[error\].* wsgi: cannot load the application: app = {re.escape(spec)}\n", done.stderr)
     assert re.search(expected, done.stderr), done.stderr
+
+
+def test_missing_module_names_the_interpreter(run_server):
+    done = run_server(ini="[wsgi /]\napp = nowhere", files={"app.py": APP})
+    assert done.returncode == 4
+    line, = re.findall(r".*\[error\].* wsgi: modules were looked for by .*", done.stderr)
+    assert f"by {PYTHON_HOST}, without a virtualenv, in sys.path: ['" in line
+    assert "/python3" in line.split("sys.path: ")[1]
+    done = run_server(ini="[wsgi /]\napp = app", files={"app.py": "import nowhere"})
+    assert "wsgi: modules were looked for by" in done.stderr
 
 
 # ---- callables that are no WSGI applications ----

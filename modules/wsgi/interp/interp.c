@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "interp/cpython.h"
+#include "interp/report.h"
 #include "syncless/runtime.h"
 
 /* Adds a list of NAME=VALUE to the environment of the process. */
@@ -142,6 +144,20 @@ int interp_add_paths(const struct interp_config *config)
         if (interp_insert_path(config->pythonpath[--n]) < 0)
             return -1;
     return 0;
+}
+
+void interp_log_paths(void)
+{
+    PyObject *path = PySys_GetObject("path"), *prefix = PySys_GetObject("prefix");
+    PyObject *base = PySys_GetObject("base_prefix"), *text = path ? PyObject_Repr(path) : NULL;
+    bool in_virtualenv = prefix && base && PyObject_RichCompareBool(prefix, base, Py_NE) > 0;
+    PyObject *bytes = text ? report_bytes(text) : NULL;
+
+    PyErr_Clear(); /* nothing depends on it */
+    sl_log(NULL, SL_ERROR, "wsgi: modules were looked for by %s, %s virtualenv, in sys.path: %s", sl_runtime_path(),
+           in_virtualenv ? "in its" : "without a", bytes ? PyBytes_AS_STRING(bytes) : "(unknown)");
+    Py_XDECREF(bytes);
+    Py_XDECREF(text);
 }
 
 int interp_buffer_lines(void)

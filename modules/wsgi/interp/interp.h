@@ -22,6 +22,9 @@ int interp_insert_path(const char *directory);
 /* Puts chdir and pythonpath in front of sys.path. */
 int interp_add_paths(const struct interp_config *config);
 
+/* Logs in which interpreter modules were looked for, and where. */
+void interp_log_paths(void);
+
 /* Makes sys.stdout write whole lines at once. */
 int interp_buffer_lines(void);
 
