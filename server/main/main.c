@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/array.h"
 #include "main/cmdline.h"
 #include "main/enter.h"
 #include "main/programs.h"
@@ -35,10 +36,14 @@ static void open_standard_fds(void)
         close(fd);
 }
 
-/* A parent that ignores SIGCHLD passes that on, and then waitid reports no child. */
-static void reset_sigchld(void)
+/* What a parent ignores, we would ignore too. Without SIGCHLD waitid reports no child, and without the others a worker
+ * that still loads its application would not stop: a script's `syncless-server &` has no SIGINT and SIGQUIT. */
+static void reset_signals(void)
 {
-    signal(SIGCHLD, SIG_DFL);
+    static const int signals[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
+
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        signal(signals[i], SIG_DFL);
 }
 
 static int print_result(const char *text)
@@ -144,7 +149,7 @@ int syncless_server(int argc, char **argv)
     int code;
 
     open_standard_fds();
-    reset_sigchld();
+    reset_signals();
     result = command_parse(&cmd, argc, argv);
     if (result != CMDLINE_OK)
         return result == CMDLINE_DONE ? EXIT_STOPPED : EXIT_USAGE;

@@ -259,6 +259,17 @@ def reload_to_what_works(server):
     server.wait_until(lambda: len(server.worker_pids()) == 1)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_signals_that_the_parent_ignores_stop_a_start_that_hangs(start, signum):
+    before = signal.signal(signum, signal.SIG_IGN)
+    try:
+        server = start(app=HANGING)
+    finally:
+        signal.signal(signum, before)
+    server.wait_log("hanging")
+    assert server.stop(signum) == 0 and "did not stop in time" not in server.log
+
+
 def test_first_start_that_hangs_gives_way_to_a_reload(start):
     server = start(app=HANGING)
     server.wait_log("hanging")
