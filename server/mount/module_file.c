@@ -97,15 +97,23 @@ const char *const *module_file_names(struct arena *a, const char *const *dirs)
 
 /* ---- one module ---- */
 
+static bool has_versions(struct arena *a, const char *dir, const char *name)
+{
+    const char *const dirs[] = {dir, NULL};
+
+    return module_file_versions(a, dirs, name)[0];
+}
+
+/* Beside shared objects with a version, one without is what an older build has left. */
 const char *module_file_find(struct arena *a, const char *const *dirs, const char *name, const char *version)
 {
     for (; *dirs; dirs++) {
-        const char *path = arena_printf(a, "%s/%s" SUFFIX, *dirs, name);
+        const char *path = arena_printf(a, "%s/%s-%s" SUFFIX, *dirs, name, version);
 
-        if (!access(path, F_OK))
-            return path;
-        path = arena_printf(a, "%s/%s-%s" SUFFIX, *dirs, name, version);
         if (*version && !access(path, F_OK))
+            return path;
+        path = arena_printf(a, "%s/%s" SUFFIX, *dirs, name);
+        if (!access(path, F_OK) && !has_versions(a, *dirs, name))
             return path;
     }
     return NULL;

@@ -155,6 +155,15 @@ def test_one_without_a_bridge_is_passed_over_on_path(daemon, tmp_path):
     assert facts(server)[0] == str(PYTHON_HOST)
 
 
+def test_bridge_of_a_version_comes_before_one_of_none(daemon, tmp_path):
+    """Such as an older build has left in the same folder."""
+    for path in (BUILD / "modules").iterdir():
+        (tmp_path / path.name).symlink_to(path.resolve())
+    (tmp_path / "wsgi.so").write_text("not a module\n")
+    server = daemon(f"[server]\nmodule-path = {tmp_path}\n{WSGI}", APP)
+    assert facts(server)[0] == str(PYTHON_HOST)
+
+
 # ---- those that cannot ----
 
 LOADER = "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"
