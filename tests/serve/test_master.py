@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import SERVER, TIMEOUT, WRAPPER, is_worker, server_args, server_env, wait_until, write_files
+from conftest import BUILD, SERVER, TIMEOUT, WRAPPER, is_worker, server_args, server_env, wait_until, write_files
 
 APP = "def app(e, s):\n    s('200 OK', [('Content-Length', '2')])\n    return [b'%s']\n"
 SLEEPY = """
@@ -193,11 +194,8 @@ def children_of(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-# Runs a command as nobody, who may look for files everywhere: the build may be in a folder that only root can enter.
 NOBODY = pwd.getpwnam("nobody")
-UNPRIVILEGED = [] if os.geteuid() != 0 else [
-    "setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups",
-    "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+UNPRIVILEGED = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 @pytest.fixture
@@ -209,8 +207,11 @@ def start_unprivileged():
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))  # pytest's own are root's alone
         folder.chmod(0o777)
         write_files(folder, {"server.ini": ini})
-        command = [*UNPRIVILEGED, *WRAPPER, SERVER, "-c", folder / "server.ini"]
-        servers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        (folder / "modules").mkdir()
+        for name in SERVER.name, "libsyncless.so", "modules/hello.so":  # the build may be in a folder of root's, too
+            shutil.copy(BUILD / name, folder / name)
+        command = [*WRAPPER, folder / SERVER.name, "-c", folder / "server.ini"]
+        servers.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, **UNPRIVILEGED))
         return servers[-1]
     with contextlib.ExitStack() as stack:
         yield run
@@ -222,7 +223,7 @@ def start_unprivileged():
 
 def limit_processes(pid, count):
     """Limit how many processes the user of that process may have, when it forks."""
-    subprocess.run([*UNPRIVILEGED, "prlimit", f"--pid={pid}", f"--nproc={count}:"], check=True)
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={count}:"], check=True, **UNPRIVILEGED)
 
 
 @pytest.mark.parametrize("preload, said", [("no", "cannot fork worker 1"), ("yes", "cannot start the fork server")])
