@@ -62,11 +62,11 @@ LLHTTP    = /usr/share/llhttp
 LLHTTP_O  = $(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
 endif
 DEPS_C    = $(shell pkg-config --cflags $(PKGS)) $(if $(LLHTTP),-I/usr/share/include/llhttp)
-DEPS_L    = $(shell pkg-config --libs $(PKGS)) -lresolv -lpthread -ldl -lm
+DEPS_L    = -lresolv -lpthread -ldl -lm
 
 SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
-SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(LLHTTP_O)
+SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o)
 MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o
 START_O   = $(BUILD)/server/main/libc_start.o
 LIB_O     = $(filter-out $(MAIN_O) $(START_O),$(SERVER_O))
@@ -92,6 +92,12 @@ $(PACKAGE)/$(METADATA): modules/wsgi/METADATA.in
 	ln -s $(CURDIR)/modules/wsgi/syncless $(CURDIR)/modules/wsgi/_syncless.pyi $(PACKAGE)
 	sed 's/@VERSION@/$(VERSION)/' $< >$@
 
+# The libraries that the server uses, behind one name: server/base/library.h says why it is not linked to them.
+LIBRARIES = $(BUILD)/libraries.so
+$(LIBRARIES): $(LLHTTP_O) $(FLAGS)
+	$(LINK) -shared -Wl,-soname,$(@F) -Wl,-Bsymbolic -Wl,-rpath,'$$ORIGIN' -Wl,--no-as-needed -o $@ $(LLHTTP_O) \
+	    $(shell pkg-config --libs $(PKGS))
+
 # All of the server. It exports its libc calls, so that libraries and modules find these before libc's: the names that
 # server/libc and libc both define. Besides these, the module API, and the programs in it. Its own calls are bound to
 # its own functions (-Bsymbolic-functions). With a path of its own (-rpath), the one in the interpreter's executable
@@ -104,9 +110,9 @@ $(EXPORTS): $(LIBC_O)
 	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main;'; comm -12 $@.ours $@.libc | sed 's/$$/;/'; \
 	    echo 'local: *; };') >$@
 
-$(BUILD)/libsyncless.so: $(LIB_O) $(START_O) $(EXPORTS)
+$(BUILD)/libsyncless.so: $(LIB_O) $(START_O) $(EXPORTS) | $(LIBRARIES)
 	$(LINK) -shared -Wl,-soname,libsyncless.so -Wl,-Bsymbolic-functions -Wl,--version-script=$(EXPORTS) \
-	    -Wl,-rpath,'$$ORIGIN' -Wl,-z,nodelete -o $@ $(filter %.o,$^) $(DEPS_L)
+	    -Wl,-rpath,'$$ORIGIN' -Wl,-z,nodelete $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(DEPS_L)
 
 # A program is a main function, which calls that of libsyncless.so: beside it in a build tree, or where it is installed
 # (without /proc mounted, by its absolute path).
@@ -138,7 +144,7 @@ $(BUILD)/%.o: %.S $(FLAGS)
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIC $(HIDDEN) -DLLHTTP_STRICT_MODE=1 \
+	$(CC) $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO) $(SAN) -fPIC -fno-semantic-interposition -DLLHTTP_STRICT_MODE=1 \
 	    -I/usr/share/include/llhttp -c -o $@ $<
 
 # A module is made of the .c files in its folder and the folders below, and includes nothing of the server but its API.
@@ -223,7 +229,7 @@ install: $(BUILD)/syncless.ini.5
 	        $(addprefix $(mandir)/man,1 5 8))
 	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(BUILD)/libsyncless.so $(DESTDIR)$(libdir)
+	install -m 644 $(BUILD)/libsyncless.so $(LIBRARIES) $(DESTDIR)$(libdir)
 	install -m 644 $(MODULES_S) $(BRIDGES) $(DESTDIR)$(libdir)/modules
 	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/modules/python/syncless
 	install -m 644 modules/wsgi/_syncless.pyi $(DESTDIR)$(libdir)/modules/python

@@ -15,7 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/library.h"
 #include "conf/internal.h"
+
+#define INIH_CALLS(X) X(ini_parse_stream)
+LIBRARY_DECLARE(inih, INIH_CALLS);
+LIBRARY_DEFINE(inih, INIH_CALLS);
 
 /* Put on both sides of a cut, where inih would strip blanks or see a comment. No line has this byte in it. */
 #define GUARD "\x1f"
@@ -192,7 +197,7 @@ static void read_stream(struct reader *r, const char *name)
     r->here = conf_path_here(r->conf, name);
     r->rest = "";
     r->rank = r->parent ? r->parent->rank + 1 : 1;
-    ini_parse_stream(next_piece, r, on_pair, r); /* its result tells less than the errors recorded by us */
+    inih.ini_parse_stream(next_piece, r, on_pair, r); /* its result tells less than the errors recorded by us */
     free(r->line);
 }
 

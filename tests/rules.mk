@@ -3,6 +3,7 @@
 # ---- unit tests ----
 
 CMOCKA    = -lcmocka
+UNIT_L    = $(LIBRARIES:%=-Wl,--no-as-needed % -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..') $(DEPS_L)
 EXPORT    = -Wl,--export-dynamic-symbol='sl_*',--export-dynamic-symbol='__cxa_get_globals*'
 UNITS     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c)) \
             $(BUILD)/tests/test_coro_ucontext $(BUILD)/tests/test_stack_ucontext
@@ -16,9 +17,9 @@ CORE      = arena log sink coro stack cxx coro_ucontext stack_ucontext
 # would touch pages of a stack that test_stack steps over.
 $(BUILD)/tests/%: private HARDEN =
 $(BUILD)/tests/%: private FORTIFY = -U_FORTIFY_SOURCE
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_O)
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_O) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fno-lto $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(DEPS_L) $(CMOCKA)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fno-lto $(LDFLAGS) $(EXPORT) -o $@ $(filter %.c %.o,$^) $(UNIT_L) $(CMOCKA)
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
@@ -27,10 +28,10 @@ $(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -c -o $@ $<
 
-$(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O)
+$(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_ucontext.o $(LIB_O) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -DCORO_UCONTEXT -Iserver -I. -fno-lto $(LDFLAGS) $(EXPORT) -o $@ \
-	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(DEPS_L) $(CMOCKA)
+	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(UNIT_L) $(CMOCKA)
 
 # C++ code that test_cxx loads.
 $(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
@@ -53,7 +54,7 @@ units-of-core: $(CORE:%=$(BUILD)/tests/test_%) $(SERVER_O)
 test-aarch64: aarch64-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-aarch64 CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
 	    CPPFLAGS='-Iinclude -D_GNU_SOURCE -DCORO_QEMU -Itests/aarch64 -idirafter /usr/include' \
-	    LIB_O='$$(CORE_O)' DEPS_L='-lpthread -ldl -lm' CMOCKA= LTO= units-of-core
+	    LIB_O='$$(CORE_O)' LIBRARIES= DEPS_L='-lpthread -ldl -lm' CMOCKA= LTO= units-of-core
 	SYNCLESS_BUILD=$(BUILD)-aarch64 SYNCLESS_WRAPPER='qemu-aarch64 -L /usr/aarch64-linux-gnu' tests/run --units
 
 # ---- long suites ----
@@ -115,7 +116,7 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
 	done
 
-$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O)
-	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(DEPS_L)
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O) $(LIBRARIES)
+	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(UNIT_L)
 
 .PHONY: units units-of-core test-aarch64 test-python test-platforms soak steady asan test-asan valgrind fuzz fuzz-run

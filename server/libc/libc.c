@@ -7,7 +7,6 @@
  */
 #include "libc/libc.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 
 #include "libc/runtime/caller.h"
@@ -32,7 +31,7 @@ void libc_init(enum resolver resolver)
     identity_init();
     handler_init();
     resolver_init(resolver);
-    caller_register(dlsym(RTLD_DEFAULT, "uv_loop_init"), CALLER_LOOP);
+    caller_register(wait_uv_address(), CALLER_LOOP);
 }
 
 int libc_runtime(const void *address)

@@ -3,13 +3,13 @@
  */
 #include "main/version.h"
 
-#include <ares.h>
 #include <gnu/libc-version.h>
 #include <llhttp.h>
 #include <stdio.h>
 
 #include "conf/conf.h"
 #include "host/host.h"
+#include "libc/names/cares.h"
 #include "mount/module_file.h"
 #include "wait/wait.h"
 
@@ -31,7 +31,7 @@ const char *version_details(void)
 
     snprintf(text, sizeof(text), "%scompiler: %s\nflags: %s\nlibuv: %s\nllhttp: %d.%d.%d\nc-ares: %s\nglibc: %s\n",
              version_line(), __VERSION__, BUILD_FLAGS, wait_uv_version(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
-             LLHTTP_VERSION_PATCH, ares_version(NULL), gnu_get_libc_version());
+             LLHTTP_VERSION_PATCH, cares.ares_version(NULL), gnu_get_libc_version());
     return text;
 }
 

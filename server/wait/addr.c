@@ -58,7 +58,7 @@ void addr_init(void)
     for (size_t i = 0; i < ARRAY_SIZE(parking.buckets); i++)
         list_init(&parking.buckets[i]);
     list_init(&parking.woken);
-    uv_async_init(loop_uv(), &parking.async, addr_wake_coroutines);
+    libuv.uv_async_init(loop_uv(), &parking.async, addr_wake_coroutines);
 }
 
 void wait_addr_enter(struct wait_addr *w, const void *addr)
@@ -150,5 +150,5 @@ void wait_addr_wake(const void *addr, int count)
     tell = addr_wake_locked(addr, count);
     addr_unlock();
     if (tell)
-        uv_async_send(&parking.async);
+        libuv.uv_async_send(&parking.async);
 }

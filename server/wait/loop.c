@@ -22,6 +22,8 @@
 #include "log/log.h"
 #include "wait/loop.h"
 
+LIBRARY_DEFINE(libuv, LIBUV_CALLS);
+
 #define TRIM_EVERY 1000 /* milliseconds */
 
 struct post {
@@ -50,7 +52,12 @@ uv_loop_t *loop_uv(void)
 
 const char *wait_uv_version(void)
 {
-    return uv_version_string();
+    return libuv.uv_version_string();
+}
+
+const void *wait_uv_address(void)
+{
+    return (const void *)libuv.uv_loop_init;
 }
 
 int64_t wait_now(void)
@@ -63,7 +70,7 @@ int64_t wait_now(void)
 
 int64_t wait_time(void)
 {
-    return (int64_t)uv_now(&loop.uv);
+    return (int64_t)libuv.uv_now(&loop.uv);
 }
 
 int64_t wait_deadline(int64_t nanoseconds)
@@ -86,7 +93,7 @@ void wait_post(void (*fn)(void *arg), void *arg)
     *loop.last_post = post;
     loop.last_post = &post->next;
     real()->pthread_mutex_unlock(&loop.post_lock);
-    uv_async_send(&loop.async);
+    libuv.uv_async_send(&loop.async);
 }
 
 static void loop_run_posts(uv_async_t *async)
@@ -122,8 +129,8 @@ static void tick_start(int64_t milliseconds, int64_t repeat, void (*fn)(void))
     struct tick *tick = xmalloc(sizeof(*tick));
 
     tick->fn = fn;
-    uv_timer_init(loop_uv(), &tick->timer);
-    uv_timer_start(&tick->timer, tick_run, (uint64_t)milliseconds, (uint64_t)repeat);
+    libuv.uv_timer_init(loop_uv(), &tick->timer);
+    libuv.uv_timer_start(&tick->timer, tick_run, (uint64_t)milliseconds, (uint64_t)repeat);
 }
 
 void wait_every(int64_t milliseconds, void (*fn)(void))
@@ -146,17 +153,17 @@ static void loop_trim(void)
 
 void wait_init(unsigned threads)
 {
-    int err = uv_loop_init(&loop.uv);
+    int err = libuv.uv_loop_init(&loop.uv);
 
     if (err)
-        log_die("cannot make the event loop: %s", uv_strerror(err));
+        log_die("cannot make the event loop: %s", libuv.uv_strerror(err));
     work_init(threads);
     loop.holds = 0;
     loop.stopping = false;
     loop.posts = NULL;
     loop.last_post = &loop.posts;
-    uv_async_init(&loop.uv, &loop.async, loop_run_posts);
-    fd_init(uv_backend_fd(&loop.uv));
+    libuv.uv_async_init(&loop.uv, &loop.async, loop_run_posts);
+    fd_init(libuv.uv_backend_fd(&loop.uv));
     addr_init();
     interrupt_init();
     loop.owner = real()->pthread_self();
@@ -183,8 +190,8 @@ static void handle_free(uv_handle_t *handle)
 
 static void handle_close(uv_handle_t *handle, void *arg)
 {
-    if (!uv_is_closing(handle))
-        uv_close(handle, handle_free);
+    if (!libuv.uv_is_closing(handle))
+        libuv.uv_close(handle, handle_free);
 }
 
 void wait_exit(void)
@@ -194,9 +201,9 @@ void wait_exit(void)
     assert(coro_count() == 0);
     timer_exit();
     signal_exit();
-    uv_walk(&loop.uv, handle_close, NULL);
-    uv_run(&loop.uv, UV_RUN_DEFAULT);
-    err = uv_loop_close(&loop.uv);
+    libuv.uv_walk(&loop.uv, handle_close, NULL);
+    libuv.uv_run(&loop.uv, UV_RUN_DEFAULT);
+    err = libuv.uv_loop_close(&loop.uv);
     assert(err == 0);
     (void)err;
     loop_drop_posts();
@@ -228,7 +235,7 @@ void wait_stop(void)
 
 void loop_update_time(void)
 {
-    uv_update_time(&loop.uv);
+    libuv.uv_update_time(&loop.uv);
 }
 
 /* Nanoseconds until a timer of libuv is due, or WAIT_FOREVER. */
@@ -236,8 +243,8 @@ static int64_t uv_timeout(void)
 {
     int milliseconds;
 
-    uv_update_time(&loop.uv);
-    milliseconds = uv_backend_timeout(&loop.uv);
+    libuv.uv_update_time(&loop.uv);
+    milliseconds = libuv.uv_backend_timeout(&loop.uv);
     return milliseconds < 0 ? WAIT_FOREVER : (int64_t)milliseconds * 1000000;
 }
 
@@ -270,9 +277,9 @@ static void loop_poll(void)
         loop.each_iteration();
     uv_ready = fd_poll(poll_timeout());
     timer_run();
-    if (uv_ready || loop.dirty || uv_backend_timeout(&loop.uv) == 0) {
+    if (uv_ready || loop.dirty || libuv.uv_backend_timeout(&loop.uv) == 0) {
         loop.dirty = false;
-        uv_run(&loop.uv, UV_RUN_NOWAIT);
+        libuv.uv_run(&loop.uv, UV_RUN_NOWAIT);
     }
 }
 

@@ -5,6 +5,16 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "base/library.h"
+
+/* clang-format off */
+#define LIBUV_CALLS(X)                                                                                          \
+    X(uv_async_init) X(uv_async_send) X(uv_backend_fd) X(uv_backend_timeout) X(uv_close) X(uv_is_closing)       \
+    X(uv_loop_close) X(uv_loop_init) X(uv_now) X(uv_queue_work) X(uv_run) X(uv_strerror) X(uv_timer_init)       \
+    X(uv_timer_start) X(uv_update_time) X(uv_version_string) X(uv_walk)
+/* clang-format on */
+LIBRARY_DECLARE(libuv, LIBUV_CALLS);
+
 /* The libuv loop, for handles and requests. What is started on it takes effect in the same iteration. */
 uv_loop_t *loop_uv(void);
 

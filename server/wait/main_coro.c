@@ -29,7 +29,7 @@ static void interrupt_wake_main(uv_async_t *async)
 
 void interrupt_init(void)
 {
-    uv_async_init(loop_uv(), &interrupt.async, interrupt_wake_main);
+    libuv.uv_async_init(loop_uv(), &interrupt.async, interrupt_wake_main);
 }
 
 void wait_set_main(struct coro *co)
@@ -51,7 +51,7 @@ void wait_interrupt(int code)
         atomic_store(&interrupt.note, code);
     else /* keep an -EINTR, which is the stronger one */
         atomic_compare_exchange_strong(&interrupt.note, &none, code);
-    uv_async_send(&interrupt.async);
+    libuv.uv_async_send(&interrupt.async);
 }
 
 int wait_interrupt_take(void)

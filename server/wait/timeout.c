@@ -27,7 +27,7 @@ static void timeouts_arm(int64_t due)
     int64_t left = due - wait_time();
 
     timeouts.armed = due;
-    uv_timer_start(timeouts.timer, timeouts_expire, left > 0 ? (uint64_t)left : 0, 0);
+    libuv.uv_timer_start(timeouts.timer, timeouts_expire, left > 0 ? (uint64_t)left : 0, 0);
 }
 
 static struct wait_timeout *timeouts_first(const struct wait_timeouts *list)
@@ -69,7 +69,7 @@ void timeout_init(void)
     timeouts.first = NULL;
     timeouts.armed = INT64_MAX;
     timeouts.timer = xmalloc(sizeof(*timeouts.timer));
-    uv_timer_init(loop_uv(), timeouts.timer);
+    libuv.uv_timer_init(loop_uv(), timeouts.timer);
 }
 
 void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (*fn)(struct wait_timeout *t))

@@ -46,6 +46,9 @@ unsigned wait_iteration(void);
 /* The version of libuv. */
 const char *wait_uv_version(void);
 
+/* An address of libuv, which tells its calls from those of others. */
+const void *wait_uv_address(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, now. Any thread. */
 int64_t wait_now(void);
 

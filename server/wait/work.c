@@ -55,7 +55,7 @@ static int work_queue_first(uv_work_t *uv)
 
     snprintf(number, sizeof(number), "%u", pool_size);
     setenv(SIZE_VARIABLE, number, 1);
-    err = uv_queue_work(loop_uv(), uv, work_run, work_done);
+    err = libuv.uv_queue_work(loop_uv(), uv, work_run, work_done);
     if (saved)
         setenv(SIZE_VARIABLE, saved, 1);
     else
@@ -72,10 +72,10 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
     if (!work.co)
         return fn(arg);
-    err = pool_made || pool_size == 0 ? uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
+    err = pool_made || pool_size == 0 ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
                                       : work_queue_first(&work.uv);
     if (err)
-        log_die("cannot queue work for the thread pool: %s", uv_strerror(err));
+        log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
     coro_park();
     return work.result;
 }

@@ -184,7 +184,7 @@ def test_installed(tmp_path):
     library = prefix / "lib/syncless"
     (library / "modules/python").mkdir(parents=True)
     (prefix / "bin").mkdir()
-    for path in [*build.glob("modules/wsgi-*.so"), build / "libsyncless.so"]:
+    for path in [*build.glob("modules/wsgi-*.so"), build / "libsyncless.so", build / "libraries.so"]:
         shutil.copy(path, library / path.relative_to(build))
     (library / "modules/python/syncless").symlink_to(ROOT / "modules/wsgi/syncless")
     shutil.copy(PYTHON, prefix / "bin")

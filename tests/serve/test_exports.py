@@ -1,11 +1,12 @@
-"""What libsyncless.so exports: names of libc, which libraries must find there, and sl_*; no other name can clash with
-one of a module."""
+"""What others in the process find in libsyncless.so: names of libc, as they must, and sl_*. No other name of ours, and
+none of the libraries that the server uses, can clash with one of theirs."""
 import re
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import BUILD, ROOT, SANITIZED
+from conftest import BUILD, ROOT, SANITIZED, TIMEOUT
 
 LIBRARY = BUILD / "libsyncless.so"
 
@@ -39,3 +40,28 @@ def test_the_module_api_is_exported():
 def test_no_internal_name_is_exported():
     others = names(LIBRARY) - names(libc())
     assert {name for name in others if not re.match(r"sl_|syncless_(server|python)$|__cxa_get_globals", name)} == set()
+
+
+# ---- the libraries of the server ----
+
+FUNCTIONS = ["uv_loop_init", "ares_init_options", "ini_parse_stream", "llhttp_init"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_extension_calls_its_own_copy_of_a_library(tmp_path, name):
+    """pycares has c-ares in it, uvloop libuv, aiohttp llhttp: other versions than ours."""
+    library = tmp_path / "extension.so"
+    source = f"int {name}(void) {{ return 42; }} int ask(void) {{ return {name}(); }}"
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-xc", "-", "-o", library], input=source, text=True, check=True)
+    script = f"import ctypes; print(ctypes.CDLL({str(library)!r}).ask(), hasattr(ctypes.CDLL(None), {name!r}))"
+    done = subprocess.run([BUILD / "syncless-python", "-c", script], capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.stdout, done.stderr) == ("42 False\n", "")
+
+
+def test_they_are_missing(tmp_path):
+    for name in ("syncless-server", "libsyncless.so"):
+        shutil.copy(BUILD / name, tmp_path)
+    done = subprocess.run([tmp_path / "syncless-server", "-v"], capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 3 and done.stdout == ""
+    assert re.fullmatch(r"syncless-server: cannot load the libraries of the server: /\S*/libraries\.so: .*\n",
+                        done.stderr)

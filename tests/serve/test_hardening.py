@@ -8,7 +8,7 @@ from conftest import BUILD, SANITIZED, SERVER
 
 PROGRAMS = [SERVER, BUILD / "syncless-python"]
 LIBRARY = BUILD / "libsyncless.so"
-FILES = [*PROGRAMS, LIBRARY, *sorted((BUILD / "modules").glob("*.so"))]
+FILES = [*PROGRAMS, LIBRARY, BUILD / "libraries.so", *sorted((BUILD / "modules").glob("*.so"))]
 
 
 def readelf(option, path):

@@ -142,7 +142,8 @@ def test_beside_the_executable(daemon, venv, monkeypatch):
     library = venv / "lib/syncless"
     if not library.exists():
         shutil.copytree(BUILD / "modules", library / "modules", ignore=shutil.ignore_patterns("*.o", "*.d"))
-        shutil.copy(BUILD / "libsyncless.so", library)
+        for name in ("libsyncless.so", "libraries.so"):
+            shutil.copy(BUILD / name, library)
         shutil.copy(SERVER, venv / "bin")
     monkeypatch.setattr("conftest.SERVER", venv / "bin/syncless-server")
     assert facts(daemon(WSGI, APP))[:2] == [f"{venv}/bin/python3", str(venv)]

@@ -13,9 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/library.h"
 #include "http/request/line.h"
 #include "http/request/target.h"
 #include "http/request/token.h"
+
+#define LLHTTP_CALLS(X) X(llhttp_init) X(llhttp_execute) X(llhttp_get_error_reason) X(llhttp_get_error_pos)
+LIBRARY_DECLARE(llhttp, LLHTTP_CALLS);
+LIBRARY_DEFINE(llhttp, LLHTTP_CALLS);
 
 /* ---- the end ---- */
 
@@ -254,8 +259,8 @@ static const llhttp_t *parser_of_fields(void)
     static llhttp_t parser;
 
     if (!parser.settings) {
-        llhttp_init(&parser, HTTP_REQUEST, &settings);
-        llhttp_execute(&parser, line, sizeof(line) - 1);
+        llhttp.llhttp_init(&parser, HTTP_REQUEST, &settings);
+        llhttp.llhttp_execute(&parser, line, sizeof(line) - 1);
     }
     return &parser;
 }
@@ -267,14 +272,14 @@ static int parse_fields(struct request *req, struct spans *spans, const char *fi
     enum llhttp_errno err;
 
     parser.data = spans;
-    err = llhttp_execute(&parser, fields, (size_t)(end - fields));
+    err = llhttp.llhttp_execute(&parser, fields, (size_t)(end - fields));
     req->keep_alive = keeps_alive(&parser, req->view.http_minor);
     if (err != HPE_PAUSED || !spans->complete) {
-        const char *reason = llhttp_get_error_reason(&parser);
+        const char *reason = llhttp.llhttp_get_error_reason(&parser);
 
         return refusal(400, reason && *reason ? reason : "the head ends too early", why);
     }
-    if (llhttp_get_error_pos(&parser) != end || !check_layout(spans, fields, end))
+    if (llhttp.llhttp_get_error_pos(&parser) != end || !check_layout(spans, fields, end))
         return refusal(400, "the fields are not laid out as RFC 9112 says", why);
     return 0;
 }

@@ -9,6 +9,8 @@
 
 #include <arpa/nameser.h>
 
+LIBRARY_DEFINE(cares, CARES_CALLS);
+
 #if ARES_VERSION >= 0x011c00
 
 static void on_cares_record(void *arg, ares_status_t status, size_t timeouts, const ares_dns_record_t *record)
@@ -18,18 +20,18 @@ static void on_cares_record(void *arg, ares_status_t status, size_t timeouts, co
     size_t size = 0;
 
     if (record) {
-        ares_status_t written = ares_dns_write(record, &reply, &size);
+        ares_status_t written = cares.ares_dns_write(record, &reply, &size);
 
         if (written != ARES_SUCCESS)
             status = written;
     }
     question->on_reply(question->arg, (int)status, reply, size);
-    ares_free_string(reply);
+    cares.ares_free_string(reply);
 }
 
 void cares_ask(ares_channel channel, const char *name, int type, struct cares_question *question)
 {
-    ares_query_dnsrec(channel, name, ARES_CLASS_IN, (ares_dns_rec_type_t)type, on_cares_record, question, NULL);
+    cares.ares_query_dnsrec(channel, name, ARES_CLASS_IN, (ares_dns_rec_type_t)type, on_cares_record, question, NULL);
 }
 
 #else
@@ -43,7 +45,7 @@ static void on_cares_message(void *arg, int status, int timeouts, unsigned char 
 
 void cares_ask(ares_channel channel, const char *name, int type, struct cares_question *question)
 {
-    ares_query(channel, name, ns_c_in, type, on_cares_message, question);
+    cares.ares_query(channel, name, ns_c_in, type, on_cares_message, question);
 }
 
 #endif

@@ -5,6 +5,20 @@
 #include <ares.h>
 #include <stddef.h>
 
+#include "base/library.h"
+
+/* clang-format off */
+#if ARES_VERSION >= 0x011c00
+#define CARES_QUERY(X) X(ares_query_dnsrec) X(ares_dns_write) X(ares_free_string)
+#else
+#define CARES_QUERY(X) X(ares_query)
+#endif
+#define CARES_CALLS(X)                                                                                          \
+    CARES_QUERY(X) X(ares_cancel) X(ares_destroy) X(ares_init_options) X(ares_process_fd)                       \
+    X(ares_set_servers_ports_csv) X(ares_timeout) X(ares_version)
+/* clang-format on */
+LIBRARY_DECLARE(cares, CARES_CALLS);
+
 /* status: of c-ares. reply: the message (RFC 1035), valid during the call; NULL without one. */
 typedef void (*cares_callback)(void *arg, int status, const unsigned char *reply, size_t size);
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libc/names/cares.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 
@@ -60,7 +61,7 @@ static int dns_channel_set_servers(struct dns_channel *channel, const struct __r
     if (size == 0)
         return ARES_ECONNREFUSED;
     list[size - 1] = '\0'; /* in place of the last comma */
-    return ares_set_servers_ports_csv(channel->ares, list);
+    return cares.ares_set_servers_ports_csv(channel->ares, list);
 }
 
 /* A callback of c-ares: what it waits for on a socket has changed; for nothing if it is about to close it. */
@@ -99,7 +100,7 @@ static int dns_channel_init(struct dns_channel *channel, struct __res_state *con
                ARES_OPT_LOOKUPS | ARES_OPT_SERVERS | ARES_OPT_SORTLIST | ARES_OPT_SOCK_STATE_CB;
 
     mask |= conf->options & RES_ROTATE ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE;
-    return ares_init_options(&channel->ares, &options, mask);
+    return cares.ares_init_options(&channel->ares, &options, mask);
 }
 
 int dns_channel_open(struct dns_channel *channel, struct __res_state *conf)
@@ -110,16 +111,16 @@ int dns_channel_open(struct dns_channel *channel, struct __res_state *conf)
     status = dns_channel_init(channel, conf);
     if (status != ARES_SUCCESS)
         return status;
-    status =
-        test_servers ? ares_set_servers_ports_csv(channel->ares, test_servers) : dns_channel_set_servers(channel, conf);
+    status = test_servers ? cares.ares_set_servers_ports_csv(channel->ares, test_servers)
+                          : dns_channel_set_servers(channel, conf);
     if (status != ARES_SUCCESS)
-        ares_destroy(channel->ares);
+        cares.ares_destroy(channel->ares);
     return status;
 }
 
 void dns_channel_close(struct dns_channel *channel)
 {
-    ares_destroy(channel->ares);
+    cares.ares_destroy(channel->ares);
 }
 
 /* ---- running ---- */
@@ -129,7 +130,7 @@ static int64_t dns_channel_deadline(const struct dns_channel *channel)
     struct timespec length;
     struct timeval left;
 
-    if (!ares_timeout(channel->ares, NULL, &left))
+    if (!cares.ares_timeout(channel->ares, NULL, &left))
         return WAIT_FOREVER;
     length = timespec_of_timeval(&left);
     return timespec_deadline_in(&length);
@@ -142,9 +143,9 @@ static void dns_channel_process(struct dns_channel *channel, const struct pollfd
         ares_socket_t out = fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD;
 
         if (fds[i].revents)
-            ares_process_fd(channel->ares, in, out);
+            cares.ares_process_fd(channel->ares, in, out);
     }
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* queries that have timed out */
+    cares.ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* queries that have timed out */
 }
 
 int dns_channel_run(struct dns_channel *channel, const int *pending)
@@ -158,7 +159,7 @@ int dns_channel_run(struct dns_channel *channel, const int *pending)
         memcpy(fds, channel->fds, count * sizeof(*fds));
         result = wait_fds(fds, count, dns_channel_deadline(channel));
         if (result < 0 && park_error(result) != EINTR) {
-            ares_cancel(channel->ares);
+            cares.ares_cancel(channel->ares);
             return result;
         }
         park_ignore(result);
