@@ -38,7 +38,8 @@ def venv(tmp_path_factory):
 def executable(path, source, *flags):
     """Compile a program that could be taken for an interpreter."""
     path.parent.mkdir(exist_ok=True)
-    subprocess.run(["cc", "-w", "-rdynamic", "-xc", "-", "-o", path, *flags], input=source, text=True, check=True)
+    command = ["cc", "-w", "-rdynamic", "-o", path, "-xc", "-", "-xnone", *flags]
+    subprocess.run(command, input=source, text=True, check=True)
     return path
 
 
@@ -257,3 +258,19 @@ def test_another_build_of_the_same_version(daemon, tmp_path, python):
     server = daemon(WSGI + f"virtualenv = {tmp_path}/venv\n", APP)
     assert facts(server)[:2] == [f"{tmp_path}/venv/bin/python", f"{tmp_path}/venv"]
     assert os.path.samefile(f"/proc/{server.pid}/exe", python)
+
+
+EMBEDDING = "int Py_BytesMain(int, char **); int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }"
+
+
+def test_interpreter_that_is_linked_to_libpython(daemon, tmp_path):
+    """As Fedora's python3 is: the executable is a few lines, and CPython a shared library."""
+    ask = "import sys, sysconfig as s; print(sys.prefix, *s.get_config_vars('LIBDIR', 'INSTSONAME'))"
+    done = subprocess.run([PYTHON_HOST, "-c", ask], capture_output=True, text=True, check=True)
+    prefix, folder, name = done.stdout.split()
+    if not name.startswith("libpython") or ".so" not in name or not os.path.exists(f"{folder}/{name}"):
+        pytest.skip(f"this CPython has no shared library, but {name}")
+    python = executable(tmp_path / "bin/python3", EMBEDDING, f"{folder}/{name}", f"-Wl,-rpath,{folder}")
+    server = daemon(f"[server]\npython = {python}\n{WSGI}", APP, env={"PYTHONHOME": prefix})
+    assert facts(server)[0] == str(python)
+    assert name in pathlib.Path(f"/proc/{server.pid}/maps").read_text()
