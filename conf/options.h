@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "conf/nearest.h"
 #include "syncless.h"
 
 /* Check the section: every key is in one of the tables (NULL-terminated), every value is of its kind and in its range,
@@ -19,6 +20,9 @@ void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_
 
 /* Returns the option of that name in one of the tables (NULL-terminated), or NULL. */
 const struct sl_option *conf_find_option(const struct sl_option *const *tables, const char *key);
+
+/* Look at the names of all options of the tables. */
+void conf_nearest_in_tables(struct conf_nearest *near, const struct sl_option *const *tables);
 
 /* Fill in the fields of base from the chain of checked sections, else with the defaults. Where an option has flags, the
  * first section of the chain must not be NULL. */

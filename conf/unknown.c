@@ -21,7 +21,7 @@ static const char *find_other_section(const struct conf *c, const char *key)
     return title;
 }
 
-static void try_tables(struct conf_nearest *near, const struct sl_option *const *tables)
+void conf_nearest_in_tables(struct conf_nearest *near, const struct sl_option *const *tables)
 {
     for (; *tables; tables++)
         for (const struct sl_option *o = *tables; o->name; o++)
@@ -34,7 +34,7 @@ static const char *suggest_in_others(struct conf *c, const char *key)
     struct conf_nearest near = {.wrong = key};
 
     for (const struct conf_known *known = c->names ? c->names->known : NULL; known && known->title; known++)
-        try_tables(&near, known->tables);
+        conf_nearest_in_tables(&near, known->tables);
     if (!near.name)
         return NULL;
     return arena_printf(&c->arena, "did you mean \"%s\", which belongs to [%s]?", near.name,
@@ -53,7 +53,7 @@ static const char *explain_key(struct conf *c, const struct conf_section *s, con
         return text;
     if (other)
         return arena_printf(&c->arena, "it belongs to [%s]", other);
-    try_tables(&near, tables);
+    conf_nearest_in_tables(&near, tables);
     if (near.name)
         return arena_printf(&c->arena, "did you mean \"%s\"?", near.name);
     text = c->names ? c->names->foreign_key(c, s, tables, key, true) : NULL;

@@ -4,19 +4,24 @@
 
 #include <stdbool.h>
 
+#include "main/synonym.h"
+
 struct conf;
 
-#define CMDLINE_MAX_OPTIONS 100 /* of one kind */
+#define CMDLINE_MAX_OPTIONS 200 /* that set keys */
 
+/* All texts are those of argv. */
 struct command {
     char **argv;
-    const char *file, *app;
-    const char *binds[CMDLINE_MAX_OPTIONS], *assignments[CMDLINE_MAX_OPTIONS];
-    int bind_count, assignment_count;
+    const char *file;                                   /* of -c, or the argument without an option */
+    struct command_option app;                          /* -m, or the same; its value is NULL if there is none */
+    struct command_option options[CMDLINE_MAX_OPTIONS]; /* those that set keys, in order */
+    int option_count;
     bool check, check_app, dump;
     bool version, version_details; /* -v and -V */
     int signum;                    /* of -s; 0: no signal is to be sent */
     int daemonize;                 /* of -d and -F; -1: what the file says */
+    const char *migrate;           /* the configuration of another server that is to be converted */
 };
 
 enum cmdline_result {

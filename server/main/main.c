@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "main/cmdline.h"
 #include "main/enter.h"
+#include "main/migrate.h"
 #include "main/programs.h"
 #include "main/version.h"
 #include "master/master.h"
@@ -153,6 +154,8 @@ int syncless_server(int argc, char **argv)
     result = command_parse(&cmd, argc, argv);
     if (result != CMDLINE_OK)
         return result == CMDLINE_DONE ? EXIT_STOPPED : EXIT_USAGE;
+    if (cmd.migrate)
+        return migrate_run(cmd.migrate, cmd.app.value);
     if (cmd.version)
         return show_version(&cmd);
     g = load_generation(&cmd);

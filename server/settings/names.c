@@ -38,6 +38,12 @@ const struct sl_option *settings_find_option(const char *key, const char **secti
     return found;
 }
 
+void settings_nearest_option(struct conf_nearest *near)
+{
+    for (const struct conf_known *known = known_sections; known->title; known++)
+        conf_nearest_in_tables(near, known->tables);
+}
+
 /* Whether a section is the place of a row: of "wsgi" and "wsgi /prefix" for [wsgi /shop]. */
 static bool is_place_of(const struct peer_key *peer, const struct conf_section *s)
 {

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "conf/nearest.h"
 
 #define PEER(server, name, relation, kind, section, key, note)                                                         \
     {server, name, PEER_##relation, PEER_##kind, section, key, note},
@@ -21,23 +22,13 @@ static const struct peer_key peer_keys[] = {
 #include "settings/peers.def"
 };
 
-/* Whether the first size bytes of two names are the same, and no NUL is among them. */
-static bool have_same_start(const char *a, const char *b, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (!a[i] || (a[i] == '_' ? '-' : a[i]) != b[i])
-            return false;
-    return true;
-}
-
 static bool is_named(const struct peer_key *peer, const char *name, bool is_pattern)
 {
     size_t size = strlen(peer->name);
 
     if (is_pattern != (peer->name[size - 1] == '*'))
         return false;
-    return is_pattern ? have_same_start(name, peer->name, size - 1)
-                      : have_same_start(name, peer->name, size) && !name[size];
+    return is_pattern ? !strncmp(peer->name, name, size - 1) : !strcmp(peer->name, name);
 }
 
 const struct peer_key *peers_find(const char *name, bool is_pattern)
@@ -46,6 +37,13 @@ const struct peer_key *peers_find(const char *name, bool is_pattern)
         if (is_named(&peer_keys[i], name, is_pattern))
             return &peer_keys[i];
     return NULL;
+}
+
+void peers_nearest(struct conf_nearest *near)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(peer_keys); i++)
+        if (!strchr(peer_keys[i].name, '*'))
+            conf_nearest_try(near, peer_keys[i].name);
 }
 
 const char *peers_find_server(const char *name)

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+struct conf_nearest;
+
 enum peer_relation {
     PEER_SAME, /* our key means the same */
     PEER_LIKE, /* our key is for the same purpose, but means something else */
@@ -47,8 +49,11 @@ struct peer_key {
 };
 
 /* Returns the first row for a name, or NULL. If is_pattern is set only among the names that end with *, else only among
- * the others. Words of the name may be separated by _ too. */
+ * the others. */
 const struct peer_key *peers_find(const char *name, bool is_pattern);
+
+/* Look at all names without a *. */
+void peers_nearest(struct conf_nearest *near);
 
 /* Returns the server of that name, in any case, as it is written; NULL: the table has none. */
 const char *peers_find_server(const char *name);

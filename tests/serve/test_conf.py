@@ -231,17 +231,18 @@ def test_help_names_every_option(run_server):
     assert all(re.search(rf"(^|\s){flag}\b", done.stdout) for flag in ("-c", "-t", "-o", "-m", "-b", "-v", "-h"))
 
 
-@pytest.mark.parametrize("args", [["--nonsense"], ["-c"], ["extra"], ["-o", "nonsense"], ["-o", "=x"]])
+@pytest.mark.parametrize("args", [["--nonsense"], ["-c"], ["stop"], ["-k", "gevent", "app:app"], ["-o", "nonsense"],
+                                  ["-o", "=x"]])
 def test_usage_errors(run_server, args):
     done = run_server(args)
     assert done.returncode == USAGE and "-h" in done.stderr
 
 
-@pytest.mark.parametrize("args", [["extra"], ["-m", "tiny:app", "extra"], ["extra", "-c", "x.ini", "-t"]])
+@pytest.mark.parametrize("args", [["x.ini", "extra", "-t"], ["extra", "-c", "x.ini", "-t"]])
 def test_stray_argument_is_named(run_server, args):
     done = run_server(args)
     assert done.returncode == USAGE
-    assert re.search('unexpected argument "extra": (write -c extra|remove it)', done.stderr)
+    assert 'unexpected argument "extra": remove it' in done.stderr
 
 
 def test_nothing_given(run_server):
@@ -249,7 +250,32 @@ def test_nothing_given(run_server):
     assert done.returncode == USAGE and "-c" in done.stderr
 
 
-def test_one_liner(daemon):
-    app = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'one line']\n"
-    server = daemon(None, {"tiny.py": app}, ["-m", "tiny:app", "-b", "127.0.0.1:0"])
+TINY = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'one line']\n"
+
+
+@pytest.mark.parametrize("args", [
+    ["-m", "tiny:app", "-b", "127.0.0.1:0"],
+    ["tiny:app", "-b", "127.0.0.1:0", "-w", "2"],  # gunicorn
+    ["tiny:app", "--host", "127.0.0.1", "--port", "0", "--workers", "2", "--log-level", "info"],  # uvicorn
+    ["--http", "127.0.0.1:0", "--wsgi-file", "tiny.py", "--callable", "app", "--processes", "2"],  # uWSGI
+], ids=lambda args: args[0])
+def test_one_liner(daemon, args):
+    server = daemon(None, {"tiny.py": TINY}, args)
     assert server.get("/any/path")[::2] == (200, b"one line")
+    server.wait_log("worker .* is ready", count=1 if args[0] == "-m" else 2)
+
+
+def test_ini_file_without_an_option(daemon):
+    ini = "[server]\nbind = 127.0.0.1:0\n[wsgi /]\napp = tiny:app\n"
+    server = daemon(None, {"tiny.py": TINY, "x.ini": ini}, ["x.ini"])
+    assert server.get("/")[2] == b"one line"
+
+
+def test_options_are_heeded_by_a_reload(daemon):
+    """The command line counts again, with what it says of other servers' options."""
+    server = daemon(None, {"tiny.py": TINY}, ["tiny:app", "-b", "127.0.0.1:0", "--processes", "2"])
+    server.wait_log("all workers are ready")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("all workers are ready", count=2)
+    assert server.get("/")[2] == b"one line"
+    server.wait_until(lambda: len(server.worker_pids()) == 2)

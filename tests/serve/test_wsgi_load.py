@@ -61,10 +61,12 @@ def test_ways_to_name_an_application(daemon, spec, answer):
     assert serve(daemon, f"[wsgi /]\napp = {spec}", files).get("/")[::2] == (200, answer)
 
 
-@pytest.mark.parametrize("args", [["-m", "app:named"], ["-m", "app.py:named"]])
+@pytest.mark.parametrize("args", [["-m", "app:named"], ["app:named"], ["app.py:named"],
+                                  ["--chdir", "sub", "app:named"]])
 def test_without_an_ini_file(daemon, args):
-    server = daemon(None, {"app.py": APP}, args=[*args, "-b", "127.0.0.1:0"])
-    assert server.get("/")[2] == b"named"
+    files = {"app.py": APP, "sub/app.py": APP.replace("'named'", "'below'")}
+    server = daemon(None, files, args=[*args, "-b", "127.0.0.1:0"])
+    assert server.get("/")[2] == (b"below" if "sub" in args else b"named")
 
 
 # ---- files ----

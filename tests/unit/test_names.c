@@ -115,7 +115,7 @@ static void test_without_names(void **state)
 
 static void test_peers(void **state)
 {
-    assert_string_equal(peers_find("limit_request_field_size", false)->key, "max-header-size");
+    assert_string_equal(peers_find("limit-request-field-size", false)->key, "max-header-size");
     assert_string_equal(peers_find("cheaper", true)->name, "cheaper*");
     assert_null(peers_find("cheaper", false));
     assert_null(peers_find("cheape", true));
