@@ -238,7 +238,7 @@ install: $(BUILD)/syncless.ini.5
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
-	tar -c --exclude=__pycache__ examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
+	tar -c --exclude=__pycache__ --exclude=.gitignore examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 dist/* $(DESTDIR)$(distdir)
 	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 $(BUILD)/syncless.ini.5 $(DESTDIR)$(mandir)/man5

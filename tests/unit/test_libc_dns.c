@@ -601,17 +601,24 @@ static void ask_several(void *arg)
     by_name(&run->scene.report, "both.test", AF_INET6, 2048);
 }
 
+/* Where this machine itself has one of the addresses, that one comes first (RFC 6724). */
+static const char *const alias_answers[] = {
+    "alias.test 80 2: 0 \n  2 1 6 2 16 a.test 192.0.2.1:80\n  2 1 6 2 16  192.0.2.2:80\n",
+    "alias.test 80 2: 0 \n  2 1 6 2 16 a.test 192.0.2.2:80\n  2 1 6 2 16  192.0.2.1:80\n",
+};
+
 static void test_answers(void **state)
 {
     struct run run = {0};
+    char *text = run.scene.report.text;
+    size_t size = strlen(alias_answers[0]);
 
     RUN(&run, ask_several);
-    assert_string_equal(run.scene.report.text,
-                        "alias.test 80 2: 0 \n  2 1 6 2 16 a.test 192.0.2.1:80\n  2 1 6 2 16  192.0.2.2:80\n"
-                        "gone.test. 80 0: -2 Name or service not known\n"
-                        "tcp.test 80 0: 0 \n  2 1 6 0 16  192.0.2.30:80\n"
-                        "192.0.2.1 2: 0 a.test 80\n"
-                        "both.test 0 0\n  both.test 10 16 2001:db8::3\n");
+    assert_true(!strncmp(text, alias_answers[0], size) || (!isolated && !strncmp(text, alias_answers[1], size)));
+    assert_string_equal(text + size, "gone.test. 80 0: -2 Name or service not known\n"
+                                     "tcp.test 80 0: 0 \n  2 1 6 0 16  192.0.2.30:80\n"
+                                     "192.0.2.1 2: 0 a.test 80\n"
+                                     "both.test 0 0\n  both.test 10 16 2001:db8::3\n");
 }
 
 static void ask_one(void *arg)
@@ -672,6 +679,8 @@ static void test_system(void **state)
     static const char expected[] = "localhost 80 0: 0 \n  2 1 6 0 16  127.0.0.1:80\n";
     struct run run = {0};
 
+    if (access("/etc/hosts", R_OK) < 0)
+        skip(); /* a chroot */
     libc_init(RESOLVER_SYSTEM);
     RUN(&run, ask_system);
     libc_init(RESOLVER_CARES);
