@@ -232,6 +232,8 @@ install: $(BUILD)/syncless.ini.5
 	install -m 644 $(BUILD)/libsyncless.so $(LIBRARIES) $(DESTDIR)$(libdir)
 	install -m 644 $(MODULES_S) $(BRIDGES) $(DESTDIR)$(libdir)/modules
 	install -m 644 modules/wsgi/syncless/*.py modules/wsgi/syncless/py.typed $(DESTDIR)$(libdir)/modules/python/syncless
+	install -m 644 -D -t $(DESTDIR)$(libdir)/modules/python/syncless/migrate \
+	    modules/wsgi/syncless/migrate/*.py modules/wsgi/syncless/migrate/peers.def
 	install -m 644 modules/wsgi/_syncless.pyi $(DESTDIR)$(libdir)/modules/python
 	rm -rf $(DESTDIR)$(libdir)/modules/python/syncless-*.dist-info
 	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/modules/python/$(METADATA)

@@ -1,7 +1,7 @@
 /*
  * migrate.c: --migrate, which converts the configuration of another server.
  *
- * gunicorn's is a Python program, so what converts it is one too: migrate.py of the package syncless, beside the
+ * gunicorn's is a Python program, so what converts it is one too: syncless.migrate, beside the
  * modules of this server. This process becomes it.
  */
 #include "main/migrate.h"
@@ -15,7 +15,7 @@
 #include "base/exit_code.h"
 #include "settings/module_dirs.h"
 
-#define PROGRAM "python/syncless/migrate.py"
+#define PROGRAM "python/syncless/migrate" /* a directory that Python runs */
 
 /* The interpreter that runs it. */
 static void exec_python(char **argv)
@@ -38,10 +38,10 @@ static int find_program(char *path, size_t size)
 int migrate_run(const char *file, const char *app)
 {
     char path[2 * PATH_MAX];
-    char *argv[] = {NULL, path, (char *)file, (char *)app, NULL};
+    char *argv[] = {NULL, "-B", path, (char *)file, (char *)app, NULL}; /* -B: write no bytecode beside the package */
 
     if (find_program(path, sizeof(path)) < 0) {
-        fprintf(stderr, "syncless-server: --migrate needs %s, which is not there\n", path);
+        fprintf(stderr, "syncless-server: --migrate needs the server's Python package: there is no %s\n", path);
         return EXIT_RUNTIME;
     }
     exec_python(argv);
