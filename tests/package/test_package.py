@@ -3,15 +3,59 @@ import ast
 import re
 import shutil
 import subprocess
+import textwrap
+
+import pytest
 
 from scripts import HEAD, PYTHON, ROOT, make_certificate, script
 
+VERSION = re.search(r"^VERSION *= *(\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
 
-def test_plain_python_says_what_is_needed():
-    done = subprocess.run(["/usr/bin/python3", "-c", "import syncless"], cwd=ROOT / "modules/wsgi", text=True,
-                          stderr=subprocess.PIPE, timeout=30)
+
+@pytest.mark.parametrize("statement", ["from syncless import spawn", "from syncless import *", "syncless.backdoor",
+                                       "import syncless.wsgi", "from syncless.console import backdoor"])
+def test_plain_python_says_what_is_needed(statement):
+    done = subprocess.run(["/usr/bin/python3", "-c", f"import syncless\n{statement}"], cwd=ROOT / "modules/wsgi",
+                          text=True, stderr=subprocess.PIPE, timeout=30)
     assert done.returncode == 1
     assert "ImportError: the package syncless works in programs run by syncless-python" in done.stderr
+
+
+def test_plain_python_can_import_it():
+    """For its version, its help, and tools that look at modules."""
+    script = "import syncless; help(syncless); print(hasattr(syncless, 'nothing'))"
+    for folder, version in [(PYTHON.parent / "modules/python", VERSION), (ROOT / "modules/wsgi", None)]:
+        done = subprocess.run(["/usr/bin/python3", "-c", f"{script}\nprint(syncless.__version__)"], cwd=folder, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+        assert "Coroutines for code in plain blocking style" in done.stdout and "\nFalse\n" in done.stdout
+        assert done.stdout.endswith(f"\n{version}\n") if version else "is not installed here" in done.stderr
+
+
+# ---- which copy is found ----
+
+COPY = {"syncless/__init__.py": "__version__ = 'copy'", "syncless/_inside.py": "",
+        "syncless-9.9.dist-info/METADATA": "Metadata-Version: 2.1\nName: syncless\nVersion: 9.9\n"}
+OWN = {"syncless.py": "__version__ = 'own'", "syncless-9.9.dist-info/METADATA": COPY["syncless-9.9.dist-info/METADATA"]}
+OWN_PACKAGE = {"syncless/__init__.py": "__version__ = 'own'"}
+
+
+@pytest.mark.parametrize("files, version, metadata", [
+    (COPY, None, None), ({"syncless/data.txt": ""}, None, None), (OWN, "own", "9.9"), (OWN_PACKAGE, "own", "none")],
+    ids=["copy", "folder", "own module", "own package"])
+def test_package_of_the_server_takes_the_place_of_a_copy(tmp_path, files, version, metadata):
+    """What pip has installed may be of another version than _syncless. But a program may have a package of that name."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    script = textwrap.dedent("""
+        import importlib.metadata, sys, syncless
+        try:
+            print(syncless.__version__, importlib.metadata.version("syncless"))
+        except importlib.metadata.PackageNotFoundError:
+            print(syncless.__version__, "none")
+        """)
+    done = subprocess.run([PYTHON, "-c", script], cwd=tmp_path, text=True, stdout=subprocess.PIPE, timeout=30)
+    assert done.stdout == f"{version or VERSION} {metadata or VERSION}\n"
 
 
 def test_every_name_is_there(script):
@@ -39,8 +83,7 @@ def test_version_and_metadata(script):
         print([found.version for found in metadata.distributions() if found.metadata["Name"] == "syncless"])
         print(list(metadata.distributions(path=["/nowhere"])), list(metadata.distributions(name="no-such-thing")))
         """)
-    version = re.search(r"^VERSION *= *(\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
-    assert out == f"{version} {version} {version}\n[{version!r}]\n[] []\n"
+    assert out == f"{VERSION} {VERSION} {VERSION}\n[{VERSION!r}]\n[] []\n"
 
 
 def test_the_stub_has_every_name_of_the_module(script):

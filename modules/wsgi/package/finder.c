@@ -2,9 +2,12 @@
  * finder.c: where `import syncless` finds its package.
  *
  * The package is beside this module, in the folder python. That folder is not added to sys.path, so that a program's
- * path is the same as under python3 and nothing else is found there. Instead there is a finder for this one name at the
- * end of sys.meta_path, so that a package syncless of the program's own takes precedence. It finds the package's
- * metadata too, for importlib.metadata.
+ * path is the same as under python3 and nothing else is found there. Instead there is a finder for this one name in
+ * front of sys.meta_path. It finds the package's metadata too, for importlib.metadata.
+ *
+ * sys.path may have a copy of the package, which pip has installed, and which may be of another version than _syncless,
+ * which is in this module. So the package beside this module is taken in its place. But a package or module syncless of
+ * the program's own takes precedence.
  */
 #include "package/finder.h"
 
@@ -14,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "interp/cpython.h"
 
 #define PACKAGE_NAME "syncless"
+#define COPY_MARK    "_inside.py" /* a file that every copy of the package has */
 
 /* Fills path with the folder that the package is in. */
 static int find_folder(char path[PATH_MAX])
@@ -33,32 +38,94 @@ static int find_folder(char path[PATH_MAX])
     return 0;
 }
 
+/* Returns the spec of what is on sys.path, or None. */
+static PyObject *find_on_sys_path(void)
+{
+    PyObject *machinery = PyImport_ImportModule("importlib.machinery");
+    PyObject *finder = machinery ? PyObject_GetAttrString(machinery, "PathFinder") : NULL;
+    PyObject *spec = finder ? PyObject_CallMethod(finder, "find_spec", "s", PACKAGE_NAME) : NULL;
+
+    Py_XDECREF(machinery);
+    Py_XDECREF(finder);
+    return spec;
+}
+
+/* Whether a spec is that of a copy of our package: of its __init__.py, with COPY_MARK beside it. Or that of any folder
+ * of that name, which would be a namespace package. Returns 1, 0 or -1. */
+static int is_copy(PyObject *spec)
+{
+    PyObject *origin = PyObject_GetAttrString(spec, "origin"), *bytes = NULL;
+    char path[PATH_MAX];
+    const char *file;
+    int result = -1;
+
+    if (origin == Py_None)
+        result = 1;
+    else if (origin && PyUnicode_FSConverter(origin, &bytes)) {
+        file = PyBytes_AS_STRING(bytes);
+        result = strrchr(file, '/') &&
+                 snprintf(path, sizeof(path), "%.*s/" COPY_MARK, (int)(strrchr(file, '/') - file), file) < PATH_MAX &&
+                 !access(path, F_OK);
+    }
+    Py_XDECREF(origin);
+    Py_XDECREF(bytes);
+    return result;
+}
+
+/* Fills *spec with that of the program's own package or module, NULL if it has none. Returns 0 or -1. */
+static int find_own(PyObject **spec)
+{
+    int copy;
+
+    *spec = find_on_sys_path();
+    if (!*spec)
+        return -1;
+    copy = *spec == Py_None ? 1 : is_copy(*spec);
+    if (copy)
+        Py_CLEAR(*spec);
+    return copy < 0 ? -1 : 0;
+}
+
+/* Returns the spec of the package in our folder; None if it is not there, as after `pip install --editable`. */
+static PyObject *make_spec(void)
+{
+    PyObject *util, *file, *spec;
+    char path[PATH_MAX];
+
+    if (find_folder(path) < 0)
+        return NULL;
+    strncat(path, "/" PACKAGE_NAME "/__init__.py", sizeof(path) - strlen(path) - 1);
+    if (access(path, R_OK) < 0)
+        Py_RETURN_NONE;
+    util = PyImport_ImportModule("importlib.util");
+    file = PyUnicode_DecodeFSDefault(path);
+    spec = util && file ? PyObject_CallMethod(util, "spec_from_file_location", "sO", PACKAGE_NAME, file) : NULL;
+    Py_XDECREF(util);
+    Py_XDECREF(file);
+    return spec;
+}
+
 /* See importlib.abc.MetaPathFinder. */
 static PyObject *finder_find_spec(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fullname", "path", "target", NULL};
-    PyObject *util, *file, *spec, *target;
-    char folder[PATH_MAX];
+    PyObject *own, *target;
     const char *name;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O:find_spec", names, &name, &target, &target))
         return NULL;
     if (strcmp(name, PACKAGE_NAME))
         Py_RETURN_NONE;
-    if (find_folder(folder) < 0)
+    if (find_own(&own) < 0)
         return NULL;
-    util = PyImport_ImportModule("importlib.util");
-    file = PyUnicode_FromFormat("%s/" PACKAGE_NAME "/__init__.py", folder);
-    spec = util && file ? PyObject_CallMethod(util, "spec_from_file_location", "sO", name, file) : NULL;
-    Py_XDECREF(util);
-    Py_XDECREF(file);
-    return spec;
+    return own ? own : make_spec();
 }
 
-/* Whether the metadata of this package is asked for: by its name, or as one of all, but not in folders that were given.
- * Returns 1, 0 or -1. */
+/* Whether the metadata of our package is asked for: by its name, or as one of all, but not in folders that were given.
+ * Not if the program has another package of this name. Returns 1, 0 or -1. */
 static int wants_metadata(PyObject *context)
 {
+    PyObject *own = NULL;
     PyObject *name = PyObject_GetAttrString(context, "name");
     PyObject *path = name ? PyObject_GetAttrString(context, "path") : NULL;
     int wants = path ? path == PySys_GetObject("path") : -1;
@@ -68,6 +135,11 @@ static int wants_metadata(PyObject *context)
 
         wants = text ? !strcasecmp(text, PACKAGE_NAME) : -1;
     }
+    if (wants > 0 && find_own(&own) < 0)
+        wants = -1;
+    if (own)
+        wants = 0;
+    Py_XDECREF(own);
     Py_XDECREF(name);
     Py_XDECREF(path);
     return wants;
@@ -118,7 +190,7 @@ int finder_init(void)
     if (!finders)
         PyErr_SetString(PyExc_RuntimeError, "lost sys.meta_path");
     else if (finder)
-        result = PyList_Append(finders, finder);
+        result = PyList_Insert(finders, 0, finder);
     Py_XDECREF(finder);
     return result;
 }

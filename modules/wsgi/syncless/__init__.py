@@ -16,25 +16,28 @@ starts coroutines, ends them, and limits how long they wait.
 
 Times are seconds, as int or float. Every function may be called on any coroutine, and in OS threads unless it says
 otherwise.
+
+In other Pythons the package can be imported, but has only its version; every other name raises ImportError.
+`python -m syncless` is syncless-server.
 """
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-try:
+_IS_INSIDE = "_syncless" in sys.builtin_module_names  # whether this Python runs in syncless-server or syncless-python
+
+if TYPE_CHECKING or _IS_INSIDE:
     import _syncless
-except ImportError:
-    raise ImportError("the package syncless works in programs run by syncless-python and in applications of "
-                      "syncless-server, not in other Pythons: start the program with syncless-python PROGRAM") from None
+    from _syncless import ClientGone, Killed, RequestTimeout
 
-from _syncless import ClientGone, Killed, RequestTimeout
+    from .channel import Channel, ChannelClosed, Queue, receive_with_timeout
+    from .coroutine import Coroutine, coroutines, current, sleep, spawn, yield_now
+    from .dns import DnsError, Record, resolve
+    from .threads import ThreadPool, run_in_thread
+    from .timeout import Timeout, timeout_call
 
-from .channel import Channel, ChannelClosed, Queue, receive_with_timeout
-from .coroutine import Coroutine, coroutines, current, sleep, spawn, yield_now
-from .dns import DnsError, Record, resolve
-from .threads import ThreadPool, run_in_thread
-from .timeout import Timeout, timeout_call
+    __version__: str = _syncless.version
 
 if TYPE_CHECKING:
     from .console import backdoor
@@ -45,12 +48,18 @@ __all__ = ["Channel", "ChannelClosed", "ClientGone", "Coroutine", "DnsError", "K
            "RequestTimeout", "ThreadPool", "Timeout", "backdoor", "coroutines", "current", "receive_with_timeout",
            "resolve", "run_in_thread", "sleep", "spawn", "timeout_call", "yield_now"]
 
-__version__: str = _syncless.version
-
 
 if not TYPE_CHECKING:
     def __getattr__(name):
         """Names that are imported when they are first used, and those of Syncless of 2010."""
+        if name == "__version__":
+            from importlib import metadata
+            try:
+                return metadata.version("syncless")
+            except metadata.PackageNotFoundError:
+                raise AttributeError("the package syncless is not installed here, so its version is not known") from None
+        if name in __all__ and not _IS_INSIDE:
+            from . import _inside  # which says why not
         if name == "backdoor":
             from .console import backdoor
             return backdoor

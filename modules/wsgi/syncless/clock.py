@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
-import _syncless
+from ._inside import _syncless
+
 
 MAX_SLEEP = 365 * 24 * 3600.0  # seconds; for later timers the clock sleeps several times
 

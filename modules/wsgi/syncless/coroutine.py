@@ -11,9 +11,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import _syncless
-from _syncless import Killed
 
+from ._inside import Killed, _syncless
 from .clock import is_clock
 
 P = ParamSpec("P")

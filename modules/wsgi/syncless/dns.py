@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import _syncless
+from ._inside import _syncless
+
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33}
 CAUSES = {errno.ENOENT: "there is no such name", errno.EAGAIN: "no name server has an answer",

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
-import _syncless
 
+from ._inside import _syncless
 from .clock import Timer, call_later
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ import ssl
 import time
 from typing import Any
 
-import _syncless
 
+from ._inside import _syncless
 from .coroutine import spawn
 
 HANDSHAKE_TIMEOUT = 60    # seconds

@@ -19,8 +19,8 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 
-import _syncless
 
+from ._inside import _syncless
 from .timeout import Timeout
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

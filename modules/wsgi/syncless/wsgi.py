@@ -25,8 +25,8 @@ from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Union
 
-import _syncless
 
+from ._inside import _syncless
 from . import basehttp
 from .coroutine import spawn
 from .tls import Front, make_context
