@@ -25,10 +25,10 @@ def test_plain_python_can_import_it():
     """For its version, its help, and tools that look at modules."""
     script = "import syncless; help(syncless); print(hasattr(syncless, 'nothing'))"
     for folder, version in [(PYTHON.parent / "modules/python", VERSION), (ROOT / "modules/wsgi", None)]:
-        done = subprocess.run(["/usr/bin/python3", "-c", f"{script}\nprint(syncless.__version__)"], cwd=folder, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+        command = ["/usr/bin/python3", "-c", f"{script}\nprint(syncless.__version__)"]
+        done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=30)
         assert "Coroutines for code in plain blocking style" in done.stdout and "\nFalse\n" in done.stdout
-        assert done.stdout.endswith(f"\n{version}\n") if version else "is not installed here" in done.stderr
+        assert done.stdout.endswith(f"\n{version}\n") if version else "the package syncless is not installed" in done.stderr
 
 
 # ---- which copy is found ----
@@ -43,7 +43,7 @@ OWN_PACKAGE = {"syncless/__init__.py": "__version__ = 'own'"}
     (COPY, None, None), ({"syncless/data.txt": ""}, None, None), (OWN, "own", "9.9"), (OWN_PACKAGE, "own", "none")],
     ids=["copy", "folder", "own module", "own package"])
 def test_package_of_the_server_takes_the_place_of_a_copy(tmp_path, files, version, metadata):
-    """What pip has installed may be of another version than _syncless. But a program may have a package of that name."""
+    """What pip has installed may be of another version than _syncless. But a program's own package is found."""
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -1,7 +1,7 @@
 """A machine for tests of packages: systemd as the first process of namespaces, on a copy of a chroot's tree.
 
-The copy is an overlay in memory, so the tree stays as it is. There is no network but the loopback. When `end` is called,
-or this program ends in whatever way, the kernel ends all processes of the machine, and its mounts are gone.
+The copy is an overlay in memory, so the tree stays as it is. There is no network but the loopback. When `end` is
+called, or this program ends in whatever way, the kernel ends all processes of the machine, and its mounts are gone.
 """
 import os
 import pathlib

@@ -57,7 +57,7 @@ if not TYPE_CHECKING:
             try:
                 return metadata.version("syncless")
             except metadata.PackageNotFoundError:
-                raise AttributeError("the package syncless is not installed here, so its version is not known") from None
+                raise AttributeError("the version is not known: the package syncless is not installed") from None
         if name in __all__ and not _IS_INSIDE:
             from . import _inside  # which says why not
         if name == "backdoor":

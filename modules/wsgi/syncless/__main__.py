@@ -1,6 +1,7 @@
 """python -m syncless: syncless-server, in this Python.
 
-The server is the one that was installed with this package, or by the system. Its arguments are those of syncless-server.
+The server is the one that was installed with this package, or by the system. The arguments are those of
+syncless-server.
 """
 from __future__ import annotations
 
