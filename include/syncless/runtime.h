@@ -26,7 +26,8 @@ struct sl_local {
     void (*park)(void *value);
     void (*resume)(void *value);
 
-    /* The coroutine itself is freed. Between two uses it rests in a pool and keeps its value. */
+    /* The coroutine is no longer needed, or goes on as another thread. It is then NULL. Called on the coroutine, as the
+     * last function; must not wait. Between two uses a coroutine rests in a pool and keeps its value. */
     void (*release)(void *value);
 
     /* A wait of this coroutine is about to fail because of sl_cancel, with that error. Called on the coroutine. */
@@ -45,7 +46,11 @@ struct sl_local {
     /* An iteration of the loop is over; it looks for events now and may sleep. Called without a value, on its stack. */
     void (*iteration)(void);
 
-    void (*spare[4])(void); /* NULL: for members of later versions */
+    /* The thread that this coroutine is to the runtime ends. Called on the coroutine, before the destructors of its
+     * thread-locals and before release; may wait. Since 4.1. */
+    void (*end)(void *value);
+
+    void (*spare[3])(void); /* NULL: for members of later versions */
 };
 
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */

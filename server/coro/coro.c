@@ -24,14 +24,17 @@
 #define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */
 
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
+__thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 
 static struct {
     size_t stack_size;
     struct list ready;   /* by link */
     struct list running; /* by all */
     struct list pool;    /* by link, last used first */
+    struct list ended;   /* by link: their threads have ended, and they can be freed */
     size_t pooled, low;  /* low: the least pooled since the last trim */
-    size_t count, max;   /* running, and the largest count so far */
+    size_t ended_count;
+    size_t count, max; /* running, and the largest count so far */
     uint64_t last_id;
     void *loop_sp;
     void *loop_fake_stack;
@@ -39,13 +42,15 @@ static struct {
     size_t loop_size;
     struct sl_local locals[CORO_LOCALS];
     int local_count;
-    int cancel_new; /* see coro_cancel_new */
-    bool forgotten; /* a forked child: nothing would run coroutines */
-    bool clocked;   /* see coro_clock */
+    void (*end_tls)(struct coro_tls *tls); /* or NULL */
+    int cancel_new;                        /* see coro_cancel_new */
+    bool forgotten;                        /* a forked child: nothing would run coroutines */
+    bool clocked;                          /* see coro_clock */
 } sched = {
     .ready = LIST_INIT(sched.ready),
     .running = LIST_INIT(sched.running),
     .pool = LIST_INIT(sched.pool),
+    .ended = LIST_INIT(sched.ended),
 };
 
 void coro_init(size_t stack_size)
@@ -157,9 +162,6 @@ static void coro_free(struct coro *co)
 {
     struct stack stack = {co->stack, co->stack_size};
 
-    for (int i = 0; i < sched.local_count; i++)
-        if (co->local[i] && sched.locals[i].release)
-            sched.locals[i].release(co->local[i]);
     sanitize_stack_remove(co->valgrind_id);
     sanitize_clear(stack.low, stack.size);
     stack_release(&stack);
@@ -182,6 +184,22 @@ void coro_cancel_reset(struct coro *co)
     co->cancel = (struct coro_cancel){.code = sched.cancel_new};
 }
 
+/* Make a coroutine that is in no queue one that will run fn(arg). */
+static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
+{
+    co->fn = fn;
+    co->arg = arg;
+    co->id = ++sched.last_id;
+    co->parked = false;
+    co->as_main = false;
+    coro_cancel_reset(co);
+    co->cxx = (struct cxx_state){0};
+    co->name[0] = '\0';
+    if (++sched.count > sched.max)
+        sched.max = sched.count;
+    list_push(&sched.running, &co->all);
+}
+
 /* Returns a coroutine that will run fn(arg) and is in no queue yet, or NULL with errno. */
 static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
 {
@@ -196,17 +214,7 @@ static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
         errno = ENOMEM;
         return NULL;
     }
-    co->fn = fn;
-    co->arg = arg;
-    co->id = ++sched.last_id;
-    co->parked = false;
-    co->as_main = false;
-    coro_cancel_reset(co);
-    co->cxx = (struct cxx_state){0};
-    co->name[0] = '\0';
-    if (++sched.count > sched.max)
-        sched.max = sched.count;
-    list_push(&sched.running, &co->all);
+    coro_begin(co, fn, arg);
     return co;
 }
 
@@ -228,14 +236,91 @@ bool coro_run(void (*fn)(void *arg), void *arg)
     return co != NULL;
 }
 
-void coro_exit(void)
+/* ---- the end of a thread ---- */
+
+void coro_on_end(void (*fn)(struct coro_tls *tls))
+{
+    sched.end_tls = fn;
+}
+
+/* Whether a coroutine has anything that must be ended on itself. */
+static bool coro_is_thread(const struct coro *co)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && (sched.locals[i].end || sched.locals[i].release))
+            return true;
+    return co->tls.blocks || co->tls.values || co->tls.destructors;
+}
+
+void coro_end_thread(void)
+{
+    struct coro *co = coro_current;
+
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].end)
+            sched.locals[i].end(co->local[i]);
+    if (sched.end_tls)
+        sched.end_tls(&co->tls);
+    for (int i = 0; i < sched.local_count; i++) {
+        void *value = co->local[i];
+
+        if (!value || !sched.locals[i].release)
+            continue;
+        co->local[i] = NULL;
+        sched.locals[i].release(value);
+    }
+}
+
+/* The last function on a coroutine, which is not used again. */
+static void coro_end(void *arg)
+{
+    struct coro *co = coro_current;
+
+    coro_end_thread();
+    sched.count--;
+    list_remove(&co->all);
+    list_push(&sched.ended, &co->link);
+    sched.ended_count++;
+    coro_leave(co);
+}
+
+/* A coroutine that was in the pool is not needed. */
+static void coro_dismiss(struct coro *co)
+{
+    list_remove(&co->link);
+    sched.pooled--;
+    if (!coro_is_thread(co)) {
+        coro_free(co);
+        return;
+    }
+    coro_begin(co, coro_end, NULL);
+    list_push(&sched.ready, &co->link);
+}
+
+static void free_ended(void)
 {
     struct list *node;
 
-    assert(sched.count == 0);
-    while ((node = list_pop(&sched.pool)))
+    while ((node = list_pop(&sched.ended)))
         coro_free(list_entry(node, struct coro, link));
-    sched.pooled = sched.low = 0;
+    sched.ended_count = 0;
+}
+
+void coro_end_pool(void)
+{
+    while (!list_empty(&sched.pool))
+        coro_dismiss(list_entry(sched.pool.next, struct coro, link));
+    sched.low = 0;
+}
+
+void coro_exit(void)
+{
+    assert(sched.count == 0);
+    coro_end_pool();
+    while (sched_run())
+        ;
+    assert(sched.count == 0);
+    free_ended();
 }
 
 void coro_trim(void)
@@ -243,15 +328,14 @@ void coro_trim(void)
     struct list *node = sched.pool.prev; /* from the one unused longest */
     size_t spare = sched.low, looked = 0;
 
+    free_ended();
     while (node != &sched.pool && looked++ < MAX_TRIM) {
         struct coro *co = list_entry(node, struct coro, link);
 
         node = node->prev;
         if (spare > 0) {
             spare--;
-            sched.pooled--;
-            list_remove(&co->link);
-            coro_free(co);
+            coro_dismiss(co);
         } else if (co->used) {
             co->used = false;
             stack_trim(&(struct stack){co->stack, co->stack_size}, KEEP_TOUCHED);
@@ -317,7 +401,7 @@ struct coro_stats coro_stats(void)
         .started = sched.last_id,
         .running = sched.count,
         .max = sched.max,
-        .stacks = sched.count + sched.pooled,
+        .stacks = sched.count + sched.pooled + sched.ended_count,
     };
 }
 
@@ -381,5 +465,7 @@ int coro_local_create(const struct sl_local *hooks)
 void coro_forget(void)
 {
     sched.forgotten = true;
+    if (coro_current)
+        coro_detached = coro_current;
     coro_current = NULL;
 }

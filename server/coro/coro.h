@@ -4,6 +4,11 @@
  * The loop runs on the OS thread's own stack, and only the loop runs coroutines (sched_run, in the order in which they
  * became ready). A coroutine goes back to the loop by coro_park, and is made ready again by coro_wake. What coroutines
  * wait for, and what wakes them, is the subject of wait/.
+ *
+ * To the code that runs on it a coroutine is a thread, with values of its own: those of modules (coro.local) and
+ * thread-locals (coro.tls). They stay with it in the pool, as with a thread that takes one job after the other. The
+ * life of that thread ends by coro_end_thread, on the coroutine itself, since destructors may wait: before the
+ * coroutine is freed, or before and after a function that is a thread of its own.
  */
 #ifndef CORO_H
 #define CORO_H
@@ -27,6 +32,14 @@ struct coro_cancel {
     const void *lock;  /* the lock whose wait failed last, or NULL */
 };
 
+/* The thread-locals of a coroutine; the types are those of libc/tls/tls.h. All zero in a new life. */
+struct coro_tls {
+    struct tls_blocks *blocks;          /* copies of the thread-locals of shared objects; owned */
+    struct tls_values *values;          /* of pthread keys; owned */
+    struct tls_destructor *destructors; /* of C++ objects, the last one first; owned */
+    struct coro_tls *next, **link;      /* in the list of all that have blocks; link: NULL if it is not in it */
+};
+
 struct coro {
     struct list link; /* in the run queue, or in the pool */
     void *sp;         /* saved stack pointer while it does not run */
@@ -48,6 +61,7 @@ struct coro {
     int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
     int64_t busy;         /* ns for which it had the OS thread before that */
     struct cxx_state cxx; /* C++ exceptions in flight */
+    struct coro_tls tls;  /* kept in the pool, as local */
     char name[16];        /* as a thread, see libc/runtime/identity.c; empty: it has none */
     void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
@@ -56,16 +70,59 @@ struct coro {
 /* The coroutine that runs on this OS thread; NULL on the loop's stack and on every other thread. */
 extern __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 
+/* The coroutine as which this OS thread runs although it may not park: in a signal handler the one that was
+ * interrupted, in a forked child the one that has forked. NULL if there is none. */
+extern __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
+
 static inline struct coro *coro_self(void)
 {
     return coro_current;
 }
 
+/* Returns the coroutine whose thread this code is, NULL if it is the OS thread's. This says whose thread-locals apply:
+ * they are the coroutine's wherever it runs. */
+static inline struct coro *coro_thread(void)
+{
+    return coro_current ? coro_current : coro_detached;
+}
+
+/* What a signal handler has interrupted: a coroutine, the loop, or another handler. */
+struct coro_interrupted {
+    struct coro *current, *detached;
+};
+
+/* In a signal handler, at its start: nothing may park until coro_continue, which gets the result. */
+static inline struct coro_interrupted coro_interrupt(void)
+{
+    struct coro_interrupted interrupted = {coro_current, coro_detached};
+
+    coro_detached = coro_thread();
+    coro_current = NULL;
+    return interrupted;
+}
+
+static inline void coro_continue(struct coro_interrupted interrupted)
+{
+    coro_detached = interrupted.detached;
+    coro_current = interrupted.current;
+}
+
 /* Make the calling OS thread the one that runs coroutines. stack_size in bytes is rounded up to pages. */
 void coro_init(size_t stack_size);
 
-/* Free the pool. No coroutine may be running. */
+/* Free the pool. No coroutine may be running. Threads that still live end now, on their coroutines; if that may wait,
+ * call coro_end_pool before. */
 void coro_exit(void);
+
+/* Start to end the thread of each coroutine in the pool; each counts as running until that is done. */
+void coro_end_pool(void);
+
+/* End the life of the running coroutine as a thread: the end hooks of sl_local, the destructors of thread-locals, the
+ * release hooks. What runs next on the coroutine is a new thread. May wait. */
+void coro_end_thread(void);
+
+/* Have fn destroy the thread-locals of the running coroutine. */
+void coro_on_end(void (*fn)(struct coro_tls *tls));
 
 /* Queue a coroutine that will run fn(arg); it goes to the pool when fn returns, and until then the pointer is valid.
  * Returns NULL with errno ENOMEM if there is no memory for another stack, or EPERM in a forked child. See wait_start.
@@ -94,7 +151,7 @@ struct coro_stats {
     uint64_t started;
     size_t running; /* as coro_count */
     size_t max;     /* running at the same time */
-    size_t stacks;  /* allocated now: of running coroutines and in the pool */
+    size_t stacks;  /* allocated now: of running coroutines, in the pool, and to be freed by the next coro_trim */
 };
 struct coro_stats coro_stats(void);
 
@@ -107,8 +164,8 @@ bool sched_run(void);
 /* Whether anything is ready. */
 bool sched_ready(void);
 
-/* Give memory back that the pool does not need: deep pages of stacks, and stacks that were not used lately. Called by
- * the loop about once a second. */
+/* Give memory back that the pool does not need: deep pages of stacks, and stacks that were not used lately, whose
+ * threads end first. Called by the loop about once a second. */
 void coro_trim(void);
 
 /* Measure from now on for how long coroutines have the OS thread. */
@@ -140,7 +197,7 @@ void coro_cancel_new(int code);
 /* Clear the cancellation of a coroutine that goes on with other work. It is then as one that is started now. */
 void coro_cancel_reset(struct coro *co);
 
-/* In a forked child: no coroutine can run there, coro_current becomes NULL. */
+/* In a forked child: no coroutine can run there, coro_current becomes NULL. The one that has forked is its thread. */
 void coro_forget(void);
 
 #endif

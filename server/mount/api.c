@@ -189,29 +189,40 @@ struct spawn {
     void *arg;
 };
 
-static void start_posted_coroutine(void *arg)
+/* The function is a thread of its own: one that used the coroutine before it ends first, and this one with it. */
+static void run_spawned(void *arg)
 {
-    struct spawn *spawn = arg;
+    struct spawn spawn = *(struct spawn *)arg;
 
-    if (!wait_start(spawn->fn, spawn->arg))
-        log_error("cannot start a coroutine for another thread: %m");
-    free(spawn);
+    free(arg);
+    coro_end_thread();
+    spawn.fn(spawn.arg);
+    coro_end_thread();
 }
 
-static int post_spawn(void (*fn)(void *arg), void *arg)
+static void start_posted_coroutine(void *arg)
 {
-    struct spawn *spawn = xmalloc(sizeof(*spawn));
-
-    *spawn = (struct spawn){fn, arg};
-    wait_post(start_posted_coroutine, spawn);
-    return 0;
+    if (wait_start(run_spawned, arg))
+        return;
+    log_error("cannot start a coroutine for another thread: %m");
+    free(arg);
 }
 
 int sl_spawn(void (*fn)(void *arg), void *arg)
 {
-    if (!coro_self() && !wait_is_owner())
-        return post_spawn(fn, arg);
-    return wait_start(fn, arg) ? 0 : -errno;
+    struct spawn *spawn = xmalloc(sizeof(*spawn));
+    int err;
+
+    *spawn = (struct spawn){fn, arg};
+    if (!coro_self() && !wait_is_owner()) {
+        wait_post(start_posted_coroutine, spawn);
+        return 0;
+    }
+    if (wait_start(run_spawned, spawn))
+        return 0;
+    err = -errno;
+    free(spawn);
+    return err;
 }
 
 void sl_yield(void)

@@ -74,17 +74,27 @@ static void on_stop_signal(int signum)
         worker_drain(signum == SIGQUIT ? IDLE_GRACE : SHORT_GRACE);
 }
 
-/* Cancel all coroutines: each wait fails, so that children are killed, `finally` blocks run and memory is freed. */
-static void cancel_coroutines(void)
+/* Run the loop until there are no coroutines, or to the deadline. */
+static void run_coroutines_until(int64_t deadline)
 {
-    int64_t end = wait_deadline(CANCEL_FOR);
-
-    http_cut();
-    wait_cancel_all(-ECANCELED);
-    while (coro_count() > 0 && wait_now() < end) {
+    while (coro_count() > 0 && wait_now() < deadline) {
         wait_after(CANCEL_CHECK, wait_stop);
         wait_run();
     }
+}
+
+/* Cancel all coroutines: each wait fails, so that children are killed, `finally` blocks run and memory is freed. Then
+ * the threads of those in the pool end: their destructors may wait, for what is left of the time. */
+static void end_coroutines(void)
+{
+    int64_t deadline = wait_deadline(CANCEL_FOR);
+
+    http_cut();
+    wait_cancel_all(-ECANCELED);
+    run_coroutines_until(deadline);
+    coro_cancel_new(0);
+    coro_end_pool();
+    run_coroutines_until(deadline);
 }
 
 static size_t count_descriptors(void)
@@ -115,7 +125,7 @@ static void worker_finish(struct mount *mounts)
     size_t left;
 
     log_worker_counters();
-    cancel_coroutines();
+    end_coroutines();
     left = coro_count();
     if (left == 0)
         mounts_stop(mounts);
