@@ -54,6 +54,9 @@ $(BUILD)/server/libc/%.o: FORTIFY = -U_FORTIFY_SOURCE
 LTO       = $(if $(or $(DEBUG),$(SAN),$(findstring clang,$(CC))),,-flto=auto -ffat-lto-objects)
 $(BUILD)/server/libc/%.o: LTO =
 
+# AddressSanitizer itself has a key, and calls these before it has set itself up.
+$(BUILD)/server/libc/tls/%.o: SAN =
+
 PKGS      = libuv libcares inih
 ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS     += libllhttp
@@ -107,7 +110,8 @@ EXPORTS   = $(BUILD)/exports
 $(EXPORTS): $(LIBC_O)
 	nm -D --defined-only $$($(CC) -print-file-name=libc.so.6) | sed 's/.* //; s/@.*//' | sort -u >$@.libc
 	nm -g --defined-only $^ | sed -n 's/.* [TW] //p' | sort -u >$@.ours
-	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main;'; comm -12 $@.ours $@.libc | sed 's/$$/;/'; \
+	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main;'; \
+	    echo '__tls_get_addr; __cxa_thread_atexit;'; comm -12 $@.ours $@.libc | sed 's/$$/;/'; \
 	    echo 'local: *; };') >$@
 
 $(BUILD)/libsyncless.so: $(LIB_O) $(START_O) $(EXPORTS) | $(LIBRARIES)

@@ -45,6 +45,15 @@ $(BUILD)/tests/%.so: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -fPIC -shared -o $@ $<
 
+# Objects with thread-locals that test_libc_tls loads: of the dynamic models, of another module id, large, initial-exec.
+TLS_OBJECTS = $(patsubst %,$(BUILD)/tests/tls_%.so,object again large initial)
+$(BUILD)/tests/test_libc_tls: $(TLS_OBJECTS) $(BUILD)/tests/tls_cxx.so
+$(BUILD)/tests/tls_large.so: TLS_FLAGS = -DSPACE=1000000
+$(BUILD)/tests/tls_initial.so: TLS_FLAGS = -ftls-model=initial-exec -DALIGN=16
+$(TLS_OBJECTS): tests/unit/tls_object.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL) $(TLS_FLAGS) -fPIC -shared -o $@ $<
+
 units: $(UNITS)
 
 # For aarch64, all of the server is compiled, with this machine's headers of libuv and the other libraries. Linked and

@@ -7,6 +7,7 @@
 #ifndef BASE_REAL_H
 #define BASE_REAL_H
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
@@ -26,6 +27,14 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What libc exports for compilers, and declares nowhere. */
+struct tls_index {
+    size_t module, offset;
+};
+void *__tls_get_addr(struct tls_index *index);
+int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *symbol);
+int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
 
 /* clang-format off */
 #define REAL_CALLS(X)                                                                                            \
@@ -51,6 +60,9 @@
     X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \
     X(pthread_getattr_np) X(pthread_setname_np) X(pthread_getname_np) X(pthread_join) X(pthread_tryjoin_np)      \
     X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(pthread_detach) X(pthread_exit)                            \
+    /* thread-locals; tss_create and the others of C11 are built on those of pthread */                           \
+    X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlclose) X(exit) X(pthread_key_create) X(pthread_key_delete) \
+    X(pthread_getspecific) X(pthread_setspecific)                                                                \
     /* processes */                                                                                              \
     X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose)                                  \
     /* names */                                                                                                  \

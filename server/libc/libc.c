@@ -13,6 +13,11 @@
 #include "libc/runtime/handler.h"
 #include "libc/runtime/identity.h"
 #include "libc/runtime/park.h"
+#include "libc/tls/objects.h"
+#include "libc/tls/tls.h"
+#include "log/log.h"
+
+#define OBJECTS_EVERY 1000 /* milliseconds between two looks at what was loaded */
 
 static void libc_forget_parent(void)
 {
@@ -27,11 +32,14 @@ void libc_init(enum resolver resolver)
     if (!registered)
         pthread_atfork(NULL, NULL, libc_forget_parent);
     registered = true;
+    tls_init();
     park_init();
     identity_init();
     handler_init();
     resolver_init(resolver);
     caller_register(wait_uv_address(), CALLER_LOOP);
+    if (log_enabled(LOG_LEVEL_DEBUG))
+        wait_every(OBJECTS_EVERY, objects_loaded);
 }
 
 int libc_runtime(const void *address)

@@ -7,6 +7,7 @@
  *
  * The rooms, each of which includes only those before it:
  *
+ *     tls/      thread-locals
  *     runtime/  may this call park, who makes it, what a coroutine is to a runtime that knows threads only
  *     sync/     locks: semaphores, mutexes, conditions, read-write locks
  *     io/       calls on descriptors

@@ -3,11 +3,13 @@
  *
  * The first code of every executable calls __libc_start_main with its main function. libsyncless.so is searched before
  * libc, so the call comes here. In a process that host_enter has started, libc gets the main function of our program in
- * place of the interpreter's. In any other nothing is changed.
+ * place of the interpreter's. In any other nothing is changed. It is also the last moment before an application can
+ * load objects, which coroutines have thread-locals of.
  */
 #include <dlfcn.h>
 
 #include "host/host.h"
+#include "libc/tls/tls.h"
 #include "main/programs.h"
 
 typedef int main_fn(int argc, char **argv, char **envp);
@@ -31,6 +33,7 @@ int __libc_start_main(main_fn *main, int argc, char **argv, void (*init)(void), 
 {
     start_fn *next = (start_fn *)dlsym(RTLD_NEXT, "__libc_start_main");
 
+    tls_start();
     switch (host_arrive(argv + argc + 1)) {
     case HOST_SERVER:
         main = run_server;

@@ -86,11 +86,11 @@ static void write_report(size_t size)
 
 static void on_dump_signal(int signum)
 {
-    struct coro *co = coro_current;
+    struct coro_interrupted interrupted = coro_interrupt(); /* calls of libc go straight to it here */
+    struct coro *co = interrupted.current;
     int saved = errno;
     char *at = watchdog.text;
 
-    coro_current = NULL; /* calls of libc go straight to it here */
     at = append_text(at, atomic_exchange(&watchdog.head_ready, false) ? watchdog.head : "stack dump by signal");
     at = append_text(at, !co ? ", outside of a request" : co->what ? ": " : ", in a coroutine without a request");
     if (co && co->what)
@@ -102,7 +102,7 @@ static void on_dump_signal(int signum)
     }
     *at++ = '\n';
     write_report((size_t)(at - watchdog.text));
-    coro_current = co;
+    coro_continue(interrupted);
     errno = saved;
 }
 

@@ -2,7 +2,8 @@
  * handler.c: sigaction and signal.
  *
  * The kernel gets a function of ours, which calls the handler of the application. While the handler runs coro_current
- * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler.
+ * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler. Its
+ * thread-locals are those of the coroutine that it has interrupted (coro_detached), as in a thread.
  * After the handler the wait of the main coroutine ends: with EINTR, or if SA_RESTART is set with ERESTART, after which
  * the same calls go on as in the kernel. A handler that calls siglongjmp instead of returning is not supported.
  *
@@ -31,38 +32,29 @@ void handler_init(void)
     wraps_handlers = true;
 }
 
-/* Returns the interrupted coroutine, or NULL. */
-static struct coro *handler_enter(void)
-{
-    struct coro *co = coro_current;
-
-    coro_current = NULL;
-    return co;
-}
-
-static void handler_leave(struct coro *co, int signum)
+static void handler_leave(struct coro_interrupted interrupted, int signum)
 {
     int saved = errno;
 
-    coro_current = co;
+    coro_continue(interrupted);
     wait_interrupt(restarts[signum] ? -ERESTART : -EINTR);
     errno = saved;
 }
 
 static void run_plain_handler(int signum)
 {
-    struct coro *co = handler_enter();
+    struct coro_interrupted interrupted = coro_interrupt();
 
     plain_handlers[signum](signum);
-    handler_leave(co, signum);
+    handler_leave(interrupted, signum);
 }
 
 static void run_info_handler(int signum, siginfo_t *info, void *context)
 {
-    struct coro *co = handler_enter();
+    struct coro_interrupted interrupted = coro_interrupt();
 
     info_handlers[signum](signum, info, context);
-    handler_leave(co, signum);
+    handler_leave(interrupted, signum);
 }
 
 /* Handlers of these are not wrapped: they report a crash, and need the state in which it happened. */
