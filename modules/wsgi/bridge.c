@@ -83,7 +83,7 @@ void bridge_release(void)
         return;
     }
     application_clear();
-    tstate_clear();
+    tstate_log_counts();
     if (Py_FinalizeEx() < 0)
         sl_log(NULL, SL_WARN, "wsgi: Python could not flush its standard output");
 }

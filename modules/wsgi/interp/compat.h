@@ -8,13 +8,19 @@
 
 #include "interp/cpython.h"
 
-/* Whether this state holds the GIL. */
-static inline bool compat_holds_gil(PyThreadState *state)
+/* Returns the state with which this thread holds the GIL, NULL if it does not: its own, or another one that code which
+ * it calls has put in place of it. Up to 3.11 CPython knows only which state of all threads has the GIL; then it must
+ * be the own one or that of PyGILState_Ensure. */
+static inline PyThreadState *compat_holder(const PyThreadState *own)
 {
-#if PY_VERSION_HEX < 0x030d0000
-    return _PyThreadState_UncheckedGet() == state;
+#if PY_VERSION_HEX >= 0x030d0000
+    return PyThreadState_GetUnchecked();
+#elif PY_VERSION_HEX >= 0x030c0000
+    return _PyThreadState_UncheckedGet();
 #else
-    return PyThreadState_GetUnchecked() == state;
+    PyThreadState *holder = _PyThreadState_UncheckedGet();
+
+    return holder && (holder == own || holder == PyGILState_GetThisThreadState()) ? holder : NULL;
 #endif
 }
 
@@ -27,12 +33,6 @@ static inline int compat_text_ready(PyObject *text)
     return 0;
 #endif
 }
-
-/* PyEval_RestoreThread, after which PyGILState_Ensure finds this state too. */
-void compat_attach(PyThreadState *state);
-
-/* Makes PyGILState_Ensure find this state, whose coroutine resumes without the GIL. */
-void compat_resume(PyThreadState *state);
 
 /* The state's thread is about to run the handler of a signal in place of the main thread: has it look for signals
  * before its next instruction, and not collect garbage before that. Needs no GIL. */

@@ -29,7 +29,7 @@ void gil_take(PyThreadState *state)
         return;
     }
     gil_return();
-    compat_attach(state);
+    PyEval_RestoreThread(state);
 }
 
 void gil_give(void)
@@ -42,20 +42,18 @@ void gil_keep(PyThreadState *state)
     kept = state;
 }
 
-bool gil_park(PyThreadState *state)
+PyThreadState *gil_park(PyThreadState *state)
 {
-    bool held = compat_holds_gil(state);
+    PyThreadState *held = compat_holder(state);
 
     if (held)
         PyEval_SaveThread();
     return held;
 }
 
-void gil_resume(PyThreadState *state, bool held)
+void gil_resume(PyThreadState *held)
 {
     gil_return();
     if (held)
-        compat_attach(state);
-    else
-        compat_resume(state);
+        PyEval_RestoreThread(held);
 }

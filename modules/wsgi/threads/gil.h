@@ -4,8 +4,6 @@
 #ifndef GIL_H
 #define GIL_H
 
-#include <stdbool.h>
-
 #include "interp/cpython.h"
 
 /* Takes the GIL, and releases it. */
@@ -19,10 +17,11 @@ void gil_keep(PyThreadState *state);
 /* Releases the GIL if it was kept. */
 void gil_return(void);
 
-/* The coroutine of this state parks: releases the GIL if it holds it. Returns whether it did. */
-bool gil_park(PyThreadState *state);
+/* The coroutine of this state, which may be NULL, parks: releases the GIL if it holds it. Returns with which state, or
+ * NULL. */
+PyThreadState *gil_park(PyThreadState *state);
 
-/* The coroutine runs again: takes the GIL if held, what gil_park returned, says so. */
-void gil_resume(PyThreadState *state, bool held);
+/* The coroutine runs again: takes the GIL if held, what gil_park returned, is not NULL. */
+void gil_resume(PyThreadState *held);
 
 #endif

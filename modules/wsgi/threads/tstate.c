@@ -3,9 +3,12 @@
  *
  * A state is made on the coroutine itself, at its first request, so that it takes the coroutine's thread identity, and
  * stays with it in the pool: making and deleting one costs more than a whole request. Only spawned functions get a new
- * one, since they are threads to Python, whose threading.local begins empty. A coroutine takes and releases the GIL as
- * a thread does (gil.c), by PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means
- * something else in each CPython.
+ * one, since they are threads to Python, whose threading.local begins empty. It is freed on the coroutine too, for that
+ * runs Python code, which may wait. A coroutine takes and releases the GIL as a thread does (gil.c), by
+ * PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means something else in each CPython.
+ *
+ * PyGILState_Ensure, by which C code calls back into Python, looks up the state by a pthread key. A coroutine has a
+ * value of its own for each key (server/libc/tls), so it finds the coroutine's.
  *
  * When a coroutine parks, it is usually in a blocking call that CPython has already bracketed: its state is detached
  * and nothing is to be done. Some calls come with the GIL held: those of extensions that never release it, and ours of
@@ -34,7 +37,7 @@ struct thread {
     PyThreadState *state; /* owned, unless is_main; NULL if there is none now */
     bool is_main;         /* state is the interpreter's main one */
     bool runs;            /* Python code, or waits in it; if not, it is idle or in code that is not Python */
-    bool held_gil;        /* when it parked */
+    PyThreadState *held;  /* with which it had the GIL when it parked; or NULL */
     struct exchange *x;   /* the request that it serves, borrowed; or NULL */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
@@ -43,6 +46,7 @@ struct thread {
 
 static int thread_key = -1;    /* of sl_local_get */
 static struct thread *threads; /* all of them */
+static bool has_main;          /* a coroutine is Python's main thread */
 
 /* Of the list. Python code may not run while it is held. */
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -54,7 +58,7 @@ static void thread_park(void *value)
     struct thread *t = value;
 
     if (t->runs)
-        t->held_gil = gil_park(t->state);
+        t->held = gil_park(t->state);
 }
 
 static void thread_resume(void *value)
@@ -65,7 +69,7 @@ static void thread_resume(void *value)
         return;
     if (!Py_IsInitialized() && !t->is_main)
         pthread_exit(NULL); /* the interpreter is finalizing, which ends its other threads */
-    gil_resume(t->state, t->held_gil);
+    gil_resume(t->held);
 }
 
 static void thread_link(struct thread *t)
@@ -88,22 +92,44 @@ static void thread_unlink(struct thread *t)
     pthread_mutex_unlock(&threads_lock);
 }
 
+/* Extensions leave calls to the main thread: greenlet frees there what an ended thread had. That of a worker runs no
+ * Python code. */
+static void make_pending_calls(void)
+{
+    if (has_main)
+        return;
+    sl_as_main_thread(true);
+    if (Py_MakePendingCalls() < 0)
+        PyErr_WriteUnraisable(NULL);
+    sl_as_main_thread(false);
+}
+
 /* Frees the state, with which the GIL is held, and releases the GIL. */
 static void thread_drop_state(struct thread *t)
 {
+    make_pending_calls();
     PyThreadState_Clear(t->state);
     t->state = NULL;
     PyThreadState_DeleteCurrent();
+}
+
+/* From now on the coroutine has no state. Destructors of thread-locals that need one make it, as in any thread, and may
+ * wait with it. */
+static void thread_end(void *value)
+{
+    struct thread *t = value;
+
+    t->runs = true;
+    if (!t->state || !Py_IsInitialized())
+        return;
+    gil_take(t->state);
+    thread_drop_state(t);
 }
 
 static void thread_release(void *value)
 {
     struct thread *t = value;
 
-    if (t->state && Py_IsInitialized()) {
-        gil_take(t->state);
-        thread_drop_state(t);
-    }
     thread_unlink(t);
     free(t);
 }
@@ -145,6 +171,7 @@ static bool thread_cancel(void *value)
 static const struct sl_local thread_hooks = {
     .park = thread_park,
     .resume = thread_resume,
+    .end = thread_end,
     .release = thread_release,
     .cancelled = thread_cancelled,
     .dump_stack = thread_dump_stack,
@@ -254,7 +281,7 @@ int tstate_adopt(void)
     if (!t)
         return -ENOMEM;
     t->state = PyThreadState_Get();
-    t->is_main = t->runs = true;
+    t->is_main = t->runs = has_main = true;
     return 0;
 }
 
@@ -265,7 +292,7 @@ void tstate_disown(void)
     if (!t)
         return;
     t->state = NULL;
-    t->runs = false;
+    t->is_main = t->runs = has_main = false;
 }
 
 struct exchange *tstate_exchange(void)
@@ -339,9 +366,8 @@ PyObject *tstate_handles(void)
     return list;
 }
 
-/* Shows whether states of coroutines that have ended, or threads of the application, were left behind. CPython adds
- * states at the head of its list, and removes them with the GIL held, so this may walk it. */
-static void log_state_counts(void)
+/* CPython adds states at the head of its list, and removes them with the GIL held, so this may walk it. */
+void tstate_log_counts(void)
 {
     PyThreadState *state = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
     size_t all = 0, of_coroutines = 0;
@@ -353,21 +379,4 @@ static void log_state_counts(void)
         of_coroutines += t->state != NULL;
     pthread_mutex_unlock(&threads_lock);
     sl_log(NULL, SL_INFO, "wsgi: %zu thread states, %zu of them of coroutines", all, of_coroutines);
-}
-
-/* The list does not change here: this OS thread is the one that changes it, and no coroutine runs. */
-void tstate_clear(void)
-{
-    PyThreadState *main;
-
-    log_state_counts();
-    main = PyThreadState_Get();
-    gil_give();
-    for (struct thread *t = threads; t; t = t->next) {
-        if (!t->state)
-            continue;
-        gil_take(t->state);
-        thread_drop_state(t);
-    }
-    gil_take(main);
 }

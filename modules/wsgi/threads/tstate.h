@@ -51,7 +51,7 @@ struct exchange *tstate_find(unsigned long identity);
  * in a signal handler that has interrupted the request's own code. */
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity));
 
-/* Frees the thread states of all coroutines. Called with the main state's GIL, which it releases in between. */
-void tstate_clear(void);
+/* Logs whether states of coroutines that have ended, or threads of the application, were left behind. */
+void tstate_log_counts(void);
 
 #endif
