@@ -38,8 +38,8 @@ mandir    = $(PREFIX)/share/man
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
             -Werror=format-security $(WERROR)
 CFLAGS   ?= $(if $(DEBUG),-O0 -g3,-O2 -g)
-CPPFLAGS += -Iinclude -D_GNU_SOURCE
-ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) $(CPPFLAGS) $(HARDEN) $(FORTIFY) $(SAN) -fPIC -MMD -MP
+ALL       = -std=gnu11 $(WARNINGS) -fno-strict-aliasing $(CFLAGS) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) $(HARDEN) \
+            $(FORTIFY) $(SAN) -fPIC -MMD -MP
 LINK      = $(CC) $(CFLAGS) $(HARDEN) $(LTO) $(SAN) $(LDFLAGS) -Wl,-z,relro,-z,now
 SAN       =
 

@@ -62,7 +62,7 @@ units-of-core: $(CORE:%=$(BUILD)/tests/test_%) $(SERVER_O)
 
 test-aarch64: aarch64-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-aarch64 CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
-	    CPPFLAGS='-Iinclude -D_GNU_SOURCE -DCORO_QEMU -Itests/aarch64 -idirafter /usr/include' \
+	    CPPFLAGS='-DCORO_QEMU -Itests/aarch64 -idirafter /usr/include' \
 	    LIB_O='$$(CORE_O)' LIBRARIES= DEPS_L='-lpthread -ldl -lm' CMOCKA= LTO= units-of-core
 	SYNCLESS_BUILD=$(BUILD)-aarch64 SYNCLESS_WRAPPER='qemu-aarch64 -L /usr/aarch64-linux-gnu' tests/run --units
 
