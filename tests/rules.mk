@@ -77,6 +77,11 @@ PLATFORMS ?= trixie
 test-platforms: platforms-deps
 	tests/platforms $(PLATFORMS)
 
+# Debian's packages, in chroots and machines of these releases; see the head of tests/packaging/deb.
+DEBIANS ?= bookworm trixie
+test-deb: platforms-deps
+	tests/packaging/deb $(DEBIANS)
+
 # Everything at once for SOAK seconds: memory, descriptors and stacks must not grow.
 soak: export SOAK ?= 300
 soak: test-deps
@@ -128,4 +133,5 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O) $(LIBRARIES)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(UNIT_L)
 
-.PHONY: units units-of-core test-aarch64 test-python test-platforms soak steady asan test-asan valgrind fuzz fuzz-run
+.PHONY: units units-of-core test-aarch64 test-python test-platforms test-deb soak steady asan test-asan valgrind fuzz \
+    fuzz-run

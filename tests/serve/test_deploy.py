@@ -1,6 +1,8 @@
 """What README.md and docs/deploy.md promise: nginx in front, `make install`, units, modules for the header."""
 import concurrent.futures
+import fnmatch
 import os
+import pathlib
 import queue
 import re
 import shlex
@@ -78,6 +80,18 @@ def test_installed_python_finds_its_module_and_library(installed):
     code = "import sys, _syncless, email; print(sys.executable, sys.prefix in email.__file__)"
     done = subprocess.run([installed / "bin/syncless-python", "-c", code], capture_output=True, text=True, timeout=30)
     assert done.stdout == f"{installed}/bin/syncless-python True\n", done.stderr
+
+
+def test_debian_packages_have_every_installed_file(installed):
+    lists = [path.read_text().splitlines() for path in (*(ROOT / "debian").glob("*.install"),
+                                                        ROOT / "debian/not-installed")]
+    patterns = [line.split()[0].replace("/${DEB_HOST_MULTIARCH}", "")
+                for lines in lists for line in lines if line.startswith("usr/")]
+    paths = [f"usr/{path.relative_to(installed)}" for path in installed.rglob("*") if path.is_file()]
+    assert len(paths) > 50
+    for path in paths:
+        names = [path, *map(str, pathlib.PurePath(path).parents)]
+        assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in names), path
 
 
 # ---- systemd and logrotate ----
