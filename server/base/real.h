@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -42,7 +43,7 @@ int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
     X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
     X(sendmmsg) X(sendfile) X(splice) X(fgets)                                                                   \
     /* sockets and files */                                                                                      \
-    X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                          \
+    X(open) X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                  \
     /* many descriptors */                                                                                       \
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)                           \
     /* time and signals */                                                                                       \
@@ -59,7 +60,8 @@ int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
     X(pthread_self) X(pthread_kill) X(pthread_sigqueue) X(pthread_getcpuclockid) X(pthread_getschedparam)        \
     X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \
     X(pthread_getattr_np) X(pthread_setname_np) X(pthread_getname_np) X(pthread_join) X(pthread_tryjoin_np)      \
-    X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(pthread_detach) X(pthread_exit)                            \
+    X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(pthread_detach) X(pthread_exit) X(sched_yield)             \
+    X(syscall)                                                                                                   \
     /* thread-locals; tss_create and the others of C11 are built on those of pthread */                           \
     X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlclose) X(exit) X(pthread_key_create) X(pthread_key_delete) \
     X(pthread_getspecific) X(pthread_setspecific)                                                                \

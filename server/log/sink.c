@@ -53,7 +53,7 @@ struct sink {
 static void sink_lock(struct sink *s)
 {
     while (atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire))
-        sched_yield();
+        real()->sched_yield();
 }
 
 static void sink_unlock(struct sink *s)

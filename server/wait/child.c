@@ -36,7 +36,7 @@ static int child_poll(int pid, int64_t deadline)
 
 int wait_child(int pid, int64_t deadline)
 {
-    struct pollfd pidfd = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    struct pollfd pidfd = {.fd = (int)real()->syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
     int result;
 
     if (pidfd.fd < 0)

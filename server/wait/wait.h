@@ -12,6 +12,7 @@
 #define WAIT_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -179,16 +180,19 @@ int wait_source_open_shared(struct wait_source *source);
 
 /* ---- addr.c: a parking lot keyed by address, in the manner of a futex ---- */
 
+#define WAIT_ADDR_ANY UINT32_MAX /* all bits */
+
 /* A coroutine that waits on addr; lives on its stack. Enter before the last look at the word, then park or leave, so
  * that no wake-up is lost between that look and the park. */
 struct wait_addr {
     struct list link;
     const void *addr;
     struct coro *co;
+    uint32_t bits; /* is woken only by those that have one of them too */
     bool woken;
 };
 void wait_addr_enter(struct wait_addr *w, const void *addr);
-void wait_addr_leave(struct wait_addr *w);
+void wait_addr_leave(struct wait_addr *w); /* passes on a wake-up that it has got */
 
 /* Park until wait_addr_wake, 0, or the deadline, -ETIMEDOUT, and leave the lot. May be spurious. */
 int wait_addr_park(struct wait_addr *w, int64_t deadline);
@@ -197,11 +201,30 @@ int wait_addr_park(struct wait_addr *w, int64_t deadline);
  * caller that then waits on the same address needs the lock, and that wait goes on. */
 int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline);
 
-/* Wake up to count waiters of addr, first come first served. Any thread. */
-void wait_addr_wake(const void *addr, int count);
+/* The parts of such a wait, for futexes. Enter only if the word has that value, without a gap between the look and the
+ * entry: whoever changes it and then wakes either finds this waiter, or false is returned here. */
+bool wait_addr_enter_if(struct wait_addr *w, const uint32_t *word, uint32_t expected, uint32_t bits);
+
+/* Park as wait_addr_park_cancellable does, but stay in the lot. Not if it is woken already. */
+int wait_addr_sleep(struct wait_addr *w, int64_t deadline);
+
+/* Whether a wake-up was for this waiter. The second one leaves the lot; the wake-up is then the caller's. */
+bool wait_addr_is_woken(struct wait_addr *w);
+bool wait_addr_leave_woken(struct wait_addr *w);
+
+/* Wake up to count waiters of addr, first come first served; the second one, those that have one of the bits. Returns
+ * how many. Any thread, also in a signal handler (where it may not know yet, and returns 0). */
+int wait_addr_wake(const void *addr, int count);
+int wait_addr_wake_bits(const void *addr, int count, uint32_t bits);
+
+/* Wake up to so many waiters of from, and have up to so many of the others wait on to. Returns how many in all. */
+int wait_addr_requeue(const void *from, int wake, const void *to, int move);
 
 /* How many waiters the lot has: the fast path of a wake-up is to find that there are none. Any thread. */
 extern atomic_int wait_addr_waiters;
+
+/* This OS thread is in a signal handler, which may have interrupted the scheduler: it wakes nobody itself. */
+extern __thread volatile sig_atomic_t wait_in_handler __attribute__((tls_model("initial-exec")));
 
 /* ---- work.c ---- */
 

@@ -81,7 +81,7 @@ static void write_report(size_t size)
     int fd = sink_fd(log_sink());
 
     if (sink_is_writable(fd, 0))
-        syscall(SYS_write, fd, watchdog.text, size);
+        real()->syscall(SYS_write, fd, watchdog.text, size);
 }
 
 static void on_dump_signal(int signum)
@@ -125,7 +125,7 @@ static void *watch_loop(void *arg)
     unsigned seen = wait_iteration();
     int64_t since = wait_now(), reported = 0;
 
-    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 1U << 1); /* CLOSE_RANGE_UNSHARE; not in older kernels */
+    real()->syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 1U << 1); /* CLOSE_RANGE_UNSHARE; not in older kernels */
     for (;;) {
         unsigned iteration;
 

@@ -1,9 +1,9 @@
 /*
  * socket.h: receive and send on the server's own sockets, without waiting.
  *
- * These are direct system calls. libc's recv and send are cancellation points, which cost two locked instructions each
- * as soon as the process has a second thread (watchdog.c has one), and nothing cancels this one. Under AddressSanitizer
- * they are libc's, whose buffers it checks.
+ * These are direct system calls, by libc's own function syscall. libc's recv and send are cancellation points, which
+ * cost two locked instructions each as soon as the process has a second thread (watchdog.c has one), and nothing
+ * cancels this one. Under AddressSanitizer they are libc's, whose buffers it checks.
  */
 #ifndef HTTP_SOCKET_H
 #define HTTP_SOCKET_H
@@ -21,7 +21,7 @@ static inline ssize_t socket_recv(int fd, void *buf, size_t size)
 #ifdef CORO_ASAN
     return real()->recv(fd, buf, size, MSG_DONTWAIT);
 #else
-    return syscall(SYS_recvfrom, fd, buf, size, MSG_DONTWAIT, NULL, NULL);
+    return real()->syscall(SYS_recvfrom, fd, buf, size, MSG_DONTWAIT, NULL, NULL);
 #endif
 }
 
@@ -31,7 +31,7 @@ static inline ssize_t socket_send(int fd, const void *buf, size_t size)
 #ifdef CORO_ASAN
     return real()->send(fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 #else
-    return syscall(SYS_sendto, fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    return real()->syscall(SYS_sendto, fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 #endif
 }
 

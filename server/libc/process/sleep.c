@@ -1,11 +1,14 @@
 /*
- * sleep.c: sleep, usleep, nanosleep and clock_nanosleep.
+ * sleep.c: sleep, usleep, nanosleep, clock_nanosleep and thrd_sleep; sched_yield, pthread_yield and thrd_yield.
  *
  * Each waits until a point in time of some clock. The loop knows CLOCK_MONOTONIC only, and wakes a coroutine up to a
  * millisecond after the deadline. Another clock may have been set meanwhile, so the coroutine looks at it again. A
  * sleep of no time lets the other coroutines run once, like sched_yield for threads.
  */
+#include <threads.h>
+
 #include "base/real.h"
+#include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 
@@ -102,4 +105,31 @@ int usleep(useconds_t microseconds)
     if (!coro_self())
         return real()->usleep(microseconds);
     return nanosleep(&request, NULL);
+}
+
+int thrd_sleep(const struct timespec *interval, struct timespec *remaining)
+{
+    int error = clock_nanosleep(CLOCK_REALTIME, 0, interval, remaining);
+
+    return error == EINTR ? -1 : error ? -2 : 0; /* the values of C11 and of libc */
+}
+
+/* ---- giving way ---- */
+
+/* A loop of these may wait for an OS thread or for another coroutine. */
+int sched_yield(void)
+{
+    if (!coro_self() || caller_kind() == CALLER_LOOP || !park_possible())
+        return real()->sched_yield();
+    real()->sched_yield();
+    coro_yield();
+    return 0;
+}
+
+/* The exported name of older programs. The headers turn it into sched_yield. */
+int old_pthread_yield(void) __asm__("pthread_yield") __attribute__((alias("sched_yield"), nothrow, leaf));
+
+void thrd_yield(void)
+{
+    sched_yield();
 }

@@ -2,8 +2,9 @@
  * handler.c: sigaction and signal.
  *
  * The kernel gets a function of ours, which calls the handler of the application. While the handler runs coro_current
- * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler. Its
- * thread-locals are those of the coroutine that it has interrupted (coro_detached), as in a thread.
+ * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler. For
+ * the same reason a sem_post() in it leaves it to the loop to wake a coroutine (wait_in_handler). Its thread-locals are
+ * those of the coroutine that it has interrupted (coro_detached), as in a thread.
  * After the handler the wait of the main coroutine ends: with EINTR, or if SA_RESTART is set with ERESTART, after which
  * the same calls go on as in the kernel. A handler that calls siglongjmp instead of returning is not supported.
  *
@@ -32,29 +33,44 @@ void handler_init(void)
     wraps_handlers = true;
 }
 
-static void handler_leave(struct coro_interrupted interrupted, int signum)
+/* What a handler has interrupted. */
+struct interrupted {
+    struct coro_interrupted coro;
+    bool in_handler;
+};
+
+static struct interrupted handler_enter(void)
+{
+    struct interrupted before = {coro_interrupt(), wait_in_handler};
+
+    wait_in_handler = true;
+    return before;
+}
+
+static void handler_leave(const struct interrupted *before, int signum)
 {
     int saved = errno;
 
-    coro_continue(interrupted);
+    coro_continue(before->coro);
+    wait_in_handler = before->in_handler;
     wait_interrupt(restarts[signum] ? -ERESTART : -EINTR);
     errno = saved;
 }
 
 static void run_plain_handler(int signum)
 {
-    struct coro_interrupted interrupted = coro_interrupt();
+    struct interrupted before = handler_enter();
 
     plain_handlers[signum](signum);
-    handler_leave(interrupted, signum);
+    handler_leave(&before, signum);
 }
 
 static void run_info_handler(int signum, siginfo_t *info, void *context)
 {
-    struct coro_interrupted interrupted = coro_interrupt();
+    struct interrupted before = handler_enter();
 
     info_handlers[signum](signum, info, context);
-    handler_leave(interrupted, signum);
+    handler_leave(&before, signum);
 }
 
 /* Handlers of these are not wrapped: they report a crash, and need the state in which it happened. */

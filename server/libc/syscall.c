@@ -1,0 +1,188 @@
+/*
+ * syscall.c: libc's function syscall, by which libraries make calls that libc has no function for, or whose functions
+ * they avoid.
+ *
+ * futex is the one that counts: many locks are built on it (sync/futex.c). Of the others those that may block a
+ * coroutine go to our functions of the same names. All else goes to libc with its six arguments as they are. So the
+ * function is defined with six arguments, which every ABI that we run on passes as it passes variable ones; those that
+ * a caller has left out hold whatever is there, for libc as for us.
+ *
+ * Not here: the calls that leave memory of other sizes to be read than libc's functions do (sets of signals), and
+ * io_uring_enter for more than one result.
+ */
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "base/real.h"
+#include "libc/runtime/park.h"
+#include "libc/sync/futex.h"
+#include "libc/sync/futex2.h"
+
+#define SYSCALL_ARGS a, b, c, d, e, f
+
+/* The exported name; unistd.h declares it with variable arguments. */
+long syscall_any(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+
+/* The function returns an error number, and sleeps on by itself after a signal as the call does. */
+static long syscall_clock_nanosleep(clockid_t clock, int flags, const struct timespec *request,
+                                    struct timespec *remaining)
+{
+    int error = clock_nanosleep(clock, flags, request, remaining);
+
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+/* Calls that only some architectures have. Returns whether the number is one of them. */
+static bool syscall_older(long number, long a, long b, long c, long d, long e, long *result)
+{
+    switch (number) {
+#ifdef SYS_poll
+    case SYS_poll:
+        *result = poll((struct pollfd *)a, (nfds_t)b, (int)c);
+        return true;
+#endif
+#ifdef SYS_select
+    case SYS_select:
+        *result = select((int)a, (fd_set *)b, (fd_set *)c, (fd_set *)d, (struct timeval *)e);
+        return true;
+#endif
+#ifdef SYS_epoll_wait
+    case SYS_epoll_wait:
+        *result = epoll_wait((int)a, (struct epoll_event *)b, (int)c, (int)d);
+        return true;
+#endif
+#ifdef SYS_dup2
+    case SYS_dup2:
+        *result = dup2((int)a, (int)b);
+        return true;
+#endif
+#ifdef SYS_pause
+    case SYS_pause:
+        *result = pause();
+        return true;
+#endif
+    default:
+        return false;
+    }
+}
+
+/* Calls that wait for something else than a descriptor. */
+static bool syscall_waits(long number, long a, long b, long c, long d, long e, long *result)
+{
+    switch (number) {
+    case SYS_nanosleep:
+        *result = nanosleep((const struct timespec *)a, (struct timespec *)b);
+        return true;
+    case SYS_clock_nanosleep:
+        *result = syscall_clock_nanosleep((clockid_t)a, (int)b, (const struct timespec *)c, (struct timespec *)d);
+        return true;
+    case SYS_wait4:
+        *result = wait4((pid_t)a, (int *)b, (int)c, (struct rusage *)d);
+        return true;
+    case SYS_waitid:
+        if (e) /* the resources that the child has used; not in the function */
+            return false;
+        *result = waitid((idtype_t)a, (id_t)b, (siginfo_t *)c, (int)d);
+        return true;
+    case SYS_sched_yield:
+        *result = sched_yield();
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Calls on descriptors that are no sockets in particular. */
+static bool syscall_moves(long number, long a, long b, long c, long d, long e, long f, long *result)
+{
+    switch (number) {
+    case SYS_read:
+        *result = read((int)a, (void *)b, (size_t)c);
+        return true;
+    case SYS_write:
+        *result = write((int)a, (const void *)b, (size_t)c);
+        return true;
+    case SYS_readv:
+        *result = readv((int)a, (const struct iovec *)b, (int)c);
+        return true;
+    case SYS_writev:
+        *result = writev((int)a, (const struct iovec *)b, (int)c);
+        return true;
+    case SYS_splice:
+        *result = splice((int)a, (off64_t *)b, (int)c, (off64_t *)d, (size_t)e, (unsigned)f);
+        return true;
+    case SYS_sendfile:
+        *result = sendfile((int)a, (int)b, (off_t *)c, (size_t)d);
+        return true;
+    case SYS_flock:
+        *result = flock((int)a, (int)b);
+        return true;
+    case SYS_close:
+        *result = close((int)a);
+        return true;
+    case SYS_dup3:
+        *result = dup3((int)a, (int)b, (int)c);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool syscall_socket(long number, long a, long b, long c, long d, long e, long f, long *result)
+{
+    switch (number) {
+    case SYS_recvfrom:
+        *result = recvfrom((int)a, (void *)b, (size_t)c, (int)d, (struct sockaddr *)e, (socklen_t *)f);
+        return true;
+    case SYS_sendto:
+        *result = sendto((int)a, (const void *)b, (size_t)c, (int)d, (const struct sockaddr *)e, (socklen_t)f);
+        return true;
+    case SYS_recvmsg:
+        *result = recvmsg((int)a, (struct msghdr *)b, (int)c);
+        return true;
+    case SYS_sendmsg:
+        *result = sendmsg((int)a, (const struct msghdr *)b, (int)c);
+        return true;
+    case SYS_connect:
+        *result = connect((int)a, (const struct sockaddr *)b, (socklen_t)c);
+        return true;
+    case SYS_accept:
+        *result = accept((int)a, (struct sockaddr *)b, (socklen_t *)c);
+        return true;
+    case SYS_accept4:
+        *result = accept4((int)a, (struct sockaddr *)b, (socklen_t *)c, (int)d);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static long syscall_on_coroutine(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+
+    if (syscall_moves(number, SYSCALL_ARGS, &result) || syscall_socket(number, SYSCALL_ARGS, &result) ||
+        syscall_waits(number, a, b, c, d, e, &result) || syscall_older(number, a, b, c, d, e, &result))
+        return result;
+    return real()->syscall(number, SYSCALL_ARGS);
+}
+
+long syscall_any(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (number == SYS_futex)
+        return futex_call((uint32_t *)a, (int)b, (uint32_t)c, (uintptr_t)d, (uint32_t *)e, (uint32_t)f);
+    if (__builtin_expect(futex2_has(number), 0))
+        return futex2_call(number, SYSCALL_ARGS);
+    if (coro_self())
+        return syscall_on_coroutine(number, SYSCALL_ARGS);
+    return real()->syscall(number, SYSCALL_ARGS);
+}
