@@ -3,7 +3,8 @@
  *
  * These are direct system calls, by libc's own function syscall. libc's recv and send are cancellation points, which
  * cost two locked instructions each as soon as the process has a second thread (watchdog.c has one), and nothing
- * cancels this one. Under AddressSanitizer they are libc's, whose buffers it checks.
+ * cancels this one. The table of real.h is full by now. Under AddressSanitizer they are libc's, whose buffers it
+ * checks.
  */
 #ifndef HTTP_SOCKET_H
 #define HTTP_SOCKET_H
@@ -21,7 +22,7 @@ static inline ssize_t socket_recv(int fd, void *buf, size_t size)
 #ifdef CORO_ASAN
     return real()->recv(fd, buf, size, MSG_DONTWAIT);
 #else
-    return real()->syscall(SYS_recvfrom, fd, buf, size, MSG_DONTWAIT, NULL, NULL);
+    return real_calls.syscall(SYS_recvfrom, fd, buf, size, MSG_DONTWAIT, NULL, NULL);
 #endif
 }
 
@@ -31,7 +32,7 @@ static inline ssize_t socket_send(int fd, const void *buf, size_t size)
 #ifdef CORO_ASAN
     return real()->send(fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 #else
-    return real()->syscall(SYS_sendto, fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    return real_calls.syscall(SYS_sendto, fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 #endif
 }
 
