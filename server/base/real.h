@@ -56,6 +56,9 @@ int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
     X(pthread_mutex_unlock) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)             \
     X(pthread_cond_signal) X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)           \
     X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_unlock)                         \
+    X(pthread_rwlock_clockrdlock) X(pthread_rwlock_clockwrlock) X(pthread_rwlock_tryrdlock)                      \
+    X(pthread_rwlock_trywrlock) X(pthread_mutex_consistent) X(pthread_spin_lock) X(pthread_spin_trylock)         \
+    X(pthread_spin_unlock) X(pthread_once) X(pthread_barrier_wait) X(pthread_barrier_destroy)                    \
     /* threads */                                                                                                \
     X(pthread_self) X(pthread_kill) X(pthread_sigqueue) X(pthread_getcpuclockid) X(pthread_getschedparam)        \
     X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \

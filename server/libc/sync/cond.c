@@ -22,11 +22,11 @@
  * up and looks. */
 #define SHARED_PAUSE INT64_C(5000000)
 
-static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
+static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
+    int64_t deadline = until ? timespec_deadline_at(clock, until) : WAIT_FOREVER, end = deadline;
     struct wait_addr place;
-    int64_t end = deadline;
-    int result;
+    int result, err;
 
     if (cond->__data.__wrefs & SHARED && deadline > wait_now() + SHARED_PAUSE)
         end = wait_now() + SHARED_PAUSE;
@@ -38,15 +38,15 @@ static int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t
     }
     result = wait_addr_park_cancellable(&place, end); /* cancelled: a spurious wake-up */
     park_ignore(result);
-    mutex_lock(mutex, WAIT_FOREVER);
-    return result == -ETIMEDOUT && end == deadline ? ETIMEDOUT : 0;
+    err = mutex_lock(mutex, CLOCK_REALTIME, NULL);
+    if (err)
+        return err; /* EOWNERDEAD */
+    return result == -ETIMEDOUT && until && timespec_deadline_at(clock, until) <= wait_now() ? ETIMEDOUT : 0;
 }
 
 static int cond_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (!timespec_is_point(until))
-        return EINVAL;
-    return cond_wait_until(cond, mutex, timespec_deadline_at(clock, until));
+    return timespec_is_point(until) ? cond_wait_until(cond, mutex, clock, until) : EINVAL;
 }
 
 /* ---- the calls ---- */
@@ -55,7 +55,7 @@ int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_wait(cond, mutex);
-    return cond_wait_until(cond, mutex, WAIT_FOREVER);
+    return cond_wait_until(cond, mutex, CLOCK_REALTIME, NULL);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)

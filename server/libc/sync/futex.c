@@ -313,7 +313,8 @@ static long futex_lock_pi(uint32_t *word, int op, const struct timespec *until)
     struct parking_wait wait = {
         .lock = word,
         .try = op & FUTEX_PRIVATE_FLAG ? futex_try_pi_private : futex_try_pi_shared,
-        .deadline = WAIT_FOREVER,
+        .clock = real_time ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+        .until = until,
         .shared = true, /* a thread that ends unlocks what it owned, and does not tell us */
     };
 
@@ -321,8 +322,6 @@ static long futex_lock_pi(uint32_t *word, int op, const struct timespec *until)
         errno = EINVAL;
         return -1;
     }
-    if (until)
-        wait.deadline = timespec_deadline_at(real_time ? CLOCK_REALTIME : CLOCK_MONOTONIC, until);
     return park_end(-parking_wait(&wait), errno);
 }
 

@@ -1,5 +1,5 @@
 /*
- * mutex.c: pthread_mutex_lock, trylock, timedlock, clocklock and unlock.
+ * mutex.c: pthread_mutex_lock, trylock, timedlock, clocklock, unlock and consistent.
  *
  * A library may park while it holds a mutex that another coroutine then wants. So a contended lock parks, and every
  * unlock wakes the parking lot. Calls by a runtime or by libuv (caller.h) are for the OS thread, and pass through.
@@ -8,44 +8,56 @@
  * a second one would be let in as the owner. While a coroutine holds such a mutex, the id is therefore replaced by a
  * number that stands for the coroutine and that no thread can have. The fields that are used for this are part of
  * libc's ABI, because its static initialisers contain them.
+ *
+ * Robust mutexes and those with priority inheritance have the id in the lock word too. The kernel reads it there, so it
+ * stays, and we look at it before libc does. While the data of a robust mutex is inconsistent libc needs the owner's
+ * field for that: until pthread_mutex_consistent nobody, not even the owner, can lock it again. When a thread ends that
+ * owns one the kernel wakes those that wait in the kernel, so coroutines look again after pauses.
  */
 #include "libc/sync/mutex.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 
 #include "base/real.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/identity.h"
 #include "libc/runtime/timespec.h"
+#include "libc/sync/owner.h"
 #include "libc/sync/parking.h"
 
-#define KIND_MASK    127 /* of __kind: recursive and so on, robust, priorities */
-#define SHARED       128
-#define NO_THREAD_ID 0x40000000 /* thread ids of Linux are below 2^22 */
+/* Bits of __kind. */
+#define TYPE_MASK 3  /* normal, recursive, ... */
+#define ROBUST    16 /* what follows is no type */
+#define INHERIT   32
+#define PROTECT   64
+#define SHARED    128
 
 /* ---- owners ---- */
 
-static int coroutine_as_owner(void)
-{
-    return NO_THREAD_ID | (int)(coro_self()->id & (NO_THREAD_ID - 1));
-}
-
 static bool mutex_knows_owner(const pthread_mutex_t *mutex)
 {
-    int kind = mutex->__data.__kind & KIND_MASK;
+    int type = mutex->__data.__kind & TYPE_MASK;
 
-    return kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK;
+    return type == PTHREAD_MUTEX_RECURSIVE || type == PTHREAD_MUTEX_ERRORCHECK;
 }
 
 static bool mutex_is_mine(const pthread_mutex_t *mutex)
 {
-    return mutex_knows_owner(mutex) && mutex->__data.__owner == coroutine_as_owner();
+    return mutex_knows_owner(mutex) && mutex->__data.__owner == owner_of_coroutine();
+}
+
+/* Whether libc would take the caller for the owner because of the lock word. */
+static bool mutex_word_is_ours(const pthread_mutex_t *mutex)
+{
+    return mutex->__data.__kind & (ROBUST | INHERIT) && mutex_knows_owner(mutex) &&
+           (mutex->__data.__lock & FUTEX_TID_MASK) == identity_tid();
 }
 
 static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
 {
-    if ((mutex->__data.__kind & KIND_MASK) != PTHREAD_MUTEX_RECURSIVE)
+    if ((mutex->__data.__kind & TYPE_MASK) != PTHREAD_MUTEX_RECURSIVE)
         return otherwise;
     if (mutex->__data.__count == UINT_MAX)
         return EAGAIN;
@@ -56,10 +68,13 @@ static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
 static int mutex_try(void *arg)
 {
     pthread_mutex_t *mutex = arg;
-    int result = real()->pthread_mutex_trylock(mutex);
+    int result;
 
+    if (mutex_word_is_ours(mutex)) /* another coroutine */
+        return EBUSY;
+    result = real()->pthread_mutex_trylock(mutex);
     if (result == 0 && mutex_knows_owner(mutex))
-        mutex->__data.__owner = coroutine_as_owner();
+        mutex->__data.__owner = owner_of_coroutine();
     return result;
 }
 
@@ -71,15 +86,15 @@ static int mutex_unlock_mine(pthread_mutex_t *mutex)
     mutex->__data.__owner = identity_tid();
     result = real()->pthread_mutex_unlock(mutex);
     if (!last)
-        mutex->__data.__owner = coroutine_as_owner();
+        mutex->__data.__owner = owner_of_coroutine();
     return result;
 }
 
 /* ---- on a coroutine ---- */
 
-int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
+int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    struct parking_wait wait = {.lock = mutex, .try = mutex_try, .deadline = deadline};
+    struct parking_wait wait = {.lock = mutex, .try = mutex_try, .clock = clock, .until = until};
     int result;
 
     if (mutex_is_mine(mutex))
@@ -89,7 +104,9 @@ int mutex_lock(pthread_mutex_t *mutex, int64_t deadline)
         return result;
     if (!park_possible())
         return real()->pthread_mutex_lock(mutex);
-    wait.shared = mutex->__data.__kind & SHARED;
+    if (until && !timespec_is_point(until))
+        return EINVAL; /* an error only if the mutex is not free */
+    wait.shared = mutex->__data.__kind & (SHARED | ROBUST);
     return parking_wait(&wait);
 }
 
@@ -107,37 +124,30 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_lock(mutex);
-    return mutex_lock(mutex, WAIT_FOREVER);
+    return mutex_lock(mutex, CLOCK_REALTIME, NULL);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_trylock(mutex);
-    return mutex_is_mine(mutex) ? mutex_lock_again(mutex, EBUSY) : mutex_try(mutex);
-}
-
-/* An invalid time is an error only if the mutex is not free. */
-static int mutex_lock_until(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
-{
-    bool valid = timespec_is_point(until);
-    int result = mutex_lock(mutex, valid ? timespec_deadline_at(clock, until) : 0);
-
-    return result == ETIMEDOUT && !valid ? EINVAL : result;
+    if (!mutex_is_mine(mutex))
+        return mutex_try(mutex);
+    return mutex_lock_again(mutex, mutex->__data.__kind & (ROBUST | INHERIT | PROTECT) ? EDEADLK : EBUSY);
 }
 
 int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_timedlock(mutex, until);
-    return mutex_lock_until(mutex, CLOCK_REALTIME, until);
+    return mutex_lock(mutex, CLOCK_REALTIME, until);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
     if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->pthread_mutex_clocklock(mutex, clock, until);
-    return mutex_lock_until(mutex, clock, until);
+    return mutex_lock(mutex, clock, until);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
@@ -145,4 +155,14 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
     if (caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_unlock(mutex);
     return mutex_unlock(mutex);
+}
+
+/* libc makes the OS thread the owner again. */
+int pthread_mutex_consistent(pthread_mutex_t *mutex)
+{
+    int result = real()->pthread_mutex_consistent(mutex);
+
+    if (result == 0 && coro_self() && mutex_knows_owner(mutex))
+        mutex->__data.__owner = owner_of_coroutine();
+    return result;
 }

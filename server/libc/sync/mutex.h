@@ -3,10 +3,10 @@
 #define LIBC_MUTEX_H
 
 #include <pthread.h>
-#include <stdint.h>
+#include <time.h>
 
-/* As pthread_mutex_lock, with a deadline, and pthread_mutex_unlock. They return 0 or an error number. */
-int mutex_lock(pthread_mutex_t *mutex, int64_t deadline);
+/* As pthread_mutex_clocklock (until may be NULL) and pthread_mutex_unlock. They return 0 or an error number. */
+int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until);
 int mutex_unlock(pthread_mutex_t *mutex);
 
 #endif

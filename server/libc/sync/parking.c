@@ -3,16 +3,24 @@
  *
  * Semaphores, mutexes and so on remain libc's own in every field, so that OS threads and coroutines can contend for the
  * same lock. A coroutine never waits in libc: it tries, and parks in the lot while that fails. Every release wakes the
- * lot. Locks in memory that is shared with other processes are also tried again after short pauses.
+ * lot. Locks that may be released without that are also tried again after short pauses. A clock may be set while a
+ * coroutine waits, so it is looked at again when the time is over.
  */
 #include "libc/sync/parking.h"
 
+#include "libc/runtime/timespec.h"
+
+static int64_t parking_deadline(const struct parking_wait *wait)
+{
+    return wait->until ? timespec_deadline_at(wait->clock, wait->until) : WAIT_FOREVER;
+}
+
 static int parking_park(struct wait_addr *place, const struct parking_wait *wait, struct park_backoff *backoff)
 {
-    int64_t deadline = wait->shared ? park_backoff_end(backoff, wait->deadline) : wait->deadline;
-    int result = wait->interrupted ? wait_addr_park_cancellable(place, deadline) : wait_addr_park(place, deadline);
+    int64_t deadline = parking_deadline(wait), end = wait->shared ? park_backoff_end(backoff, deadline) : deadline;
+    int result = wait->interrupted ? wait_addr_park_cancellable(place, end) : wait_addr_park(place, end);
 
-    return result == -ETIMEDOUT && wait_now() < wait->deadline ? 0 : result;
+    return result == -ETIMEDOUT && parking_deadline(wait) > wait_now() ? 0 : result;
 }
 
 int parking_wait(const struct parking_wait *wait)

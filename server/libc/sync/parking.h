@@ -7,15 +7,17 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "libc/runtime/park.h"
 
 /* A lock that can be tried, as pthread_mutex_trylock does. */
 struct parking_wait {
     void *lock;
-    int (*try)(void *lock); /* returns 0, EBUSY or another error number */
-    int64_t deadline;
-    bool shared;      /* other processes may release it, which do not wake our coroutines */
+    int (*try)(void *lock);       /* returns 0, EBUSY or another error number */
+    const struct timespec *until; /* a point in time of clock; NULL: for ever */
+    clockid_t clock;
+    bool shared;      /* somebody may release it who does not wake our coroutines, such as another process */
     bool interrupted; /* a cancellation or a signal ends the wait; otherwise it goes on */
 };
 

@@ -48,11 +48,13 @@ static int sem_try(void *sem)
 }
 
 /* Returns 0, or -1 with errno, as the calls below do. */
-static int sem_park_until(sem_t *sem, int64_t deadline, int saved)
+static int sem_park_until(sem_t *sem, clockid_t clock, const struct timespec *until, int saved)
 {
-    struct parking_wait wait = {
-        .lock = sem, .try = sem_try, .deadline = deadline, .shared = sem_is_shared(sem), .interrupted = true};
+    struct parking_wait wait = {.lock = sem, .try = sem_try, .interrupted = true};
 
+    wait.clock = clock;
+    wait.until = until;
+    wait.shared = sem_is_shared(sem);
     return park_end(-parking_wait(&wait), saved);
 }
 
@@ -68,7 +70,7 @@ int sem_wait(sem_t *sem)
         return 0;
     if (!park_possible())
         return real()->sem_wait(sem);
-    return sem_park_until(sem, WAIT_FOREVER, saved);
+    return sem_park_until(sem, CLOCK_MONOTONIC, NULL, saved);
 }
 
 int sem_timedwait(sem_t *sem, const struct timespec *until)
@@ -81,7 +83,7 @@ int sem_timedwait(sem_t *sem, const struct timespec *until)
         return 0;
     if (!park_possible())
         return real()->sem_timedwait(sem, until);
-    return sem_park_until(sem, timespec_deadline_at(CLOCK_REALTIME, until), saved);
+    return sem_park_until(sem, CLOCK_REALTIME, until, saved);
 }
 
 int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
@@ -95,7 +97,7 @@ int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
         return 0;
     if (!park_possible())
         return real()->sem_clockwait(sem, clock, until);
-    return sem_park_until(sem, timespec_deadline_at(clock, until), saved);
+    return sem_park_until(sem, clock, until, saved);
 }
 
 int sem_post(sem_t *sem)
