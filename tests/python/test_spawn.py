@@ -1,4 +1,6 @@
 """_syncless.spawn: functions on coroutines that Python takes for threads."""
+import pytest
+
 from harness import script
 
 
@@ -153,19 +155,70 @@ def test_server_and_clients_in_one_thread(script):
     assert out == "True True\n"
 
 
-def test_deep_recursion_is_an_error_not_a_crash(script):
-    out = script("""
-        import threading, _syncless
-        done = threading.Event()
-        def deeper(_):
-            return sorted([1], key=deeper)
-        def work():
+DEEP = """
+    import ast, copy, gc, json, os, pickle, sys, threading, _syncless
+    DEPTH = 400000
+    gc.disable()  # it would look at the lists again and again
+
+    def nest():
+        list_ = []
+        for _ in range(DEPTH):
+            list_ = [list_]
+        return list_
+
+    one, other = nest(), nest()
+
+    def call(n=0):
+        return call(n + 1)
+
+    def call_from_c(_=0):
+        return sorted([1], key=call_from_c)
+
+    RECURSE = {
+        "call": call,
+        "call from C": call_from_c,
+        "compare": lambda: one == other,
+        "dump": lambda: json.dumps(one),
+        "load": lambda: json.loads("[" * DEPTH),
+        "pickle": lambda: pickle.dumps(one),
+        "copy": lambda: copy.deepcopy(one),
+        "compile": lambda: compile("a" + ".a" * DEPTH, "source", "eval"),
+        "evaluate": lambda: ast.literal_eval("+".join(["1"] * DEPTH)),
+    }
+
+    def recurse():
+        for name, function in RECURSE.items():
             try:
-                deeper(0)
-            except RecursionError:
-                print("RecursionError")
-            done.set()
-        _syncless.spawn(work)
+                function()
+                print(name, "came back")
+            except (RecursionError, MemoryError):
+                pass
+        nest()  # is freed here
+        print("passed", flush=True)
+
+    def spawned(function=recurse):
+        done = threading.Event()
+        def run():
+            try:
+                function()
+            finally:
+                done.set()
+        _syncless.spawn(run)
         done.wait()
-        """)
-    assert out == "RecursionError\n"
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            recurse()
+            os._exit(0)
+        assert os.waitpid(pid, 0) == (pid, 0)
+
+    for _ in range(2):
+        {"main": recurse, "spawned": spawned, "forked": lambda: spawned(fork)}[sys.argv[1]]()
+    """
+
+
+@pytest.mark.parametrize("where", ["main", "spawned", "forked"])
+def test_deep_recursion_is_an_error_not_a_crash(script, where):
+    """Wherever it is, and however often: the second coroutine has the stack of the first."""
+    assert script(DEEP, where) == "passed\n" * 2

@@ -2,11 +2,12 @@
 threads would not share. The traps are those of CPython's GIL and PyGILState: modules/wsgi/threads/tstate.c and
 modules/wsgi/interp/compat.c."""
 import subprocess
+import time
 
 import pytest
 
 APP = """
-import asyncio, contextvars, ctypes, gc, os, queue, select, socket, subprocess, threading, time, weakref
+import asyncio, contextvars, ctypes, gc, json, os, queue, select, socket, subprocess, threading, time, weakref
 
 PAUSE = 0.3
 local = threading.local()
@@ -164,6 +165,37 @@ def nested(n):
         time.sleep(0.01)
         return n
 
+def nest(depth):
+    list_ = []
+    for _ in range(depth):
+        list_ = [list_]
+    return list_
+
+def nested_json(n):
+    '''C code that recurses without calling Python.'''
+    try:
+        json.dumps(nest(60000))
+    except RecursionError:
+        return n
+
+def nested_repr(n):
+    try:
+        repr(nest(60000))
+    except RecursionError:
+        return n
+
+def nested_source(n):
+    try:
+        compile("-" * 60000 + "1", "source", "eval")
+    except (RecursionError, MemoryError):
+        return n
+
+def garbage(n):
+    '''What is freed when the stack of this coroutine is not needed any more.'''
+    time.sleep(PAUSE)
+    local.nest = nest(200000)
+    return n
+
 ends = {}
 
 def pair(n):
@@ -278,6 +310,26 @@ def test_generators_side_by_side(server):
 def test_threads_to_cpython(server, name):
     answers, _ = gather(server, "/" + name, 20)
     assert answers == [str(n) for n in range(20)]
+
+
+@pytest.mark.parametrize("name", ["nested_json", "nested_repr", "nested_source"])
+def test_code_that_recurses_without_end(server, name):
+    answers, _ = gather(server, "/" + name, 4)
+    assert answers == [str(n) for n in range(4)]
+
+
+@pytest.mark.limit(120)
+def test_deep_garbage_of_coroutines(daemon):
+    """It is freed on the stack of the event loop, of whose limits CPython must know, some of it only at the end."""
+    server = daemon("[wsgi /]\napp = app", {"app.py": APP})
+    assert server.get("/ok?1")[2] == b"1"
+    workers = server.worker_pids()
+    for _ in range(4):
+        assert gather(server, "/garbage", 4)[0] == [str(n) for n in range(4)]
+        time.sleep(1)
+    assert server.worker_pids() == workers
+    assert server.stop() == 0
+    assert "fault" not in server.log and "unexpectedly" not in server.log
 
 
 def test_two_requests_read_one_pipe(server):
