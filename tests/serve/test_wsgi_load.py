@@ -163,7 +163,7 @@ def application(environ, start_response):
     ("flasky", {"flasky.py": "from app import named as app, create_app, text"},
      r"AttributeError: module 'flasky' has no attribute 'application'; it has app, create_app\(\): write flasky:app\n"),
     ("./flasky.py:aap", {"flasky.py": "from app import named as app"}, "it has app: write ./flasky.py:app\n"),
-    ("bare", {"bare.py": "x = 5\nclass application2: pass"}, "module 'bare' has no attribute 'application'\n"),
+    ("bare", {"bare.py": "x = 5\nclass Shop: pass"}, "module 'bare' has no attribute 'application'\n"),
     ("app:Site.missing", {}, "type object 'Site' has no attribute 'missing'\n"),
     ("app:", {}, "ValueError: app: must be written as module:attribute, such as shop.wsgi:application"),
     (":named", {}, "ValueError: :named must be written as module:attribute"),
