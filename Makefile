@@ -12,6 +12,7 @@
 # make valgrind      look for memory leaks of each kind of request
 # make test-platforms  `make run` and `make test` in a chroot of Debian 13; PLATFORMS="trixie sid" (as root, 12 minutes)
 # make test-deb      Debian's packages: build, install, upgrade, purge on Debian 12 and 13 (as root, 15 minutes)
+# make test-image    dist/Containerfile with buildah, and a container of it (as root, 5 minutes)
 # make test-python   those of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak          everything at once for SOAK=300 seconds
 # make steady        100,000 broken connections, after which nothing may be left

@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/deps.sh NAME: install with apt what `make NAME` needs and this Debian does not have yet, and say what that is.
-# NAME is build, test, aarch64, valgrind, fuzz, lint, types, benchmark or platforms. Quick if nothing is missing.
+# NAME is build, test, aarch64, valgrind, fuzz, lint, types, benchmark, platforms or image. Quick if nothing is missing.
 set -eu
 
 sudo=
@@ -60,7 +60,8 @@ fuzz) packages="$build clang libclang-rt-dev" ;;
 lint) packages="$build clang-format" ;;
 types) packages="mypy" ;;
 platforms) packages="debootstrap git python3" ;;
-*) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|types|benchmark|platforms" >&2; exit 2 ;;
+image) packages="debootstrap git python3 buildah" ;;
+*) echo "usage: $0 build|test|aarch64|valgrind|fuzz|lint|types|benchmark|platforms|image" >&2; exit 2 ;;
 esac
 
 missing=

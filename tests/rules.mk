@@ -82,6 +82,11 @@ DEBIANS ?= bookworm trixie
 test-deb: platforms-deps
 	tests/packaging/deb $(DEBIANS)
 
+# The image of dist/Containerfile, on one of these releases; see the head of tests/packaging/image.
+IMAGE ?= trixie
+test-image: image-deps
+	tests/packaging/image $(IMAGE)
+
 # Everything at once for SOAK seconds: memory, descriptors and stacks must not grow.
 soak: export SOAK ?= 300
 soak: test-deps
@@ -133,5 +138,5 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O) $(LIBRARIES)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(UNIT_L)
 
-.PHONY: units units-of-core test-aarch64 test-python test-platforms test-deb soak steady asan test-asan valgrind fuzz \
-    fuzz-run
+.PHONY: units units-of-core test-aarch64 test-python test-platforms test-deb test-image soak steady asan test-asan \
+    valgrind fuzz fuzz-run

@@ -315,16 +315,16 @@ def test_socket_activation(daemon, tmp_path):
 
 @root_only
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
-def test_as_process_1_it_reaps_strangers(tmp_path):
+@pytest.mark.parametrize("preload", ["no", "yes"])
+def test_as_process_1_it_reaps_strangers(tmp_path, preload):
+    """Whatever their exit code is: 4 of a worker would end the server."""
     app = """
 import os
 def app(environ, start_response):
     pid = os.fork()
     if pid == 0:
-        orphan = os.fork()
-        if orphan == 0:
-            os.close(0)
-        os._exit(0)
+        os.fork()
+        os._exit(4)
     os.waitpid(pid, 0)
     start_response('200 OK', [])
     return [b'%d %d' % (os.getppid(), sum(is_zombie(n) for n in os.listdir('/proc') if n.isdigit()))]
@@ -335,7 +335,7 @@ def is_zombie(pid):
     except OSError:
         return False
 """
-    ini = "[server]\nbind = unix:%(here)/s.sock\n[wsgi /]\napp = orphans:app\n"
+    ini = f"[server]\nbind = unix:%(here)/s.sock\npreload = {preload}\n[wsgi /]\napp = orphans:app\n"
     write_files(tmp_path, {"server.ini": ini, "orphans.py": app})
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", SERVER, "-c", tmp_path / "server.ini"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=server_env())
