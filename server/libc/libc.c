@@ -8,6 +8,7 @@
 #include "libc/libc.h"
 
 #include <pthread.h>
+#include <sys/single_threaded.h>
 
 #include "libc/runtime/caller.h"
 #include "libc/runtime/handler.h"
@@ -33,6 +34,7 @@ void libc_init(enum resolver resolver)
         pthread_atfork(NULL, NULL, libc_forget_parent);
     registered = true;
     tls_init();
+    __libc_single_threaded = 0; /* or libstdc++ would take two coroutines in an initialiser for a recursion */
     park_init();
     identity_init();
     handler_init();
