@@ -269,6 +269,129 @@ static void test_ask_what_is_installed(void **state)
     assert_string_equal(plain.scene.report.text, run.scene.report.text);
 }
 
+/* ---- the older calls, of which libc calls some deprecated ---- */
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+sighandler_t bsd_signal(int signum, sighandler_t handler);
+
+static void on_older(int signum)
+{
+    seen_coro = coro_self();
+    handled++;
+}
+
+/* Call what was installed, and return its flags. */
+static unsigned take_signal(void)
+{
+    struct sigaction action;
+
+    handled = 0;
+    seen_coro = coro_self();
+    assert_int_equal(sigaction(SIGUSR2, NULL, &action), 0);
+    assert_ptr_equal(action.sa_handler, on_older);
+    raise(SIGUSR2);
+    assert_int_equal(handled, 1);
+    assert_null(seen_coro); /* a write in it would not park */
+    return (unsigned)action.sa_flags & (SA_RESTART | SA_RESETHAND | SA_NODEFER);
+}
+
+static void use_older_calls(void *arg)
+{
+    unsigned once = SA_RESETHAND | SA_NODEFER;
+
+    signal(SIGUSR2, SIG_IGN);
+    assert_ptr_equal(bsd_signal(SIGUSR2, on_older), SIG_IGN);
+    assert_int_equal(take_signal(), SA_RESTART);
+    assert_ptr_equal(ssignal(SIGUSR2, on_older), on_older);
+    assert_int_equal(take_signal(), SA_RESTART);
+    assert_ptr_equal(sysv_signal(SIGUSR2, on_older), on_older);
+    assert_int_equal(take_signal(), once);
+    assert_ptr_equal(__sysv_signal(SIGUSR2, on_older), SIG_DFL);
+    assert_int_equal(take_signal(), once);
+    assert_ptr_equal(sigset(SIGUSR2, on_older), SIG_DFL);
+    assert_int_equal(take_signal(), 0);
+    assert_ptr_equal(sysv_signal(SIGUSR2, SIG_ERR), SIG_ERR);
+    assert_int_equal(errno, EINVAL);
+    assert_ptr_equal(sigset(NSIG + 1, SIG_IGN), SIG_ERR);
+    assert_int_equal(errno, EINVAL);
+}
+
+static void hold_signal(void *arg)
+{
+    sigset_t pending;
+
+    sigset(SIGUSR2, on_older);
+    assert_ptr_equal(sigset(SIGUSR2, SIG_HOLD), on_older);
+    assert_ptr_equal(sigset(SIGUSR2, SIG_HOLD), SIG_HOLD);
+    handled = 0;
+    raise(SIGUSR2);
+    assert_int_equal(handled, 0);
+    assert_int_equal(sigpending(&pending), 0);
+    assert_true(sigismember(&pending, SIGUSR2));
+    assert_ptr_equal(sigset(SIGUSR2, on_older), SIG_HOLD);
+    assert_int_equal(handled, 1);
+}
+
+static void test_older_calls(void **state)
+{
+    RUN(NULL, use_older_calls);
+    RUN(NULL, hold_signal);
+}
+
+static void wait_as_before(struct scene *s)
+{
+    install(0);
+    signal_later(s);
+    CALL(&s->report, sigpause(SIGUSR1));
+    CALL(&s->report, sigpause(NSIG + 1));
+    wait_for_helpers(s);
+}
+COMPARE_MAIN(wait_as_before)
+
+/* What siginterrupt says decides whether the main coroutine's call goes on. */
+static void change_restart(struct scene *s)
+{
+    int ends[2];
+    char byte;
+
+    make_pipe(ends);
+    install(SA_RESTART);
+    CALL(&s->report, siginterrupt(SIGUSR2, 1));
+    signal_later(s);
+    CALL(&s->report, read(ends[0], &byte, 1));
+    signal(SIGUSR2, on_signal); /* heeds it */
+    signal_later(s);
+    CALL(&s->report, read(ends[0], &byte, 1));
+    wait_for_helpers(s);
+    CALL(&s->report, siginterrupt(SIGUSR2, 0));
+    signal_then(s, write_byte, ends[1]);
+    CALL(&s->report, read(ends[0], &byte, 1));
+    wait_for_helpers(s);
+    CALL(&s->report, siginterrupt(NSIG + 1, 0));
+    CALL(&s->report, siginterrupt(SIGKILL, 1));
+    close_both(ends);
+}
+
+static void run_change_restart(void *arg)
+{
+    struct run run = {.fn = change_restart};
+
+    run_on_main(&run);
+    assert_string_equal(run.scene.report.text, "siginterrupt(SIGUSR2, 1) = 0 \n"
+                                               "read(ends[0], &byte, 1) = -1 EINTR\n"
+                                               "read(ends[0], &byte, 1) = -1 EINTR\n"
+                                               "siginterrupt(SIGUSR2, 0) = 0 \n"
+                                               "read(ends[0], &byte, 1) = 1 \n"
+                                               "siginterrupt(NSIG + 1, 0) = -1 EINVAL\n"
+                                               "siginterrupt(SIGKILL, 1) = -1 EINVAL\n");
+}
+
+static void test_change_restart(void **state)
+{
+    RUN(NULL, run_change_restart);
+}
+
 /* ---- pthread_exit ---- */
 
 static void exit_thread(void *arg)
@@ -310,6 +433,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_note_is_kept, libc_test_setup, libc_test_teardown),
         cmocka_unit_test_setup_teardown(test_others_sleep_on, libc_test_setup, libc_test_teardown),
         cmocka_unit_test_setup_teardown(test_ask_what_is_installed, libc_test_setup, libc_test_teardown),
+        cmocka_unit_test_setup_teardown(test_older_calls, libc_test_setup, libc_test_teardown),
+        cmocka_unit_test_setup_teardown(test_wait_as_before, libc_test_setup, libc_test_teardown),
+        cmocka_unit_test_setup_teardown(test_change_restart, libc_test_setup, libc_test_teardown),
         cmocka_unit_test(test_exit_parks),
     };
 

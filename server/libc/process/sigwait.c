@@ -1,5 +1,5 @@
 /*
- * sigwait.c: waiting for signals: pause, sigsuspend, sigwait, sigwaitinfo and sigtimedwait.
+ * sigwait.c: waiting for signals: pause, sigsuspend, sigpause, sigwait, sigwaitinfo and sigtimedwait.
  *
  * pause and sigsuspend wait until a handler has run. Handlers run in the loop's OS thread, whatever coroutine is
  * running, and end the wait of the main coroutine only (handler.c); other coroutines wait on, like threads to which the
@@ -37,6 +37,16 @@ int sigsuspend(const sigset_t *mask)
         return real()->sigsuspend(mask);
     ignore_past_handlers();
     return ppoll(NULL, 0, NULL, mask);
+}
+
+/* The one of X/Open, to which signal.h gives the name __xpg_sigpause in the object. */
+int sigpause(int signum)
+{
+    sigset_t mask;
+
+    if (sigprocmask(SIG_BLOCK, NULL, &mask) < 0 || sigdelset(&mask, signum) < 0)
+        return -1;
+    return sigsuspend(&mask);
 }
 
 /* ---- until one of a set is pending ---- */

@@ -1,5 +1,5 @@
 /*
- * handler.c: sigaction and signal.
+ * handler.c: sigaction, of which the other calls that install a handler are made (signal_calls.c).
  *
  * The kernel gets a function of ours, which calls the handler of the application. While the handler runs coro_current
  * is NULL, so that a write() in it does not park: it may run on a signal stack, or have interrupted the scheduler. For
@@ -8,7 +8,7 @@
  * After the handler the wait of the main coroutine ends: with EINTR, or if SA_RESTART is set with ERESTART, after which
  * the same calls go on as in the kernel. A handler that calls siglongjmp instead of returning is not supported.
  *
- * sigaction and signal report the handler of the application, not ours. The tables here are shared with children of
+ * sigaction reports the handler of the application, not ours. The tables here are shared with children of
  * vfork, but these only set signals to SIG_IGN and SIG_DFL, which change no table.
  */
 #include "libc/runtime/handler.h"
@@ -116,16 +116,4 @@ int sigaction(int signum, const struct sigaction *new, struct sigaction *old)
     else if (result == 0 && old && old->sa_sigaction == run_info_handler)
         old->sa_sigaction = info;
     return result;
-}
-
-sighandler_t signal(int signum, sighandler_t handler)
-{
-    struct sigaction new = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
-
-    if (handler == SIG_ERR) {
-        errno = EINVAL;
-        return SIG_ERR;
-    }
-    sigemptyset(&new.sa_mask);
-    return sigaction(signum, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
 }

@@ -2,7 +2,7 @@
 #ifndef LIBC_HANDLER_H
 #define LIBC_HANDLER_H
 
-/* From now on handlers that are installed by sigaction or signal run as handler.c says. */
+/* From now on handlers that are installed run as handler.c says. */
 void handler_init(void);
 
 #endif
