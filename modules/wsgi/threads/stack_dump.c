@@ -2,10 +2,10 @@
  * stack_dump.c: the Python stack of a thread that does not give up the GIL, from a signal handler.
  *
  * CPython has a function for this, which only reads memory and makes system calls; faulthandler is built on it. Up to
- * 3.11 libpython exports it. Since 3.12 we reach it by faulthandler's public register(): we register a signal, take the
- * handler that was installed, remove it and call it ourselves. Either way pointers are followed that the interrupted
- * code may be changing, and the dump may fault, for which the caller is prepared. After such a fault faulthandler's
- * handler writes nothing any more, so we prefer the function where it is exported.
+ * 3.11 it is exported, and since 3.15 by another name. Between these we reach it by faulthandler's public register():
+ * we register a signal, take the handler that was installed, remove it and call it ourselves. Either way pointers are
+ * followed that the interrupted code may be changing, and the dump may fault, for which the caller is prepared. After
+ * such a fault faulthandler's handler writes nothing any more, so we prefer the function where it is exported.
  */
 #include "threads/stack_dump.h"
 
@@ -16,9 +16,10 @@
 
 #define DUMP_SIGNAL (SIGRTMAX - 2) /* registered, but never sent */
 
-static void (*dump)(int fd, PyThreadState *state); /* _Py_DumpTraceback, or NULL if it is not exported */
-static void (*handler)(int signum);                /* faulthandler's, used if dump is NULL */
-static int output = -1;                            /* the file in memory that handler writes to */
+static void (*dump)(int fd, PyThreadState *state);                 /* of 3.11 */
+static const char *(*dump_unstable)(int fd, PyThreadState *state); /* of 3.15; returns NULL or what is wrong */
+static void (*handler)(int signum);                                /* faulthandler's, used if there is neither */
+static int output = -1;                                            /* the file in memory that handler writes to */
 
 /* faulthandler.register(DUMP_SIGNAL, file=output, all_threads=False) */
 static int register_faulthandler(void)
@@ -57,7 +58,8 @@ static int take_faulthandler(void)
 int stack_dump_init(void)
 {
     dump = (void (*)(int, PyThreadState *))dlsym(RTLD_DEFAULT, "_Py_DumpTraceback");
-    return dump ? 0 : take_faulthandler();
+    dump_unstable = (const char *(*)(int, PyThreadState *))dlsym(RTLD_DEFAULT, "PyUnstable_DumpTraceback");
+    return dump || dump_unstable ? 0 : take_faulthandler();
 }
 
 void stack_dump_write(PyThreadState *state, int fd)
@@ -68,6 +70,10 @@ void stack_dump_write(PyThreadState *state, int fd)
 
     if (dump) {
         dump(fd, state);
+        return;
+    }
+    if (dump_unstable) {
+        dump_unstable(fd, state);
         return;
     }
     if (!handler || ftruncate(output, 0) < 0)
