@@ -208,8 +208,9 @@ def start_unprivileged():
         folder.chmod(0o777)
         write_files(folder, {"server.ini": ini})
         (folder / "modules").mkdir()
-        for name in SERVER.name, "libsyncless.so", "modules/hello.so":  # the build may be in a folder of root's, too
-            shutil.copy(BUILD / name, folder / name)
+        # The build may be in a folder that only root can enter.
+        for path in SERVER, *BUILD.glob("*.so"), BUILD / "modules/hello.so":
+            shutil.copy(path, folder / path.relative_to(BUILD))
         command = [*WRAPPER, folder / SERVER.name, "-c", folder / "server.ini"]
         servers.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, **UNPRIVILEGED))
         return servers[-1]
