@@ -210,12 +210,12 @@ int wait_addr_park(struct wait_addr *w, int64_t deadline)
 
 int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline)
 {
-    return addr_end_park(w, wait_addr_is_woken(w) ? 0 : cancel_park_lock(w->addr, deadline));
+    return addr_end_park(w, wait_addr_is_woken(w) ? 0 : cancel_park_lock(w, deadline));
 }
 
 int wait_addr_sleep(struct wait_addr *w, int64_t deadline)
 {
-    return cancel_park_lock(w->addr, deadline);
+    return cancel_park_lock(w, deadline);
 }
 
 /* ---- waking ---- */

@@ -41,7 +41,7 @@ void timer_run(void);
 void timer_exit(void);
 
 /* wait_cancel.c: as wait_park, for a wait on a lock. */
-int cancel_park_lock(const void *lock, int64_t deadline);
+int cancel_park_lock(struct wait_addr *w, int64_t deadline);
 
 void timeout_init(void);
 void signal_exit(void);

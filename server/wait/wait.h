@@ -198,7 +198,8 @@ void wait_addr_leave(struct wait_addr *w); /* passes on a wake-up that it has go
 int wait_addr_park(struct wait_addr *w, int64_t deadline);
 
 /* The same; returns the code of wait_cancel or wait_interrupt too. A cancellation ends the wait on an address once: a
- * caller that then waits on the same address needs the lock, and that wait goes on. */
+ * caller that then waits on the same address needs the lock, and that wait goes on. A wake-up that has come by the time
+ * it runs goes before; the cancellation is then for its next wait. */
 int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline);
 
 /* The parts of such a wait, for futexes. Enter only if the word has that value, without a gap between the look and the

@@ -9,7 +9,9 @@
  *
  * Locks are special. Code that waits for a mutex cannot handle a failure, so that wait goes on (wait_addr_park). A wait
  * on a semaphore fails once; code that then waits for the same one needs it, and gets it. Otherwise the loop around
- * sem_wait that ignores EINTR, which CPython has for its internal locks, would spin until the lock is free.
+ * sem_wait that ignores EINTR, which CPython has for its internal locks, would spin until the lock is free. And one
+ * that was released before the coroutine runs again is taken: CPython 3.14 hands locks over to who waits, and the
+ * exception would be raised before its `with` block is entered, which then never releases the lock.
  */
 #include "wait/wait.h"
 
@@ -49,10 +51,11 @@ static int cancel_result(struct coro *co, const void *lock)
     return code;
 }
 
-/* lock: the address that is waited for if that is a lock, else NULL. */
-static int cancellable_park(const void *lock, int64_t deadline)
+/* w: the wait if it is for a lock, else NULL. */
+static int cancellable_park(struct wait_addr *w, int64_t deadline)
 {
     struct coro *co = coro_self();
+    const void *lock = w ? w->addr : NULL;
     int result;
 
     co->as_main = false;
@@ -60,13 +63,15 @@ static int cancellable_park(const void *lock, int64_t deadline)
         return result;
     if (co->cancel.code && (!lock || lock != co->cancel.lock)) {
         cancel_give_way(co);
-        return cancel_result(co, lock);
+        return w && wait_addr_is_woken(w) ? 0 : cancel_result(co, lock);
     }
     co->waiting = true;
     result = timer_park(deadline);
     co->waiting = false;
     if (result != CANCELLED)
         return result;
+    if (w && wait_addr_is_woken(w))
+        return 0;
     if (co->is_main && (result = wait_interrupt_take())) /* signals first here too; the cancellation stays */
         return result;
     return cancel_result(co, lock);
@@ -77,9 +82,9 @@ int wait_park(int64_t deadline)
     return cancellable_park(NULL, deadline);
 }
 
-int cancel_park_lock(const void *lock, int64_t deadline)
+int cancel_park_lock(struct wait_addr *w, int64_t deadline)
 {
-    return cancellable_park(lock, deadline);
+    return cancellable_park(w, deadline);
 }
 
 void wait_cancel(struct coro *co, int code)

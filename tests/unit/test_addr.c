@@ -101,18 +101,25 @@ static void test_deadline(void **state)
     assert_int_equal(atomic_load(&wait_addr_waiters), 0);
 }
 
-/* A wake-up for a waiter that was cancelled, or left, goes to the next one. */
-static void test_wake_up_is_passed_on(void **state)
+/* A waiter that is cancelled, and woken before it runs, has been woken. */
+static void test_wake_up_before_a_cancellation(void **state)
 {
-    struct parker parkers[2];
+    struct parker parkers[3];
 
-    start(parkers, 2);
+    start(parkers, 3);
     wait_cancel(parkers[0].w.co, -ECANCELED);
+    wait_cancel(parkers[1].w.co, -ECANCELED);
+    wait_addr_wake(&place, 1);
+    sched_run();
+    assert_int_equal(parkers[0].result, 0);
+    assert_int_equal(parkers[1].result, -ECANCELED);
+    assert_int_equal(parkers[2].turn, 0);
     wait_addr_wake(&place, 1);
     wait_run();
-    assert_int_equal(parkers[0].result, -ECANCELED);
-    assert_int_equal(parkers[1].result, 0);
+    assert_int_equal(parkers[2].result, 0);
 }
+
+/* A wake-up for a waiter that has left goes to the next one. */
 
 static void enters_and_leaves(void *arg)
 {
@@ -291,7 +298,7 @@ int main(void)
         cmocka_unit_test(test_first_come_first_served),
         cmocka_unit_test(test_addresses_do_not_mix),
         cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_wake_up_is_passed_on),
+        cmocka_unit_test(test_wake_up_before_a_cancellation),
         cmocka_unit_test(test_leaving_passes_on),
         cmocka_unit_test(test_wake_up_before_the_park),
         cmocka_unit_test(test_a_thread_wakes),

@@ -287,11 +287,37 @@ static void test_wakeup_is_passed_on(void **state)
     sem_destroy(&sem);
 }
 
+static void take_and_wait(void *arg)
+{
+    struct timespec soon = {.tv_nsec = 1000000};
+
+    first = coro_self();
+    assert_int_equal(sem_wait(&sem), 0);
+    assert_int_equal(nanosleep(&soon, NULL), -1);
+    assert_int_equal(errno, code == -EINTR ? EINTR : ECANCELED);
+    wait_cancel(first, 0);
+}
+
+/* A lock that is handed over goes before a cancellation, which is then for the next wait. */
+static void test_released_lock_is_taken(void **state)
+{
+    static const int codes[] = {-ECANCELED, -EINTR};
+    static void (*const orders[])(void *) = {cancel_and_give, give_and_cancel};
+
+    sem_init(&sem, 0, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(codes) * ARRAY_SIZE(orders); i++) {
+        code = codes[i / ARRAY_SIZE(orders)];
+        RUN((void *)&ways[0], take_and_wait, orders[i % ARRAY_SIZE(orders)]);
+    }
+    sem_destroy(&sem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call),
         cmocka_unit_test(test_wakeup_is_passed_on),
+        cmocka_unit_test(test_released_lock_is_taken),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);
