@@ -309,18 +309,24 @@ static void test_requeue(void **state)
     run_crowd(check_requeue, FUTEX_BITSET_MATCH_ANY, FUTEX_BITSET_MATCH_ANY);
 }
 
+/* FUTEX_OP without its shift of a negative number. */
+static uint32_t wake_op(uint32_t op, uint32_t number, uint32_t cmp, uint32_t than)
+{
+    return op << 28 | cmp << 24 | number << 12 | than;
+}
+
 static void check_wake_op(void)
 {
-    int add = (int)FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0);
+    uint32_t add = wake_op(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0);
 
     /* The operation is on other; the waiters are on word, as the second address. */
-    assert_int_equal(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)2, &word, (uint32_t)add), 2);
+    assert_int_equal(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)2, &word, add), 2);
     assert_int_equal(word, 5);
     await_returned(2);
-    assert_int_equal(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)2, &word, (uint32_t)add), 0);
+    assert_int_equal(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)2, &word, add), 0);
     assert_int_equal(word, 10);
     assert_int_equal(futex(&word, FUTEX_WAKE_OP_PRIVATE, 3, (void *)1, &other,
-                           FUTEX_OP((FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT), 4, FUTEX_OP_CMP_GT, 0)),
+                           wake_op(FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_GT, 0)),
                      3);
     assert_int_equal(other, 16);
     await_returned(5);
