@@ -50,7 +50,15 @@ struct sl_local {
      * thread-locals and before release; may wait. Since 4.1. */
     void (*end)(void *value);
 
-    void (*spare[3])(void); /* NULL: for members of later versions */
+    /* The same for the OS threads of the runtime that are no coroutines, and outside of coroutines for the one that
+     * calls: called without a value, when the worker is stuck or does not become ready. */
+    void (*dump_threads)(int fd);
+
+    /* This coroutine has blocked the OS thread for watchdog-timeout: called then, and once a second until it gives it
+     * up, in a signal handler as dump_stack. Returns whether it must end and does not: then the worker is replaced. */
+    bool (*blocks)(void *value);
+
+    void (*spare[1])(void); /* NULL: for members of later versions */
 };
 
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */

@@ -434,6 +434,23 @@ void coro_dump_stack(const struct coro *co, int fd)
             sched.locals[i].dump_stack(co->local[i], fd);
 }
 
+void coro_dump_threads(int fd)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (sched.locals[i].dump_threads)
+            sched.locals[i].dump_threads(fd);
+}
+
+bool coro_blocks(const struct coro *co)
+{
+    bool must_end = false;
+
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].blocks)
+            must_end |= sched.locals[i].blocks(co->local[i]);
+    return must_end;
+}
+
 bool coro_cancel_by_hook(const struct coro *co)
 {
     for (int i = 0; i < sched.local_count; i++)

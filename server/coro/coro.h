@@ -185,6 +185,13 @@ void coro_iteration(void);
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */
 void coro_dump_stack(const struct coro *co, int fd);
 
+/* The same for the OS threads of language runtimes that are no coroutines. */
+void coro_dump_threads(int fd);
+
+/* In a signal handler: tell the hooks that the coroutine blocks the OS thread. Returns whether one says that it must
+ * end and does not. */
+bool coro_blocks(const struct coro *co);
+
 /* Have a hook cancel the coroutine in its runtime's own way. Returns false if none does. */
 bool coro_cancel_by_hook(const struct coro *co);
 

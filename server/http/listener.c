@@ -5,6 +5,9 @@
  * worker takes a few at a time and leaves the rest to the others. When it cannot accept, because it has no descriptor
  * left or too many connections, it stops watching for a moment: the socket stays readable, and the event loop would
  * spin.
+ *
+ * The one worker that is woken for a connection may be stopped by a signal, or die before it has accepted. The others
+ * sleep on. So each looks every second whether something waits.
  */
 #include "http/listener.h"
 
@@ -18,6 +21,9 @@
 #define MAX_FINAL_BATCHES 64                 /* before a listener is closed */
 #define PAUSE             INT64_C(100000000) /* nanoseconds */
 #define LOG_INTERVAL      INT64_C(1000000000)
+#define GUARD_INTERVAL    1000 /* milliseconds */
+
+static struct list guarded = LIST_INIT(guarded);
 
 /* Its address as in bind; valid until the next call. */
 static const char *listener_name(const struct listener *listener)
@@ -43,6 +49,7 @@ static void resume_accepting(void *arg)
     struct listener *listener = arg;
 
     wait_sleep(wait_deadline(PAUSE));
+    listener->paused = false;
     if (listener->source.fd >= 0)
         listener_watch(listener);
 }
@@ -56,13 +63,34 @@ static void pause_accepting(struct listener *listener, const char *why, const ch
         last = wait_now();
         log_error("cannot accept connections on %s: %s: %s", listener_name(listener), why, advice);
     }
-    if (wait_start(resume_accepting, listener))
+    listener->paused = wait_start(resume_accepting, listener);
+    if (listener->paused)
         wait_source_close(&listener->source);
+}
+
+/* Whether accept fails so because the descriptor is closed, or another file's by now. */
+static bool is_lost(int err)
+{
+    return err == EBADF || err == ENOTSOCK || err == EOPNOTSUPP;
+}
+
+/* The number is no longer ours. */
+static void listener_lose(struct listener *listener)
+{
+    void (*lost)(struct listener * listener) = listener->lost;
+
+    wait_source_close(&listener->source);
+    listener->gone = true;
+    listener->lost = NULL;
+    list_remove(&listener->guarded);
+    lost(listener);
 }
 
 static void on_accept_error(struct listener *listener, int err)
 {
-    if (err != EAGAIN && err != EINTR && err != ECONNABORTED)
+    if (is_lost(err) && listener->lost)
+        listener_lose(listener);
+    else if (err != EAGAIN && err != EINTR && err != ECONNABORTED)
         pause_accepting(listener, strerror(err),
                         err == EMFILE ? "raise the limit of open files (ulimit -n, LimitNOFILE=)" : "trying again");
 }
@@ -96,9 +124,30 @@ static void on_listener_ready(struct wait_source *source, short events)
     accept_batch(list_entry(source, struct listener, source));
 }
 
+static void check_guarded(void)
+{
+    struct list *node, *after;
+
+    list_for_each_safe (node, after, &guarded) {
+        struct listener *listener = list_entry(node, struct listener, guarded);
+
+        if (!listener->paused)
+            accept_batch(listener);
+    }
+}
+
+void listener_guard(struct listener *listener, void (*lost)(struct listener *listener))
+{
+    if (list_empty(&guarded))
+        wait_every(GUARD_INTERVAL, check_guarded);
+    listener->lost = lost;
+    list_push(&guarded, &listener->guarded);
+}
+
 void listener_open(struct listener *listener, int fd, const struct listener_handler *handler)
 {
     *listener = (struct listener){.source = {.ready = on_listener_ready, .fd = fd}, .handler = handler};
+    list_init(&listener->guarded);
     listener_watch(listener);
     wait_hold(+1);
 }
@@ -107,7 +156,8 @@ void listener_close(struct listener *listener)
 {
     if (listener->source.fd < 0)
         return;
-    for (int i = 0; i < MAX_FINAL_BATCHES && accept_batch(listener); i++)
+    list_remove(&listener->guarded);
+    for (int i = 0; i < MAX_FINAL_BATCHES && !listener->gone && accept_batch(listener); i++)
         ;
     wait_source_close(&listener->source);
     listener->source.fd = -1;

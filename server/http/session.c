@@ -22,9 +22,10 @@
 #include "log/log.h"
 #include "syncless/runtime.h"
 
-#define FIRST_BUFFER 2048 /* bytes of input buffer on the stack: most heads fit */
-#define ARENA_SPACE  1024 /* bytes of the request's memory on the stack */
-#define BURST        32   /* requests of one connection before those in the queue go first */
+#define FIRST_BUFFER 2048  /* bytes of input buffer on the stack: most heads fit */
+#define ARENA_SPACE  1024  /* bytes of the request's memory on the stack */
+#define BURST        32    /* requests of one connection before those in the queue go first */
+#define MUST_END     10000 /* milliseconds after its deadline in which a request that blocks the worker has to end */
 
 struct session {
     struct client *client;
@@ -488,9 +489,18 @@ static void flush_at_park(void *value)
     output_try_flush(value);
 }
 
+/* In a signal handler: whether the request is so long past its deadline that nothing can cancel it. */
+static bool is_beyond_deadline(void *value)
+{
+    const struct session *s = list_entry(value, struct session, out);
+    int64_t deadline = s->client->req ? s->req.view.deadline : 0;
+
+    return deadline && wait_now() / 1000000 - deadline >= MUST_END;
+}
+
 void session_init(const struct http_config *http_config)
 {
-    static const struct sl_local hooks = {.park = flush_at_park};
+    static const struct sl_local hooks = {.park = flush_at_park, .blocks = is_beyond_deadline};
 
     config = http_config;
     output_key = coro_local_create(&hooks);

@@ -201,12 +201,14 @@ static bool sink_is_temporary(int err)
     return err == EAGAIN || err == ENOBUFS || err == EINTR;
 }
 
-/* After a failed write: syslogd may have been restarted, or standard error may have become another file. */
+/* After a failed write: syslogd may have been restarted, standard error may have become another file, or an application
+ * may have closed descriptors that are not its own. Standard error has the log then. */
 static bool sink_reconnect(struct sink *s)
 {
+    bool is_closed = errno == EBADF && s == log_sink() && s->kind != SINK_SYSLOG && s->fd != STDERR_FILENO;
     int fd;
 
-    if (errno == ENOTSOCK && s->kind == SINK_SOCKET) {
+    if (is_closed || (errno == ENOTSOCK && s->kind == SINK_SOCKET)) {
         sink_use_stderr(s);
         return true;
     }

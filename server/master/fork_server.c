@@ -20,9 +20,11 @@
 
 #include "base/exit_code.h"
 #include "base/mem.h"
+#include "coro/fault.h"
 #include "log/log.h"
 #include "master/generation.h"
 #include "process/channel.h"
+#include "worker/stack_report.h"
 #include "worker/worker.h"
 #include "worker/worker_log.h"
 
@@ -73,8 +75,11 @@ static int serve_orders(const struct generation *g, int channel)
 /* Load the applications and serve. Returns the exit code of the process. */
 static int fork_server_run(const struct generation *g, int channel)
 {
-    int err = worker_prepare(&g->settings, &g->sockets);
+    int err;
 
+    stack_report_init(channel);
+    fault_init();
+    err = worker_prepare(&g->settings, &g->sockets);
     if (!err)
         err = mounts_preload(g->mounts);
     if (err)
@@ -111,6 +116,7 @@ struct fork_server *fork_server_start(const struct generation *g, void (*close_i
     }
     f = xcalloc(1, sizeof(*f));
     *f = (struct fork_server){.pid = pid, .channel = ends[0]};
+    life_begin(&f->life, "the fork server", pid, &g->settings.process);
     return f;
 }
 
@@ -130,6 +136,7 @@ pid_t fork_server_spawn(struct fork_server *f, int number, int channel)
 
 void fork_server_stop(struct fork_server *f)
 {
+    life_end(&f->life);
     close(f->channel); /* which ends serve_orders */
     if (f->pid && !f->ready)
         kill(f->pid, SIGKILL); /* it loads the applications, and that may never end */

@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "master/liveness.h"
+
 struct generation;
 
 struct fork_server {
     pid_t pid;   /* 0: it has been reaped */
     int channel; /* to it; owned */
     bool ready;  /* it has loaded the applications, and forks workers */
+    struct life life;
 };
 
 /* Start one for the generation. close_inherited is called in the child, to close what belongs to the master. Returns

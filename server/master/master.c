@@ -35,6 +35,7 @@
 #include "process/pidfile.h"
 #include "process/watch.h"
 #include "wait/wait.h"
+#include "worker/stack_report.h"
 
 #define SECOND      INT64_C(1000000000)
 #define SETTLE_TIME (SECOND / 10) /* between the last change of a watched file and the reload */
@@ -51,7 +52,7 @@ static struct {
     int signal_fd;
     int watch_fd;        /* -1: no files are watched */
     int64_t changed_due; /* CLOCK_MONOTONIC nanoseconds at which to reload for a changed file; WAIT_FOREVER: none */
-    int64_t ping_due;    /* CLOCK_MONOTONIC nanoseconds of the next ping for systemd; WAIT_FOREVER: none */
+    int64_t ping_due; /* CLOCK_MONOTONIC nanoseconds of the next message for systemd's watchdog; WAIT_FOREVER: none */
     bool stopping;
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
@@ -227,12 +228,12 @@ static void reap_children(void)
 
 /* ---- the loop ---- */
 
-/* Tell systemd that the service lives, if a worker has answered. */
-static void ping_workers(int64_t now)
+/* Tell systemd that the service lives, if it does. */
+static void feed_watchdog(int64_t now)
 {
     if (now < master.ping_due)
         return;
-    if (supervisor_ping() && !master.stopping)
+    if (supervisor_is_good() && !master.stopping)
         notify_send("WATCHDOG=1");
     master.ping_due = now + notify_watchdog() / 3;
 }
@@ -268,7 +269,7 @@ static int64_t master_step(void)
         master_reload();
     if (supervisor_rolled_back())
         on_rollback();
-    ping_workers(now);
+    feed_watchdog(now);
     next = supervisor_step();
     if (master.changing && !master.stopping && supervisor_state() == SUPERVISOR_STEADY)
         on_steady();
@@ -336,7 +337,8 @@ static int master_open(struct generation *g)
     log_warnings(g);
     daemonize_release_stderr();
     mounts_log_python(g->mounts);
-    open_signals(); /* before the log says that we listen: a reader of that may send one */
+    stack_report_init(-1); /* for the processes that are forked, until they do that themselves */
+    open_signals();        /* before the log says that we listen: a reader of that may send one */
     update_keep_files();
     err = listen_acquire(&g->settings, &g->sockets);
     inherit_close();

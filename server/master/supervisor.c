@@ -6,7 +6,8 @@
  * the same thing: a reload replaces all workers that are not of the present generation. Its first worker starts alone.
  * If it fails, the supervisor rolls back to the generation before, whose workers have gone on serving.
  *
- * A worker that dies is restarted; if none serves and none can be started, the supervisor has failed.
+ * A worker that dies is restarted; if none serves and none can be started, the supervisor has failed. One that hangs
+ * (liveness.c) is replaced as by a reload, and then killed, unless it has come back to life.
  */
 #include "master/supervisor.h"
 
@@ -37,20 +38,30 @@ static struct {
     int64_t fork_server_due; /* CLOCK_MONOTONIC nanoseconds from which a fork server may be started */
     int64_t adopted;         /* CLOCK_MONOTONIC nanoseconds when generation was */
     bool stopping, rolled_back;
-    int exit_code; /* 0: the supervisor has not failed */
+    int exit_code;     /* 0: the supervisor has not failed */
+    int64_t next_look; /* CLOCK_MONOTONIC nanoseconds of the next look for processes that hang; 0: none yet */
 } supervisor;
 
 /* ---- starting ---- */
+
+/* A worker that is stuck waits for its replacement, which cannot start: it serves nobody. */
+static void kill_if_stuck(const struct slot *slot)
+{
+    if (slot->current && slot->current->life.stuck)
+        worker_kill(slot->current);
+}
 
 static void start_in_slot(struct slot *slot)
 {
     struct worker *w =
         worker_start(supervisor.generation, (int)(slot - supervisor.slots.list) + 1, supervisor.close_inherited);
 
-    if (w)
+    if (w) {
         slot_put(slot, w);
-    else
-        slot->due = wait_now() + SECOND;
+        return;
+    }
+    slot->due = wait_now() + SECOND;
+    kill_if_stuck(slot);
 }
 
 /* Start the fork server, if there is to be one. Returns whether workers can be forked. */
@@ -194,6 +205,8 @@ static void on_worker_ready(struct worker *w)
 
     if (w->state == WORKER_STARTING)
         w->state = WORKER_SERVING;
+    life_end(&w->life);
+    life_on_answer(&w->life);
     supervisor.failures = 0;
     w->generation->proven = true;
     if (w->generation == supervisor.generation)
@@ -202,7 +215,10 @@ static void on_worker_ready(struct worker *w)
         return;
     slot->current = w;
     slot->next = NULL;
-    worker_stop(replaced, SIGQUIT);
+    if (replaced->life.stuck)
+        worker_kill(replaced);
+    else
+        worker_stop(replaced, SIGQUIT);
 }
 
 static void read_worker_channel(struct worker *w)
@@ -218,11 +234,19 @@ static void read_worker_channel(struct worker *w)
             w->replace = true;
             break;
         case CHANNEL_PING:
-            w->answered = true;
+            life_on_answer(&w->life);
             break;
-        case CHANNEL_END: /* it is about to exit */
-            close(w->channel);
-            w->channel = -1;
+        case CHANNEL_REPORT:
+            life_on_report(&w->life, channel_text());
+            break;
+        case CHANNEL_OVERDUE:
+            life_on_overdue(&w->life, channel_text());
+            break;
+        case CHANNEL_LOOP_ENDED:
+            worker_leave_loop(w);
+            break;
+        case CHANNEL_END:
+            worker_lose_channel(w);
             return;
         default:
             break;
@@ -242,8 +266,9 @@ static void give_up(int code)
     supervisor_stop(SIGINT, 0);
 }
 
-/* A worker or fork server of the present generation has exited with this code before it was ready. */
-static void on_failed_start(int code)
+/* A worker or fork server of the present generation has exited with this code before it was ready, or was killed for
+ * that. slot: that of the worker; NULL: it was not in one, or it is the fork server. */
+static void on_failed_start(const struct slot *slot, int code)
 {
     if (supervisor.stopping || supervisor.slots.wanted == 0)
         return;
@@ -251,6 +276,8 @@ static void on_failed_start(int code)
         roll_back();
         return;
     }
+    if (slot)
+        kill_if_stuck(slot);
     supervisor.failures++;
     if (!supervisor.generation->proven || (workers_count_serving() == 0 && supervisor.failures >= MAX_FAILURES))
         give_up(code);
@@ -270,7 +297,16 @@ static void on_worker_exit(struct worker *w, int status)
     failed = w->state == WORKER_STARTING && w->generation == supervisor.generation;
     worker_free(w); /* before others are killed: its pid may be another process's by now */
     if (failed)
-        on_failed_start(failed_exit_code(status));
+        on_failed_start(slot, failed_exit_code(status));
+}
+
+/* The fork server of g has ended with this code, or hangs. */
+static void lose_fork_server(struct generation *g, int code)
+{
+    fork_server_stop(g->fork_server);
+    g->fork_server = NULL;
+    if (g == supervisor.generation)
+        on_failed_start(NULL, code);
 }
 
 static bool has_fork_server(const struct generation *g, pid_t pid)
@@ -288,10 +324,7 @@ static bool on_fork_server_exit(pid_t pid, int status)
     if (!supervisor.stopping)
         log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    fork_server_stop(g->fork_server);
-    g->fork_server = NULL;
-    if (g == supervisor.generation)
-        on_failed_start(failed_exit_code(status));
+    lose_fork_server(g, failed_exit_code(status));
     return true;
 }
 
@@ -336,6 +369,19 @@ size_t supervisor_polls(struct pollfd *polls, size_t capacity)
     return n;
 }
 
+static void read_fork_server_channel(struct fork_server *f)
+{
+    struct channel_message message;
+
+    while ((message = channel_receive(f->channel)).kind != CHANNEL_NONE && message.kind != CHANNEL_END)
+        if (message.kind == CHANNEL_READY) {
+            life_end(&f->life);
+            f->ready = true;
+        } else if (message.kind == CHANNEL_REPORT) {
+            life_on_report(&f->life, channel_text());
+        }
+}
+
 void supervisor_on_readable(int fd)
 {
     struct fork_server *f = loading_fork_server();
@@ -346,8 +392,8 @@ void supervisor_on_readable(int fd)
             read_worker_channel(w);
             return;
         }
-    if (f && f->channel == fd && channel_receive(fd).kind == CHANNEL_READY)
-        f->ready = true;
+    if (f && f->channel == fd)
+        read_fork_server_channel(f);
 }
 
 /* Whether a worker of the present generation may be started. While it can be rolled back, its first worker starts
@@ -375,13 +421,97 @@ static void fill_slots(int64_t now)
             retire_worker(slots->list[i].current);
 }
 
+/* ---- processes that hang ---- */
+
+/* Its start has taken too long. */
+static void fail_start(struct worker *w)
+{
+    struct slot *slot = slots_find(&supervisor.slots, w);
+
+    slots_vacate(&supervisor.slots, w);
+    if (slot && !supervisor.stopping)
+        slot_plan_restart(slot, w);
+    worker_kill(w);
+    if (w->generation == supervisor.generation)
+        on_failed_start(slot, EXIT_BOOT);
+}
+
+/* It has closed its channel a while ago and lives on. */
+static void replace_lost_worker(struct worker *w)
+{
+    w->lost_at = WAIT_FOREVER;
+    if (w->state != WORKER_SERVING)
+        return; /* start-timeout or shutdown-timeout ends it */
+    log_error("worker %d (pid %d) has closed its channel to the master, as code may do that closes descriptors which "
+              "it has not opened: replacing it",
+              w->number, (int)w->pid);
+    w->replace = true;
+}
+
+/* Returns when it is to be looked after next. */
+static int64_t look_after_worker(struct worker *w, int64_t now)
+{
+    int64_t next = w->lost_at;
+
+    if (w->lost_at <= now)
+        replace_lost_worker(w);
+    if (w->state == WORKER_STARTING)
+        life_check_start(&w->life, now, &next);
+    else if (w->channel >= 0 && !w->mute && !w->killed)
+        life_check_pulse(&w->life, w->channel, w->state == WORKER_SERVING && !supervisor.stopping, now, &next);
+    if (w->life.start_is_over && !w->killed)
+        fail_start(w);
+    else if (w->life.stuck && !w->killed && (supervisor.stopping || !slots_find(&supervisor.slots, w)))
+        worker_kill(w);
+    else if (w->life.stuck)
+        w->replace = true;
+    return next;
+}
+
+static int64_t look_after_fork_server(struct fork_server *f, int64_t now)
+{
+    int64_t next = WAIT_FOREVER;
+
+    life_check_start(&f->life, now, &next);
+    if (f->life.start_is_over)
+        lose_fork_server(supervisor.generation, EXIT_BOOT);
+    return next;
+}
+
+static void excuse_all(int64_t late)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        life_excuse(&w->life, late);
+    if (loading_fork_server())
+        life_excuse(&loading_fork_server()->life, late);
+}
+
+/* Look for workers and fork servers that hang. Returns when to do that again. */
+static int64_t look_after_all(int64_t now)
+{
+    int64_t late = liveness_late(now, supervisor.next_look), next = WAIT_FOREVER;
+    struct worker *w;
+
+    if (late)
+        excuse_all(late);
+    for_each_worker (w)
+        next = min_int64(next, look_after_worker(w, now));
+    if (loading_fork_server())
+        next = min_int64(next, look_after_fork_server(loading_fork_server(), now));
+    supervisor.next_look = next;
+    return next;
+}
+
 int64_t supervisor_step(void)
 {
     int64_t now = wait_now(), next;
 
+    look_after_all(now);
     if (!supervisor.stopping)
         fill_slots(now);
-    next = workers_kill_overdue(now);
+    next = min_int64(look_after_all(now), workers_kill_overdue(now)); /* with those that were started now */
     if (supervisor.stopping)
         return next;
     if (supervisor.fork_server_due > now)
@@ -415,9 +545,9 @@ void supervisor_reopen_logs(void)
     reopen_fork_server_logs(supervisor.before);
 }
 
-bool supervisor_ping(void)
+bool supervisor_is_good(void)
 {
-    return workers_ping() || supervisor.slots.wanted == 0;
+    return supervisor.slots.wanted == 0 || liveness_is_good(&supervisor.generation->settings.process, wait_now());
 }
 
 static void close_fork_server_channel(const struct generation *g)

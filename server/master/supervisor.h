@@ -54,11 +54,12 @@ bool supervisor_has_workers(void);
 /* Reopen the log files of all workers and fork servers. */
 void supervisor_reopen_logs(void);
 
-/* Send a ping to all workers. Returns whether one that serves has answered the last one, or none is wanted. */
-bool supervisor_ping(void);
+/* Whether a worker has answered a ping lately, the supervisor is able to replace those that do not, or none is wanted.
+ */
+bool supervisor_is_good(void);
 
-/* Start and kill workers as far as that is due. Returns the CLOCK_MONOTONIC nanoseconds when more is due, or
- * WAIT_FOREVER. */
+/* Look for processes that hang; start and kill workers as far as that is due. Returns the CLOCK_MONOTONIC nanoseconds
+ * when more is due, or WAIT_FOREVER. */
 int64_t supervisor_step(void);
 
 /* Fill in the descriptors to poll, up to capacity. Returns how many there are. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@
 
 #define SECOND     INT64_C(1000000000)
 #define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that are still there are killed */
+#define EXIT_TIME  SECOND       /* between the end of a worker's channel and its exit */
 
 struct list workers = LIST_INIT(workers);
 
@@ -45,6 +47,7 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
 {
     struct worker *w;
     int ends[2], err = channel_open(ends);
+    char name[16];
     pid_t pid;
 
     if (err) {
@@ -60,9 +63,11 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
         return NULL;
     }
     w = xcalloc(1, sizeof(*w));
-    *w = (struct worker){.generation = g, .pid = pid, .number = number, .channel = ends[0], .answered = true};
+    *w = (struct worker){.generation = g, .pid = pid, .number = number, .channel = ends[0]};
+    snprintf(name, sizeof(name), "worker %d", number);
+    life_begin(&w->life, name, pid, &g->settings.process);
     w->born = wait_now();
-    w->kill_at = WAIT_FOREVER;
+    w->kill_at = w->lost_at = WAIT_FOREVER;
     generation_hold(g);
     list_push(&workers, &w->link);
     return w;
@@ -74,7 +79,7 @@ int workers_count_serving(void)
     int n = 0;
 
     for_each_worker (w)
-        n += w->state == WORKER_SERVING;
+        n += w->state == WORKER_SERVING && !w->life.stuck;
     return n;
 }
 
@@ -92,6 +97,15 @@ static void stop_within(struct worker *w, int signum, int64_t timeout)
 void worker_stop(struct worker *w, int signum)
 {
     stop_within(w, signum, w->generation->settings.shutdown_timeout * 1000000);
+}
+
+void worker_kill(struct worker *w)
+{
+    life_end(&w->life);
+    w->killed = true;
+    w->state = WORKER_STOPPING;
+    w->kill_at = wait_now() + SECOND; /* once more, though that should not be needed */
+    kill(w->pid, SIGKILL);
 }
 
 void workers_stop(int signum, int64_t timeout)
@@ -117,7 +131,9 @@ int64_t workers_kill_overdue(int64_t now)
 
 void worker_report_exit(const struct worker *w, int status)
 {
-    if (WIFSIGNALED(status) && w->state != WORKER_STOPPING)
+    if (w->killed && WIFSIGNALED(status))
+        log_info("worker %d (pid %d) was killed", w->number, (int)w->pid);
+    else if (WIFSIGNALED(status) && w->state != WORKER_STOPPING)
         log_error("worker %d (pid %d) was killed by signal %d (%s)", w->number, (int)w->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && w->kill_at <= wait_now())
@@ -130,6 +146,7 @@ void worker_report_exit(const struct worker *w, int status)
 
 void worker_free(struct worker *w)
 {
+    life_end(&w->life);
     if (w->channel >= 0)
         close(w->channel);
     list_remove(&w->link);
@@ -148,17 +165,17 @@ void workers_reopen_logs(void)
             generation_reopen_logs(w->generation, w->channel);
 }
 
-bool workers_ping(void)
+void worker_lose_channel(struct worker *w)
 {
-    bool answered = false;
-    struct worker *w;
+    close(w->channel);
+    w->channel = -1;
+    w->lost_at = wait_now() + EXIT_TIME;
+}
 
-    for_each_worker (w) {
-        if (w->state != WORKER_SERVING || w->channel < 0)
-            continue;
-        answered |= w->answered;
-        w->answered = false;
-        channel_send(w->channel, &(struct channel_message){CHANNEL_PING, 0, -1});
-    }
-    return answered;
+void worker_leave_loop(struct worker *w)
+{
+    int64_t kill_at = wait_now() + w->generation->settings.shutdown_timeout * 1000000 + KILL_AFTER;
+
+    w->mute = true;
+    w->kill_at = min_int64(w->kill_at, kill_at); /* if nobody has told it to stop */
 }

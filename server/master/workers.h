@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "master/generation.h"
+#include "master/liveness.h"
 
 enum worker_state { WORKER_STARTING, WORKER_SERVING, WORKER_STOPPING };
 
@@ -17,11 +18,14 @@ struct worker {
     enum worker_state state;
     pid_t pid;
     int number;
-    int channel;     /* owned; -1: closed */
-    bool replace;    /* it has asked to be replaced */
-    bool answered;   /* the last ping */
-    int64_t born;    /* CLOCK_MONOTONIC nanoseconds */
-    int64_t kill_at; /* CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER: never */
+    int channel;      /* owned; -1: closed */
+    bool replace;     /* it has asked to be replaced, or is stuck */
+    bool mute;        /* it answers no pings any more */
+    bool killed;      /* because it was stuck or did not become ready, which the log has said */
+    struct life life; /* whether it hangs */
+    int64_t born;     /* CLOCK_MONOTONIC nanoseconds; so are the next two, and WAIT_FOREVER: never */
+    int64_t kill_at;
+    int64_t lost_at; /* when it is to have exited, since it has closed its channel */
 };
 
 extern struct list workers; /* all that have not been reaped */
@@ -43,13 +47,16 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
 /* Send it a signal to stop, and kill it if it does not. */
 void worker_stop(struct worker *w, int signum);
 
+/* Kill it, because it hangs. */
+void worker_kill(struct worker *w);
+
 /* To be called when it was reaped. */
 void worker_free(struct worker *w);
 
 /* Log how it ended, unless it was told to. */
 void worker_report_exit(const struct worker *w, int status);
 
-/* Returns how many are in state WORKER_SERVING. */
+/* Returns how many are in state WORKER_SERVING and are not stuck. */
 int workers_count_serving(void);
 
 /* Send the signal to all, and kill those that still live timeout nanoseconds later. */
@@ -61,7 +68,10 @@ int64_t workers_kill_overdue(int64_t now);
 /* Reopen the log files of each and send it the descriptors. */
 void workers_reopen_logs(void);
 
-/* Send a ping to each that serves. Returns whether any of these has answered the last one. */
-bool workers_ping(void);
+/* It has closed its channel: it is about to exit. */
+void worker_lose_channel(struct worker *w);
+
+/* It has left its event loop: it answers no more, and is about to exit. */
+void worker_leave_loop(struct worker *w);
 
 #endif

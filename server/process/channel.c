@@ -13,10 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/array.h"
+
 union control {
     struct cmsghdr header;
     char space[CMSG_SPACE(sizeof(int))];
 };
+
+static char received[CHANNEL_TEXT + 1];
 
 int channel_open(int ends[2])
 {
@@ -38,21 +42,38 @@ int channel_send(int end, const struct channel_message *message)
     return sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+int channel_send_text(int end, enum channel_kind kind, const char *text)
+{
+    struct channel_message message = {kind, 0, -1};
+    size_t size = strlen(text);
+    struct iovec parts[] = {{&message, sizeof(message)}, {(void *)text, size < CHANNEL_TEXT ? size : CHANNEL_TEXT}};
+    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
+
+    return sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 struct channel_message channel_receive(int end)
 {
     struct channel_message message = {.kind = CHANNEL_NONE};
-    struct iovec body = {&message, sizeof(message)};
+    struct iovec parts[] = {{&message, sizeof(message)}, {received, CHANNEL_TEXT}};
     union control control = {0};
-    struct msghdr msg = {.msg_iov = &body, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {
+        .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts), .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(end, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
     message.fd = -1;
+    received[n > (ssize_t)sizeof(message) ? (size_t)n - sizeof(message) : 0] = '\0';
     if (header && header->cmsg_type == SCM_RIGHTS)
         memcpy(&message.fd, CMSG_DATA(header), sizeof(int));
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         message.kind = CHANNEL_END;
     return message;
+}
+
+const char *channel_text(void)
+{
+    return received;
 }
 
 struct channel_message channel_await(int end, int milliseconds)

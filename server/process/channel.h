@@ -14,7 +14,12 @@ enum channel_kind {
     CHANNEL_ACCESS_LOG, /* the same for the access log */
     CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
     CHANNEL_SPAWNED,    /* the answer: number is the pid, or a negative errno */
+    CHANNEL_REPORT,     /* to the master: with a text, where the process is, which the master has asked for */
+    CHANNEL_OVERDUE,    /* the same unasked: a request that is past its request-timeout blocks the worker */
+    CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */
 };
+
+#define CHANNEL_TEXT 49152 /* bytes of a text at most */
 
 struct channel_message {
     enum channel_kind kind;
@@ -28,8 +33,14 @@ int channel_open(int ends[2]);
 /* Send a message; its fd stays the caller's. Returns 0 or -errno; -EAGAIN: the other end does not read. */
 int channel_send(int end, const struct channel_message *message);
 
+/* Send a message that is a text, whose end is cut off if it is too long. Async-signal-safe. Returns as channel_send. */
+int channel_send_text(int end, enum channel_kind kind, const char *text);
+
 /* Returns the next message, without waiting. */
 struct channel_message channel_receive(int end);
+
+/* Returns the text of the message that was received last, or "". Valid until the next one is received. */
+const char *channel_text(void);
 
 /* The same, but waits for it: at most this many milliseconds, or any time if negative. CHANNEL_NONE: none came. */
 struct channel_message channel_await(int end, int milliseconds);

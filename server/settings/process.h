@@ -27,6 +27,8 @@ struct process_settings {
     int64_t max_lifetime;     /* milliseconds */
     int64_t max_rss;          /* bytes */
     int64_t watchdog_timeout; /* milliseconds */
+    int64_t worker_timeout;   /* milliseconds; 0: none */
+    int64_t start_timeout;    /* milliseconds; 0: none */
     bool has_socket_mode;
     mode_t socket_mode; /* of Unix sockets */
     uid_t socket_uid;   /* -1: unchanged */

@@ -392,8 +392,10 @@ int wait_source_open_shared(struct wait_source *source)
 
 void wait_source_close(struct wait_source *source)
 {
+    if (watch_of(source->fd)->source != source) /* something else has closed the number */
+        return;
     /* close(2) alone would leave it in the set as long as a forked child has the file open, and listening sockets are
-     * not closed here. EPOLL_CTL_DEL fails only if something else has closed the number. */
+     * not closed here. */
     epoll_ctl(set.epoll, EPOLL_CTL_DEL, source->fd, NULL);
     wait_fd_close(source->fd);
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 #include "process/privilege.h"
 #include "wait/wait.h"
 #include "worker/recycle.h"
+#include "worker/stack_report.h"
 #include "worker/watchdog.h"
 #include "worker/worker_log.h"
 
@@ -150,7 +152,8 @@ static void tell_master(enum channel_kind kind)
 
 static void on_master_died(void)
 {
-    wait_source_close(&worker.channel);
+    wait_source_end(&worker.channel);
+    worker.channel.fd = -1;
     if (worker.stopping)
         return;
     log_warn("the master has died: stopping");
@@ -219,6 +222,18 @@ static bool is_proxied(const struct settings *settings, size_t n)
     return !inherit_activated() && settings->binds[n].proxied;
 }
 
+static void on_listener_lost(struct listener *listener)
+{
+    const struct endpoint *endpoint = list_entry(listener, struct endpoint, listener);
+    char port[8] = "";
+
+    if (endpoint->port)
+        snprintf(port, sizeof(port), ":%u", endpoint->port);
+    log_error("application code has closed descriptor %d, the listen socket of %s%s: asking for a replacement",
+              listener->source.fd, endpoint->address, port);
+    ask_for_replacement();
+}
+
 static void open_endpoints(const struct settings *settings, const struct listen_set *sockets)
 {
     worker.endpoint_count = sockets->count;
@@ -226,6 +241,7 @@ static void open_endpoints(const struct settings *settings, const struct listen_
     for (size_t i = 0; i < sockets->count; i++) {
         worker.endpoints[i] = endpoint_open(sockets->sockets[i]->fd, &conn_handler);
         worker.endpoints[i]->proxied = is_proxied(settings, i);
+        listener_guard(&worker.endpoints[i]->listener, on_listener_lost);
     }
 }
 
@@ -264,6 +280,7 @@ int worker_run(const struct worker_job *job)
     int err;
 
     worker.settings = job->settings;
+    stack_report_init(job->channel);
     err = worker_init(job);
     if (err) {
         worker_log_drain();
@@ -279,6 +296,8 @@ int worker_run(const struct worker_job *job)
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);
     wait_run();
+    if (worker.channel.fd >= 0)
+        tell_master(CHANNEL_LOOP_ENDED);
     worker_finish(job->mounts);
     return EXIT_STOPPED;
 }

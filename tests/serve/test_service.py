@@ -262,8 +262,8 @@ def app(environ, start_response):
 
 
 def test_watchdog_while_workers_answer(daemon, systemd):
-    """A worker whose event loop is blocked does not answer, and then systemd gets no message."""
-    server = daemon("[server]\nwatchdog-timeout = 0\n[wsgi /]\napp = hold:app\n",
+    """Where the master does not replace workers that are stuck, systemd gets no message if none answers."""
+    server = daemon("[server]\nwatchdog-timeout = 0\nworker-timeout = 0\n[wsgi /]\napp = hold:app\n",
                     {"hold.py": BLOCKING}, env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"})
     systemd("READY=1")
     for _ in range(3):

@@ -69,7 +69,7 @@ def test_python_that_blocks_the_loop(start):
     server = start()
     assert server.get("/spin?1.9")[2] == b"ok"
     found = reports(server)
-    assert [request for _, request in found] == ["GET /spin?1.9"] * 2, "at most once a second"
+    assert [request for _, request in found] == ["GET /spin?1.9"], "once, not each second"
     assert 0.3 <= float(found[0][0]) < 0.9
     stack = [r'  Stack \(most recent call first\):', r'    File ".*busy\.py", line [56] in spin',
              r'    File ".*busy\.py", line 10 in outer', r'    File ".*busy\.py", line 27 in app']

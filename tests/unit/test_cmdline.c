@@ -254,8 +254,8 @@ static void test_usage_errors(void **state)
         {{"-k", "gevent", "a:b"}, "-k: leave it out: every request runs on a coroutine\n"},
         /* all that is wrong is reported */
         {{"a:b", "--timeout", "30", "--master", "-w", "4", "--threads=8", "--ssl-keyfile", "x"},
-         "--timeout: write -o limits.request-timeout=30: it ends a request that takes longer; gunicorn's ends a worker "
-         "that is silent for that long\n"
+         "--timeout: write -o limits.request-timeout=30: it ends a request that takes longer; "
+         "\"worker-timeout\" in [server] ends a worker that is silent for that long\n"
          "syncless-server: --master: leave it out: there is always a master process\n"
          "syncless-server: --threads=8: leave it out: every request runs on a coroutine (\"threads\" in [server] is "
          "for "

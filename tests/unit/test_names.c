@@ -38,12 +38,11 @@ static void test_explanations(void **state)
         {"[wsgi /]\nhome = /v\n", "\"home\" in [wsgi /]; here it is \"virtualenv\""},
         {"[server]\nwsgi_app = a:b\n", "\"wsgi-app\" in [server]; here it is \"app\" in [wsgi /]"},
         {"[server]\napp = a:b\n", "\"app\" in [server]; it belongs to [wsgi /]"},
-        {"[wsgi /]\nharakiri = 4\n",
-         "\"harakiri\" in [wsgi /]; here it is \"request-timeout\": it ends the request, not "
-         "the worker"},
+        {"[wsgi /]\nharakiri = 4\n", "\"harakiri\" in [wsgi /]; here it is \"request-timeout\": it ends the request; "
+                                     "the worker only if the request cannot be cancelled"},
         {"[server]\nharakiri = 4\n",
          "\"harakiri\" in [server]; here it is \"request-timeout\" in [limits]: it ends the "
-         "request, not the worker"},
+         "request; the worker only if the request cannot be cancelled"},
         {"[wsgi /]\nworker_class = gevent\n", "\"worker-class\" in [wsgi /]; leave it out: every request runs on a "
                                               "coroutine"},
         {"[wsgi /]\nthreads = 4\n", "\"threads\" in [wsgi /]; leave it out: every request runs on a coroutine "

@@ -24,6 +24,19 @@ static inline PyThreadState *compat_holder(const PyThreadState *own)
 #endif
 }
 
+/* Whether this state runs Python code, or waits in it; in a signal handler. Up to 3.11 only, later it is always true.
+ */
+static inline bool compat_has_frame(PyThreadState *state)
+{
+#if PY_VERSION_HEX < 0x030b0000
+    return state->frame != NULL;
+#elif PY_VERSION_HEX < 0x030c0000
+    return state->cframe && state->cframe->current_frame;
+#else
+    return true;
+#endif
+}
+
 /* Up to 3.11 strings made by the old API may not have their data yet. */
 static inline int compat_text_ready(PyObject *text)
 {

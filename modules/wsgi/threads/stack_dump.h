@@ -1,5 +1,5 @@
 /*
- * stack_dump.h: writes the Python stack of the running code, from a signal handler.
+ * stack_dump.h: writes Python stacks, from a signal handler.
  */
 #ifndef STACK_DUMP_H
 #define STACK_DUMP_H
@@ -8,6 +8,10 @@
 
 /* Call it once, with the GIL held. */
 int stack_dump_init(void);
+
+/* Writes to fd the Python stacks of all threads that are no coroutines, if Python runs in this process. For signal
+ * handlers. May fault. */
+void stack_dump_threads(int fd);
 
 /* Writes the Python stack of the running thread, of which state is the thread state, to fd. For signal handlers. May
  * fault. */

@@ -139,11 +139,18 @@ static void thread_dump_stack(void *value, int fd)
 {
     const struct thread *t = value;
 
-    if (!t->x || t->state != PyGILState_GetThisThreadState())
-        return;
-    if (on_blocking)
+    if (t->runs && t->state && t->state == PyGILState_GetThisThreadState())
+        stack_dump_write(t->state, fd);
+}
+
+/* In a signal handler, as above. */
+static bool thread_blocks(void *value)
+{
+    const struct thread *t = value;
+
+    if (t->x && on_blocking && t->state == PyGILState_GetThisThreadState())
         on_blocking(t->x, t->state->thread_id);
-    stack_dump_write(t->state, fd);
+    return false;
 }
 
 static void thread_cancelled(void *value, int error)
@@ -175,6 +182,8 @@ static const struct sl_local thread_hooks = {
     .release = thread_release,
     .cancelled = thread_cancelled,
     .dump_stack = thread_dump_stack,
+    .dump_threads = stack_dump_threads,
+    .blocks = thread_blocks,
     .cancel = thread_cancel,
     .iteration = gil_return,
 };
