@@ -20,6 +20,7 @@ class Handle:
     """A coroutine."""
 
     owner: Any
+    internal: bool
     @property
     def ident(self) -> int: ...
     @property

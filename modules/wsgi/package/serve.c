@@ -62,7 +62,7 @@ static void served_free(struct application *app)
 
 static void served_free_on_coroutine(void *arg)
 {
-    if (!Py_IsInitialized() || tstate_enter_fresh() < 0)
+    if (!Py_IsInitialized() || tstate_enter_fresh(NULL) < 0)
         return; /* the program ends, or there is no memory: the application is not freed */
     served_free(arg);
     tstate_leave_fresh();

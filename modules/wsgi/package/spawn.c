@@ -66,7 +66,7 @@ static void spawned_call_run(void *arg)
 
     if (!Py_IsInitialized())
         return; /* the program ends before this has begun */
-    if (tstate_enter_fresh() < 0) {
+    if (tstate_enter_fresh(call->function) < 0) {
         sl_log(NULL, SL_ERROR, "wsgi: cannot run a spawned coroutine: no memory for its thread state");
         return;
     }

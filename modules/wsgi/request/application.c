@@ -176,7 +176,7 @@ int application_handle(const struct application *app, struct sl_request *req)
     struct exchange x = {.req = req, .coroutine = sl_self(), .length = -1};
     int status;
 
-    x.interrupt = tstate_enter(&x);
+    x.interrupt = tstate_enter(&x, app->callable);
     if (!x.interrupt)
         return -ENOMEM;
     req->local = &x;

@@ -40,7 +40,6 @@ class Clock:
         self.order = itertools.count()
         self.stopped = 0      # stopped timers that are in the heap
         self.running = False  # the coroutine
-        self.ident: int | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
 
@@ -63,13 +62,15 @@ class Clock:
 
     def run(self) -> None:
         """Ends when nothing is left to wait for; the next timer starts it again."""
-        self.ident = threading.get_ident()
+        handle = _syncless.handle()
+        assert handle is not None
+        handle.internal = True
         try:
             while self.heap:
                 self.wake.acquire(timeout=min(max(self.heap[0][0] - time.monotonic(), 0), MAX_SLEEP))
                 self.call_due()
         finally:
-            self.running, self.ident = False, None
+            self.running = False
 
     def call_due(self) -> None:
         now = time.monotonic()
@@ -88,11 +89,6 @@ _clock = Clock()
 def call_later(seconds: float, function: Callable[[], object]) -> Timer:
     """Call function(), which must neither wait nor raise, after that many seconds. On a coroutine."""
     return _clock.start(seconds, function)
-
-
-def is_clock(ident: int) -> bool:
-    """Whether the thread identity is that of the clock's coroutine."""
-    return _clock.ident == ident
 
 
 def _forget() -> None:

@@ -13,7 +13,6 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 
 from ._inside import Killed, _syncless
-from .clock import is_clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,12 +60,23 @@ class Coroutine(Generic[T]):
         except BaseException as raised:
             self.exception = raised
             if raised is not self._killed:
-                import logging  # which few programs need
-                logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=raised)
+                self._report(raised)
         finally:
             _live.discard(self)
             self._over = True
             self._ended.release()
+
+    def _report(self, raised: BaseException) -> None:
+        """Its function has failed: call threading.excepthook if the program has set one, as for threads, or log it."""
+        hook = threading.excepthook
+        if hook is None or hook is threading.__excepthook__:
+            import logging  # which few programs need
+            logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=raised)
+            return
+        try:
+            hook(threading.ExceptHookArgs((type(raised), raised, raised.__traceback__, threading.current_thread())))
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
 
     @property
     def alive(self) -> bool:
@@ -134,9 +144,9 @@ class Coroutine(Generic[T]):
 def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[T]:
     """Call function(*args, **kwargs) on a coroutine of its own, which begins when this one waits.
 
-    It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless"), and ends nothing
-    else. TypeError if function is not callable; MemoryError without memory for its stack; RuntimeError in a forked
-    child.
+    It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless"), or given to
+    threading.excepthook if the program has set that, and ends nothing else. TypeError if function is not callable;
+    MemoryError without memory for its stack; RuntimeError in a forked child.
 
         page = spawn(fetch, "http://127.0.0.1/")
         ...
@@ -179,7 +189,7 @@ def coroutines() -> list[Coroutine[Any]]:
         for co in coroutines():
             print(co.name, *co.stack().format())
     """
-    return [_adopt(handle) for handle in _syncless.handles() if not is_clock(handle.ident)]
+    return [_adopt(handle) for handle in _syncless.handles() if not handle.internal]
 
 
 def sleep(seconds: float) -> None:
@@ -196,7 +206,7 @@ def yield_now() -> None:
 def _to_end() -> list[Coroutine[Any]]:
     """Return all coroutines but this one and the clock."""
     here = _syncless.handle()
-    begun = [_adopt(handle) for handle in _syncless.handles() if handle is not here and not is_clock(handle.ident)]
+    begun = [_adopt(handle) for handle in _syncless.handles() if handle is not here and not handle.internal]
     return begun + [co for co in _live if co._handle is None]
 
 

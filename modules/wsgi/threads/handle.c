@@ -5,19 +5,25 @@
  * raised in the order in which they were sent, one in each wait: if two nested Timeouts expire, neither must get lost.
  * One that was not raised yet can be taken back.
  *
- * The attribute owner is for the package: its object for that coroutine. The two refer to each other until the end.
+ * The attribute owner is for the package: its object for that coroutine. The two refer to each other until the end. So
+ * do the handle and the coroutine's threading.Thread, which is made when it is first asked for as well.
  */
 #include "threads/handle.h"
 
 #include <structmember.h>
 
 #include "threads/interrupt.h"
+#include "threads/thread_object.h"
+
+#define MAX_LIVES 4 /* handles that one request or function has in turn, see handle_end */
 
 struct handle {
     PyObject_HEAD
     struct interrupt *interrupt; /* of the coroutine; NULL when it has ended */
     unsigned long ident;         /* its threading.get_ident() */
     PyObject *owner;             /* owned; anything, or NULL */
+    PyObject *thread;            /* owned: its threading.Thread, or NULL; in threading._active unless internal */
+    char internal;               /* whether it is one of the package's own, which threading does not list */
 };
 
 /* ---- exceptions ---- */
@@ -48,6 +54,7 @@ static void handle_dealloc(PyObject *self)
     struct handle *h = (struct handle *)self;
 
     Py_CLEAR(h->owner);
+    Py_CLEAR(h->thread);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -75,6 +82,8 @@ static PyMethodDef handle_methods[] = {
 static PyMemberDef handle_members[] = {
     {"ident", T_ULONG, offsetof(struct handle, ident), READONLY, "threading.get_ident() of the coroutine."},
     {"owner", T_OBJECT, offsetof(struct handle, owner), 0, "For the package; None when the coroutine has ended."},
+    {"internal", T_BOOL, offsetof(struct handle, internal), 0,
+     "For the package; whether threading.enumerate() and coroutines() leave it out."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -116,7 +125,8 @@ static struct handle *handle_new(void)
         return NULL;
     h->interrupt = NULL;
     h->ident = 0;
-    h->owner = NULL;
+    h->owner = h->thread = NULL;
+    h->internal = false;
     return h;
 }
 
@@ -163,14 +173,57 @@ void handle_put(PyObject *list, Py_ssize_t n, struct interrupt *i, unsigned long
         handle_bind((struct handle *)PyList_GET_ITEM(list, n), i, ident);
 }
 
+/* Makes the Thread. Meanwhile another thread may have made it, or the coroutine have ended: then there is no use for
+ * this one. */
+static int handle_make_thread(struct handle *h)
+{
+    PyObject *function = Py_XNewRef(h->interrupt->function);
+    PyObject *thread = thread_object_new(function, h->owner, h->ident);
+
+    Py_XDECREF(function);
+    if (!thread)
+        return -1;
+    if (h->interrupt && !h->thread && (h->internal || thread_object_enter(thread, h->ident) == 0))
+        h->thread = Py_NewRef(thread);
+    else
+        thread_object_end(thread, h->ident);
+    Py_DECREF(thread);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+PyObject *handle_thread(PyObject *handle)
+{
+    struct handle *h = (struct handle *)handle;
+
+    if (h->interrupt && !h->thread && handle_make_thread(h) < 0)
+        return NULL;
+    return Py_NewRef(h->thread ? h->thread : Py_None);
+}
+
+int handle_list_thread(PyObject *handle)
+{
+    struct handle *h = (struct handle *)handle;
+
+    if (!h->interrupt || h->thread || h->internal || thread_object_entered(h->ident))
+        return 0;
+    return handle_make_thread(h);
+}
+
+/* Freeing owner or thread may run code that asks for a handle again. Code that always does so must not keep the
+ * coroutine from ending; its last handle is never freed. */
 void handle_end(struct interrupt *i)
 {
     struct handle *h;
 
-    while ((h = (struct handle *)i->handle)) { /* freeing owner may run code that asks for a handle again */
+    for (int n = 1; (h = (struct handle *)i->handle); n++) {
         i->handle = NULL;
         h->interrupt = NULL;
+        if (h->thread)
+            thread_object_end(h->thread, h->ident);
+        if (n > MAX_LIVES)
+            break;
         Py_CLEAR(h->owner);
+        Py_CLEAR(h->thread);
         Py_DECREF(h);
     }
 }

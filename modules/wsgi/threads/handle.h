@@ -23,7 +23,14 @@ PyObject *handle_new_list(Py_ssize_t size);
  * Never runs Python code. */
 void handle_put(PyObject *list, Py_ssize_t n, struct interrupt *i, unsigned long ident);
 
-/* The coroutine ends, or what it did for its present user: its handle forgets it. */
+/* Returns the threading.Thread of the handle's coroutine as a new reference. It is made if there is none. None if the
+ * coroutine has ended. */
+PyObject *handle_thread(PyObject *handle);
+
+/* Has threading._active list the coroutine, unless it is internal. */
+int handle_list_thread(PyObject *handle);
+
+/* The coroutine ends, or what it did for its present user: its handle forgets it, and its Thread ends. */
 void handle_end(struct interrupt *i);
 
 #endif

@@ -16,6 +16,7 @@ struct interrupt {
     bool tripped;        /* the signal was tripped for it, and its handler has not run */
     bool failed;         /* a wait has failed with ECANCELED since an exception was last raised or taken back */
     PyObject *handle;    /* owned; its _syncless.Handle, NULL if nobody has asked for it */
+    PyObject *function;  /* owned: what it runs; NULL if that is not known */
 };
 
 /* Makes the exception type Killed and installs the signal handler. current returns the interrupts of the coroutine that

@@ -15,6 +15,9 @@
  * sl_write. The park hook releases it then and the resume hook takes it back, so the bridge need not foresee which call
  * waits, nor release the GIL around calls that hardly ever do.
  *
+ * The threading.Thread of a coroutine is new for each request and each function, and made when somebody looks at it
+ * (thread_table.c). What threading.local has stays with the state.
+ *
  * OS threads look at the records too. So the list of them has a lock; and state and x, and runs while there is a state,
  * are changed with the GIL held.
  */
@@ -31,6 +34,9 @@
 #include "threads/handle.h"
 #include "threads/interrupt.h"
 #include "threads/stack_dump.h"
+#include "threads/thread_object.h"
+#include "threads/thread_table.h"
+#include "threads/trace_hooks.h"
 
 /* What the bridge knows of a coroutine. */
 struct thread {
@@ -109,6 +115,7 @@ static void thread_drop_state(struct thread *t)
 {
     make_pending_calls();
     PyThreadState_Clear(t->state);
+    handle_end(&t->interrupt); /* destructors of threading.local may have made one */
     t->state = NULL;
     PyThreadState_DeleteCurrent();
 }
@@ -188,16 +195,42 @@ static const struct sl_local thread_hooks = {
     .iteration = gil_return,
 };
 
-int tstate_init(void)
+/* ---- fork ---- */
+
+static struct thread *forking; /* the coroutine that forks; NULL: it is an OS thread */
+
+static void before_any_fork(void)
 {
-    if (thread_key < 0)
-        thread_key = sl_local_create(&thread_hooks);
-    return thread_key < 0 ? thread_key : 0;
+    pthread_mutex_lock(&threads_lock);
+    forking = sl_local_get(thread_key);
 }
 
-int tstate_init_types(void)
+static void after_fork_in_any_parent(void)
 {
-    return handle_init_type() < 0 ? -1 : interrupt_init_types(tstate_interrupt);
+    pthread_mutex_unlock(&threads_lock);
+}
+
+/* The child has no other coroutine, and CPython frees the states of the others. */
+static void after_fork_in_any_child(void)
+{
+    threads_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    threads = forking;
+    if (!forking)
+        return;
+    forking->next = NULL;
+    forking->link = &threads;
+}
+
+/* ---- set-up ---- */
+
+int tstate_init(void)
+{
+    if (thread_key >= 0)
+        return 0;
+    thread_key = sl_local_create(&thread_hooks);
+    if (thread_key < 0)
+        return thread_key;
+    return -pthread_atfork(before_any_fork, after_fork_in_any_parent, after_fork_in_any_child);
 }
 
 /* Returns the record of this coroutine, which is made if there is none; NULL without memory. */
@@ -216,32 +249,52 @@ static struct thread *thread_get(void)
     return t;
 }
 
-/* Takes the GIL with the state of this coroutine, which is made if there is none. Returns 0, or -ENOMEM without the
- * GIL. */
-static int thread_attach(struct thread *t)
+/* Takes the GIL with a new state. Returns 0, or -ENOMEM without the GIL. A coroutine that has ended may have had the
+ * same identity, and a _DummyThread made by destructors after that. */
+static int thread_attach_new(struct thread *t)
 {
-    PyThreadState *state = t->state ? t->state : PyThreadState_New(PyInterpreterState_Main());
+    PyThreadState *state = PyThreadState_New(PyInterpreterState_Main());
 
     if (!state)
         return -ENOMEM;
     gil_take(state);
     t->state = state;
-    t->runs = true;
+    thread_object_forget(state->thread_id);
     return 0;
 }
 
-/* What the coroutine did is over: it can no longer be interrupted. */
+/* Takes the GIL with the state of this coroutine, which is made if there is none, to run function. Returns 0, or
+ * -ENOMEM without the GIL. */
+static int thread_attach(struct thread *t, PyObject *function)
+{
+    int err = 0;
+
+    if (t->state)
+        gil_take(t->state);
+    else
+        err = thread_attach_new(t);
+    if (err < 0)
+        return err;
+    t->runs = true;
+    t->interrupt.function = Py_XNewRef(function);
+    trace_hooks_begin();
+    return 0;
+}
+
+/* What the coroutine did is over: it can no longer be interrupted, and its threading.Thread ends. */
 static void thread_settle(struct thread *t)
 {
+    trace_hooks_end(t->state);
+    Py_CLEAR(t->interrupt.function);
     handle_end(&t->interrupt);
     interrupt_settle(&t->interrupt);
 }
 
-struct interrupt *tstate_enter(struct exchange *x)
+struct interrupt *tstate_enter(struct exchange *x, PyObject *function)
 {
     struct thread *t = thread_get();
 
-    if (!t || thread_attach(t) < 0)
+    if (!t || thread_attach(t, function) < 0)
         return NULL;
     t->x = x;
     return &t->interrupt;
@@ -257,7 +310,7 @@ void tstate_leave(void)
     gil_keep(t->state);
 }
 
-int tstate_enter_fresh(void)
+int tstate_enter_fresh(PyObject *function)
 {
     struct thread *t = thread_get();
 
@@ -268,7 +321,7 @@ int tstate_enter_fresh(void)
         t->runs = true; /* code that runs while the state is cleared may wait */
         thread_drop_state(t);
     }
-    if (thread_attach(t) == 0)
+    if (thread_attach(t, function) == 0)
         return 0;
     t->runs = false;
     return -ENOMEM;
@@ -361,6 +414,28 @@ static Py_ssize_t list_handles(PyObject *list)
     return count;
 }
 
+/* Whether threading knows this coroutine under that identity: it runs Python code, and is not the main one. */
+static bool is_thread(const struct thread *t, unsigned long ident)
+{
+    return t && t->state && t->runs && !t->is_main && t->state->thread_id == ident;
+}
+
+/* Returns the handle of the coroutine with that identity as a new reference, None if there is none. */
+static PyObject *find_handle(unsigned long ident)
+{
+    struct thread *t = sl_local_get(thread_key);
+    PyObject *handle = Py_None;
+
+    if (is_thread(t, ident))
+        return handle_of(&t->interrupt, ident);
+    pthread_mutex_lock(&threads_lock);
+    for (t = threads; t; t = t->next)
+        if (is_thread(t, ident))
+            handle = handle_of(&t->interrupt, ident);
+    pthread_mutex_unlock(&threads_lock);
+    return handle == Py_None ? Py_NewRef(handle) : handle;
+}
+
 PyObject *tstate_handles(void)
 {
     PyObject *list = PyList_New(0);
@@ -373,6 +448,15 @@ PyObject *tstate_handles(void)
     if (list && PyList_SetSlice(list, count, PyList_GET_SIZE(list), NULL) < 0)
         Py_CLEAR(list);
     return list;
+}
+
+int tstate_init_types(void)
+{
+    static const struct thread_table_source source = {tstate_handles, find_handle};
+
+    if (handle_init_type() < 0 || thread_table_init(&source) < 0 || trace_hooks_init() < 0)
+        return -1;
+    return interrupt_init_types(tstate_interrupt);
 }
 
 /* CPython adds states at the head of its list, and removes them with the GIL held, so this may walk it. */

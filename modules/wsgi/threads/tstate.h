@@ -12,12 +12,12 @@ struct interrupt;
 /* Registers the hooks for coroutines that park, resume and end. Returns 0 or a negative errno. */
 int tstate_init(void);
 
-/* Makes the types Handle and Killed. Once is enough. */
+/* Makes the types Handle and Killed, and threading know coroutines. Once is enough. */
 int tstate_init_types(void);
 
-/* Takes the GIL on this coroutine, which serves the request x from now on. Returns the coroutine's interrupts; NULL
- * without memory, and then without the GIL. */
-struct interrupt *tstate_enter(struct exchange *x);
+/* Takes the GIL on this coroutine, which serves the request x by function from now on. Returns the coroutine's
+ * interrupts; NULL without memory, and then without the GIL. */
+struct interrupt *tstate_enter(struct exchange *x, PyObject *function);
 
 /* Ends the request and releases the GIL. */
 void tstate_leave(void);
@@ -27,9 +27,9 @@ void tstate_leave(void);
 int tstate_adopt(void);
 void tstate_disown(void);
 
-/* Takes the GIL with a thread state made for this call, so that Python sees a new thread; tstate_leave_fresh deletes
- * it and releases the GIL. Returns 0, or -ENOMEM without the GIL. */
-int tstate_enter_fresh(void);
+/* Takes the GIL with a thread state made for this call of function, so that Python sees a new thread;
+ * tstate_leave_fresh deletes it and releases the GIL. Returns 0, or -ENOMEM without the GIL. */
+int tstate_enter_fresh(PyObject *function);
 void tstate_leave_fresh(void);
 
 /* Returns the request that this coroutine serves; NULL on any other thread and outside of a request. */
