@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
-from harness import PYTHON, ROOT, TIMEOUT, run_python
+from scripted import PYTHON, ROOT, TIMEOUT, run_python
 
 HEAD = "import socket, sys, threading, time\nimport syncless\nfrom syncless import *\n"
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import PYTHON, TIMEOUT, python, script
+from scripted import PYTHON, TIMEOUT, python, script
 
 
 @pytest.fixture(scope="module")

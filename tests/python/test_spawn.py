@@ -1,7 +1,7 @@
 """_syncless.spawn: functions on coroutines that Python takes for threads."""
 import pytest
 
-from harness import script
+from scripted import script
 
 
 def test_side_by_side_in_one_os_thread(script):

@@ -4,7 +4,7 @@ import concurrent.futures
 import pytest
 
 import suite
-from harness import SANITIZED
+from scripted import SANITIZED
 
 QUICK = {
     "main": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context test_time
