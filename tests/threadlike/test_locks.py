@@ -17,8 +17,8 @@ def folder(tmp_path_factory):
 
 
 def calls_of(path, functions):
-    """A scene that calls each of these functions by COUNT callers at once. The results are sorted, or for barriers added
-    up: who is the last, or who throws, may be another one each time."""
+    """A scene that calls each of these functions by COUNT callers at once. The results are sorted, or for barriers
+    added up: who is the last, or who throws, may be another one each time."""
     return f'''
 import ctypes
 lib = ctypes.CDLL({str(path)!r})

@@ -69,14 +69,14 @@ class Coroutine(Generic[T]):
     def _report(self, raised: BaseException) -> None:
         """Its function has failed: call threading.excepthook if the program has set one, as for threads, or log it."""
         hook = threading.excepthook
-        if hook is None or hook is threading.__excepthook__:
+        if hook is None or hook is getattr(threading, "__excepthook__"):  # which mypy 1.0 does not know
             import logging  # which few programs need
             logging.getLogger("syncless").error("coroutine %s failed", self.name, exc_info=raised)
             return
         try:
             hook(threading.ExceptHookArgs((type(raised), raised, raised.__traceback__, threading.current_thread())))
         except Exception:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
 
     @property
     def alive(self) -> bool:

@@ -161,7 +161,7 @@ static void dump_states(int fd)
     for (; state; state = PyThreadState_Next(state)) {
         if (is_coroutine(state->thread_id) || !compat_has_frame(state))
             continue;
-        write_thread_name(fd, state->thread_id, compat_holder() == state);
+        write_thread_name(fd, state->thread_id, compat_holder(state) == state);
         dump_state(fd, state);
     }
 }
