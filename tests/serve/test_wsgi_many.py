@@ -81,7 +81,8 @@ class Crowd:
 
 @pytest.mark.limit(120)
 def test_10000_requests_in_time_sleep(daemon, many_files):
-    """Each is answered, and takes less than 16 KB of resident memory while it sleeps."""
+    """Each is answered, and takes less than 16 KB of resident memory while it sleeps; with CPython 3.14, which needs
+    more of the C stack, one page more."""
     count = 10000
     ini = f"[server]\nmax-concurrency = {count + 10}\n[wsgi /]\napp = app"
     server = daemon(ini, {"app.py": APP})
@@ -93,7 +94,8 @@ def test_10000_requests_in_time_sleep(daemon, many_files):
         print(f"resident bytes for each sleeping request: {each:.0f}")
         (server.dir / "release").touch()
         assert crowd.answers() == [str(n) for n in range(count)]
-    assert each < 16000 or server.sanitized
+    is_new = int(server.wait_log(r"CPython 3\.(\d+)")[1]) >= 14
+    assert each < 16000 + 4096 * is_new or server.sanitized
 
 
 def test_max_concurrency(daemon):
