@@ -69,13 +69,13 @@ def page_sleep():
     return "waited"
 
 
-CLOCK_NANOSLEEP = {"x86_64": 230, "aarch64": 115}  # system call numbers
+PPOLL = {"x86_64": 271, "aarch64": 73}  # system call numbers
 
 
 def page_block():
-    """Block the worker: the system call is made directly, not through the libc function that would park."""
+    """Block the worker: by one of the few system calls that do not park even when made by libc's syscall()."""
     length = (ctypes.c_long * 2)(0, int(WAIT * 1e9))
-    result = ctypes.CDLL(None).syscall(CLOCK_NANOSLEEP[os.uname().machine], 1, 0, length, None)
+    result = ctypes.CDLL(None).syscall(PPOLL[os.uname().machine], None, 0, length, None, 8)
     return "waited" if result == 0 else "not waited"
 
 
