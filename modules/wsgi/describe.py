@@ -7,6 +7,8 @@ import sysconfig
 def refuse(version, include):
     if not (3, 10) <= sys.version_info < (3, 16):
         return "is CPython %s, and the bridge is for 3.10 to 3.15" % version
+    if sys.implementation.name != "cpython":
+        return "is no CPython"
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "is a free-threaded build, and the bridge needs one with the GIL"
     if not os.path.exists(include + "/Python.h"):

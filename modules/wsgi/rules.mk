@@ -27,13 +27,16 @@ $(1)-is-wrong:
 .PHONY: $(1)-is-wrong
 endef
 
-python_rules = $(if $(filter error,$(firstword $(2))),$(call bad_python,$(1),$(wordlist 2,99,$(2))),$(call \
-    bridge,$(1),$(firstword $(2)),$(word 2,$(2))))
+# Of several interpreters of one version, the headers of the first are used.
+has_bridge = $(filter $(BUILD)/modules/wsgi-$(1).so,$(BRIDGES))
+python_rules = $(if $(filter error,$(firstword $(2))),$(call bad_python,$(1),$(wordlist 2,99,$(2))),$(if $(call \
+    has_bridge,$(firstword $(2))),,$(call bridge,$(1),$(firstword $(2)),$(word 2,$(2)))))
 $(foreach python,$(PYTHONS),$(eval $(call python_rules,$(python),$(call python_info,$(python)))))
 
 bridges: $(BRIDGES)
 .PHONY: bridges
 
 # syncless.__version__
-$(foreach so,$(BRIDGES),$(so:$(BUILD)/modules/wsgi-%.so=$(BUILD)/python%/wsgi/package/builtin.o)): \
+VERSIONED = builtin finder
+$(foreach name,$(VERSIONED),$(BRIDGES:$(BUILD)/modules/wsgi-%.so=$(BUILD)/python%/wsgi/package/$(name).o)): \
     ALL += -DVERSION='"$(VERSION)"'
