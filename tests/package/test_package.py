@@ -40,11 +40,16 @@ OWN = {"syncless.py": "__version__ = 'own'", "syncless-9.9.dist-info/METADATA": 
 OWN_PACKAGE = {"syncless/__init__.py": "__version__ = 'own'"}
 
 
+SAME = {"syncless/__init__.py": "__version__ = 'same'", "syncless/_inside.py": "",
+        f"syncless-{VERSION}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: syncless\nVersion: {VERSION}\n"}
+
+
 @pytest.mark.parametrize("files, version, metadata", [
-    (COPY, None, None), ({"syncless/data.txt": ""}, None, None), (OWN, "own", "9.9"), (OWN_PACKAGE, "own", "none")],
-    ids=["copy", "folder", "own module", "own package"])
-def test_package_of_the_server_takes_the_place_of_a_copy(tmp_path, files, version, metadata):
-    """What pip has installed may be of another version than _syncless. But a program's own package is found."""
+    (COPY, None, None), (SAME, "same", None), ({"syncless/data.txt": ""}, None, None), (OWN, "own", "9.9"),
+    (OWN_PACKAGE, "own", "none")],
+    ids=["other version", "same version", "folder", "own module", "own package"])
+def test_package_of_the_server_takes_the_place_of_another_version(tmp_path, files, version, metadata):
+    """What pip has installed may not fit to _syncless. But a program may have a package of that name."""
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)

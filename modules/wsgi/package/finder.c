@@ -5,14 +5,15 @@
  * path is the same as under python3 and nothing else is found there. Instead there is a finder for this one name in
  * front of sys.meta_path. It finds the package's metadata too, for importlib.metadata.
  *
- * sys.path may have a copy of the package, which pip has installed, and which may be of another version than _syncless,
- * which is in this module. So the package beside this module is taken in its place. But a package or module syncless of
- * the program's own takes precedence.
+ * sys.path may have a package of that name too. A package or module of the program's own takes precedence, and so does
+ * the copy that pip has installed with this server. But one of another version may not fit to _syncless, which is in
+ * this module: the package beside the module is taken in its place.
  */
 #include "package/finder.h"
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@
 #include "interp/cpython.h"
 
 #define PACKAGE_NAME "syncless"
-#define COPY_MARK    "_inside.py" /* a file that every copy of the package has */
+#define COPY_MARK    "syncless/_inside.py"                     /* a file that every copy of the package has */
+#define METADATA     "syncless-" VERSION ".dist-info/METADATA" /* beside it: one that a copy of this version has */
 
 /* Fills path with the folder that the package is in. */
 static int find_folder(char path[PATH_MAX])
@@ -50,40 +52,50 @@ static PyObject *find_on_sys_path(void)
     return spec;
 }
 
-/* Whether a spec is that of a copy of our package: of its __init__.py, with COPY_MARK beside it. Or that of any folder
- * of that name, which would be a namespace package. Returns 1, 0 or -1. */
-static int is_copy(PyObject *spec)
+static bool is_in_folder(const char *folder, int size, const char *name)
+{
+    char path[PATH_MAX];
+
+    return snprintf(path, sizeof(path), "%.*s/%s", size, folder, name) < PATH_MAX && !access(path, F_OK);
+}
+
+/* Whether the file SOMEWHERE/syncless/__init__.py is that of a copy of our package, and not of this version. */
+static bool is_other_version(const char *file)
+{
+    const char *end = strstr(file, "/" PACKAGE_NAME "/__init__.py");
+
+    return end && is_in_folder(file, (int)(end - file), COPY_MARK) && !is_in_folder(file, (int)(end - file), METADATA);
+}
+
+/* Whether what a spec leads to is to be replaced by the package in our folder; so is any folder of that name, which
+ * would be a namespace package. Returns 1, 0 or -1. */
+static int is_to_be_replaced(PyObject *spec)
 {
     PyObject *origin = PyObject_GetAttrString(spec, "origin"), *bytes = NULL;
-    char path[PATH_MAX];
-    const char *file;
     int result = -1;
 
     if (origin == Py_None)
         result = 1;
-    else if (origin && PyUnicode_FSConverter(origin, &bytes)) {
-        file = PyBytes_AS_STRING(bytes);
-        result = strrchr(file, '/') &&
-                 snprintf(path, sizeof(path), "%.*s/" COPY_MARK, (int)(strrchr(file, '/') - file), file) < PATH_MAX &&
-                 !access(path, F_OK);
-    }
+    else if (origin && PyUnicode_FSConverter(origin, &bytes))
+        result = is_other_version(PyBytes_AS_STRING(bytes));
     Py_XDECREF(origin);
     Py_XDECREF(bytes);
     return result;
 }
 
-/* Fills *spec with that of the program's own package or module, NULL if it has none. Returns 0 or -1. */
-static int find_own(PyObject **spec)
+/* Fills *spec with that of the package or module on sys.path that takes precedence, NULL if there is none. Returns 0 or
+ * -1. */
+static int find_preferred(PyObject **spec)
 {
-    int copy;
+    int replaced;
 
     *spec = find_on_sys_path();
     if (!*spec)
         return -1;
-    copy = *spec == Py_None ? 1 : is_copy(*spec);
-    if (copy)
+    replaced = *spec == Py_None ? 1 : is_to_be_replaced(*spec);
+    if (replaced)
         Py_CLEAR(*spec);
-    return copy < 0 ? -1 : 0;
+    return replaced < 0 ? -1 : 0;
 }
 
 /* Returns the spec of the package in our folder; None if it is not there, as after `pip install --editable`. */
@@ -109,23 +121,23 @@ static PyObject *make_spec(void)
 static PyObject *finder_find_spec(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fullname", "path", "target", NULL};
-    PyObject *own, *target;
+    PyObject *preferred, *target;
     const char *name;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O:find_spec", names, &name, &target, &target))
         return NULL;
     if (strcmp(name, PACKAGE_NAME))
         Py_RETURN_NONE;
-    if (find_own(&own) < 0)
+    if (find_preferred(&preferred) < 0)
         return NULL;
-    return own ? own : make_spec();
+    return preferred ? preferred : make_spec();
 }
 
 /* Whether the metadata of our package is asked for: by its name, or as one of all, but not in folders that were given.
- * Not if the program has another package of this name. Returns 1, 0 or -1. */
+ * Not if another package takes precedence. Returns 1, 0 or -1. */
 static int wants_metadata(PyObject *context)
 {
-    PyObject *own = NULL;
+    PyObject *preferred = NULL;
     PyObject *name = PyObject_GetAttrString(context, "name");
     PyObject *path = name ? PyObject_GetAttrString(context, "path") : NULL;
     int wants = path ? path == PySys_GetObject("path") : -1;
@@ -135,11 +147,11 @@ static int wants_metadata(PyObject *context)
 
         wants = text ? !strcasecmp(text, PACKAGE_NAME) : -1;
     }
-    if (wants > 0 && find_own(&own) < 0)
+    if (wants > 0 && find_preferred(&preferred) < 0)
         wants = -1;
-    if (own)
+    if (preferred)
         wants = 0;
-    Py_XDECREF(own);
+    Py_XDECREF(preferred);
     Py_XDECREF(name);
     Py_XDECREF(path);
     return wants;

@@ -23,8 +23,9 @@ def find_server() -> str | None:
     except importlib.metadata.PackageNotFoundError:
         files = []
     for file in files:
-        if file.name == NAME:
-            return os.path.realpath(str(file.locate()))
+        path = os.path.realpath(str(file.locate()))
+        if file.name == NAME and os.access(path, os.X_OK):
+            return path
     beside = os.path.dirname(sys.executable)
     directories = [sysconfig.get_path("scripts"), beside, os.path.join(beside, "../sbin"), os.environ.get("PATH", ""),
                    "/usr/local/sbin", "/usr/sbin"]
