@@ -12,6 +12,7 @@
 # make valgrind      look for memory leaks of each kind of request
 # make test-platforms  `make run` and `make test` in a chroot of Debian 13; PLATFORMS="trixie sid" (as root, 12 minutes)
 # make test-deb      Debian's packages: build, install, upgrade, purge on Debian 12 and 13 (as root, 15 minutes)
+# make test-packaging  pip with the newest frameworks and build tools from the registry (10 minutes)
 # make test-image    dist/Containerfile with buildah, and a container of it (as root, 5 minutes)
 # make test-python   those of CPython's own tests that concern us, under syncless-python (15 minutes)
 # make soak          everything at once for SOAK=300 seconds
@@ -32,6 +33,7 @@ endif
 CC     ?= cc
 
 LIBDIR ?= $(PREFIX)/lib
+SBINDIR ?= $(PREFIX)/sbin
 libname   = $(LIBDIR:$(PREFIX)/%=%)
 libdir    = $(LIBDIR)/syncless
 docdir    = $(PREFIX)/share/doc/syncless
@@ -94,7 +96,7 @@ $(FLAGS): always
 $(PACKAGE)/$(METADATA): modules/wsgi/METADATA.in
 	rm -rf $(PACKAGE)
 	mkdir -p $(@D)
-	ln -s $(CURDIR)/modules/wsgi/syncless $(CURDIR)/modules/wsgi/_syncless.pyi $(PACKAGE)
+	ln -s "$(CURDIR)"/modules/wsgi/syncless "$(CURDIR)"/modules/wsgi/_syncless.pyi $(PACKAGE)
 	sed 's/@VERSION@/$(VERSION)/' $< >$@
 
 # The libraries that the server uses, behind one name: server/base/library.h says why it is not linked to them.
@@ -230,10 +232,10 @@ $(BUILD)/syncless.ini.5: docs/ini_man.py $(addprefix docs/,configuration.md stat
 # modules. So an installation can be moved.
 install: $(BUILD)/syncless.ini.5
 	@$(MAKE) --no-print-directory all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include/syncless) \
-	    $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include/syncless) \
+	    $(addprefix $(DESTDIR),$(SBINDIR) $(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) \
 	        $(addprefix $(mandir)/man,1 5 8))
-	install $(BUILD)/syncless-server $(DESTDIR)$(PREFIX)/sbin
+	install $(BUILD)/syncless-server $(DESTDIR)$(SBINDIR)
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libsyncless.so $(LIBRARIES) $(DESTDIR)$(libdir)
 	install -m 644 $(MODULES_S) $(BRIDGES) $(DESTDIR)$(libdir)/modules
@@ -247,7 +249,7 @@ install: $(BUILD)/syncless.ini.5
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ --exclude=.gitignore examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
-	install -m 644 dist/* $(DESTDIR)$(distdir)
+	install -m 644 $(filter-out %.whl %.gz,$(wildcard dist/*)) $(DESTDIR)$(distdir)
 	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 $(BUILD)/syncless.ini.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8

@@ -72,6 +72,11 @@ test-python: test-deps
 	@$(MAKE) --no-print-directory all
 	SYNCLESS_BUILD=$(BUILD) tests/python/suite.py -j 2
 
+# What needs a registry: the newest frameworks and build tools. `make test` has the rest.
+test-packaging: test-deps
+	@$(MAKE) --no-print-directory all
+	SYNCLESS_BUILD=$(BUILD) tests/run tests/packaging/test_pip.py tests/packaging/registry.py
+
 # On other releases of Debian, in chroots that debootstrap makes; see the head of tests/platforms.
 PLATFORMS ?= trixie
 test-platforms: platforms-deps
@@ -138,5 +143,5 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O) $(LIBRARIES)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(UNIT_L)
 
-.PHONY: units units-of-core test-aarch64 test-python test-platforms test-deb test-image soak steady asan test-asan \
-    valgrind fuzz fuzz-run
+.PHONY: units units-of-core test-aarch64 test-packaging test-python test-platforms test-deb test-image soak steady \
+    asan test-asan valgrind fuzz fuzz-run
