@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,8 +21,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -43,7 +46,9 @@ int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
     X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
     X(sendmmsg) X(sendfile) X(splice) X(fgets)                                                                   \
     /* sockets and files */                                                                                      \
-    X(open) X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                  \
+    X(open) X(openat) X(fopen) X(setsockopt) X(tee) X(vmsplice)                                                  \
+    X(mq_timedsend) X(mq_timedreceive) X(msgsnd) X(msgrcv) X(semtimedop)                                         \
+    X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                  \
     /* many descriptors */                                                                                       \
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)                           \
     /* time and signals */                                                                                       \

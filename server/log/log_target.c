@@ -63,5 +63,5 @@ int log_target_connect_syslog(void)
 
 int log_target_open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
+    return real()->open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
 }

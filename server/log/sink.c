@@ -80,7 +80,7 @@ static void sink_use_stderr(struct sink *s)
     sink_set_kind(s);
     if (s->kind != SINK_PIPE)
         return;
-    own = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    own = real()->open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     s->may_block = own < 0;
     if (own >= 0)
         s->fd = own;

@@ -232,6 +232,9 @@ extern __thread volatile sig_atomic_t wait_in_handler __attribute__((tls_model("
 /* Run fn(arg) on a thread of the pool and return its result. Cannot be cancelled: arg may live on this stack. */
 int wait_offload(int (*fn)(void *arg), void *arg);
 
+/* The same on a thread of its own, for what may take so long that others would have to wait for the pool. */
+int wait_thread(int (*fn)(void *arg), void *arg);
+
 /* ---- child.c ---- */
 
 /* Park until the child pid has ended, without reaping it. Returns 0, -ECHILD, -ETIMEDOUT or the code of wait_cancel. */

@@ -1,5 +1,5 @@
 /*
- * work.c: run a function on a thread of libuv's pool while the coroutine waits.
+ * work.c: run a function on a thread while the coroutine waits: one of libuv's pool, or one of its own.
  *
  * This wait cannot be cancelled: the arguments live on the coroutine's stack, and the thread would go on using them.
  *
@@ -9,6 +9,8 @@
  */
 #include "wait/wait.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,4 +80,60 @@ int wait_offload(int (*fn)(void *arg), void *arg)
         log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
     coro_park();
     return work.result;
+}
+
+/* ---- a thread of its own ---- */
+
+#define OWN_STACK (512 * 1024) /* bytes */
+
+struct errand {
+    struct coro *co;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+};
+
+static void errand_done(void *arg)
+{
+    coro_wake(((struct errand *)arg)->co, 0);
+}
+
+static void *errand_run(void *arg)
+{
+    struct errand *errand = arg;
+
+    errand->result = errand->fn(errand->arg);
+    wait_post(errand_done, errand);
+    return NULL;
+}
+
+/* The application's signal handlers are for its own threads. Returns 0 or an error number. */
+static int errand_start(struct errand *errand)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, OWN_STACK);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attributes, errand_run, errand);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+int wait_thread(int (*fn)(void *arg), void *arg)
+{
+    struct errand errand = {.co = coro_self(), .fn = fn, .arg = arg};
+
+    if (!errand.co)
+        return fn(arg);
+    if (errand_start(&errand)) /* no memory for a thread: the pool has some */
+        return wait_offload(fn, arg);
+    coro_park();
+    return errand.result;
 }

@@ -14,6 +14,10 @@ ssize_t __read_chk(int fd, void *buf, size_t size, size_t capacity);
 ssize_t __recv_chk(int fd, void *buf, size_t size, size_t capacity, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t capacity, int flags, struct sockaddr *from,
                        socklen_t *from_size);
+int __open_2(const char *path, int flags);
+int __openat_2(int dirfd, const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat64_2(int dirfd, const char *path, int flags);
 char *__fgets_chk(char *buf, size_t capacity, int size, FILE *stream);
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t capacity);
 int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,

@@ -1,10 +1,11 @@
 /*
- * sendfile.c: sendfile and splice.
+ * sendfile.c: sendfile, splice, tee and vmsplice.
  *
  * sendfile(2) to a blocking socket cannot be told not to block, and the kernel does not say how much would fit. So the
  * bytes are read and sent here. Only applications with blocking sockets pay for that copy: for sockets with O_NONBLOCK,
- * like the server's own, and for everything that is no socket, it is the real sendfile. splice has a flag for its pipe;
- * a socket at the other end is awaited, and given at most as many bytes as are sure to fit.
+ * like the server's own, it is the real sendfile. A pipe gets as many bytes at once as are sure to fit. splice, tee and
+ * vmsplice have a flag for their pipes; a socket at the other end of a splice is awaited, and given at most as many
+ * bytes as are sure to fit.
  */
 #include <limits.h>
 #include <sys/stat.h>
@@ -65,6 +66,21 @@ static ssize_t sendfile_by_copying(int out, int in, off_t *offset, size_t count)
     return io_end_fair(&io, put);
 }
 
+/* To anything else than a socket, in pieces that a pipe takes as a whole. */
+static ssize_t sendfile_pieces(int out, int in, off_t *offset, size_t count)
+{
+    struct io io = io_out(out);
+    size_t done = 0;
+    ssize_t put;
+
+    do {
+        put = io_await(&io) ? real()->sendfile(out, in, offset, min_size(count - done, PIPE_BUF)) : -1;
+        if (put > 0)
+            done += (size_t)put;
+    } while (put > 0 && done < count);
+    return io_end(&io, done > 0 ? (ssize_t)done : put);
+}
+
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
     struct io io = io_out(out);
@@ -73,6 +89,8 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
         return real()->sendfile(out, in, offset, count);
     if (sendfile_can_copy(out, in))
         return sendfile_by_copying(out, in, offset, count);
+    if (kind_is_pipe(out))
+        return sendfile_pieces(out, in, offset, count);
     return io_end(&io, io_await(&io) ? real()->sendfile(out, in, offset, count) : -1);
 }
 
@@ -103,4 +121,42 @@ ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t 
         moved = real()->splice(in, in_offset, out, out_offset, size, flags);
     } while (moved < 0 && splice_again(&from, &to));
     return io_end(&from, moved);
+}
+
+/* ---- tee and vmsplice ---- */
+
+ssize_t tee(int in, int out, size_t size, unsigned flags)
+{
+    struct io from = io_in(in), to = io_out(out);
+    ssize_t copied;
+
+    if (!coro_self() || flags & SPLICE_F_NONBLOCK || size == 0 || !kind_is_pipe(in) || !kind_is_pipe(out))
+        return real()->tee(in, out, size, flags);
+    do {
+        if (!io_await(&from) || !io_await(&to))
+            return -1;
+        if (from.state != IO_KERNEL && to.state != IO_KERNEL)
+            flags |= SPLICE_F_NONBLOCK;
+        copied = real()->tee(in, out, size, flags);
+    } while (copied < 0 && splice_again(&from, &to));
+    return io_end(&from, copied);
+}
+
+/* Into a pipe, or out of it. The kernel too moves a part if not all fits. */
+ssize_t vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags)
+{
+    int mode = coro_self() ? real()->fcntl(fd, F_GETFL) : -1;
+    struct io io = (mode & O_ACCMODE) == O_RDONLY ? io_in(fd) : io_out(fd);
+    ssize_t moved;
+
+    if (mode < 0 || flags & SPLICE_F_NONBLOCK || !kind_is_pipe(fd))
+        return real()->vmsplice(fd, iov, count, flags);
+    do {
+        if (!io_await(&io))
+            return -1;
+        if (io.state != IO_KERNEL)
+            flags |= SPLICE_F_NONBLOCK;
+        moved = real()->vmsplice(fd, iov, count, flags);
+    } while (moved < 0 && errno == EAGAIN && io.state != IO_NEVER && io_pause(&io));
+    return io_end(&io, moved);
 }

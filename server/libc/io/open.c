@@ -1,0 +1,253 @@
+/*
+ * open.c: open, openat, creat and fopen, which wait at a FIFO and at some devices.
+ *
+ * A FIFO opens when its other end is opened too. For writing, an open with O_NONBLOCK fails while nobody reads, so it
+ * is made again after pauses. For reading, such an open succeeds at once and lets writers in; then we wait for one.
+ * Data and its end wake the coroutine; that somebody has only opened the FIFO shows in the result of tee(2), after a
+ * pause of at most 32 ms. In the end O_NONBLOCK is taken back: the open file is new, and nobody else has it yet.
+ *
+ * A device may wait for anything, such as the carrier of a serial line. It is opened by a thread of its own; not
+ * pseudo-terminals, /dev/null and the like. The kind of the file is asked first, which takes a system call, only for
+ * flags with which the call may wait.
+ */
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/real.h"
+#include "libc/io/fortify.h"
+#include "libc/runtime/park.h"
+
+#define MEMORY_DEVICES  1 /* /dev/null, zero, urandom, ... */
+#define TTY_DEVICES     5 /* /dev/tty, ptmx, console */
+#define FIRST_PTS_MAJOR 136
+#define LAST_PTS_MAJOR  143
+
+struct opening {
+    int dirfd;
+    const char *path;
+    int flags;
+    mode_t mode;
+};
+
+static int opening_run(void *arg)
+{
+    const struct opening *o = arg;
+    int fd = real()->openat(o->dirfd, o->path, o->flags, o->mode);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* ---- FIFOs ---- */
+
+static int opening_try_fifo(const struct opening *o)
+{
+    struct opening now = *o;
+
+    now.flags |= O_NONBLOCK;
+    return opening_run(&now);
+}
+
+/* Returns the descriptor when somebody reads, or -errno. */
+static int fifo_open_for_writing(const struct opening *o)
+{
+    struct park_backoff backoff = {0};
+    int fd, result;
+
+    while ((fd = opening_try_fifo(o)) == -ENXIO) {
+        result = park_backoff(&backoff, WAIT_FOREVER);
+        if (result < 0 && !park_restarts(result))
+            return result;
+    }
+    return fd;
+}
+
+/* Whether a writer has come: there is data, he has gone again, or tee(2) says that data may come. */
+static bool fifo_has_writer(int fd, const int scratch[2])
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+
+    return real()->poll(&look, 1, 0) > 0 || real()->tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
+}
+
+static int fifo_await_writer(int fd)
+{
+    struct park_backoff backoff = {0};
+    int scratch[2], result = 0;
+
+    if (pipe2(scratch, O_CLOEXEC) < 0)
+        return -errno;
+    while (result >= 0 && !fifo_has_writer(fd, scratch)) {
+        result = wait_fd(fd, POLLIN, park_backoff_end(&backoff, WAIT_FOREVER));
+        if (result == -ETIMEDOUT || park_restarts(result))
+            result = 0;
+    }
+    real()->close(scratch[0]);
+    real()->close(scratch[1]);
+    return result < 0 ? result : 0;
+}
+
+static int fifo_open_for_reading(const struct opening *o)
+{
+    int fd = opening_try_fifo(o), err = fd < 0 ? 0 : fifo_await_writer(fd);
+
+    if (!err)
+        return fd;
+    wait_fd_close(fd);
+    real()->close(fd);
+    return err;
+}
+
+static int fifo_open(const struct opening *o)
+{
+    int fd = (o->flags & O_ACCMODE) == O_WRONLY ? fifo_open_for_writing(o) : fifo_open_for_reading(o);
+
+    if (fd >= 0)
+        real()->fcntl(fd, F_SETFL, real()->fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fd;
+}
+
+/* ---- which files ---- */
+
+enum opening_kind {
+    OPENING_QUICK,
+    OPENING_FIFO,
+    OPENING_DEVICE,
+};
+
+static bool device_is_quick(dev_t device)
+{
+    unsigned kind = major(device);
+
+    return kind == MEMORY_DEVICES || kind == TTY_DEVICES || (kind >= FIRST_PTS_MAJOR && kind <= LAST_PTS_MAJOR);
+}
+
+static enum opening_kind opening_kind_of(const struct opening *o)
+{
+    struct stat st;
+    int saved = errno, result = fstatat(o->dirfd, o->path, &st, o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
+
+    errno = saved;
+    if (result == 0 && S_ISFIFO(st.st_mode) && (o->flags & O_ACCMODE) != O_RDWR)
+        return OPENING_FIFO;
+    if (result == 0 && (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !device_is_quick(st.st_rdev))))
+        return OPENING_DEVICE;
+    return OPENING_QUICK;
+}
+
+static bool opening_may_wait(const struct opening *o)
+{
+    return coro_self() && !(o->flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) &&
+           (o->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) && opening_kind_of(o) != OPENING_QUICK &&
+           park_possible();
+}
+
+/* For one that may wait. */
+static int opening_wait(struct opening *o)
+{
+    bool fifo = opening_kind_of(o) == OPENING_FIFO;
+
+    return park_end(fifo ? fifo_open(o) : wait_thread(opening_run, o), errno);
+}
+
+static int open_or_wait(int dirfd, const char *path, int flags, mode_t mode)
+{
+    struct opening o = {dirfd, path, flags, mode};
+
+    return opening_may_wait(&o) ? opening_wait(&o) : real()->openat(dirfd, path, flags, mode);
+}
+
+/* ---- the calls ---- */
+
+/* Whether there is a third argument. */
+static bool opening_has_mode(int flags)
+{
+    return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list ap;
+
+    va_start(ap, flags);
+    if (opening_has_mode(flags))
+        mode = va_arg(ap, mode_t);
+    va_end(ap);
+    return coro_self() ? open_or_wait(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
+}
+
+int openat(int dirfd, const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list ap;
+
+    va_start(ap, flags);
+    if (opening_has_mode(flags))
+        mode = va_arg(ap, mode_t);
+    va_end(ap);
+    return open_or_wait(dirfd, path, flags, mode);
+}
+
+int creat(const char *path, mode_t mode)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+int openat64(int dirfd, const char *path, int flags, ...) __attribute__((alias("openat")));
+int creat64(const char *path, mode_t mode) __attribute__((alias("creat")));
+
+int __open_2(const char *path, int flags)
+{
+    if (opening_has_mode(flags))
+        __chk_fail();
+    return open(path, flags);
+}
+
+int __openat_2(int dirfd, const char *path, int flags)
+{
+    if (opening_has_mode(flags))
+        __chk_fail();
+    return openat(dirfd, path, flags);
+}
+
+int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
+int __openat64_2(int dirfd, const char *path, int flags) __attribute__((alias("__openat_2")));
+
+/* ---- fopen ---- */
+
+/* Returns the flags for a mode of fopen; -1 if it is invalid. */
+static int fopen_flags(const char *mode)
+{
+    bool update = strchr(mode, '+') != NULL;
+    int flags = update ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
+
+    if (!strchr("rwa", *mode))
+        return -1;
+    if (*mode != 'r')
+        flags |= O_CREAT | (*mode == 'w' ? O_TRUNC : O_APPEND);
+    if (strchr(mode, 'x'))
+        flags |= O_EXCL;
+    if (strchr(mode, 'e'))
+        flags |= O_CLOEXEC;
+    return flags;
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode)
+{
+    struct opening o = {AT_FDCWD, path, coro_self() ? fopen_flags(mode) : -1, 0666};
+    FILE *file;
+    int fd;
+
+    if (o.flags < 0 || !opening_may_wait(&o))
+        return real()->fopen(path, mode);
+    fd = opening_wait(&o);
+    file = fd < 0 ? NULL : fdopen(fd, mode);
+    if (!file && fd >= 0)
+        real()->close(fd);
+    return file;
+}
+
+FILE *fopen64(const char *restrict path, const char *restrict mode) __attribute__((alias("fopen")));
