@@ -193,7 +193,7 @@ def test_of_two_workers_the_other_one_serves_meanwhile(start, view, preload):
         enough = others.count + 10
         server.wait_until(lambda: others.count > enough)
     assert isinstance(client.end(), OSError)
-    assert others.errors == [] and others.worst < (10 if SANITIZED else 2.5), (others.worst, others.errors)
+    assert others.errors == [] and others.worst < (20 if SANITIZED else 5), (others.worst, others.errors)
     assert before - set(server.worker_pids()) == {stuck}
     assert server.log.count("is stuck") == 1
 
@@ -205,7 +205,7 @@ def test_idle_worker_that_is_stopped_keeps_no_connection_waiting(start):
     for _ in range(4):
         began = time.monotonic()
         assert server.get("/")[0] == 200
-        assert time.monotonic() - began < (10 if SANITIZED else 2)
+        assert time.monotonic() - began < (10 if SANITIZED else 4)
         time.sleep(0.1)
     assert "is stuck" not in server.log
     server.wait_log(r"worker 2 \(pid \d+\) is stuck, .*: it was stopped by a signal \(SIGSTOP\): replacing it", 15)
