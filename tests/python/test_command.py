@@ -61,11 +61,24 @@ def test_children_are_syncless_too(script):
     assert out == f"{PYTHON}\n" * 2
 
 
-def test_venv(python, script, tmp_path):
-    assert python("-m", "venv", "--without-pip", tmp_path / "v").returncode == 0
+@pytest.mark.parametrize("kind", ["--copies", "--symlinks"])
+def test_venv(python, script, tmp_path, kind):
+    assert python("-m", "venv", kind, "--without-pip", tmp_path / "v").returncode == 0
+    assert python("-c", "import sys; print(sys.prefix)", python=tmp_path / "v/bin/python").stdout == f"{tmp_path}/v\n"
     out = script("import sys, _syncless; print(sys.prefix, sys.prefix != sys.base_prefix)",
                  env={"VIRTUAL_ENV": tmp_path / "v"})
     assert out == f"{tmp_path}/v True\n"
+
+
+@pytest.mark.parametrize("name", ["x\\0", "syncless\\0", "\\udc80", "\\0"])
+def test_names_that_cannot_be_found(python, plain, name):
+    program = (f"import importlib.metadata\nfor find in __import__, importlib.metadata.version:\n"
+               f"    try: find('{name}')\n    except Exception as error: print(ascii(error))")
+    assert python("-c", program).stdout == python("-c", program, python=plain).stdout
+
+
+def test_finders_have_a_module(script):
+    assert "None" not in script("import sys; print([finder.__module__ for finder in sys.meta_path])")
 
 
 # ---- ends ----

@@ -121,16 +121,25 @@ static PyObject *make_spec(void)
 static PyObject *finder_find_spec(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fullname", "path", "target", NULL};
-    PyObject *preferred, *target;
-    const char *name;
+    PyObject *name, *preferred, *target;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O:find_spec", names, &name, &target, &target))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UO|O:find_spec", names, &name, &target, &target))
         return NULL;
-    if (strcmp(name, PACKAGE_NAME))
+    if (PyUnicode_CompareWithASCIIString(name, PACKAGE_NAME) != 0)
         Py_RETURN_NONE;
     if (find_preferred(&preferred) < 0)
         return NULL;
     return preferred ? preferred : make_spec();
+}
+
+/* Whether this is the name of our package, in any case. A name may have null characters and lone surrogates. */
+static bool is_package_name(PyObject *name)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : NULL;
+
+    PyErr_Clear();
+    return text && size == strlen(PACKAGE_NAME) && !strcasecmp(text, PACKAGE_NAME);
 }
 
 /* Whether the metadata of our package is asked for: by its name, or as one of all, but not in folders that were given.
@@ -142,11 +151,8 @@ static int wants_metadata(PyObject *context)
     PyObject *path = name ? PyObject_GetAttrString(context, "path") : NULL;
     int wants = path ? path == PySys_GetObject("path") : -1;
 
-    if (wants > 0 && name != Py_None) {
-        const char *text = PyUnicode_AsUTF8(name);
-
-        wants = text ? !strcasecmp(text, PACKAGE_NAME) : -1;
-    }
+    if (wants > 0 && name != Py_None)
+        wants = is_package_name(name);
     if (wants > 0 && find_preferred(&preferred) < 0)
         wants = -1;
     if (preferred)
@@ -201,7 +207,7 @@ int finder_init(void)
 
     if (!finders)
         PyErr_SetString(PyExc_RuntimeError, "lost sys.meta_path");
-    else if (finder)
+    else if (finder && PyModule_AddStringConstant(finder, "__module__", "_syncless") == 0)
         result = PyList_Insert(finders, 0, finder);
     Py_XDECREF(finder);
     return result;
