@@ -187,9 +187,8 @@ int import_check_patches(void)
         if (found > 0)
             PyErr_Format(PyExc_RuntimeError,
                          "%s has monkey-patched Python's blocking calls: remove the monkey patching. Under "
-                         "syncless-server they block only their own request as they are, and %s's event loop cannot "
-                         "run inside it",
-                         patched[i][0], patched[i][0]);
+                         "syncless-server they block only their own request as they are",
+                         patched[i][0]);
         if (found)
             return -1;
     }

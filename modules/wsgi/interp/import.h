@@ -10,7 +10,7 @@
  * module there may be a file. Fails if the callable is certainly no WSGI application. */
 PyObject *import_app(const char *spec);
 
-/* Fails if gevent or eventlet has monkey-patched the standard library, since their event loops cannot run here. */
+/* Fails if gevent or eventlet has monkey-patched the standard library, whose calls let others run here. */
 int import_check_patches(void);
 
 #endif
