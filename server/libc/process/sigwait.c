@@ -39,8 +39,10 @@ int sigsuspend(const sigset_t *mask)
     return ppoll(NULL, 0, NULL, mask);
 }
 
-/* The one of X/Open, to which signal.h gives the name __xpg_sigpause in the object. */
-int sigpause(int signum)
+int __xpg_sigpause(int signum);
+
+/* What a program calls by the name sigpause, as signal.h has it. */
+int __xpg_sigpause(int signum)
 {
     sigset_t mask;
 
