@@ -1,5 +1,5 @@
 /*
- * compat.c: what differs between CPython 3.10 and 3.13.
+ * compat.c: what differs between CPython 3.10 and 3.15.
  *
  * Up to 3.12 one word tells all threads that there is a signal; from 3.13 on each has its own, and PyErr_SetInterruptEx
  * sets that of the main thread. A coroutine that runs signal handlers in its place has to set its own.

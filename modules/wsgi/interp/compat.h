@@ -1,5 +1,5 @@
 /*
- * compat.h: what differs between CPython 3.10 and 3.13. With compat.c the only place that asks for the version.
+ * compat.h: what differs between CPython 3.10 and 3.15. With compat.c the only place that asks for the version.
  */
 #ifndef COMPAT_H
 #define COMPAT_H
@@ -21,6 +21,20 @@ static inline PyThreadState *compat_holder(const PyThreadState *own)
     PyThreadState *holder = _PyThreadState_UncheckedGet();
 
     return holder && (holder == own || holder == PyGILState_GetThisThreadState()) ? holder : NULL;
+#endif
+}
+
+/* Returns the state that PyGILState_Ensure would find, if that must be kept for a coroutine that parks, which has the
+ * state own; else NULL. Up to 3.14 it is behind a pthread key, of which each coroutine has its own value. Since 3.15 it
+ * is in a variable of the OS thread, which is that of the state attached last. */
+static inline PyThreadState *compat_found(const PyThreadState *own)
+{
+#if PY_VERSION_HEX >= 0x030f0000
+    PyThreadState *found = PyGILState_GetThisThreadState();
+
+    return found && own && found->thread_id == own->thread_id ? found : NULL;
+#else
+    return NULL;
 #endif
 }
 

@@ -51,9 +51,13 @@ PyThreadState *gil_park(PyThreadState *state)
     return held;
 }
 
-void gil_resume(PyThreadState *held)
+void gil_resume(PyThreadState *held, PyThreadState *found)
 {
     gil_return();
-    if (held)
+    if (held) {
         PyEval_RestoreThread(held);
+    } else if (found && compat_found(found) != found) {
+        PyEval_RestoreThread(found);
+        PyEval_SaveThread();
+    }
 }

@@ -21,7 +21,8 @@ void gil_return(void);
  * NULL. */
 PyThreadState *gil_park(PyThreadState *state);
 
-/* The coroutine runs again: takes the GIL if held, what gil_park returned, is not NULL. */
-void gil_resume(PyThreadState *held);
+/* The coroutine runs again: takes the GIL if held, what gil_park returned, is not NULL. If it is, has PyGILState_Ensure
+ * find the state found again, what compat_found returned before the park, unless that is NULL. */
+void gil_resume(PyThreadState *held, PyThreadState *found);
 
 #endif

@@ -8,7 +8,9 @@
  * PyEval_RestoreThread and PyEval_SaveThread, never by PyThreadState_Swap, which means something else in each CPython.
  *
  * PyGILState_Ensure, by which C code calls back into Python, looks up the state by a pthread key. A coroutine has a
- * value of its own for each key (server/libc/tls), so it finds the coroutine's.
+ * value of its own for each key (server/libc/tls), so it finds the coroutine's. From 3.15 on it looks in a variable of
+ * the OS thread, which an attach sets: a coroutine that resumes without the GIL is attached and detached once, if that
+ * variable is not right already.
  *
  * When a coroutine parks, it is usually in a blocking call that CPython has already bracketed: its state is detached
  * and nothing is to be done. Some calls come with the GIL held: those of extensions that never release it, and ours of
@@ -44,6 +46,7 @@ struct thread {
     bool is_main;         /* state is the interpreter's main one */
     bool runs;            /* Python code, or waits in it; if not, it is idle or in code that is not Python */
     PyThreadState *held;  /* with which it had the GIL when it parked; or NULL */
+    PyThreadState *found; /* by PyGILState_Ensure when it parked, see compat_found; or NULL */
     struct exchange *x;   /* the request that it serves, borrowed; or NULL */
     struct interrupt interrupt;
     struct thread *next;  /* in the list of all */
@@ -63,8 +66,10 @@ static void thread_park(void *value)
 {
     struct thread *t = value;
 
-    if (t->runs)
-        t->held = gil_park(t->state);
+    if (!t->runs)
+        return;
+    t->found = compat_found(t->state);
+    t->held = gil_park(t->state);
 }
 
 static void thread_resume(void *value)
@@ -75,7 +80,7 @@ static void thread_resume(void *value)
         return;
     if (!Py_IsInitialized() && !t->is_main)
         pthread_exit(NULL); /* the interpreter is finalizing, which ends its other threads */
-    gil_resume(t->held);
+    gil_resume(t->held, t->found);
 }
 
 static void thread_link(struct thread *t)
