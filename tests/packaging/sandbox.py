@@ -109,7 +109,8 @@ def use(check, run):
 
 
 def check_sandbox(check, run):
-    check(run, "mknod -m 666 /dev/sdz c 1 3 && useradd --system --create-home shop && install -d -o shop /home/shop/cgi")
+    check(run, "mknod -m 666 /dev/sdz c 1 3")
+    check(run, "useradd --system --create-home shop && install -d -o shop /home/shop/cgi")
     write(check, run, "/home/shop/app.py", APP)
     write(check, run, "/home/shop/cgi/script.sh", SCRIPT)
     check(run, "chmod +x /home/shop/cgi/script.sh")
