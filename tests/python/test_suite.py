@@ -32,6 +32,7 @@ def checks(request):
     pool.shutdown(cancel_futures=True)
 
 
+@pytest.mark.limit(180)  # test_threading takes 35 s, on a busy machine
 @pytest.mark.parametrize("mode, module", CASES)
 def test_cpython(checks, mode, module):
     check = checks[mode, module].result()
