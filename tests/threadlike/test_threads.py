@@ -336,7 +336,7 @@ def scene():
 
 
 def test_gevent_and_eventlet_without_monkey_patching(daemon):
-    site = wheels("gevent==24.2.1", "eventlet==0.36.1")
+    site = wheels("gevent==24.11.1", "eventlet==0.36.1")
     assert same(daemon, GREEN, site=site) == [[3, 3, 3], [[1, 2, 3], [1, 2, 3]]]
 
 
@@ -433,3 +433,49 @@ def test_a_thread_that_never_ends_does_not_keep_the_server(daemon):
     assert server.get("/")[2] == b"started"
     server.stop()
     server.wait_log("worker 1 .* did not stop in time and was killed")
+
+
+MONITORING = """
+import sys, threading
+
+def watched():
+    return 1
+
+def scene():
+    if not hasattr(sys, "monitoring"):
+        return None
+    seen, tool, here = [], sys.monitoring.PROFILER_ID, threading.current_thread()
+
+    def begins(code, offset):
+        if code is watched.__code__:
+            seen.append(threading.current_thread() is not here)
+
+    sys.monitoring.use_tool_id(tool, "scene")
+    sys.monitoring.register_callback(tool, sys.monitoring.events.PY_START, begins)
+    sys.monitoring.set_events(tool, sys.monitoring.events.PY_START)
+    together(watched, watched)
+    sys.monitoring.free_tool_id(tool)
+
+    begun, go, inside = threading.Event(), threading.Event(), []
+
+    def waits():
+        begun.set()
+        go.wait()
+        inside.append(sys.gettrace() is not None)
+
+    result = start(waits)
+    begun.wait()
+    threading.settrace_all_threads(lambda *unused: None)
+    go.set()
+    result()
+    threading.settrace_all_threads(None)
+    return seen, inside
+"""
+
+
+def test_monitoring_and_all_threads(daemon):
+    """Both since CPython 3.12."""
+    result = same(daemon, MONITORING, requests=1)
+    if result is None:
+        pytest.skip("this CPython has neither")
+    assert result == [[True, True], [True]]
