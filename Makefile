@@ -162,6 +162,7 @@ module = $(BUILD)/modules/$(1).so: $(patsubst %.c,$(BUILD)/%.o,$(call module_sou
 $(foreach m,$(MODULES),$(eval $(call module,$m)))
 
 $(BUILD)/modules/%.so:
+	@mkdir -p $(@D)
 	$(LINK) -shared -o $@ $^ $(MOD_L_$*)
 
 module_of = $(word 2,$(subst /, ,$(1)))
