@@ -28,7 +28,18 @@ MODULES = """test_queue test_thread test_threading test_threading_local test_soc
     test_socketserver test_ftplib test_smtplib test_poplib test_imaplib test_concurrent_futures
     test_multiprocessing_fork test_os test_posix test_io test_time test_contextvars test_context test_sys_settrace
     test_gc test_faulthandler
-    test_sqlite3 test_ctypes""".split()
+    test_sqlite3 test_ctypes
+    test_abc test_argparse test_array test_ast test_asyncgen test_atexit test_audit test_base64 test_baseexception
+    test_bdb test_binascii test_bisect test_bool test_builtin test_bytes test_call test_class test_cmd test_code
+    test_codecs test_collections test_compare test_complex test_configparser test_contains test_contextlib
+    test_contextlib_async test_copy test_copyreg test_coroutines test_csv test_dataclasses test_datetime
+    test_decorators test_deque test_descr test_dict test_dictviews test_difflib test_dis test_dynamic test_enum
+    test_enumerate test_except_star test_exception_hierarchy test_exceptions test_fcntl test_fork1 test_frame
+    test_fstring test_functools test_generators test_getopt test_grammar test_hash test_hashlib test_heapq test_hmac
+    test_http_cookies test_inspect test_int test_ioctl test_ipaddress test_isinstance test_iter test_itertools
+    test_json test_linecache test_list test_logging test_math test_memoryview test_operator test_optparse
+    test_ordered_dict test_pdb test_pprint test_property test_pty test_pwd test_raise test_range test_reprlib
+    test_runpy test_sched test_secrets test_set test_slice test_string test_struct test_super""".split()
 USES = {"test_socketserver": ["-u", "network"]}  # it uses only the loopback
 # In a thread, most tests of asyncio's subprocesses fail, since they need the main thread, and leave the rest hanging,
 # under any python. One class is made for threads; it is run by itself.
