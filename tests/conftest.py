@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -299,6 +300,14 @@ def daemon(tmp_path_factory):
     starter = Starter(lambda: tmp_path_factory.mktemp("daemon"))
     yield starter
     starter.end()
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may use; those of pytest are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o777)
+        yield pathlib.Path(name)
 
 
 @pytest.fixture(scope="module")

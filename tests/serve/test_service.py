@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import threading
 import time
 
@@ -38,14 +37,6 @@ def ready(server):
 
 
 # ---- users ----
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that everybody may use; those of pytest are root's alone."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o777)
-        yield pathlib.Path(name)
 
 
 @root_only

@@ -325,14 +325,13 @@ def test_zero_switches_it_off(start):
     assert server.get("/")[0] == 200
 
 
-def test_worker_of_another_user(daemon):
+def test_worker_of_another_user(daemon, open_folder):
     """The master sees what it waits for, though it may lack the capability to look at others."""
     if os.geteuid() != 0:
         pytest.skip("only root can")
-    server = daemon("[server]\nuser = nobody\nworker-timeout = 1s\n[wsgi /]\napp = app:app\n", {"app.py": APP})
-    server.dir.chmod(0o755)
-    for folder in server.dir.parents[:2]:
-        folder.chmod(0o755)
+    (open_folder / "app.py").write_text(APP)
+    server = daemon("[server]\nuser = nobody\nworker-timeout = 1s\n"
+                    f"[wsgi /]\napp = app:app\nchdir = {open_folder}\n")
     server.wait_log("all workers are ready")
     Client(server, "/stop")
     server.wait_log(r"it was stopped by a signal \(SIGSTOP\), in GET /stop: replacing it")
