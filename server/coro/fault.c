@@ -86,7 +86,8 @@ void fault_init(void)
 {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
-    signal_stack = xmalloc(SIGNAL_STACK);
+    if (!signal_stack) /* a worker may be forked by a process that has one */
+        signal_stack = xmalloc(SIGNAL_STACK);
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
     real()->sigaction(SIGSEGV, &action, NULL);
     real()->sigaction(SIGBUS, &action, NULL);

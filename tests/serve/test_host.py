@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PYTHON_HOST, SERVER
+from conftest import BUILD, PYTHON_HOST, SANITIZED, SERVER
 
 WSGI = "[wsgi /]\napp = app\npythonpath = %(here)\n"
 APP = {"app.py": """
@@ -129,6 +129,7 @@ def test_environment_of_conda(daemon, tmp_path):
     assert facts(server)[0] == f"{tmp_path}/conda/bin/python"
 
 
+@pytest.mark.skipif(SANITIZED, reason="AddressSanitizer needs /proc")
 def test_without_proc(tmp_path):
     """In a mount namespace where /proc is empty, the executable is found by the name it was started by."""
     code = f"mount -t tmpfs none /proc && LD_LIBRARY_PATH={BUILD} exec {SERVER} --version"
