@@ -25,14 +25,15 @@ static bool mq_passes(const struct timespec *until)
     return !coro_self() || (until && !timespec_is_interval(until)) || !park_possible();
 }
 
-/* until may be NULL here, but not in libc's declarations. */
+/* until: NULL for a call without a time. */
 static ssize_t mq_receive_until(mqd_t queue, char *buf, size_t size, unsigned *priority, const struct timespec *until)
 {
     int saved = errno;
     ssize_t got;
 
     if (mq_passes(until))
-        return real()->mq_timedreceive(queue, buf, size, priority, until);
+        return until ? real()->mq_timedreceive(queue, buf, size, priority, until)
+                     : real()->mq_receive(queue, buf, size, priority);
     do
         got = real()->mq_timedreceive(queue, buf, size, priority, &timespec_zero);
     while (got < 0 && mq_await(queue, POLLIN, until));
@@ -46,7 +47,8 @@ static int mq_send_until(mqd_t queue, const char *message, size_t size, unsigned
     int saved = errno, result;
 
     if (mq_passes(until))
-        return real()->mq_timedsend(queue, message, size, priority, until);
+        return until ? real()->mq_timedsend(queue, message, size, priority, until)
+                     : real()->mq_send(queue, message, size, priority);
     do
         result = real()->mq_timedsend(queue, message, size, priority, &timespec_zero);
     while (result < 0 && mq_await(queue, POLLOUT, until));
