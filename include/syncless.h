@@ -126,9 +126,9 @@ struct sl_module {
     size_t size;                     /* of an instance */
     const struct sl_option *options; /* or NULL */
 
-    /* Called once for each instance in each worker, before the first request, not on a coroutine. Returns 0; -ENOEXEC
-     * if the application that this instance serves cannot be loaded (exit code 4); any other -errno if the worker
-     * cannot run (exit code 3). Says why with sl_log. */
+    /* Called once for each instance in each worker, before the first request, on a coroutine that is the main thread of
+     * the process. Returns 0; -ENOEXEC if the application that this instance serves cannot be loaded (exit code 4); any
+     * other -errno if the worker cannot run (exit code 3). Says why with sl_log. */
     int (*start)(void *self);
 
     /* Called on a coroutine. Returns 0 when the response is complete, a status 300..599 that the server answers with a
@@ -153,7 +153,7 @@ struct sl_module {
      * in each worker all the same. */
     int (*preload)(void *self);
 
-    /* Called once for each instance at the end of the worker, when no request is running. */
+    /* Called once for each instance at the end of the worker, when no request is running, as start is. */
     void (*stop)(void *self);
 
     /* End a request that handle or filter is running for; why is -ETIMEDOUT (its deadline has passed) or -ECONNRESET
@@ -258,8 +258,8 @@ int sl_http_date_parse(const char *text, time_t *when);
 
 /* ---- coroutines and threads ---- */
 
-/* Run fn(arg) on a coroutine of its own. Any thread. -ENOMEM if there is no memory for its stack, logged; -EPERM in a
- * forked child. */
+/* Run fn(arg) on a coroutine of its own, a thread that ends with it. Any thread. -ENOMEM if there is no memory for its
+ * stack, logged; -EPERM in a forked child; -ENXIO in preload. */
 int sl_spawn(void (*fn)(void *arg), void *arg);
 
 /* Returns what identifies this coroutine while it runs; NULL if this is none. */

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "interp/cpython.h"
+#include "interp/compat.h"
 #include "interp/report.h"
 #include "package/builtin.h"
 #include "package/finder.h"
@@ -42,6 +42,13 @@ int bridge_prepare(void)
     return err;
 }
 
+static void bridge_end(void)
+{
+    if (Py_FinalizeEx() < 0)
+        sl_log(NULL, SL_WARN, "wsgi: Python could not flush its standard output");
+    tstate_disown();
+}
+
 static int bridge_start(const struct interp_config *config)
 {
     int err = bridge_prepare();
@@ -51,10 +58,11 @@ static int bridge_start(const struct interp_config *config)
     if (err < 0)
         return err;
     main_state = PyThreadState_Get();
+    tstate_adopt();
     if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 && finder_init() == 0)
         return 0;
     report_raised(NULL, "wsgi: cannot set up Python");
-    Py_FinalizeEx();
+    bridge_end();
     return -EINVAL;
 }
 
@@ -84,18 +92,20 @@ void bridge_release(void)
     }
     application_clear();
     tstate_log_counts();
-    if (Py_FinalizeEx() < 0)
-        sl_log(NULL, SL_WARN, "wsgi: Python could not flush its standard output");
+    bridge_end();
 }
 
 void bridge_leave(void)
 {
+    tstate_disown();
     gil_give();
 }
 
 void bridge_enter(void)
 {
     gil_take(main_state);
+    compat_use_this_stack(main_state);
+    tstate_adopt();
 }
 
 /* ---- preload ---- */

@@ -9,14 +9,14 @@
 /* What must be done before Python starts. Returns 0 or a negative errno, with the reason in the log. */
 int bridge_prepare(void);
 
-/* Starts Python for the first instance, and adds its paths for each. Leaves the GIL held if it succeeds. Not on a
- * coroutine. Returns 0 or a negative errno, with the reason in the log. */
+/* Starts Python for the first instance, and adds its paths for each. Leaves the GIL held if it succeeds. On the main
+ * thread. Returns 0 or a negative errno, with the reason in the log. */
 int bridge_acquire(const struct interp_config *config);
 
 /* Undoes one bridge_acquire. Called with the GIL held, which is released; the last call ends Python. */
 void bridge_release(void);
 
-/* Releases the GIL after bridge_acquire, and takes it again. Not on a coroutine. */
+/* Releases the GIL after bridge_acquire, and takes it again. On the main thread. */
 void bridge_leave(void);
 void bridge_enter(void);
 

@@ -57,10 +57,7 @@ int command_run(int argc, char **argv)
         return status.exitcode;
     if (PyStatus_Exception(status))
         Py_ExitStatusException(status);
-    if (tstate_adopt() < 0) {
-        sl_log(NULL, SL_ERROR, "wsgi: no memory for the main coroutine");
-        return 1;
-    }
+    tstate_adopt();
     if (set_executable() < 0 || finder_init() < 0)
         PyErr_Print(); /* the program may not need the package */
     code = Py_RunMain();

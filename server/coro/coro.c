@@ -53,11 +53,16 @@ static struct {
     .ended = LIST_INIT(sched.ended),
 };
 
-void coro_init(size_t stack_size)
+void coro_set_stack_size(size_t size)
 {
     size_t page = stack_page_size();
 
-    sched.stack_size = (stack_size + page - 1) / page * page;
+    sched.stack_size = (size + page - 1) / page * page;
+}
+
+void coro_init(size_t stack_size)
+{
+    coro_set_stack_size(stack_size);
     sched.forgotten = false;
     sched.cancel_new = 0;
 }

@@ -110,6 +110,9 @@ static inline void coro_continue(struct coro_interrupted interrupted)
 /* Make the calling OS thread the one that runs coroutines. stack_size in bytes is rounded up to pages. */
 void coro_init(size_t stack_size);
 
+/* The size of stacks that are allocated from now on. Those in the pool keep theirs. */
+void coro_set_stack_size(size_t size);
+
 /* Free the pool. No coroutine may be running. Threads that still live end now, on their coroutines; if that may wait,
  * call coro_end_pool before. */
 void coro_exit(void);

@@ -55,13 +55,11 @@ static int print_result(const char *text)
 /* Load the applications, with the privileges of a worker. Returns the exit code. */
 static int check_applications(const struct generation *g)
 {
-    int err = worker_prepare(&g->settings, &g->sockets);
+    int code =
+        worker_check(&(struct worker_job){.settings = &g->settings, .mounts = g->mounts, .sockets = &g->sockets});
 
-    if (!err)
-        err = mounts_start(g->mounts);
-    if (err)
-        return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
-    mounts_stop(g->mounts);
+    if (code != EXIT_STOPPED)
+        return code;
     return print_result("the configuration is good, and the applications can be loaded");
 }
 

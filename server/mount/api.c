@@ -210,9 +210,12 @@ static void start_posted_coroutine(void *arg)
 
 int sl_spawn(void (*fn)(void *arg), void *arg)
 {
-    struct spawn *spawn = xmalloc(sizeof(*spawn));
+    struct spawn *spawn;
     int err;
 
+    if (!wait_has_loop())
+        return -ENXIO;
+    spawn = xmalloc(sizeof(*spawn));
     *spawn = (struct spawn){fn, arg};
     if (!coro_self() && !wait_is_owner()) {
         wait_post(start_posted_coroutine, spawn);

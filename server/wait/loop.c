@@ -218,6 +218,11 @@ void wait_forget(void)
     coro_forget();
 }
 
+bool wait_has_loop(void)
+{
+    return loop.last_post != NULL;
+}
+
 bool wait_is_owner(void)
 {
     return pthread_equal(loop.owner, real()->pthread_self());

@@ -31,6 +31,9 @@ void wait_init(unsigned threads);
 /* Free the loop. No coroutine may be running. */
 void wait_exit(void);
 
+/* Whether wait_init was called: not in a fork server. */
+bool wait_has_loop(void);
+
 /* Run the loop until wait_stop, or until no coroutine is running and nothing keeps it (see wait_hold). */
 void wait_run(void);
 void wait_stop(void);

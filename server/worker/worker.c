@@ -1,8 +1,8 @@
 /*
  * worker.c: a process that serves: it makes the event loop, starts the modules and accepts connections.
  *
- * Modules start on the OS thread's own stack, before there is anything to serve, so they may block while they do. A
- * stop first closes the listeners, so that new connections go to other workers, and then waits for running requests.
+ * Modules start before there is anything to serve (main_thread.c), so they may take their time. A stop first closes the
+ * listeners, so that new connections go to other workers, and then waits for running requests.
  */
 #include "worker/worker.h"
 
@@ -29,6 +29,7 @@
 #include "process/inherit.h"
 #include "process/privilege.h"
 #include "wait/wait.h"
+#include "worker/main_thread.h"
 #include "worker/recycle.h"
 #include "worker/stack_report.h"
 #include "worker/watchdog.h"
@@ -91,7 +92,6 @@ static void end_coroutines(void)
 {
     int64_t deadline = wait_deadline(CANCEL_FOR);
 
-    http_cut();
     wait_cancel_all(-ECANCELED);
     run_coroutines_until(deadline);
     coro_cancel_new(0);
@@ -127,10 +127,11 @@ static void worker_finish(struct mount *mounts)
     size_t left;
 
     log_worker_counters();
+    http_cut();
     end_coroutines();
     left = coro_count();
     if (left == 0)
-        mounts_stop(mounts);
+        main_thread_stop(mounts);
     if (left > 0) { /* they may use what the modules' stop would free */
         log_warn("stopped, %zu coroutines were still running", left);
         worker_log_drain();
@@ -255,6 +256,13 @@ static void watch_channel(int fd)
         log_die("cannot watch the channel to the master: %s", strerror(-err));
 }
 
+static void worker_init_loop(const struct settings *settings)
+{
+    coro_init((size_t)settings->stack_size);
+    wait_init((unsigned)settings->threads);
+    libc_init(settings->resolver);
+}
+
 /* Set up the process, the event loop and the modules. Returns 0 or -errno; -ENOEXEC: the application cannot be loaded.
  */
 static int worker_init(const struct worker_job *job)
@@ -266,13 +274,27 @@ static int worker_init(const struct worker_job *job)
         return err;
     log_init((enum log_level)settings->log.level, job->number);
     fault_init();
-    coro_init((size_t)settings->stack_size);
-    wait_init((unsigned)settings->threads);
-    libc_init(settings->resolver);
+    worker_init_loop(settings);
     route_http_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts, &settings->limits);
     worker_log_start(job->number);
-    return mounts_start(job->mounts);
+    return main_thread_start(job->mounts, (size_t)settings->stack_size);
+}
+
+int worker_check(const struct worker_job *job)
+{
+    int err = worker_prepare(job->settings, job->sockets);
+
+    if (!err) {
+        worker_init_loop(job->settings);
+        err = main_thread_start(job->mounts, (size_t)job->settings->stack_size);
+    }
+    if (err)
+        return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
+    end_coroutines();
+    if (coro_count() == 0)
+        main_thread_stop(job->mounts);
+    return EXIT_STOPPED;
 }
 
 int worker_run(const struct worker_job *job)

@@ -24,4 +24,7 @@ int worker_prepare(const struct settings *settings, const struct listen_set *soc
  * once. The death of the master counts as SIGTERM. Returns the exit code of the process. */
 int worker_run(const struct worker_job *job);
 
+/* Load the applications as a worker does, and end them. Returns the exit code of the process. */
+int worker_check(const struct worker_job *job);
+
 #endif

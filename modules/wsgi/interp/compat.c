@@ -18,6 +18,8 @@
 
 #include "interp/compat.h"
 
+#include <pthread.h>
+
 #if PY_VERSION_HEX < 0x030c0000
 
 PyObject *compat_raised(void)
@@ -37,6 +39,29 @@ PyObject *compat_raised(void)
 PyObject *compat_raised(void)
 {
     return PyErr_GetRaisedException();
+}
+
+#endif
+
+#if PY_VERSION_HEX < 0x030e0000
+
+void compat_use_this_stack(PyThreadState *state)
+{
+}
+
+#else
+
+void compat_use_this_stack(PyThreadState *state)
+{
+    pthread_attr_t attr;
+    size_t size, guard;
+    void *low;
+
+    if (pthread_getattr_np(pthread_self(), &attr))
+        return;
+    if (!pthread_attr_getguardsize(&attr, &guard) && !pthread_attr_getstack(&attr, &low, &size))
+        PyUnstable_ThreadState_SetStackProtection(state, (char *)low + guard, size - guard);
+    pthread_attr_destroy(&attr);
 }
 
 #endif

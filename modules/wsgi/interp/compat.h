@@ -61,6 +61,9 @@ static inline int compat_text_ready(PyObject *text)
 #endif
 }
 
+/* The code of this state runs on this stack from now on: by it CPython since 3.14 limits recursion. */
+void compat_use_this_stack(PyThreadState *state);
+
 /* The state's thread is about to run the handler of a signal in place of the main thread: has it look for signals
  * before its next instruction, and not collect garbage before that. Needs no GIL. */
 void compat_expect_signal(PyThreadState *state);

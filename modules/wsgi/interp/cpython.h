@@ -2,8 +2,8 @@
  * cpython.h: Python.h, included here only, with the macro that it wants to be defined first.
  *
  * Functions of this module that work with Python objects follow its habits: they need the GIL, and failure is NULL or
- * -1 with an exception set. The others return a negative errno. "Not on a coroutine" is start and stop, on the OS
- * thread's stack.
+ * -1 with an exception set. The others return a negative errno. "On the main thread" is start and stop: on a coroutine
+ * that is the main thread of a worker, or with preload on the stack of the fork server.
  */
 #ifndef CPYTHON_H
 #define CPYTHON_H

@@ -12,7 +12,7 @@ struct interp_config {
     const char *const *env;        /* NAME=VALUE, NULL-terminated */
 };
 
-/* Starts Python, which leaves the GIL held. Not on a coroutine. Returns 0 or a negative errno, with the reason in the
+/* Starts Python, which leaves the GIL held. On the main thread. Returns 0 or a negative errno, with the reason in the
  * log. */
 int interp_start(const struct interp_config *config);
 

@@ -97,6 +97,8 @@ PyObject *spawn_call(PyObject *module, PyObject *args, PyObject *kwargs)
         return Py_NewRef(Py_None);
     if (err == -EPERM)
         PyErr_SetString(PyExc_RuntimeError, "a forked child process has no coroutines");
+    else if (err == -ENXIO)
+        PyErr_SetString(PyExc_RuntimeError, "with preload there are no coroutines before a worker has started");
     else
         PyErr_SetString(PyExc_MemoryError, "no memory for the stack of another coroutine");
     spawned_call_free(call);

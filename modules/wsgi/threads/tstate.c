@@ -341,15 +341,15 @@ void tstate_leave_fresh(void)
     t->runs = false;
 }
 
-int tstate_adopt(void)
+void tstate_adopt(void)
 {
-    struct thread *t = thread_get();
+    struct thread *t;
 
-    if (!t)
-        return -ENOMEM;
+    if (!sl_self())
+        return;
+    t = sl_must(thread_get());
     t->state = PyThreadState_Get();
     t->is_main = t->runs = has_main = true;
-    return 0;
 }
 
 void tstate_disown(void)
@@ -474,7 +474,7 @@ void tstate_log_counts(void)
         all++;
     pthread_mutex_lock(&threads_lock);
     for (struct thread *t = threads; t; t = t->next)
-        of_coroutines += t->state != NULL;
+        of_coroutines += t->state && !t->is_main;
     pthread_mutex_unlock(&threads_lock);
     sl_log(NULL, SL_INFO, "wsgi: %zu thread states, %zu of them of coroutines", all, of_coroutines);
 }

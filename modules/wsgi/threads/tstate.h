@@ -23,8 +23,8 @@ struct interrupt *tstate_enter(struct exchange *x, PyObject *function);
 void tstate_leave(void);
 
 /* Gives this coroutine the thread state that holds the GIL now, the interpreter's main one, until tstate_disown. For
- * the main coroutine. Returns 0 or -ENOMEM. */
-int tstate_adopt(void);
+ * the main coroutine; nothing happens outside of a coroutine. */
+void tstate_adopt(void);
 void tstate_disown(void);
 
 /* Takes the GIL with a thread state made for this call of function, so that Python sees a new thread;
