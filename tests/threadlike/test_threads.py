@@ -401,7 +401,7 @@ pool = concurrent.futures.ThreadPoolExecutor(1)
 
 def late(name):
     time.sleep(1)
-    print(name, "has done its work", flush=True)
+    print(f"{name} has done its work\\n", end="", flush=True)
 
 def application(environ, start_response):
     threading.Thread(target=late, args=("the thread",)).start()
