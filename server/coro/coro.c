@@ -243,6 +243,11 @@ bool coro_run(void (*fn)(void *arg), void *arg)
 
 /* ---- the end of a thread ---- */
 
+void coro_share_tls(bool on)
+{
+    coro_current->tls.of_thread = on;
+}
+
 void coro_on_end(void (*fn)(struct coro_tls *tls))
 {
     sched.end_tls = fn;

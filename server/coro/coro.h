@@ -34,6 +34,7 @@ struct coro_cancel {
 
 /* The thread-locals of a coroutine; the types are those of libc/tls/tls.h. All zero in a new life. */
 struct coro_tls {
+    bool of_thread;                     /* it has those of the OS thread, see coro_share_tls; then the rest is empty */
     struct tls_blocks *blocks;          /* copies of the thread-locals of shared objects; owned */
     struct tls_values *values;          /* of pthread keys; owned */
     struct tls_destructor *destructors; /* of C++ objects, the last one first; owned */
@@ -123,6 +124,11 @@ void coro_end_pool(void);
 /* End the life of the running coroutine as a thread: the end hooks of sl_local, the destructors of thread-locals, the
  * release hooks. What runs next on the coroutine is a new thread. May wait. */
 void coro_end_thread(void);
+
+/* From now on the running coroutine has the thread-locals of the OS thread, if on, or else its own again. For a main
+ * coroutine, which has none of its own yet. In a forked child a coroutine keeps what it has, though it is the main one
+ * there. */
+void coro_share_tls(bool on);
 
 /* Have fn destroy the thread-locals of the running coroutine. */
 void coro_on_end(void (*fn)(struct coro_tls *tls));

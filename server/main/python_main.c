@@ -87,6 +87,7 @@ static bool prepare_command(char **argv)
 static void run_command(void *arg)
 {
     wait_set_main(coro_self());
+    coro_share_tls(true);
     exit(command.module.command(command.argc, command.argv));
 }
 

@@ -25,10 +25,12 @@ static void main_call_run(void *arg)
     struct main_call *call = arg;
 
     wait_set_main(coro_self());
+    coro_share_tls(true);
     if (call->stop)
         mounts_stop(call->mounts);
     else
         call->result = mounts_start(call->mounts);
+    coro_share_tls(false);
     wait_set_main(NULL);
     call->done = true;
     wait_stop();

@@ -188,9 +188,10 @@ static void test_values_stay_in_the_pool(void **state)
 
 static void be_main(void *arg)
 {
-    coro_self()->is_main = true;
+    coro_share_tls(true);
     check_values(&dynamic, 9);
     set_values(&dynamic, 8);
+    coro_share_tls(false);
 }
 
 static void test_main_coroutine_has_those_of_its_thread(void **state)
@@ -228,6 +229,14 @@ static void test_signal_handlers_see_those_they_interrupt(void **state)
 
 static pthread_key_t key;
 
+static bool keeps_values(void *value)
+{
+    bool kept = *dynamic.number() == 6 && *dynamic.next() == 7 && pthread_getspecific(key) == value;
+
+    pthread_setspecific(key, &kept);
+    return kept && pthread_getspecific(key) == &kept;
+}
+
 static void forks(void *arg)
 {
     int status;
@@ -237,7 +246,7 @@ static void forks(void *arg)
     assert_int_equal(pthread_setspecific(key, &status), 0);
     pid = fork();
     if (pid == 0)
-        _exit(*dynamic.number() == 6 && *dynamic.next() == 7 && pthread_getspecific(key) == &status ? 0 : 1);
+        _exit(keeps_values(&status) ? 0 : 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     assert_int_equal(pthread_setspecific(key, NULL), 0);

@@ -119,7 +119,7 @@ static REALIGN_STACK void *block_first_use(struct tls_index *index)
     const struct tls_object *object;
     int saved = errno;
 
-    if (!co || co->is_main || index->module <= tls_own_modules)
+    if (!co || co->tls.of_thread || index->module <= tls_own_modules)
         return real()->__tls_get_addr(index);
     object = objects_find(index->module);
     if (object->fixed)

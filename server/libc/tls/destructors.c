@@ -116,7 +116,7 @@ int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *symbo
     struct coro *co = coro_thread();
     struct tls_destructor *destructor;
 
-    if (!co || co->is_main)
+    if (!co || co->tls.of_thread)
         return real()->__cxa_thread_atexit_impl(fn, object, symbol);
     destructor = xmalloc(sizeof(*destructor));
     *destructor = (struct tls_destructor){co->tls.destructors, fn, object, keep_object(symbol)};

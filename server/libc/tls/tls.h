@@ -3,7 +3,7 @@
  *
  * There are three kinds: the thread-locals of C and C++ in shared objects (blocks.c), the destructors of those of C++
  * (destructors.c), and pthread keys (values.c). All of them belong to coro_thread(), so a signal handler and a forked
- * child see those of the coroutine that they are. The main coroutine has those of its OS thread.
+ * child see those of the coroutine that they are. The main coroutine has those of its OS thread (coro_share_tls).
  *
  * What was there before main stays the OS thread's: libc, the allocator, a sanitizer, the interpreter, and the keys
  * that these have made by then.

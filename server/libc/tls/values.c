@@ -77,7 +77,7 @@ int pthread_key_delete(pthread_key_t key)
 /* The value is not in the table of the coroutine. */
 static __attribute__((noinline)) void *value_unset(const struct coro *co, pthread_key_t key)
 {
-    return co && !co->is_main && key_is_ours(key) ? NULL : real()->pthread_getspecific(key);
+    return co && !co->tls.of_thread && key_is_ours(key) ? NULL : real()->pthread_getspecific(key);
 }
 
 void *pthread_getspecific(pthread_key_t key)
@@ -116,7 +116,7 @@ int pthread_setspecific(pthread_key_t key, const void *value)
     struct coro *co = coro_thread();
     struct tls_values *values;
 
-    if (!co || co->is_main || !key_is_ours(key))
+    if (!co || co->tls.of_thread || !key_is_ours(key))
         return real()->pthread_setspecific(key, value);
     values = values_reserve(&co->tls, key);
     if (!values)
