@@ -116,13 +116,19 @@ def ask():
     _syncless.spawn(lambda: answers.put(threading.get_ident()))
     return answers.get(timeout=5)
 
-assert ask() != threading.get_ident()
-assert threading.current_thread() is threading.main_thread()
+def check():
+    assert ask() != threading.get_ident()
+    assert threading.current_thread() is threading.main_thread()
+    nested = []
+    for _ in range(200):  # CPython since 3.14 looks at the stack
+        nested = [nested]
+    assert len(repr(nested)) == 402
+
+check()
 
 @atexit.register
 def end():
-    assert ask() != threading.get_ident()
-    assert threading.current_thread() is threading.main_thread()
+    check()
     print("ended well", file=sys.stderr, flush=True)
 
 def application(environ, start_response):
@@ -148,3 +154,30 @@ def test_with_preload_there_are_no_coroutines_yet(run_server):
     done = run_server([], "[server]\npreload = yes\n[wsgi /]\napp = app:application\n", {"app.py": STARTS})
     assert done.returncode == 4
     assert "RuntimeError: with preload there are no coroutines before a worker has started" in done.stderr
+
+
+PRELOADED = """
+import atexit, sys
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"started"]
+
+@atexit.register
+def end():
+    nested = []
+    for _ in range(1000000):
+        nested = [nested]
+    try:
+        repr(nested)
+    except RecursionError:
+        print("ended well", file=sys.stderr, flush=True)
+"""
+
+
+def test_a_preloaded_application_ends_on_another_stack(daemon):
+    """CPython since 3.14 must be told of that, or recursion overflows it."""
+    server = daemon("[server]\npreload = yes\n[wsgi /]\napp = app:application\n", {"app.py": PRELOADED})
+    assert server.get("/")[2] == b"started"
+    assert server.stop() == 0
+    assert "ended well" in server.log
