@@ -1,14 +1,16 @@
 """Thread-local storage belongs to the coroutine: libraries that keep a state for each thread, with callbacks and calls
 that wait in the middle, 20 at once."""
-import functools
 import os
 import pathlib
+import platform
+import re
 import subprocess
+import time
 
 import pytest
 
 from conftest import PYTHON_HOST, SANITIZED
-from harness import NATIVE, host_version, in_requests, same, wheels
+from harness import NATIVE, host_version, in_requests, library, same, wheels
 
 REPEAT = int(os.environ.get("REPEAT", 5))  # how often the scenes that once crashed are run; 100 by hand
 TORCH = pathlib.Path("/opt/wheels")
@@ -134,6 +136,22 @@ def test_keys(daemon, library, scene):
     if load.returncode != 0:
         pytest.skip(f"there is no {library}")
     check(daemon, scene)
+
+
+MODELS = [("-ftls-model=initial-exec", "initial-exec"), ("-mtls-dialect=gnu2", "TLS descriptors")]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere the compiler has other options")
+@pytest.mark.parametrize("flag, model", MODELS, ids=["initial-exec", "descriptors"])
+def test_what_coroutines_share_is_named(daemon, tmp_path, flag, model):
+    """Once, at the level debug."""
+    path = library(tmp_path, "../../unit/tls_object.c", flag, "-DALIGN=16")
+    app = f"import ctypes\nctypes.CDLL({str(path)!r})\ndef application(environ, start_response):\n    return []\n"
+    server = daemon("[log]\nlevel = debug\n[wsgi /]\napp = app:application\n", {"app.py": app})
+    line = f"the thread-locals of {path} are shared by all coroutines: it is compiled for {model}"
+    server.wait_log(re.escape(line))
+    time.sleep(1.5)
+    assert server.log.count(line) == 1
 
 
 SCIPY = """
