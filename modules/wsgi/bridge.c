@@ -92,6 +92,7 @@ void bridge_release(void)
     }
     application_clear();
     tstate_log_counts();
+    app_child_leave();
     bridge_end();
 }
 

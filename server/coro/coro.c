@@ -12,8 +12,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "coro/sanitize.h"
 #include "coro/stack.h"
@@ -130,6 +133,14 @@ static void coro_retire(struct coro *co)
     list_push(sched.pool.next, &co->link); /* before the first */
 }
 
+void coro_end_child(void)
+{
+    if (coro_current)
+        return;
+    fflush(NULL);
+    _exit(EXIT_SUCCESS);
+}
+
 /* The first function on every stack: runs one start after the other, and is in the pool between them. */
 static void coro_main(void)
 {
@@ -138,6 +149,7 @@ static void coro_main(void)
     sanitize_arrive(NULL, &sched.loop_low, &sched.loop_size);
     for (;;) {
         co->fn(co->arg);
+        coro_end_child();
         coro_retire(co);
         coro_leave(co); /* until the next start */
     }

@@ -213,6 +213,10 @@ void coro_cancel_new(int code);
 /* Clear the cancellation of a coroutine that goes on with other work. It is then as one that is started now. */
 void coro_cancel_reset(struct coro *co);
 
+/* Called where the code of a module returns to the server: ends the process if it is a forked child, which has no part
+ * in serving. Exit code 0. */
+void coro_end_child(void);
+
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. The one that has forked is its thread. */
 void coro_forget(void);
 

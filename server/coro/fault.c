@@ -15,6 +15,7 @@
 
 #include "base/digits.h"
 #include "base/mem.h"
+#include "base/own.h"
 #include "base/real.h"
 #include "coro/coro.h"
 #include "coro/stack.h"
@@ -89,6 +90,6 @@ void fault_init(void)
     if (!signal_stack) /* a worker may be forked by a process that has one */
         signal_stack = xmalloc(SIGNAL_STACK);
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
-    real()->sigaction(SIGSEGV, &action, NULL);
-    real()->sigaction(SIGBUS, &action, NULL);
+    own_signal(SIGSEGV, &action);
+    own_signal(SIGBUS, &action);
 }

@@ -182,6 +182,7 @@ static int handle_request(struct request *req)
 {
     int result = config->handle(req);
 
+    coro_end_child();
     coro_cancel_reset(coro_self());
     return result;
 }

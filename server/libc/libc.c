@@ -7,9 +7,9 @@
  */
 #include "libc/libc.h"
 
-#include <pthread.h>
 #include <sys/single_threaded.h>
 
+#include "base/own.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/handler.h"
 #include "libc/runtime/identity.h"
@@ -28,12 +28,8 @@ static void libc_forget_parent(void)
 
 void libc_init(enum resolver resolver)
 {
-    static bool registered;
-
-    if (!registered)
-        pthread_atfork(NULL, NULL, libc_forget_parent);
-    registered = true;
     tls_init();
+    own_init(libc_forget_parent);
     __libc_single_threaded = 0; /* or libstdc++ would take two coroutines in an initialiser for a recursion */
     park_init();
     identity_init();

@@ -20,6 +20,7 @@
 
 #include "base/exit_code.h"
 #include "base/mem.h"
+#include "base/own.h"
 #include "coro/fault.h"
 #include "log/log.h"
 #include "master/generation.h"
@@ -41,7 +42,7 @@ static void answer_order(int channel, int32_t pid)
 static void spawn_worker(const struct generation *g, int channel, const struct channel_message *order)
 {
     struct worker_job job = {&g->settings, g->mounts, &g->sockets, order->number, order->fd, true};
-    pid_t middle = fork(), pid;
+    pid_t middle = own_fork(), pid;
 
     if (middle < 0)
         answer_order(channel, -errno);
@@ -49,8 +50,9 @@ static void spawn_worker(const struct generation *g, int channel, const struct c
         waitpid(middle, NULL, 0);
     if (middle != 0)
         return;
-    pid = fork();
+    pid = own_fork();
     if (pid == 0) {
+        own_fd_end(channel);
         close(channel);
         exit(worker_run(&job));
     }
@@ -77,6 +79,8 @@ static int fork_server_run(const struct generation *g, int channel)
 {
     int err;
 
+    own_init(NULL);
+    own_fd(channel);
     stack_report_init(channel);
     fault_init();
     err = worker_prepare(&g->settings, &g->sockets);

@@ -20,8 +20,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
+#include "base/own.h"
 #include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
@@ -49,14 +51,21 @@ struct watch {
     struct wait_source *source; /* or NULL; its opener owns it */
     uint32_t generation;        /* changes when the number is closed */
     bool registered;            /* a member of the epoll set, as far as we know */
+    bool shared;                /* the source is a listening socket, which others own */
+};
+
+/* Of chunks of CHUNK watches each, by descriptor; these never move, waiters point into them. */
+struct watch_table {
+    struct watch_table *smaller; /* owned: the one that this has replaced; or NULL */
+    int count;
+    struct watch *chunks[]; /* owned; NULL if there is none yet */
 };
 
 static struct {
     int epoll;
-    struct watch **chunks; /* of CHUNK watches each, by descriptor; they never move, waiters point into them */
-    int chunk_count;
-    bool shared; /* this process has forked */
-    bool coarse; /* the kernel has no epoll_pwait2 */
+    struct watch_table *table; /* owned; NULL: no descriptor is watched yet */
+    bool shared;               /* this process has forked */
+    bool coarse;               /* the kernel has no epoll_pwait2 */
 } set = {.epoll = -1};
 
 static atomic_uint iterations; /* two for each: odd while the loop sleeps */
@@ -75,6 +84,7 @@ void fd_init(int uv_fd)
     set.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (set.epoll < 0 || epoll_ctl(set.epoll, EPOLL_CTL_ADD, uv_fd, &event) < 0)
         log_die("cannot make the epoll set: %m");
+    own_fd(set.epoll);
     set.shared = false;
     if (!registered)
         pthread_atfork(fd_note_fork, NULL, NULL);
@@ -83,35 +93,49 @@ void fd_init(int uv_fd)
 
 void fd_exit(void)
 {
+    own_fd_end(set.epoll);
     real()->close(set.epoll);
     set.epoll = -1;
-    for (int i = 0; i < set.chunk_count; i++)
-        free(set.chunks[i]);
-    free(set.chunks);
-    set.chunks = NULL;
-    set.chunk_count = 0;
+    for (int i = 0; set.table && i < set.table->count; i++)
+        free(set.table->chunks[i]);
+    while (set.table) {
+        struct watch_table *smaller = set.table->smaller;
+
+        free(set.table);
+        set.table = smaller;
+    }
+}
+
+/* Make place for more chunks. The smaller table stays: a child that another thread forks meanwhile may use it. */
+static void watch_grow_table(int count)
+{
+    struct watch_table *smaller = set.table;
+    struct watch_table *table = xcalloc(1, sizeof(*table) + (size_t)count * sizeof(*table->chunks));
+
+    table->smaller = smaller;
+    table->count = count;
+    for (int i = 0; smaller && i < smaller->count; i++)
+        table->chunks[i] = smaller->chunks[i];
+    __atomic_store_n(&set.table, table, __ATOMIC_RELEASE);
 }
 
 static void watch_add_chunk(int index)
 {
-    if (index >= set.chunk_count) {
-        set.chunks = xrealloc(set.chunks, (size_t)(index + 1) * sizeof(*set.chunks));
-        while (set.chunk_count <= index)
-            set.chunks[set.chunk_count++] = NULL;
-    }
-    set.chunks[index] = xcalloc(CHUNK, sizeof(struct watch));
+    if (!set.table || index >= set.table->count)
+        watch_grow_table(2 * index + 1);
+    set.table->chunks[index] = xcalloc(CHUNK, sizeof(struct watch));
 }
 
 static bool watch_exists(int fd)
 {
-    return fd >= 0 && fd / CHUNK < set.chunk_count && set.chunks[fd / CHUNK];
+    return fd >= 0 && set.table && fd / CHUNK < set.table->count && set.table->chunks[fd / CHUNK];
 }
 
 static struct watch *watch_of(int fd)
 {
     if (!watch_exists(fd))
         watch_add_chunk(fd / CHUNK);
-    return &set.chunks[fd / CHUNK][fd % CHUNK];
+    return &set.table->chunks[fd / CHUNK][fd % CHUNK];
 }
 
 /* What identifies the watch in its events. */
@@ -368,26 +392,28 @@ void wait_fd_close(int fd)
 
 /* ---- sources ---- */
 
-static int source_register(struct wait_source *source, uint32_t events)
+static int source_register(struct wait_source *source, uint32_t events, bool shared)
 {
     struct watch *watch = watch_of(source->fd);
     int err;
 
     wait_fd_close(source->fd);
     err = epoll_change(watch, source->fd, events);
-    if (!err)
+    if (!err) {
+        watch->shared = shared;
         watch->source = source;
+    }
     return err;
 }
 
 int wait_source_open(struct wait_source *source)
 {
-    return source_register(source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return source_register(source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
 }
 
 int wait_source_open_shared(struct wait_source *source)
 {
-    return source_register(source, EPOLLIN | EPOLLEXCLUSIVE);
+    return source_register(source, EPOLLIN | EPOLLEXCLUSIVE, true);
 }
 
 void wait_source_close(struct wait_source *source)
@@ -402,9 +428,30 @@ void wait_source_close(struct wait_source *source)
 
 void wait_source_end(struct wait_source *source)
 {
-    if (set.shared)
+    if (set.shared) { /* a forked child may still have a copy, which must not keep the peer waiting */
+        shutdown(source->fd, SHUT_RDWR);
         wait_source_close(source);
-    else
+    } else {
         wait_fd_close(source->fd);
+    }
     real()->close(source->fd);
+}
+
+/* In a forked child. Sources that are shared belong to others, who close them. */
+void fd_forget(void)
+{
+    set.epoll = -1;
+    for (int fd = 0; set.table && fd < set.table->count * CHUNK; fd++) {
+        struct watch *watch = watch_exists(fd) ? watch_of(fd) : NULL;
+
+        if (!watch) {
+            fd += CHUNK - 1;
+            continue;
+        }
+        if (watch->source && !watch->shared) {
+            real()->close(fd);
+            watch->source->fd = -1;
+        }
+        *watch = (struct watch){.generation = watch->generation + 1};
+    }
 }

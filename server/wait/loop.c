@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/mem.h"
+#include "base/own.h"
 #include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
@@ -151,6 +152,25 @@ static void loop_trim(void)
 
 /* ---- init and exit ---- */
 
+/* libuv has no function that tells its descriptors. */
+static void own_loop_fds(void)
+{
+    own_fd(libuv.uv_backend_fd(&loop.uv));
+    own_fd(loop.uv.async_io_watcher.fd);
+    own_fd(loop.uv.async_wfd);
+    own_fd(loop.uv.signal_pipefd[0]);
+    own_fd(loop.uv.signal_pipefd[1]);
+}
+
+static void disown_loop_fds(void)
+{
+    own_fd_end(libuv.uv_backend_fd(&loop.uv));
+    own_fd_end(loop.uv.async_io_watcher.fd);
+    own_fd_end(loop.uv.async_wfd);
+    own_fd_end(loop.uv.signal_pipefd[0]);
+    own_fd_end(loop.uv.signal_pipefd[1]);
+}
+
 void wait_init(unsigned threads)
 {
     int err = libuv.uv_loop_init(&loop.uv);
@@ -164,6 +184,7 @@ void wait_init(unsigned threads)
     loop.last_post = &loop.posts;
     libuv.uv_async_init(&loop.uv, &loop.async, loop_run_posts);
     fd_init(libuv.uv_backend_fd(&loop.uv));
+    own_loop_fds();
     addr_init();
     interrupt_init();
     loop.owner = real()->pthread_self();
@@ -201,6 +222,7 @@ void wait_exit(void)
     assert(coro_count() == 0);
     timer_exit();
     signal_exit();
+    disown_loop_fds();
     libuv.uv_walk(&loop.uv, handle_close, NULL);
     libuv.uv_run(&loop.uv, UV_RUN_DEFAULT);
     err = libuv.uv_loop_close(&loop.uv);
@@ -214,6 +236,8 @@ void wait_forget(void)
 {
     atomic_store(&wait_addr_waiters, 0);
     interrupt_forget();
+    signal_forget();
+    fd_forget();
     loop.owner = real()->pthread_self();
     coro_forget();
 }

@@ -25,6 +25,9 @@ void loop_update_time(void);
 void fd_init(int uv_fd);
 void fd_exit(void);
 
+/* In a forked child: close the sources, and forget all watches. */
+void fd_forget(void);
+
 /* Wait up to so many nanoseconds, or WAIT_FOREVER, then wake the waiters and call the sources that have events. Returns
  * whether uv_fd is ready. */
 bool fd_poll(int64_t nanoseconds);
@@ -45,6 +48,7 @@ int cancel_park_lock(struct wait_addr *w, int64_t deadline);
 
 void timeout_init(void);
 void signal_exit(void);
+void signal_forget(void);
 void addr_init(void);
 void interrupt_init(void);
 void interrupt_forget(void);

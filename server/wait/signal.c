@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 
 #include "base/array.h"
+#include "base/own.h"
 #include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
@@ -61,7 +62,13 @@ void wait_signal(int signum, void (*fn)(int signum))
     if (signals.source.fd < 0)
         signal_open_source();
     signals.handlers[signum] = fn;
-    real()->sigaction(signum, &action, NULL);
+    own_signal(signum, &action);
+}
+
+void signal_forget(void)
+{
+    signals.source.fd = -1;
+    atomic_store(&signals.pending, 0);
 }
 
 void signal_exit(void)

@@ -21,6 +21,7 @@
 
 #include "base/mem.h"
 #include "base/address.h"
+#include "base/own.h"
 #include "log/log.h"
 #include "process/inherit.h"
 
@@ -154,6 +155,7 @@ static struct listen_socket *listen_socket_new(const struct bind_address *addres
     s->text = xstrdup(text);
     s->address.text = s->text;
     s->fd = fd;
+    own_fd(fd);
     list_push(&all_sockets, &s->link);
     return s;
 }
@@ -162,6 +164,7 @@ static void listen_socket_free(struct listen_socket *s)
 {
     if (s->address.sa.any.sa_family == AF_UNIX && !keep_files)
         unlink(s->address.sa.un.sun_path);
+    own_fd_end(s->fd);
     close(s->fd);
     list_remove(&s->link);
     free(s->text);
@@ -288,8 +291,10 @@ void listen_close_others(const struct listen_set *set)
     list_for_each (node, &all_sockets) {
         struct listen_socket *s = list_entry(node, struct listen_socket, link);
 
-        if (!is_in_set(set, s))
-            close(s->fd);
+        if (is_in_set(set, s))
+            continue;
+        own_fd_end(s->fd);
+        close(s->fd);
     }
 }
 

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "base/real.h"
 #include "coro/coro.h"
 #include "coro/fault.h"
@@ -188,10 +189,13 @@ void stack_report_init(int channel)
 
     report.thread = pthread_self();
     report.channel = channel;
-    if (report.dump_fd >= 0)
+    if (report.dump_fd >= 0) {
+        own_fd_end(report.dump_fd);
         close(report.dump_fd);
+    }
     report.dump_fd = memfd_create("stack-dump", MFD_CLOEXEC);
     if (report.dump_fd < 0)
         log_warn("reports of the watchdog have no stack dump: cannot create a file in memory: %m");
-    real()->sigaction(STACK_SIGNAL, &action, NULL); /* the interposed one would run the handler off the coroutine */
+    own_fd(report.dump_fd);
+    own_signal(STACK_SIGNAL, &action);
 }

@@ -19,6 +19,7 @@
 #include "base/array.h"
 #include "base/exit_code.h"
 #include "base/mem.h"
+#include "base/own.h"
 #include "coro/fault.h"
 #include "http/connection.h"
 #include "libc/libc.h"
@@ -203,7 +204,7 @@ static void set_worker_signals(void)
     sigset_t none;
 
     for (size_t i = 0; i < ARRAY_SIZE(masters); i++)
-        sigaction(masters[i], &action, NULL);
+        own_signal(masters[i], &action);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -302,6 +303,7 @@ int worker_run(const struct worker_job *job)
     int err;
 
     worker.settings = job->settings;
+    own_fd(job->channel);
     stack_report_init(job->channel);
     err = worker_init(job);
     if (err) {

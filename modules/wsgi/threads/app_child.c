@@ -15,6 +15,7 @@
 #include "interp/compat.h"
 #include "interp/cpython.h"
 #include "interp/report.h"
+#include "syncless.h"
 
 static bool is_child; /* the application has forked this process */
 
@@ -73,4 +74,43 @@ void app_child_end(void)
     flush_stream("stdout");
     flush_stream("stderr");
     _exit(code);
+}
+
+/* Returns the set of processes that multiprocessing has started here and that have not been waited for, a new
+ * reference; NULL if there is none. */
+static PyObject *find_processes(void)
+{
+    PyObject *name = PyUnicode_FromString("multiprocessing.process");
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    PyObject *processes = module ? PyObject_GetAttrString(module, "_children") : NULL;
+
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    if (processes && !PySet_Check(processes))
+        Py_CLEAR(processes);
+    return processes;
+}
+
+static bool is_daemon(PyObject *process)
+{
+    PyObject *daemon = PyObject_GetAttrString(process, "daemon");
+    int is = daemon ? PyObject_IsTrue(daemon) : 1;
+
+    Py_XDECREF(daemon);
+    return is != 0;
+}
+
+void app_child_leave(void)
+{
+    PyObject *processes = find_processes(), *list = processes ? PySequence_List(processes) : NULL;
+    Py_ssize_t left = 0;
+
+    for (Py_ssize_t n = 0; list && n < PyList_GET_SIZE(list); n++)
+        if (!is_daemon(PyList_GET_ITEM(list, n)))
+            left += PySet_Discard(processes, PyList_GET_ITEM(list, n)) > 0;
+    if (left > 0)
+        sl_log(NULL, SL_INFO, "wsgi: %zd processes of multiprocessing run on without this worker", left);
+    PyErr_Clear();
+    Py_XDECREF(list);
+    Py_XDECREF(processes);
 }

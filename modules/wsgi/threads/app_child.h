@@ -14,4 +14,7 @@ void app_child_adopt(void);
  * does nothing. Called wherever the application returns to the bridge. */
 void app_child_end(void);
 
+/* The worker ends: has multiprocessing not wait for processes that are no daemons, which run on. With the GIL. */
+void app_child_leave(void);
+
 #endif
