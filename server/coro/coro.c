@@ -46,6 +46,7 @@ static struct {
     struct sl_local locals[CORO_LOCALS];
     int local_count;
     void (*end_tls)(struct coro_tls *tls); /* or NULL */
+    void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
     bool forgotten;                        /* a forked child: nothing would run coroutines */
     bool clocked;                          /* see coro_clock */
@@ -499,6 +500,49 @@ int coro_local_create(const struct sl_local *hooks)
         return -ENOSPC;
     sched.locals[sched.local_count] = *hooks;
     return sched.local_count++;
+}
+
+/* ---- forked children ---- */
+
+void coro_inherit(void)
+{
+    struct coro *co = coro_current;
+
+    list_init(&sched.ready);
+    list_init(&sched.running);
+    list_init(&sched.pool); /* their values of modules are the parent's */
+    list_init(&sched.ended);
+    list_init(&co->link);
+    list_push(&sched.running, &co->all);
+    sched.pooled = sched.low = sched.ended_count = 0;
+    sched.count = 1;
+    sched.loop_sp = NULL;
+    sched.forgotten = true;
+}
+
+/* The first function on the new stack of the loop. */
+static void loop_main(void)
+{
+    sanitize_arrive(NULL, NULL, NULL);
+    coro_current = NULL;
+    sched.run_loop();
+    abort();
+}
+
+int coro_renew(void (*run_loop)(void))
+{
+    struct stack stack;
+
+    if (stack_reserve(&stack, sched.stack_size) < 0)
+        return -ENOMEM;
+    (void)sanitize_stack_add(stack.low, stack.low + stack.size); /* for the life of the process */
+    sched.loop_low = stack.low;
+    sched.loop_size = stack.size;
+    sched.loop_sp = switch_make(stack.low, stack.low + stack.size, loop_main);
+    sched.run_loop = run_loop;
+    sched.forgotten = false;
+    sched.cancel_new = 0;
+    return 0;
 }
 
 void coro_forget(void)

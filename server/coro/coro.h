@@ -217,6 +217,14 @@ void coro_cancel_reset(struct coro *co);
  * in serving. Exit code 0. */
 void coro_end_child(void);
 
+/* In a forked child, on the coroutine that has forked: it goes on, and all others are gone. It must not give up the OS
+ * thread before coro_renew, nor can others be started. */
+void coro_inherit(void);
+
+/* After coro_inherit: the loop, which is run_loop, has a stack of its own from now on. run_loop must not return.
+ * Returns 0 or -ENOMEM. */
+int coro_renew(void (*run_loop)(void));
+
 /* In a forked child: no coroutine can run there, coro_current becomes NULL. The one that has forked is its thread. */
 void coro_forget(void);
 

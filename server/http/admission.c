@@ -78,6 +78,13 @@ void admission_init(const struct admission_config *config)
     wait_every(RETRY_INTERVAL, grant_free_permits);
 }
 
+void admission_forget(void)
+{
+    admission.held = 0;
+    list_init(&admission.queue);
+    wait_every(RETRY_INTERVAL, grant_free_permits);
+}
+
 void permit_init(struct permit *permit)
 {
     list_init(&permit->link);

@@ -27,6 +27,9 @@ struct admission_config {
 /* Call this before the functions below. config is copied. */
 void admission_init(const struct admission_config *config);
 
+/* In a forked child: nobody holds a permit or queues for one. */
+void admission_forget(void);
+
 /* Call this for each permit once. */
 void permit_init(struct permit *permit);
 

@@ -244,6 +244,15 @@ const struct listener_handler conn_handler = {conn_may_accept, conn_accepted};
 
 /* ---- all of them ---- */
 
+/* In a forked child, where connections are closed. */
+static void http_forget(void)
+{
+    list_init(&http.conns);
+    http.count = 0;
+    http.draining = http.closing = false;
+    admission_forget();
+}
+
 void http_init(const struct http_config *config)
 {
     http.config = *config;
@@ -255,6 +264,7 @@ void http_init(const struct http_config *config)
     session_init(&http.config);
     cancel_init();
     request_init_ids();
+    wait_on_child(http_forget);
 }
 
 bool http_is_ready(void)

@@ -2,8 +2,9 @@
  * libc.c: connects the interposed calls to the process.
  *
  * A forked child has a copy of the coroutine that forked, and no loop that could resume it. So from its first call on
- * all calls are libc's there. libuv is registered as a caller of its own kind because parking is built on it: if one of
- * its locks parked, the park would call libuv again in the middle of what it is doing.
+ * all calls are libc's there, or in syncless-python those until it has a loop of its own (wait_revive). libuv is
+ * registered as a caller of its own kind because parking is built on it: if one of its locks parked, the park would
+ * call libuv again in the middle of what it is doing.
  */
 #include "libc/libc.h"
 
@@ -24,6 +25,7 @@ static void libc_forget_parent(void)
 {
     identity_inherit();
     wait_forget();
+    park_forget();
 }
 
 void libc_init(enum resolver resolver)

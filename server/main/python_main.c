@@ -5,7 +5,7 @@
  * The command runs on a coroutine, the main coroutine: a call that blocks parks it, and the coroutines that it spawned
  * go on. It keeps what belongs to the main thread of a process: the identity of that thread, and interruption by
  * signals. The process ends when the command returns, even if other coroutines still wait. So do forked children, where
- * the command returns as well.
+ * the command returns as well. In these the coroutine that has forked goes on, with a loop of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,6 +102,7 @@ static void init_event_loop(void)
     coro_init(STACK_SIZE);
     wait_init(DEFAULT_THREADS);
     libc_init(RESOLVER_CARES);
+    wait_children_go_on();
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (closed[fd])
             close(fd);

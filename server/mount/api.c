@@ -230,7 +230,7 @@ int sl_spawn(void (*fn)(void *arg), void *arg)
 
 void sl_yield(void)
 {
-    if (coro_self())
+    if (coro_self() && wait_revive())
         coro_yield();
 }
 

@@ -119,6 +119,7 @@ struct endpoint *embed_open(const struct sl_service *service, char **why)
         *why = xstrdup("the module has no handle function");
         return NULL;
     }
+    wait_revive();
     if (!embed_prepare(service, &limits, why))
         return NULL;
     endpoint = endpoint_open(service->fd, service->accepts ? &conn_handler : NULL);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -42,11 +43,15 @@ static struct {
     uv_async_t async;
     pthread_mutex_t post_lock; /* guards posts and last_post */
     struct post *posts, **last_post;
-    pthread_t owner; /* the OS thread that runs the loop */
+    pthread_t owner;        /* the OS thread that runs the loop */
+    bool lost;              /* this is a forked child, which has no loop (yet) */
+    bool in_children;       /* see wait_children_go_on */
+    void (*on_child)(void); /* see wait_on_child; or NULL */
 } loop = {.post_lock = PTHREAD_MUTEX_INITIALIZER};
 
 uv_loop_t *loop_uv(void)
 {
+    wait_revive();
     loop.dirty = true;
     return &loop.uv;
 }
@@ -94,7 +99,8 @@ void wait_post(void (*fn)(void *arg), void *arg)
     *loop.last_post = post;
     loop.last_post = &post->next;
     real()->pthread_mutex_unlock(&loop.post_lock);
-    libuv.uv_async_send(&loop.async);
+    if (!loop.lost)
+        libuv.uv_async_send(&loop.async);
 }
 
 static void loop_run_posts(uv_async_t *async)
@@ -171,17 +177,15 @@ static void disown_loop_fds(void)
     own_fd_end(loop.uv.signal_pipefd[1]);
 }
 
-void wait_init(unsigned threads)
+static void loop_init(void)
 {
     int err = libuv.uv_loop_init(&loop.uv);
 
     if (err)
         log_die("cannot make the event loop: %s", libuv.uv_strerror(err));
-    work_init(threads);
+    loop.lost = false;
     loop.holds = 0;
     loop.stopping = false;
-    loop.posts = NULL;
-    loop.last_post = &loop.posts;
     libuv.uv_async_init(&loop.uv, &loop.async, loop_run_posts);
     fd_init(libuv.uv_backend_fd(&loop.uv));
     own_loop_fds();
@@ -190,6 +194,14 @@ void wait_init(unsigned threads)
     loop.owner = real()->pthread_self();
     timeout_init();
     wait_every(TRIM_EVERY, loop_trim);
+}
+
+void wait_init(unsigned threads)
+{
+    work_init(threads);
+    loop.posts = NULL;
+    loop.last_post = &loop.posts;
+    loop_init();
 }
 
 /* Free what was posted too late to be run. */
@@ -221,6 +233,7 @@ void wait_exit(void)
 
     assert(coro_count() == 0);
     timer_exit();
+    timeout_exit();
     signal_exit();
     disown_loop_fds();
     libuv.uv_walk(&loop.uv, handle_close, NULL);
@@ -232,14 +245,65 @@ void wait_exit(void)
     fd_exit();
 }
 
+/* ---- forked children ---- */
+
+void wait_children_go_on(void)
+{
+    loop.in_children = true;
+}
+
+void wait_on_child(void (*fn)(void))
+{
+    loop.on_child = fn;
+}
+
+/* The coroutine that has forked is the main one. */
+static void loop_inherit(struct coro *co)
+{
+    timer_forget();
+    coro_inherit();
+    wait_set_main(co);
+}
+
 void wait_forget(void)
 {
+    struct coro *co = coro_self();
+
     atomic_store(&wait_addr_waiters, 0);
     interrupt_forget();
     signal_forget();
     fd_forget();
+    loop.lost = true;
     loop.owner = real()->pthread_self();
-    coro_forget();
+    loop.post_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    loop.posts = NULL;
+    loop.last_post = &loop.posts;
+    if (loop.in_children && co)
+        loop_inherit(co);
+    else
+        coro_forget();
+}
+
+static void run_for_ever(void)
+{
+    for (;;)
+        wait_run();
+}
+
+bool wait_revive(void)
+{
+    if (!loop.lost)
+        return true;
+    if (!coro_self() || !wait_is_owner() || coro_renew(run_for_ever) < 0)
+        return false;
+    memset(&loop.uv, 0, sizeof(loop.uv));
+    work_forget();
+    loop_init();
+    if (loop.on_child)
+        loop.on_child();
+    if (loop.posts) /* by other threads, before there was a loop */
+        libuv.uv_async_send(&loop.async);
+    return true;
 }
 
 bool wait_has_loop(void)

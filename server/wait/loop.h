@@ -46,7 +46,12 @@ void timer_exit(void);
 /* wait_cancel.c: as wait_park, for a wait on a lock. */
 int cancel_park_lock(struct wait_addr *w, int64_t deadline);
 
+/* In a forked child: there are no timers, and no threads of the pool. */
+void timer_forget(void);
+void work_forget(void);
+
 void timeout_init(void);
+void timeout_exit(void);
 void signal_exit(void);
 void signal_forget(void);
 void addr_init(void);

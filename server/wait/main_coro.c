@@ -16,6 +16,7 @@
 static struct {
     struct coro *_Atomic main; /* or NULL */
     atomic_int note;           /* -EINTR or -ERESTART; 0: none */
+    atomic_bool can_wake;      /* async is there: not in a forked child without a loop */
     uv_async_t async;
 } interrupt;
 
@@ -30,6 +31,7 @@ static void interrupt_wake_main(uv_async_t *async)
 void interrupt_init(void)
 {
     libuv.uv_async_init(loop_uv(), &interrupt.async, interrupt_wake_main);
+    atomic_store(&interrupt.can_wake, true);
 }
 
 void wait_set_main(struct coro *co)
@@ -51,7 +53,8 @@ void wait_interrupt(int code)
         atomic_store(&interrupt.note, code);
     else /* keep an -EINTR, which is the stronger one */
         atomic_compare_exchange_strong(&interrupt.note, &none, code);
-    libuv.uv_async_send(&interrupt.async);
+    if (atomic_load(&interrupt.can_wake))
+        libuv.uv_async_send(&interrupt.async);
 }
 
 int wait_interrupt_take(void)
@@ -61,6 +64,7 @@ int wait_interrupt_take(void)
 
 void interrupt_forget(void)
 {
+    atomic_store(&interrupt.can_wake, false);
     interrupt.main = NULL;
     atomic_store(&interrupt.note, 0);
 }

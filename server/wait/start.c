@@ -25,6 +25,8 @@ struct coro *wait_start(void (*fn)(void *arg), void *arg)
 {
     struct coro *co = coro_start(fn, arg);
 
+    if (!co && errno == EPERM && wait_revive())
+        co = coro_start(fn, arg);
     if (!co && errno == ENOMEM)
         log_no_stack();
     return co;

@@ -64,12 +64,19 @@ static void timeouts_expire(uv_timer_t *timer)
         timeouts_arm(next);
 }
 
+/* In a forked child there are lists, whose timeouts are the parent's. */
 void timeout_init(void)
 {
-    timeouts.first = NULL;
+    for (struct wait_timeouts *list = timeouts.first; list; list = list->next)
+        list_init(&list->list);
     timeouts.armed = INT64_MAX;
     timeouts.timer = xmalloc(sizeof(*timeouts.timer));
     libuv.uv_timer_init(loop_uv(), timeouts.timer);
+}
+
+void timeout_exit(void)
+{
+    timeouts.first = NULL;
 }
 
 void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (*fn)(struct wait_timeout *t))

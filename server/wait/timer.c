@@ -104,6 +104,11 @@ void timer_run(void)
     }
 }
 
+void timer_forget(void)
+{
+    heap.count = 0;
+}
+
 void timer_exit(void)
 {
     free(heap.timers);

@@ -72,8 +72,18 @@ void wait_each_iteration(void (*fn)(void));
 void wait_every(int64_t milliseconds, void (*fn)(void));
 void wait_after(int64_t milliseconds, void (*fn)(void));
 
-/* In a forked child, which has none of the parent's coroutines: nothing here reaches the parent's loop any more. */
+/* In a forked child: nothing here reaches the parent's loop any more, whose descriptors are closed. If it was forked by
+ * a coroutine, and after wait_children_go_on, that coroutine goes on as the main one and can have a loop again;
+ * otherwise there are no coroutines. */
 void wait_forget(void);
+void wait_children_go_on(void);
+
+/* Make a loop in a forked child where coroutines go on, if it has none. It is made when it is needed, since many
+ * children execute another program, or close all descriptors. Returns whether there is a loop. */
+bool wait_revive(void);
+
+/* Call fn when that has made a loop. One function. */
+void wait_on_child(void (*fn)(void));
 
 /* ---- start.c ---- */
 

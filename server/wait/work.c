@@ -36,6 +36,11 @@ void work_init(unsigned threads)
     pool_size = threads;
 }
 
+void work_forget(void)
+{
+    pool_made = false;
+}
+
 static void work_run(uv_work_t *uv)
 {
     struct work *work = (struct work *)uv;
@@ -72,7 +77,7 @@ int wait_offload(int (*fn)(void *arg), void *arg)
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
     int err;
 
-    if (!work.co)
+    if (!work.co || !wait_revive())
         return fn(arg);
     err = pool_made || pool_size == 0 ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
                                       : work_queue_first(&work.uv);
@@ -130,7 +135,7 @@ int wait_thread(int (*fn)(void *arg), void *arg)
 {
     struct errand errand = {.co = coro_self(), .fn = fn, .arg = arg};
 
-    if (!errand.co)
+    if (!errand.co || !wait_revive())
         return fn(arg);
     if (errand_start(&errand)) /* no memory for a thread: the pool has some */
         return wait_offload(fn, arg);

@@ -21,10 +21,11 @@ MAX_SLEEP = 365 * 24 * 3600.0  # seconds; for later timers the clock sleeps seve
 class Timer:
     """A call to be made; stop() takes it back."""
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "ident")
 
     def __init__(self, function: Callable[[], object]) -> None:
         self.function: Callable[[], object] | None = function
+        self.ident = threading.get_ident()  # of who has started it
 
     def stop(self) -> None:
         if self.function is not None:
@@ -47,11 +48,14 @@ class Clock:
         timer = Timer(function)
         heapq.heappush(self.heap, (time.monotonic() + seconds, next(self.order), timer))
         if not self.running:
-            self.running = True
-            _syncless.spawn(self.run)
+            self.begin()
         elif self.heap[0][2] is timer and self.wake.locked():
             self.wake.release()
         return timer
+
+    def begin(self) -> None:
+        self.running = True
+        _syncless.spawn(self.run)
 
     def note_stopped(self) -> None:
         self.stopped += 1
@@ -92,8 +96,16 @@ def call_later(seconds: float, function: Callable[[], object]) -> Timer:
 
 
 def _forget() -> None:
+    """In a forked child, which has only the coroutine that has forked, and only its timers."""
     global _clock
-    _clock = Clock()  # a forked child has none of its parent's coroutines
+    heap, _clock = _clock.heap, Clock()
+    if _syncless.handle() is None:
+        return
+    here = threading.get_ident()
+    _clock.heap = [entry for entry in heap if entry[2].ident == here and entry[2].function is not None]
+    heapq.heapify(_clock.heap)
+    if _clock.heap:
+        _clock.begin()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -146,7 +146,8 @@ def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Cor
 
     It runs in a copy of this one's contextvars context. What it raises is logged (logger "syncless"), or given to
     threading.excepthook if the program has set that, and ends nothing else. TypeError if function is not callable;
-    MemoryError without memory for its stack; RuntimeError in a forked child.
+    MemoryError without memory for its stack; RuntimeError in a child that was forked by an application of
+    syncless-server, or by an OS thread.
 
         page = spawn(fetch, "http://127.0.0.1/")
         ...
@@ -210,6 +211,17 @@ def _to_end() -> list[Coroutine[Any]]:
     return begun + [co for co in _live if co._handle is None]
 
 
+def _forget() -> None:
+    """In a forked child: all coroutines but the one that has forked are gone."""
+    here = _syncless.handle()
+    for co in list(_live):
+        if here is None or co._handle is not here:
+            _live.discard(co)
+            co.exception = Killed(f"coroutine {co.name} is not in the forked child")
+            co._over = True
+            co._ended.release()
+
+
 def _end_all() -> None:
     """The program is over: raise Killed in coroutines that wait, and give their finally blocks a moment."""
     if _syncless.handle() is None:
@@ -227,4 +239,4 @@ def _end_all() -> None:
 
 
 atexit.register(_end_all)
-os.register_at_fork(after_in_child=_live.clear)
+os.register_at_fork(after_in_child=_forget)

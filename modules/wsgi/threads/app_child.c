@@ -17,11 +17,13 @@
 #include "interp/report.h"
 #include "syncless.h"
 
-static bool is_child; /* the application has forked this process */
+static bool is_child;        /* the application has forked this process */
+static const void *survivor; /* then the coroutine that has forked, if it goes on there; or NULL */
 
 static void set_is_child(void)
 {
     is_child = true;
+    survivor = sl_self();
 }
 
 int app_child_init(void)
@@ -63,7 +65,7 @@ void app_child_end(void)
 {
     int code = 0;
 
-    if (!is_child)
+    if (!is_child || sl_self() != survivor) /* others were spawned in the child */
         return;
     if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
         code = take_exit_code();

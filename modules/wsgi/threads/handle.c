@@ -227,3 +227,9 @@ void handle_end(struct interrupt *i)
         Py_DECREF(h);
     }
 }
+
+void handle_abandon(struct interrupt *i)
+{
+    if (i->handle)
+        ((struct handle *)i->handle)->interrupt = NULL;
+}

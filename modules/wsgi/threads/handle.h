@@ -33,4 +33,7 @@ int handle_list_thread(PyObject *handle);
 /* The coroutine ends, or what it did for its present user: its handle forgets it, and its Thread ends. */
 void handle_end(struct interrupt *i);
 
+/* In a forked child: the coroutine of the handle is gone. Runs no Python code. */
+void handle_abandon(struct interrupt *i);
+
 #endif

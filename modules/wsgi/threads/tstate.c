@@ -219,6 +219,9 @@ static void after_fork_in_any_parent(void)
 static void after_fork_in_any_child(void)
 {
     threads_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (struct thread *t = threads; t; t = t->next)
+        if (t != forking)
+            handle_abandon(&t->interrupt);
     threads = forking;
     if (!forking)
         return;

@@ -12,6 +12,9 @@
  * The main coroutine has the identity of the OS thread. Another one has it for a moment after a wait that ended with
  * EINTR (wait_cancel), since runtimes look for the cause of an EINTR in the main thread only. The stack is that of the
  * coroutine all the same, whoever asks.
+ *
+ * In a forked child the coroutine that has forked is the main thread, and keeps the identity that it had: the runtime
+ * has noted it, as the owner of locks for one.
  */
 #include "libc/runtime/identity.h"
 
@@ -28,6 +31,7 @@
 static pthread_t loop_thread;
 static pid_t loop_tid;
 static __thread struct coro *inherited; /* in a forked child: the coroutine that has forked */
+static struct coro *child_main;         /* the same, if it was not the main one, whose identity would be another */
 
 void identity_init(void)
 {
@@ -43,6 +47,9 @@ pid_t identity_tid(void)
 void identity_inherit(void)
 {
     inherited = coro_self();
+    if (inherited && !inherited->is_main)
+        child_main = inherited;
+    identity_init();
 }
 
 /* Returns the coroutine of which this is the stack, or NULL. */
@@ -55,7 +62,9 @@ pthread_t pthread_self(void)
 {
     struct coro *co = coroutine_here();
 
-    if (co && !co->is_main && !co->as_main && caller_kind() == CALLER_RUNTIME)
+    if (co && (co->is_main || co->as_main))
+        co = child_main;
+    if (co && caller_kind() == CALLER_RUNTIME)
         return (pthread_t)co | COROUTINE_MARK;
     return real()->pthread_self();
 }

@@ -2,7 +2,8 @@
  * park.c: what all calls need that may park.
  *
  * After a fork only the process that called park_init may park: its loop runs the coroutines. A child of fork has no
- * coroutines at all (coro_forget), but one of vfork sees coro_self() as its parent does, so the process id is compared.
+ * coroutines at all (coro_forget), or one that can have a loop as soon as it has to park (wait_revive). But one of
+ * vfork sees coro_self() as its parent does, so the process id is compared.
  */
 #include "libc/runtime/park.h"
 
@@ -14,16 +15,32 @@
 #define FIRST_PAUSE        INT64_C(1000000)  /* nanoseconds */
 #define MAX_PAUSE          INT64_C(32000000) /* nanoseconds */
 
-static pid_t loop_pid;
+static pid_t loop_pid;  /* the process that has a loop */
+static pid_t child_pid; /* the forked child that may have one; 0: none */
 
 void park_init(void)
 {
     loop_pid = getpid();
 }
 
+void park_forget(void)
+{
+    loop_pid = 0;
+    child_pid = coro_self() ? getpid() : 0;
+}
+
+/* In the child of a fork, not in that of a vfork, which has another pid. */
+static bool park_revive(void)
+{
+    if (getpid() != child_pid || !wait_revive())
+        return false;
+    loop_pid = child_pid;
+    return true;
+}
+
 bool park_possible(void)
 {
-    return coro_self() && getpid() == loop_pid;
+    return coro_self() && (getpid() == loop_pid || park_revive());
 }
 
 void park_fair(void)

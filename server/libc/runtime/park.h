@@ -13,6 +13,9 @@
 /* From now on coroutines of this process may park. */
 void park_init(void);
 
+/* In a forked child, after wait_forget: it may park if the coroutine goes on there. */
+void park_forget(void);
+
 /* Whether the running coroutine may park. False in a child of vfork, which runs on the coroutine's stack and in its
  * memory while the parent is suspended. To find out takes a system call, so this is asked only before parking. */
 bool park_possible(void);
