@@ -56,6 +56,7 @@ class Forking:
 
 VIEWS = {
     'holds_a_lock': holds_a_lock,
+    'grandchild': fork(lambda e, s: os._exit(1 + fork_again(lambda: fork_again(lambda: 3)))),
     'exits': fork(lambda e, s: sys.exit(7)),
     'exits_with_nothing': fork(lambda e, s: sys.exit()),
     'exits_with_text': fork(lambda e, s: sys.exit('a reason')),
@@ -70,6 +71,14 @@ VIEWS = {
     'runs_a_program': lambda e, s: answer(s, subprocess.run(['sh', '-c', 'exit 9'], preexec_fn=os.setsid).returncode),
     'multiprocessing': lambda e, s: answer(s, run_process()),
 }
+
+def fork_again(function):
+    before = threading.get_ident()
+    with threading.RLock():
+        pid = os.fork()
+    if pid == 0:
+        os._exit(function() if threading.get_ident() == before else 99)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 def use_locks():
     with threading.RLock():
@@ -98,6 +107,7 @@ def server(shared_daemon):
     ("exits", b"7"), ("exits_with_nothing", b"0"), ("exits_with_text", b"1"), ("returns", b"0"), ("raises", b"1"),
     ("prints", b"0"), ("ends", b"5"), ("uses_locks", b"6"), ("iterates", b"0"), ("ends_iteration", b"before 0"),
     ("forks_in_close", b"0"), ("runs_a_program", b"9"), ("multiprocessing", b"8"), ("holds_a_lock", b"4"),
+    ("grandchild", b"4"),
 ])
 def test_one_answer_and_the_exit_code(server, view, body):
     connection = server.http()

@@ -44,18 +44,18 @@ pid_t identity_tid(void)
     return loop_tid;
 }
 
-void identity_inherit(void)
-{
-    inherited = coro_self();
-    if (inherited && !inherited->is_main)
-        child_main = inherited;
-    identity_init();
-}
-
 /* Returns the coroutine of which this is the stack, or NULL. */
 static struct coro *coroutine_here(void)
 {
     return coro_self() ? coro_self() : inherited;
+}
+
+void identity_inherit(void)
+{
+    inherited = coroutine_here(); /* a child may fork again */
+    if (inherited && !inherited->is_main)
+        child_main = inherited;
+    identity_init();
 }
 
 pthread_t pthread_self(void)
