@@ -7,7 +7,8 @@
  *
  * The first caller fills the table: libraries call us from their constructors, and AddressSanitizer even before any
  * constructor has run. There is only one thread that early. dlsym itself makes no call that would come back here as
- * long as it finds the name, and every glibc since 2.35 has all of them.
+ * long as it finds the name, and every glibc since 2.35 has all of them. But it frees the text of an earlier dlerror,
+ * which a program may be about to print; so the table is filled before any code of ours runs.
  */
 #include "base/real.h"
 
@@ -34,4 +35,9 @@ __attribute__((no_sanitize("address", "undefined"))) void real_resolve(void)
     REAL_CALLS(X)
 #undef X
     real_calls.ready = true;
+}
+
+__attribute__((constructor(101), no_sanitize("address", "undefined"))) static void real_resolve_early(void)
+{
+    real();
 }

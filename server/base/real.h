@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +40,21 @@ struct tls_index {
 void *__tls_get_addr(struct tls_index *index);
 int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *symbol);
 int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
+int __underflow(FILE *file);
+int __vfprintf_chk(FILE *restrict file, int flag, const char *restrict format, va_list ap);
+int __vdprintf_chk(int fd, int flag, const char *restrict format, va_list ap);
+int __isoc99_vfscanf(FILE *restrict file, const char *restrict format, va_list ap);
 
 /* clang-format off */
 #define REAL_CALLS(X)                                                                                            \
     /* reading and writing */                                                                                    \
     X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
-    X(sendmmsg) X(sendfile) X(splice) X(fgets)                                                                   \
+    X(sendmmsg) X(sendfile) X(splice)                                                                            \
+    /* streams */                                                                                                \
+    X(fgetc) X(fgetc_unlocked) X(fgets) X(fgets_unlocked) X(getdelim) X(fread) X(__uflow) X(__underflow)         \
+    X(fwrite) X(fputc) X(fputc_unlocked) X(__overflow) X(vfprintf) X(__vfprintf_chk) X(vdprintf)                 \
+    X(__vdprintf_chk) X(puts) X(fflush) X(fclose) X(flockfile) X(ftrylockfile) X(funlockfile)                    \
+    X(vfscanf) X(__isoc99_vfscanf)                                                           \
     /* sockets and files */                                                                                      \
     X(open) X(openat) X(fopen) X(setsockopt) X(tee) X(vmsplice)                                                  \
     X(mq_send) X(mq_receive)                                                                                     \
