@@ -9,10 +9,12 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -30,6 +32,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,9 +44,23 @@ void *__tls_get_addr(struct tls_index *index);
 int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *symbol);
 int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
 int __underflow(FILE *file);
+void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 int __vfprintf_chk(FILE *restrict file, int flag, const char *restrict format, va_list ap);
 int __vdprintf_chk(int fd, int flag, const char *restrict format, va_list ap);
 int __isoc99_vfscanf(FILE *restrict file, const char *restrict format, va_list ap);
+
+/* resolv.h defines macros for half of the alphabet. */
+struct __res_state;
+int res_query(const char *name, int class, int type, unsigned char *answer, int size);
+int res_search(const char *name, int class, int type, unsigned char *answer, int size);
+int res_querydomain(const char *name, const char *domain, int class, int type, unsigned char *answer, int size);
+int res_send(const unsigned char *message, int message_size, unsigned char *answer, int size);
+int res_nquery(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int size);
+int res_nsearch(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int size);
+int res_nquerydomain(struct __res_state *state, const char *name, const char *domain, int class, int type,
+                     unsigned char *answer, int size);
+int res_nsend(struct __res_state *state, const unsigned char *message, int message_size, unsigned char *answer,
+              int size);
 
 /* clang-format off */
 #define REAL_CALLS(X)                                                                                            \
@@ -88,7 +105,14 @@ int __isoc99_vfscanf(FILE *restrict file, const char *restrict format, va_list a
     X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose)                                  \
     /* names */                                                                                                  \
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyaddr) X(gethostbyname_r)         \
-    X(gethostbyname2_r) X(gethostbyaddr_r)
+    X(gethostbyname2_r) X(gethostbyaddr_r) X(res_query) X(res_search) X(res_querydomain) X(res_send)     \
+    X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                        \
+    X(getpwnam) X(getpwnam_r) X(getpwuid) X(getpwuid_r) X(getgrnam) X(getgrnam_r) X(getgrgid)        \
+    X(getgrgid_r) X(getgrouplist) X(initgroups) X(getservbyname) X(getservbyname_r)                  \
+    X(getservbyport) X(getservbyport_r) X(getprotobyname) X(getprotobyname_r) X(getprotobynumber)                \
+    X(getprotobynumber_r)                                                                                        \
+    /* logs */                                                                                                   \
+    X(syslog) X(vsyslog) X(__vsyslog_chk)
 /* clang-format on */
 
 struct real_calls {

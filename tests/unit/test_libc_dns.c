@@ -484,6 +484,56 @@ static void changing(struct scene *s)
 }
 COMPARE(changing, 0)
 
+/* ---- the reply as it is ---- */
+
+static void report_reply(struct report *r, const char *what, const char *name, const unsigned char *reply, int size)
+{
+    report(r, "%s %s: %d, h_errno %d:", what, name, size, size < 0 ? h_errno : 0);
+    for (int i = 2; i < size; i++) /* the first two bytes are an id */
+        report(r, " %02x", reply[i]);
+    report(r, "\n");
+}
+
+static void ask_for_reply(struct scene *s, const char *name, int type)
+{
+    struct __res_state state = {0};
+    unsigned char reply[1024], query[512];
+    int size;
+
+    report_reply(&s->report, "query", name, reply, res_query(name, ns_c_in, type, reply, sizeof(reply)));
+    report_reply(&s->report, "search", name, reply, res_search(name, ns_c_in, type, reply, sizeof(reply)));
+    report_reply(&s->report, "domain", name, reply,
+                 res_querydomain(name, "corp.test", ns_c_in, type, reply, sizeof(reply)));
+    size = res_mkquery(ns_o_query, name, ns_c_in, type, NULL, 0, NULL, query, sizeof(query));
+    report_reply(&s->report, "send", name, reply, res_send(query, size, reply, sizeof(reply)));
+    report(&s->report, "%d\n", res_query(name, ns_c_in, type, reply, 14)); /* what does not fit is cut off */
+    res_ninit(&state);
+    report_reply(&s->report, "nquery", name, reply, res_nquery(&state, name, ns_c_in, type, reply, sizeof(reply)));
+    report_reply(&s->report, "nsearch", name, reply, res_nsearch(&state, name, ns_c_in, type, reply, sizeof(reply)));
+    res_nclose(&state);
+}
+
+static void replies(struct scene *s)
+{
+    ask_for_reply(s, "a.test", ns_t_a);
+    ask_for_reply(s, "www", ns_t_a);
+    ask_for_reply(s, "2.2.0.192.in-addr.arpa", ns_t_ptr);
+    ask_for_reply(s, "nothing.test", ns_t_a);
+    ask_for_reply(s, "empty.test", ns_t_a);
+    ask_for_reply(s, "fail.test", ns_t_a);
+    ask_for_reply(s, "tcp.test", ns_t_a);
+}
+COMPARE(replies, 0)
+
+static void slow_reply(struct scene *s)
+{
+    unsigned char reply[512];
+
+    report_reply(&s->report, "query", "slow.test", reply,
+                 res_query("slow.test", ns_c_in, ns_t_a, reply, sizeof(reply)));
+}
+COMPARE(slow_reply, BEATS)
+
 static void look_at_sources(void *arg)
 {
     enum resolver thread = RESOLVER_SYSTEM, dns = RESOLVER_CARES;
@@ -758,6 +808,8 @@ int main(void)
         cmocka_unit_test(test_hosts_by_address),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_changing),
+        cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_slow_reply),
         cmocka_unit_test(test_sources),
         /* anywhere */
         cmocka_unit_test(test_parks),

@@ -16,113 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/mem.h"
-#include "log/log.h"
-
-#define NSSWITCH "/etc/nsswitch.conf"
+#include "libc/names/nsswitch.h"
+#include "libc/names/text_file.h"
 
 static enum resolver setting;
 static const char *hosts_path = "/etc/hosts";
-
-/* ---- files that are read again when they change ---- */
-
-struct text_file {
-    char *text;     /* NUL-terminated, owned; NULL before it is read for the first time */
-    struct stat st; /* of the file when it was read */
-};
-
-static bool is_same_version(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Returns what the file contains; "" if it cannot be read. */
-static char *text_file_read(const char *path)
-{
-    char *bytes = xcalloc(1, 1);
-    size_t size = 0, got;
-    FILE *file = fopen(path, "re");
-    char buf[4096];
-
-    if (!file)
-        return bytes;
-    while ((got = fread(buf, 1, sizeof(buf), file)) > 0) {
-        bytes = xrealloc(bytes, size + got + 1);
-        memcpy(bytes + size, buf, got);
-        size += got;
-        bytes[size] = '\0';
-    }
-    fclose(file);
-    return bytes;
-}
-
-/* Read the file if it has changed since the last time, and return whether it has. */
-static bool text_file_refresh(struct text_file *file, const char *path)
-{
-    struct stat st = {0};
-
-    if (stat(path, &st) < 0)
-        st = (struct stat){0};
-    if (file->text && is_same_version(&st, &file->st))
-        return false;
-    free(file->text);
-    file->text = text_file_read(path);
-    file->st = st;
-    return true;
-}
-
-/* Copy the next word of a line and step over it. Returns false at the end of the line or at a comment. */
-static bool text_next_word(const char **at, char *word, size_t size)
-{
-    size_t length;
-
-    *at += strspn(*at, " \t\r");
-    length = strcspn(*at, " \t\r\n#");
-    if (length == 0)
-        return false;
-    snprintf(word, size, "%.*s", (int)length, *at);
-    *at += length;
-    return true;
-}
-
-/* Returns NULL after the last line. */
-static const char *text_next_line(const char *at)
-{
-    at += strcspn(at, "\n");
-    return *at ? at + 1 : NULL;
-}
-
-/* ---- nsswitch.conf ---- */
-
-/* Whether the line `hosts:` says "files dns", which is the default of most systems. */
-static bool is_files_dns(const char *line)
-{
-    char first[16], second[16], more[16];
-
-    return text_next_word(&line, first, sizeof(first)) && text_next_word(&line, second, sizeof(second)) &&
-           !text_next_word(&line, more, sizeof(more)) && !strcmp(first, "files") && !strcmp(second, "dns");
-}
-
-/* Whether host names come from hosts and DNS, and from nothing else. */
-static bool uses_files_dns(void)
-{
-    static struct text_file file;
-    static bool yes;
-
-    if (!text_file_refresh(&file, NSSWITCH))
-        return yes;
-    yes = file.text[0] == '\0'; /* without the file, libc's default comes to the same */
-    for (const char *line = file.text; line; line = text_next_line(line))
-        if (!strncmp(line, "hosts:", 6))
-            yes = is_files_dns(line + 6);
-    if (!yes)
-        log_info("%s: hosts is not \"files dns\": host names are resolved by libc, on threads", NSSWITCH);
-    return yes;
-}
 
 /* ---- hosts ---- */
 
@@ -210,7 +109,7 @@ enum resolver resolver_for_name(const char *name, int family)
 {
     if (name_is_numeric(name))
         return RESOLVER_LOCAL;
-    if (setting == RESOLVER_SYSTEM || !uses_files_dns() || getenv("HOSTALIASES"))
+    if (setting == RESOLVER_SYSTEM || !nsswitch_hosts_are_plain() || getenv("HOSTALIASES"))
         return RESOLVER_SYSTEM;
     return hosts_have_name(name, family) ? RESOLVER_LOCAL : RESOLVER_CARES;
 }
@@ -219,7 +118,7 @@ enum resolver resolver_for_address(const void *address, int family)
 {
     if (family != AF_INET && family != AF_INET6)
         return RESOLVER_LOCAL;
-    if (setting == RESOLVER_SYSTEM || !uses_files_dns())
+    if (setting == RESOLVER_SYSTEM || !nsswitch_hosts_are_plain())
         return RESOLVER_SYSTEM;
     return hosts_have_address(address, family) ? RESOLVER_LOCAL : RESOLVER_CARES;
 }

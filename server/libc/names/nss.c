@@ -1,0 +1,198 @@
+/*
+ * nss.c: users, groups, services and protocols: getpwnam and the like.
+ *
+ * libc finds them in files at once, or by modules that ask a daemon (nsswitch.c). These have no way to wait that could
+ * park, so libc is called on a thread of the pool. The plain forms return memory of their own, which is valid until the
+ * next call of any coroutine. getpwent and getgrent are libc's: the process has one place in each list, and CPython
+ * keeps the GIL from the first entry to the last so that nobody else moves it.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/real.h"
+#include "libc/names/nsswitch.h"
+#include "libc/runtime/park.h"
+
+#define FIRST_SIZE 1024 /* bytes */
+
+/* Whether libc answers here: at once, or to an OS thread. */
+static bool nss_passes(const char *database)
+{
+    bool passes = true;
+    int saved = errno;
+
+    if (coro_self())
+        passes = nsswitch_is_local(database) || !park_possible();
+    errno = saved;
+    return passes;
+}
+
+/* Before each try of a plain form: allocate the buffer, or a larger one if the last was too small. Returns false if it
+ * was not. */
+static bool nss_grow(char **buf, size_t *size, int err)
+{
+    if (*buf && err != ERANGE)
+        return false;
+    *size = *buf ? 2 * *size : FIRST_SIZE;
+    *buf = xrealloc(*buf, *size);
+    return true;
+}
+
+/* NAME and NAME_r for a key. */
+#define NSS_BY_ONE(name, database, key_type, entry)                                                                    \
+    struct name##_call {                                                                                               \
+        key_type key;                                                                                                  \
+        struct entry *out;                                                                                             \
+        char *buf;                                                                                                     \
+        size_t size;                                                                                                   \
+        struct entry **result;                                                                                         \
+        int err;                                                                                                       \
+    };                                                                                                                 \
+                                                                                                                       \
+    static int name##_run(void *arg)                                                                                   \
+    {                                                                                                                  \
+        struct name##_call *c = arg;                                                                                   \
+        int error = real()->name##_r(c->key, c->out, c->buf, c->size, c->result);                                      \
+                                                                                                                       \
+        c->err = errno;                                                                                                \
+        return error;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    int name##_r(key_type key, struct entry *restrict out, char *restrict buf, size_t size,                            \
+                 struct entry **restrict result)                                                                       \
+    {                                                                                                                  \
+        struct name##_call call = {key, out, buf, size, result, 0};                                                    \
+        int error;                                                                                                     \
+                                                                                                                       \
+        if (nss_passes(database))                                                                                      \
+            return real()->name##_r(key, out, buf, size, result);                                                      \
+        error = wait_offload(name##_run, &call);                                                                       \
+        errno = call.err;                                                                                              \
+        return error;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    struct entry *name(key_type key)                                                                                   \
+    {                                                                                                                  \
+        static struct entry last;                                                                                      \
+        static char *last_buf;                                                                                         \
+        struct entry found, *result = NULL;                                                                            \
+        char *buf = NULL;                                                                                              \
+        size_t size = 0;                                                                                               \
+        int err = 0;                                                                                                   \
+                                                                                                                       \
+        if (nss_passes(database))                                                                                      \
+            return real()->name(key);                                                                                  \
+        while (nss_grow(&buf, &size, err))                                                                             \
+            err = name##_r(key, &found, buf, size, &result);                                                           \
+        free(last_buf);                                                                                                \
+        last_buf = buf;                                                                                                \
+        last = found;                                                                                                  \
+        if (err)                                                                                                       \
+            errno = err;                                                                                               \
+        return result ? &last : NULL;                                                                                  \
+    }
+
+/* The same for a name or number, and a protocol. */
+#define NSS_BY_TWO(name, database, key_type, entry)                                                                    \
+    struct name##_call {                                                                                               \
+        key_type key;                                                                                                  \
+        const char *with;                                                                                              \
+        struct entry *out;                                                                                             \
+        char *buf;                                                                                                     \
+        size_t size;                                                                                                   \
+        struct entry **result;                                                                                         \
+        int err;                                                                                                       \
+    };                                                                                                                 \
+                                                                                                                       \
+    static int name##_run(void *arg)                                                                                   \
+    {                                                                                                                  \
+        struct name##_call *c = arg;                                                                                   \
+        int error = real()->name##_r(c->key, c->with, c->out, c->buf, c->size, c->result);                             \
+                                                                                                                       \
+        c->err = errno;                                                                                                \
+        return error;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    int name##_r(key_type key, const char *restrict with, struct entry *restrict out, char *restrict buf, size_t size, \
+                 struct entry **restrict result)                                                                       \
+    {                                                                                                                  \
+        struct name##_call call = {key, with, out, buf, size, result, 0};                                              \
+        int error;                                                                                                     \
+                                                                                                                       \
+        if (nss_passes(database))                                                                                      \
+            return real()->name##_r(key, with, out, buf, size, result);                                                \
+        error = wait_offload(name##_run, &call);                                                                       \
+        errno = call.err;                                                                                              \
+        return error;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    struct entry *name(key_type key, const char *with)                                                                 \
+    {                                                                                                                  \
+        static struct entry last;                                                                                      \
+        static char *last_buf;                                                                                         \
+        struct entry found, *result = NULL;                                                                            \
+        char *buf = NULL;                                                                                              \
+        size_t size = 0;                                                                                               \
+        int err = 0;                                                                                                   \
+                                                                                                                       \
+        if (nss_passes(database))                                                                                      \
+            return real()->name(key, with);                                                                            \
+        while (nss_grow(&buf, &size, err))                                                                             \
+            err = name##_r(key, with, &found, buf, size, &result);                                                     \
+        free(last_buf);                                                                                                \
+        last_buf = buf;                                                                                                \
+        last = found;                                                                                                  \
+        return result ? &last : NULL;                                                                                  \
+    }
+
+NSS_BY_ONE(getpwnam, "passwd", const char *, passwd)
+NSS_BY_ONE(getpwuid, "passwd", uid_t, passwd)
+NSS_BY_ONE(getgrnam, "group", const char *, group)
+NSS_BY_ONE(getgrgid, "group", gid_t, group)
+NSS_BY_ONE(getprotobyname, "protocols", const char *, protoent)
+NSS_BY_ONE(getprotobynumber, "protocols", int, protoent)
+NSS_BY_TWO(getservbyname, "services", const char *, servent)
+NSS_BY_TWO(getservbyport, "services", int, servent)
+
+/* ---- the groups of a user ---- */
+
+struct group_list {
+    const char *user;
+    gid_t group, *groups;
+    int *count;
+};
+
+static int group_list_run(void *arg)
+{
+    const struct group_list *list = arg;
+
+    return real()->getgrouplist(list->user, list->group, list->groups, list->count);
+}
+
+int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count)
+{
+    struct group_list list = {user, group, groups, count};
+
+    return nss_passes("group") && nss_passes("initgroups") ? group_list_run(&list)
+                                                           : wait_offload(group_list_run, &list);
+}
+
+int initgroups(const char *user, gid_t group)
+{
+    int count = 64, result, saved;
+    gid_t *groups;
+
+    if (nss_passes("group") && nss_passes("initgroups"))
+        return real()->initgroups(user, group);
+    groups = xmalloc((size_t)count * sizeof(*groups));
+    while (getgrouplist(user, group, groups, &count) < 0)
+        groups = xrealloc(groups, (size_t)count * sizeof(*groups));
+    result = setgroups((size_t)count, groups);
+    saved = errno;
+    free(groups);
+    errno = saved;
+    return result;
+}
