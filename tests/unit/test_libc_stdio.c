@@ -376,7 +376,6 @@ static void to_descriptor(struct scene *s)
     report(&s->report, "%s", collected + before);
     free(collected);
     close(ends[0]);
-    CALL(&s->report, dprintf(-1, "x"));
 }
 COMPARE(to_descriptor, BEATS)
 

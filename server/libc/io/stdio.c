@@ -106,7 +106,7 @@ static bool stream_has_line(const FILE *file, size_t most, int delimiter)
 {
     size_t count = stream_buffered(file);
 
-    return count >= most || memchr(file->_IO_read_ptr, delimiter, count);
+    return count >= most || (count > 0 && memchr(file->_IO_read_ptr, delimiter, count));
 }
 
 static char *fgets_any(char *buf, int size, FILE *file, char *(*call)(char *, int, FILE *))
