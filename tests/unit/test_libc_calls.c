@@ -230,7 +230,7 @@ static void linger(struct scene *s)
     report(&s->report, "%d\n", now_ms() - start >= 900);
     close_both(ends);
 }
-COMPARE(linger, 100)
+COMPARE(linger, 10 * BEATS)
 
 /* ---- POSIX message queues ---- */
 

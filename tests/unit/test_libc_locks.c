@@ -447,9 +447,12 @@ static void test_owners(void **state)
     }
 }
 
+static sem_t owns;
+
 static void *lock_and_end(void *mutex)
 {
     pthread_mutex_lock(mutex);
+    sem_post(&owns);
     usleep(LATER_MS * 1000);
     return NULL;
 }
@@ -460,8 +463,9 @@ static void owner_dies(struct scene *s)
     pthread_mutex_t *mutex = mutex_of_kind(this_kind);
     pthread_t thread;
 
+    sem_init(&owns, 0, 0);
     pthread_create(&thread, NULL, lock_and_end, mutex);
-    usleep(5000);
+    sem_wait(&owns);
     CALL(&s->report, pthread_mutex_lock(mutex));
     CALL(&s->report, pthread_mutex_consistent(mutex));
     if (this_kind->type == PTHREAD_MUTEX_RECURSIVE) {
@@ -520,6 +524,7 @@ static pthread_rwlock_t rwlock;
 static void write_for_a_while(long unused)
 {
     pthread_rwlock_wrlock(&rwlock);
+    sem_post(&owns);
     usleep(LATER_MS * 1000);
     pthread_rwlock_unlock(&rwlock);
 }
@@ -551,14 +556,15 @@ static void rwlock_clocks(struct scene *s)
 {
     struct timespec until;
 
+    sem_init(&owns, 0, 0);
     pthread_rwlock_init(&rwlock, NULL);
     after(s, 0, write_for_a_while, 0);
-    usleep(5000);
+    sem_wait(&owns);
     until = in_ms(CLOCK_MONOTONIC, 5000);
     CALL(&s->report, pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, &until));
     CALL(&s->report, pthread_rwlock_unlock(&rwlock));
     after(s, 0, write_for_a_while, 0);
-    usleep(5000);
+    sem_wait(&owns);
     until = in_ms(CLOCK_REALTIME, 5000);
     CALL(&s->report, pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &until));
     until = in_ms(CLOCK_MONOTONIC, 20);

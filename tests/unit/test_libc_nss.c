@@ -88,7 +88,7 @@ static void test_daemon(void **state)
 {
     use_config("passwd: files sss\ngroup: files systemd # a comment\nservices: db files\nhosts: files dns\n");
     be_slow();
-    compare(look_up, 40);
+    compare(look_up, 3 * BEATS);
     real_calls = libc;
     nsswitch_use(NULL);
     unlink(config);
