@@ -9,10 +9,12 @@
  *
  *     tls/      thread-locals
  *     runtime/  may this call park, who makes it, what a coroutine is to a runtime that knows threads only
- *     sync/     locks: semaphores, mutexes, conditions, read-write locks
- *     io/       calls on descriptors
- *     process/  children, signals, sleeping
- *     names/    host names: resolver, DNS
+ *     sync/     locks: semaphores, mutexes, conditions, futexes and so on
+ *     io/       calls on descriptors, and streams
+ *     process/  children, signals, sleeping, System V IPC, syslog
+ *     names/    host names: resolver, DNS; users and services
+ *
+ * Beside them is syscall.c, the function by which libraries make any system call.
  */
 #ifndef LIBC_H
 #define LIBC_H
