@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/real.h"
 #include "coro/sanitize.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
@@ -138,7 +139,7 @@ void coro_end_child(void)
 {
     if (coro_current)
         return;
-    fflush(NULL);
+    real()->fflush(NULL);
     _exit(EXIT_SUCCESS);
 }
 
