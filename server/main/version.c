@@ -9,7 +9,7 @@
 
 #include "conf/conf.h"
 #include "host/host.h"
-#include "libc/names/cares.h"
+#include "libc/dns/cares.h"
 #include "mount/module_file.h"
 #include "wait/wait.h"
 

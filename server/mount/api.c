@@ -18,7 +18,7 @@
 #include "http/response/response.h"
 #include "http/request/token.h"
 #include "host/host.h"
-#include "libc/names/dns.h"
+#include "libc/dns/dns.h"
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 
 #include "dns_server.h"
-#include "libc/names/dns_channel.h"
+#include "libc/dns/dns_channel.h"
 #include "libc/names/resolver.h"
 
 static const struct dns_record records[] = {

@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "base/real.h"
-#include "libc/names/dns.h"
+#include "libc/dns/dns.h"
 #include "libc/names/resolver.h"
 #include "libc/runtime/park.h"
 

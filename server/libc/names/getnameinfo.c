@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/real.h"
-#include "libc/names/dns.h"
+#include "libc/dns/dns.h"
 #include "libc/names/resolver.h"
 #include "libc/runtime/park.h"
 

@@ -2,7 +2,7 @@
 #ifndef LIBC_DNS_H
 #define LIBC_DNS_H
 
-#include "libc/names/answer.h"
+#include "libc/dns/answer.h"
 
 /* Find the addresses of a name, with the search domains of resolv.conf. family may be AF_UNSPEC. sorted: those first to
  * which a connection is most likely to succeed (RFC 6724); else in the order of the reply. Returns 0 or a value of

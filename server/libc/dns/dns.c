@@ -6,7 +6,7 @@
  * are parsed by libc's ns_* functions. The outcome is what libc would make of the same replies, down to the error
  * codes.
  */
-#include "libc/names/dns.h"
+#include "libc/dns/dns.h"
 
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libc/names/cares.h"
-#include "libc/names/dns_channel.h"
-#include "libc/names/order.h"
-#include "libc/names/search.h"
+#include "libc/dns/cares.h"
+#include "libc/dns/dns_channel.h"
+#include "libc/dns/order.h"
+#include "libc/dns/search.h"
 #include "libc/runtime/park.h"
 
 /* The records of one name, of one type or of two. */

@@ -5,7 +5,7 @@
  * over the result, and the compiler warns of ares_query. That one is now a call of ares_query_dnsrec and
  * ares_dns_write, which makes a message again; so we do the same, and all that follows works with messages.
  */
-#include "libc/names/cares.h"
+#include "libc/dns/cares.h"
 
 #include <arpa/nameser.h>
 

@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 
 #include "base/real.h"
-#include "libc/io/sigmask.h"
+#include "libc/poll/sigmask.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 

@@ -7,7 +7,7 @@
  * as it is if that was tried first; else that some domain has the name without an address, or that some server has
  * failed. Like libc, it does not ask for what cannot be the name of a host.
  */
-#include "libc/names/search.h"
+#include "libc/dns/search.h"
 
 #include <arpa/nameser.h>
 #include <stdio.h>

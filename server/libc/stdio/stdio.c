@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/real.h"
 #include "libc/io/fortify.h"
-#include "libc/io/stream.h"
+#include "libc/stdio/stream.h"
 #include "libc/runtime/park.h"
 
 #define FIRST_LINE 120 /* bytes that getline allocates, as libc does */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/real.h"
-#include "libc/io/stream.h"
+#include "libc/stdio/stream.h"
 
 typedef int scan_fn(FILE *restrict file, const char *restrict format, va_list ap);
 

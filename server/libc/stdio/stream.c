@@ -10,7 +10,7 @@
  * libc's lock of a stream belongs to the OS thread, so it keeps out other threads only. What keeps out other coroutines
  * while one is parked in the middle of a line is the list of holds.
  */
-#include "libc/io/stream.h"
+#include "libc/stdio/stream.h"
 
 #include <stdio_ext.h>
 #include <string.h>

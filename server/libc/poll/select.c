@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "base/real.h"
-#include "libc/io/sigmask.h"
+#include "libc/poll/sigmask.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 

@@ -6,7 +6,7 @@
  */
 #include "base/real.h"
 #include "libc/io/fortify.h"
-#include "libc/io/sigmask.h"
+#include "libc/poll/sigmask.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 

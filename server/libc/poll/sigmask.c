@@ -5,7 +5,7 @@
  * that it would let through stay pending, and a signalfd becomes readable when one arrives. Then a ppoll of nothing
  * under the mask runs the handler.
  */
-#include "libc/io/sigmask.h"
+#include "libc/poll/sigmask.h"
 
 #include <errno.h>
 #include <sys/signalfd.h>

@@ -2,7 +2,7 @@
 #ifndef LIBC_ORDER_H
 #define LIBC_ORDER_H
 
-#include "libc/names/answer.h"
+#include "libc/dns/answer.h"
 
 /* Sort the addresses, first the one to which a connection is most likely to succeed. */
 void order_addresses(struct dns_answer *answer);

@@ -12,7 +12,7 @@
 
 #include "base/real.h"
 #include "libc/io/fortify.h"
-#include "libc/io/stream.h"
+#include "libc/stdio/stream.h"
 
 int __vasprintf_chk(char **text, int flag, const char *format, va_list ap);
 

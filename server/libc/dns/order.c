@@ -6,7 +6,7 @@
  * addresses are compared as the IPv6 addresses that stand for them. We leave out /etc/gai.conf, and the rules that need
  * to know more about our interfaces (deprecated, home and temporary addresses, tunnels).
  */
-#include "libc/names/order.h"
+#include "libc/dns/order.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

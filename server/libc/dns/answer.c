@@ -3,7 +3,7 @@
  *
  * Everything lies in one arena, and is freed with it. The lists keep the order of the reply.
  */
-#include "libc/names/answer.h"
+#include "libc/dns/answer.h"
 
 #include <string.h>
 #include <sys/socket.h>

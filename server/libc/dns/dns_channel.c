@@ -7,14 +7,14 @@
  * is given every option, since it would look for missing ones in files for each channel. It says which sockets it waits
  * for, by a callback whenever that changes, and how long; the coroutine parks on these.
  */
-#include "libc/names/dns_channel.h"
+#include "libc/dns/dns_channel.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "libc/names/cares.h"
+#include "libc/dns/cares.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
 
