@@ -238,12 +238,15 @@ def test_outside_of_a_virtualenv(wheel, tmp_path, scheme):
     where = ["--user"] if scheme == "user" else ["--prefix", tmp_path / "base"]
     run(DEBIAN, "-m", "pip", "install", "--no-index", "--ignore-installed", *where, wheel, env=env)
     server = next((tmp_path / "base").rglob("bin/syncless-server"))  # with --prefix, Debian adds a directory local
-    packages = next((tmp_path / "base").rglob("syncless/__main__.py")).parents[1]
+    packages = [path.parents[1] for path in (tmp_path / "base").rglob("syncless/__main__.py")]
     with Served(tmp_path, [server, "app:application"], env=env) as served:
         assert ask(served)[0] == str(DEBIAN)
-    with Served(tmp_path, [DEBIAN, "-m", "syncless", "app:application"], env={**env, "PYTHONPATH": packages}) as served:
-        assert ask(served)[0] == str(DEBIAN)
-        assert pathlib.Path(f"/proc/{served.pid}/cmdline").read_bytes().startswith(os.fsencode(server))
+    assert len(packages) == 2, "that of Python, and that of the server, which has no list of its files"
+    for path in packages:
+        served = Served(tmp_path, [DEBIAN, "-m", "syncless", "app:application"], env={**env, "PYTHONPATH": path})
+        with served:
+            assert ask(served)[0] == str(DEBIAN)
+            assert pathlib.Path(f"/proc/{served.pid}/cmdline").read_bytes().startswith(os.fsencode(server.resolve()))
 
 
 def test_types_of_the_installed_package(venv, tmp_path):

@@ -17,7 +17,7 @@ NAME = "syncless-server"
 
 
 def find_server() -> str | None:
-    """The path of syncless-server: that of this distribution, or the first one where programs are."""
+    """The path of syncless-server: that of this distribution or installation, or the first one where programs are."""
     try:
         files = importlib.metadata.files("syncless") or []
     except importlib.metadata.PackageNotFoundError:
@@ -26,9 +26,10 @@ def find_server() -> str | None:
         path = os.path.realpath(str(file.locate()))
         if file.name == NAME and os.access(path, os.X_OK):
             return path
+    prefix = os.path.realpath(f"{__file__}/../../../../../..")  # of PREFIX/lib/syncless/modules/python/syncless
     beside = os.path.dirname(sys.executable)
-    directories = [sysconfig.get_path("scripts"), beside, os.path.join(beside, "../sbin"), os.environ.get("PATH", ""),
-                   "/usr/local/sbin", "/usr/sbin"]
+    directories = [f"{prefix}/bin", f"{prefix}/sbin", sysconfig.get_path("scripts"), beside, f"{beside}/../sbin",
+                   os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]
     return shutil.which(NAME, path=os.pathsep.join(directories))
 
 
