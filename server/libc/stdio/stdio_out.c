@@ -119,10 +119,12 @@ static int stream_put_text(FILE *file, char *text, int length)
 int __vfprintf_chk(FILE *restrict file, int flag, const char *restrict format, va_list ap)
 {
     char *text;
+    int length;
 
     if (!stream_may_wait(file, false))
         return real()->__vfprintf_chk(file, flag, format, ap);
-    return stream_put_text(file, text, __vasprintf_chk(&text, flag, format, ap));
+    length = __vasprintf_chk(&text, flag, format, ap);
+    return stream_put_text(file, text, length);
 }
 
 int vfprintf(FILE *restrict file, const char *restrict format, va_list ap)
