@@ -25,7 +25,7 @@ static void close_wake_waiters(int fd)
 
 /* ---- SO_LINGER ---- */
 
-/* Somebody has asked that close waits for the peer; nobody else pays for it. */
+/* Somebody has asked that close waits for the peer. */
 static atomic_bool somebody_lingers;
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
@@ -38,16 +38,22 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 }
 
 /* Whether closing fd waits until its peer has got all, or the time is over. */
-static bool close_lingers(int fd)
+static bool fd_lingers(int fd)
 {
     struct linger linger = {0};
     socklen_t size = sizeof(linger);
     int saved = errno;
 
-    if (!somebody_lingers || getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) < 0)
         linger.l_onoff = 0;
     errno = saved;
     return linger.l_onoff && linger.l_linger > 0 && park_possible();
+}
+
+/* Inline, since nobody pays for it where nobody has asked. */
+static inline bool close_lingers(int fd)
+{
+    return somebody_lingers && fd_lingers(fd);
 }
 
 /* A call that closes; from: of dup2 and dup3, or -1. */

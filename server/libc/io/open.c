@@ -136,11 +136,16 @@ static enum opening_kind opening_kind_of(const struct opening *o)
     return OPENING_QUICK;
 }
 
+/* Whether an open with these flags may wait at some file. */
+static inline bool flags_may_wait(int flags)
+{
+    return !(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) &&
+           coro_self();
+}
+
 static bool opening_may_wait(const struct opening *o)
 {
-    return coro_self() && !(o->flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) &&
-           (o->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) && opening_kind_of(o) != OPENING_QUICK &&
-           park_possible();
+    return opening_kind_of(o) != OPENING_QUICK && park_possible();
 }
 
 /* For one that may wait. */
@@ -175,7 +180,7 @@ int open(const char *path, int flags, ...)
     if (opening_has_mode(flags))
         mode = va_arg(ap, mode_t);
     va_end(ap);
-    return coro_self() ? open_or_wait(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
+    return flags_may_wait(flags) ? open_or_wait(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
 }
 
 int openat(int dirfd, const char *path, int flags, ...)
@@ -187,7 +192,7 @@ int openat(int dirfd, const char *path, int flags, ...)
     if (opening_has_mode(flags))
         mode = va_arg(ap, mode_t);
     va_end(ap);
-    return open_or_wait(dirfd, path, flags, mode);
+    return flags_may_wait(flags) ? open_or_wait(dirfd, path, flags, mode) : real()->openat(dirfd, path, flags, mode);
 }
 
 int creat(const char *path, mode_t mode)
@@ -237,11 +242,11 @@ static int fopen_flags(const char *mode)
 
 FILE *fopen(const char *restrict path, const char *restrict mode)
 {
-    struct opening o = {AT_FDCWD, path, coro_self() ? fopen_flags(mode) : -1, 0666};
+    struct opening o = {AT_FDCWD, path, fopen_flags(mode), 0666};
     FILE *file;
     int fd;
 
-    if (o.flags < 0 || !opening_may_wait(&o))
+    if (o.flags < 0 || !flags_may_wait(o.flags) || !opening_may_wait(&o))
         return real()->fopen(path, mode);
     fd = opening_wait(&o);
     file = fd < 0 ? NULL : fdopen(fd, mode);
