@@ -38,7 +38,7 @@ const struct sl_option server_options[] = {
               .help = "Worker processes; auto: one for each CPU that this process may use."),
     SL_OPTION("backlog", SL_INTEGER, struct server_raw, s.backlog, .default_value = "2048", .min = 1, .max = 65535,
               .help = "Connections that the kernel queues until they are accepted."),
-    SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "4m", .min = 64 << 10,
+    SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "8m", .min = 64 << 10,
               .max = 1 << 30, .help = "Address space for the stack of a coroutine; only touched pages take memory."),
     SL_OPTION("threads", SL_INTEGER, struct server_raw, s.threads, .default_value = "4", .min = 1, .max = 1024,
               .help = "OS threads of a worker, for calls that cannot park."),

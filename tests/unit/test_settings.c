@@ -17,7 +17,7 @@ static void test_settings_defaults(void **state)
     assert_string_equal(s.binds[0].text, "127.0.0.1:8080");
     assert_int_equal(s.workers, 1);
     assert_int_equal(s.backlog, 2048);
-    assert_int_equal(s.stack_size, 4 << 20);
+    assert_int_equal(s.stack_size, 8 << 20);
     assert_int_equal(s.http.max_concurrency, 10000);
     assert_int_equal(s.http.header_timeout, 60000);
     assert_int_equal(s.http.keepalive_timeout, 75000);
