@@ -30,7 +30,8 @@ static struct {
     int worker;          /* number shown in each line; 0: the master */
     struct sink *sink;   /* owned; NULL until log_open or the first line */
     int original_stderr; /* what standard error was before it was redirected to the log file; -1: it is not */
-} log_state = {LOG_LEVEL_INFO, 0, NULL, -1};
+    bool takes_stdout;   /* the log file takes standard output too */
+} log_state = {LOG_LEVEL_INFO, 0, NULL, -1, false};
 
 static const struct {
     const char *name;
@@ -60,6 +61,13 @@ void log_redirect_stderr(void)
     if (log_state.original_stderr < 0)
         log_state.original_stderr = real()->fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     real()->dup2(sink_fd(log_state.sink), STDERR_FILENO);
+    if (log_state.takes_stdout)
+        real()->dup2(sink_fd(log_state.sink), STDOUT_FILENO);
+}
+
+void log_take_stdout(void)
+{
+    log_state.takes_stdout = true;
 }
 
 int log_original_stderr(void)

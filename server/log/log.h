@@ -21,6 +21,9 @@ struct sink *log_sink(void);
  * log is not a file, restore it. log_open does that; to be called after sink_reopen. */
 void log_redirect_stderr(void);
 
+/* Redirect standard output as well from now on, for a process in the background. Before log_open. */
+void log_take_stdout(void);
+
 /* Returns the descriptor of standard error as the process was started with it. */
 int log_original_stderr(void);
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/real.h"
@@ -41,9 +42,14 @@ bool log_target_is_file(const char *target)
     return *target == '/';
 }
 
+int log_target_standard_fd(const char *target)
+{
+    return !strcmp(target, "stdout") ? STDOUT_FILENO : !strcmp(target, "stderr") ? STDERR_FILENO : -1;
+}
+
 bool log_target_is_known(const char *target)
 {
-    return log_target_is_file(target) || !strcmp(target, "stderr") || log_target_facility(target) >= 0;
+    return log_target_is_file(target) || log_target_standard_fd(target) >= 0 || log_target_facility(target) >= 0;
 }
 
 int log_target_connect_syslog(void)

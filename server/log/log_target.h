@@ -1,4 +1,5 @@
-/* log_target.h: where a log may go, as the configuration names it: `stderr`, `syslog`, `syslog:FACILITY` or a path. */
+/* log_target.h: where a log may go, as the configuration names it: `stdout`, `stderr`, `syslog`, `syslog:FACILITY` or a
+ * path. */
 #ifndef LOG_TARGET_H
 #define LOG_TARGET_H
 
@@ -9,6 +10,9 @@ bool log_target_is_known(const char *target);
 
 /* Whether it is a path. */
 bool log_target_is_file(const char *target);
+
+/* Returns the descriptor of standard output or standard error, or -1 if the target is neither. */
+int log_target_standard_fd(const char *target);
 
 /* Returns the facility for syslog(3), or -1 if the target is not syslog. */
 int log_target_facility(const char *target);

@@ -1,5 +1,5 @@
 /*
- * sink.c: lines to a file, to standard error or to syslog, without ever waiting.
+ * sink.c: lines to a file, to standard output or error, or to syslog, without ever waiting.
  *
  * Lines are collected in one buffer and leave in one write(2). To a file opened with O_APPEND these are whole lines, so
  * those of several processes do not mix. A pipe or a terminal may be full, and a blocking write would stop the loop
@@ -71,16 +71,18 @@ static void sink_set_kind(struct sink *s)
     s->kind = S_ISSOCK(st.st_mode) ? SINK_SOCKET : S_ISREG(st.st_mode) ? SINK_FILE : SINK_PIPE;
 }
 
-/* Use standard error; if a write to it may block, by a description of our own. */
-static void sink_use_stderr(struct sink *s)
+/* Use standard output or standard error; if a write to it may block, by a description of our own. */
+static void sink_use_standard(struct sink *s, int fd)
 {
+    char path[32];
     int own;
 
-    s->fd = STDERR_FILENO;
+    s->fd = fd;
     sink_set_kind(s);
     if (s->kind != SINK_PIPE)
         return;
-    own = real()->open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    own = real()->open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     s->may_block = own < 0;
     if (own >= 0)
         s->fd = own;
@@ -95,8 +97,8 @@ struct sink *sink_open(const char *target)
     if (s->facility >= 0) {
         s->kind = SINK_SYSLOG;
         s->fd = log_target_connect_syslog();
-    } else if (!strcmp(target, "stderr")) {
-        sink_use_stderr(s);
+    } else if (log_target_standard_fd(target) >= 0) {
+        sink_use_standard(s, log_target_standard_fd(target));
     } else {
         s->fd = log_target_open_file(target);
         if (s->fd >= 0)
@@ -201,15 +203,15 @@ static bool sink_is_temporary(int err)
     return err == EAGAIN || err == ENOBUFS || err == EINTR;
 }
 
-/* After a failed write: syslogd may have been restarted, standard error may have become another file, or an application
- * may have closed descriptors that are not its own. Standard error has the log then. */
+/* After a failed write: syslogd may have been restarted, a standard stream may have become another file, or an
+ * application may have closed descriptors that are not its own. Standard error has the log then. */
 static bool sink_reconnect(struct sink *s)
 {
     bool is_closed = errno == EBADF && s == log_sink() && s->kind != SINK_SYSLOG && s->fd != STDERR_FILENO;
-    int fd;
+    int fd = log_target_standard_fd(s->target);
 
     if (is_closed || (errno == ENOTSOCK && s->kind == SINK_SOCKET)) {
-        sink_use_stderr(s);
+        sink_use_standard(s, fd < 0 || is_closed ? STDERR_FILENO : fd);
         return true;
     }
     fd = s->kind == SINK_SYSLOG ? log_target_connect_syslog() : -1;

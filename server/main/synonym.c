@@ -129,8 +129,6 @@ static const char *convert_value(struct conf *c, enum peer_kind kind, const char
         return *value == '/' ? unix_socket(c, value) : value;
     case PEER_UNIX_PATH:
         return unix_socket(c, value);
-    case PEER_TARGET:
-        return strcmp(value, "-") ? value : "stderr";
     case PEER_LEVEL:
         return level_name(value);
     default:

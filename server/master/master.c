@@ -320,7 +320,8 @@ static void open_signals(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         sigaddset(&master.signals, signals[i]);
     sigprocmask(SIG_BLOCK, &master.signals, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads must not end the server */
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads must not end the server, */
+    signal(SIGXFSZ, SIG_IGN); /* nor one that has reached the limit of its size */
     master.signal_fd = signalfd(-1, &master.signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (master.signal_fd < 0)
         log_die("cannot create a signalfd: %m");

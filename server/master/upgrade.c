@@ -30,6 +30,7 @@ static void execute_binary(char **argv, const sigset_t *blocked)
     notify_export();
     sigprocmask(SIG_UNBLOCK, blocked, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     execvp(argv[0], argv);
     log_error("cannot execute %s: %m", argv[0]);
     _exit(127);

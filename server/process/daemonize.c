@@ -63,6 +63,7 @@ void daemonize(const char *log)
         setsid();
         redirect_to_null(STDIN_FILENO);
         redirect_to_null(STDOUT_FILENO);
+        log_take_stdout();
         return;
     }
     close(pipe_fds[1]);

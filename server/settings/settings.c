@@ -14,6 +14,7 @@
 
 #include "base/array.h"
 #include "conf/options.h"
+#include "log/log_target.h"
 #include "settings/cpus.h"
 #include "settings/module_dirs.h"
 #include "settings/names.h"
@@ -120,6 +121,21 @@ static void check_sections(struct conf *c)
         conf_check_section(c, conf_section_find(c, known->title), known->tables);
 }
 
+/* In the background there are no standard streams. */
+static void check_daemonize(struct conf *c, const struct conf_section *server, const struct settings *s)
+{
+    const char *access = s->log.access_log;
+
+    if (!s->process.daemonize)
+        return;
+    if (log_target_standard_fd(s->log.error_log) >= 0)
+        conf_value_error(c, server, "daemonize", 0,
+                         "set \"error-log\" in [log] to a file or syslog, or nobody would see the log");
+    else if (access && !strcmp(access, "stdout"))
+        conf_value_error(c, server, "daemonize", 0,
+                         "set \"access-log\" in [log] to a file or syslog: standard output is that of the error log");
+}
+
 void settings_fill(struct settings *s, struct conf *c)
 {
     struct conf_section *server = conf_section_find(c, "server"), *limits = conf_section_find(c, "limits");
@@ -137,9 +153,7 @@ void settings_fill(struct settings *s, struct conf *c)
         raw.s.module_path = module_dirs();
     if (raw.s.python && strchr(raw.s.python, '/'))
         raw.s.python = conf_value_path(c, server, "python", raw.s.python);
-    if (raw.s.process.daemonize && !strcmp(raw.s.log.error_log, "stderr"))
-        conf_value_error(c, server, "daemonize", 0,
-                         "set \"error-log\" in [log] to a file or syslog, or nobody would see the log");
+    check_daemonize(c, server, &raw.s);
     *s = raw.s;
 }
 

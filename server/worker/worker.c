@@ -206,6 +206,7 @@ static void set_worker_signals(void)
     for (size_t i = 0; i < ARRAY_SIZE(masters); i++)
         own_signal(masters[i], &action);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -211,11 +211,50 @@ def test_access_log_on_stderr(daemon):
 
 
 MISTAKES = {
+@pytest.mark.parametrize("target", ["stdout", "-"])
+def test_access_log_on_stdout(tmp_path, target):
+    """`-` is standard output, as with gunicorn; the error log stays on standard error. A pipe that nobody reads holds
+    no request up."""
+    ini = (f"[server]\nbind = unix:%(here)/s\n[log]\naccess-log = {target}\nerror-log = -\n"
+           "log-format = on %(uri)\n[hello /]\n")
+    write_files(tmp_path, {"server.ini": ini})
+    process = subprocess.Popen(server_args(tmp_path, ini, []), env=server_env(), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        while "all workers are ready" not in (line := process.stderr.readline()):
+            assert line, "the server ended"
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(TIMEOUT)
+            sock.connect(str(tmp_path / "s"))
+            received = exchange(sock, b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(20000)), True)
+        assert received.count(b"HTTP/1.1 200 OK") == 20000
+    finally:
+        process.terminate()
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert out.startswith("on /0\non /1\n") and "on /" not in err
+
+
+def test_log_at_the_limit_of_its_size(daemon):
+    """RLIMIT_FSIZE: writes fail, but SIGXFSZ ends neither the worker nor the master, and not the next worker either."""
+    server = daemon("[log]\naccess-log = a.log\n[hello /]\n[cgi /cgi]\nroot = cgi\n",
+                    {"cgi/limit": "#!/bin/sh\necho Content-Type: text/plain\necho\ngrep SigIgn /proc/self/status\n"})
+    server.wait_log("all workers are ready")
+    worker, = server.worker_pids()
+    for pid in (server.pid, worker):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, 100))
+    for _ in range(5):
+        assert server.get("/")[0] == 200
+    server.wait_log("cannot write to the log .*a.log: File too large")
+    ignored = int(server.get("/cgi/limit")[2].split()[1], 16)
+    assert not ignored & 1 << signal.SIGXFSZ - 1, "programs are started with the default"
+    assert server.worker_pids() == [worker]
+
+
     "log-format = %(adr)": r'server\.ini:2: "log-format = %\(adr\)": there is no variable "%\(adr\)"',
     "log-format = %x": r'server\.ini:2: "log-format = %x": "%" must be followed by',
     "log-format = %{X}": r'server\.ini:2: "log-format = %\{X\}": "%\{" must be followed by the name',
     "access-log = syslog:mail": r'server\.ini:2: "access-log = syslog:mail": expected syslog:daemon',
-    "error-log =": r'server\.ini:2: "error-log =": expected stderr, syslog or a file',
+    "error-log =": r'server\.ini:2: "error-log =": expected stderr, stdout, syslog or a file',
     "acess-log = x": r'server\.ini:2: unknown key "acess-log" in \[log\]; did you mean "access-log"\?',
 }
 

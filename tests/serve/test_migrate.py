@@ -363,7 +363,7 @@ GUNICORN = {
         "wsgi chdir": ["DIR"], "wsgi pythonpath": ["DIR/lib", "DIR/static"], "server umask": ["007"],
         "wsgi env": ["DJANGO_SETTINGS_MODULE=shop.settings", "TEMPLATE=$${NOT_OURS}", "BUILD=2"],
         "server pidfile": ["DIR/gunicorn.pid"], "server trusted-proxies": ["10.0.0.0/8", "127.0.0.1"],
-        "log access-log": ["stderr"], "log error-log": ["DIR/error.log"], "log level": ["warn"],
+        "log access-log": ["-"], "log error-log": ["DIR/error.log"], "log level": ["warn"],
         "log log-format": ['%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(size) "%(referer)" '
                            '"%(uagent)" %(micros) %{x-request-id}i'],
     }, ["A worker ran at most 8 requests", "line 12: worker_class = \"gthread\": every request runs on a coroutine",

@@ -225,6 +225,43 @@ def test_systemd_is_told(daemon, systemd):
     server.process.send_signal(signal.SIGHUP)
     assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", systemd("RELOADING"))
     systemd("READY=1")
+PRINTS = """
+import os, sys
+print('printed at import')
+def app(environ, start_response):
+    print('printed in a request')
+    os.system('echo printed by a child')
+    start_response('200 OK', [])
+    return []
+"""
+
+
+def test_daemonize_keeps_what_is_printed(daemonized, tmp_path):
+    """The error log takes standard output too, of the application and of its children, also after a reopen."""
+    done = daemonized("[server]\npidfile = pid\nbind = unix:%(here)/d.sock\n[log]\nerror-log = d.log\n"
+                      "[wsgi /]\napp = prints:app\n", {"prints.py": PRINTS})
+    assert done.returncode == 0 and done.stdout == ""
+    log = tmp_path / "d.log"
+
+    def get():
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(tmp_path / "d.sock"))
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while sock.recv(100):
+                pass
+        return log.exists() and {"printed in a request", "printed by a child"} <= set(log.read_text().splitlines())
+    wait_until(get)
+    assert "printed at import" in log.read_text().splitlines()
+    log.rename(tmp_path / "d.log.1")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGUSR1)
+    wait_until(get)
+
+
+def test_daemonize_refuses_an_access_log_on_stdout(run_server):
+    done = run_server(["-t", "-d"], "[log]\nerror-log = e.log\naccess-log = -\n[hello /]\n")
+    assert done.returncode == 78 and '-d: "daemonize = yes": set "access-log" in [log] to a file' in done.stderr
+
+
     server.stop()
     systemd("STOPPING=1")
 

@@ -128,8 +128,8 @@ static void test_options(void **state)
         {{"a:b", "-D", "-u", "me", "-g", "us", "--umask", "027", "--pid", "p"},
          "[server] daemonize=yes; user=me; group=us; umask=027; pidfile=p;[wsgi /] app=a:b;"},
         {{"a:b", "--access-logfile", "-", "--error-logfile", "/e", "--log-level", "WARNING"},
-         "[log] access-log=stderr; error-log=/e; level=warn;[wsgi /] app=a:b;"},
-        {{"a:b", "--log-level", "critical", "--log-file=-"}, "[log] level=error; error-log=stderr;[wsgi /] app=a:b;"},
+         "[log] access-log=-; error-log=/e; level=warn;[wsgi /] app=a:b;"},
+        {{"a:b", "--log-level", "critical", "--log-file=-"}, "[log] level=error; error-log=-;[wsgi /] app=a:b;"},
         {{"a:b", "--log-level", "loud"}, "[log] level=loud;[wsgi /] app=a:b;"},
         {{"a:b", "--preload", "--max-requests", "9", "--max-requests-jitter", "2", "--graceful-timeout", "5"},
          "[server] preload=yes; max-requests=9; max-requests-jitter=2; shutdown-timeout=5;[wsgi /] app=a:b;"},
@@ -267,7 +267,8 @@ static void test_usage_errors(void **state)
         {{"--mount", "/x=a"},
          "--mount: here it is \"app\" in [wsgi /prefix]: each prefix is a section, [wsgi "
          "/prefix]\n"},
-        {{"--access-log", "a:b"}, "--access-log: write -o log.access-log=VALUE: it is stderr, syslog or a file\n"},
+        {{"--access-log", "a:b"},
+         "--access-log: write -o log.access-log=VALUE: it is stdout, stderr, syslog or a file\n"},
         /* files that are not ours */
         {{"-c", "gunicorn.conf.py"},
          "-c gunicorn.conf.py: a configuration is an ini file: \"syncless-server --migrate "

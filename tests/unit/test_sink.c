@@ -126,8 +126,8 @@ static void test_file(void **state)
 
 static void test_targets(void **state)
 {
-    static const char *const good[] = {"stderr", "syslog", "syslog:daemon", "syslog:local7", "/var/log/x"};
-    static const char *const bad[] = {"", "stdout", "syslog:", "syslog:mail", "x.log"};
+    static const char *const good[] = {"stderr", "stdout", "syslog", "syslog:daemon", "syslog:local7", "/var/log/x"};
+    static const char *const bad[] = {"", "-", "syslog:", "syslog:mail", "x.log"};
 
     for (size_t i = 0; i < COUNT(good); i++)
         assert_true(log_target_is_known(good[i]));

@@ -45,7 +45,6 @@ def convert(kind: str, value: str) -> List[str]:
     one: Dict[str, Callable[[str], str]] = {
         "SECONDS": seconds,
         "MEGABYTES": lambda text: text + "m" if text.isdigit() else text,
-        "TARGET": lambda text: "stderr" if text == "-" else text,
         "LEVEL": lambda text: LEVELS.get(text.lower(), text.lower()),
     }
     return [one[kind](value) if kind in one else value]
