@@ -59,7 +59,8 @@ static int bridge_start(const struct interp_config *config)
         return err;
     main_state = PyThreadState_Get();
     tstate_adopt();
-    if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 && finder_init() == 0)
+    if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 &&
+        interp_enable_faulthandler() == 0 && finder_init() == 0)
         return 0;
     report_raised(NULL, "wsgi: cannot set up Python");
     bridge_end();

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/digits.h"
 #include "base/mem.h"
 #include "base/own.h"
@@ -21,6 +22,12 @@
 #include "coro/stack.h"
 
 #define SIGNAL_STACK (64 * 1024) /* bytes */
+
+/* The handlers of others, to be called after ours, as faulthandler's, which writes the stack of Python. */
+static struct {
+    int signum;
+    struct sigaction next; /* sa_handler is SIG_DFL if there is none */
+} faults[] = {{.signum = SIGSEGV}, {.signum = SIGBUS}};
 
 static void *signal_stack; /* for the life of the process */
 static sigjmp_buf rescue;  /* where a fault continues while guarded is set */
@@ -46,6 +53,20 @@ static bool is_in_guard(const struct coro *co, const char *address)
     return address < co->stack && address >= co->stack - stack_guard_size();
 }
 
+static void call_next(int signum, siginfo_t *info, void *context)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        const struct sigaction *next = &faults[i].next;
+
+        if (faults[i].signum != signum || next->sa_handler == SIG_DFL || next->sa_handler == SIG_IGN)
+            continue;
+        if (next->sa_flags & SA_SIGINFO)
+            next->sa_sigaction(signum, info, context);
+        else
+            next->sa_handler(signum);
+    }
+}
+
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
     const struct coro *co = coro_current;
@@ -67,6 +88,7 @@ static void on_fault(int signum, siginfo_t *info, void *context)
         fault_say(co->what);
     }
     fault_say("\n");
+    call_next(signum, info, context);
     real()->sigaction(signum, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     raise(signum);
 }
@@ -90,6 +112,12 @@ void fault_init(void)
     if (!signal_stack) /* a worker may be forked by a process that has one */
         signal_stack = xmalloc(SIGNAL_STACK);
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = SIGNAL_STACK}, NULL);
-    own_signal(SIGSEGV, &action);
-    own_signal(SIGBUS, &action);
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        struct sigaction before;
+
+        real()->sigaction(faults[i].signum, NULL, &before);
+        if (before.sa_sigaction != on_fault)
+            faults[i].next = before;
+        own_signal(faults[i].signum, &action);
+    }
 }

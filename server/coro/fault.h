@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 /* On SIGSEGV and SIGBUS write to standard error what the coroutine was working on and whether its stack overflowed,
- * then let the signal kill the process. For the calling OS thread, which gets a signal stack. */
+ * then call the handler that somebody else has set, and let the signal kill the process. For the calling OS thread,
+ * which gets a signal stack. To be called again after others may have set handlers. */
 void fault_init(void);
 
 /* In a signal handler on the loop's thread: call fn(arg), which reads memory that may be inconsistent. Returns false if

@@ -86,6 +86,7 @@ static int fork_server_run(const struct generation *g, int channel)
     err = worker_prepare(&g->settings, &g->sockets);
     if (!err)
         err = mounts_preload(g->mounts);
+    fault_init();
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     channel_send(channel, &(struct channel_message){CHANNEL_READY, 0, -1});

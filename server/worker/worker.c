@@ -280,7 +280,9 @@ static int worker_init(const struct worker_job *job)
     route_http_init(&settings->http, access_sink() ? access_log : NULL);
     route_init(job->mounts, &settings->limits);
     worker_log_start(job->number);
-    return main_thread_start(job->mounts, (size_t)settings->stack_size);
+    err = main_thread_start(job->mounts, (size_t)settings->stack_size);
+    fault_init();
+    return err;
 }
 
 int worker_check(const struct worker_job *job)

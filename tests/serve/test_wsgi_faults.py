@@ -1,8 +1,11 @@
 """Applications with faults: each fault has a clear line in the log and a definite answer, and affects no other
 request."""
 import re
+import signal
 
 import pytest
+
+from timeouts import SANITIZED
 
 APP = """
 import sys
@@ -240,3 +243,46 @@ def test_no_worker_has_ended(server):
     for name in ("exit", "interrupt", "begun_interrupt", "close_exits"):
         server.raw(f"GET /{name} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
     assert server.get("/closed")[0] == 200 and server.worker_pids() == pids
+
+
+CRASH = """
+import ctypes, faulthandler, os, signal
+
+def crash(how):
+    if how == 'abort':
+        os.abort()
+    elif how == 'fpe':
+        signal.raise_signal(signal.SIGFPE)
+    ctypes.string_at(8)
+
+def app(environ, start_response):
+    if environ['PATH_INFO'] != '/':
+        crash(environ['PATH_INFO'][1:])
+    start_response('200 OK', [])
+    return [str(faulthandler.is_enabled()).encode()]
+"""
+CRASHES = {"read": (r"segmentation fault in GET /read$", signal.SIGSEGV), "abort": ("", signal.SIGABRT),
+           "fpe": ("", signal.SIGFPE)}
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer has handlers of its own")
+@pytest.mark.parametrize("how", CRASHES)
+@pytest.mark.parametrize("preload", ["no", "yes"])
+def test_crash_has_its_python_stack_in_the_log(daemon, how, preload):
+    """faulthandler is on, and leaves our line about the request, the signal and the next worker as they are."""
+    server = daemon(f"[server]\npreload = {preload}\n[wsgi /]\napp = crash:app\n", {"crash.py": CRASH})
+    assert server.get("/")[2] == b"True"
+    with pytest.raises(OSError):
+        server.get("/" + how)
+    said, signum = CRASHES[how]
+    server.wait_log(rf'{said}(.*\n)*  File ".*/crash.py", line \d+ in crash\n  File ".*/crash.py", line \d+ in app$')
+    server.wait_log(rf"was killed by signal {int(signum)} ")
+    assert server.get("/")[2] == b"True"
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer has handlers of its own")
+def test_crash_at_import_has_its_python_stack_in_the_log(run_server):
+    done = run_server([], "[wsgi /]\napp = crash:app\n", {"crash.py": CRASH + "crash('read')\n"})
+    assert done.returncode == 3
+    where = r'  File ".*/crash.py", line \d+ in '
+    assert re.search(rf"{where}crash\n{where}<module>", done.stderr)

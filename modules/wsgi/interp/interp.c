@@ -160,6 +160,23 @@ void interp_log_paths(void)
     Py_XDECREF(text);
 }
 
+/* faulthandler.enable(2, all_threads=False): coroutines are threads, and there may be thousands. With
+ * PYTHONFAULTHANDLER it is on already, as the user wants it. */
+int interp_enable_faulthandler(void)
+{
+    PyObject *module = PyImport_ImportModule("faulthandler"), *result = NULL;
+    PyObject *is_enabled = module ? PyObject_CallMethod(module, "is_enabled", NULL) : NULL;
+
+    if (is_enabled == Py_False)
+        result = PyObject_CallMethod(module, "enable", "ii", STDERR_FILENO, 0);
+    else if (is_enabled)
+        result = Py_NewRef(Py_None);
+    Py_XDECREF(is_enabled);
+    Py_XDECREF(module);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 int interp_buffer_lines(void)
 {
     PyObject *out = PySys_GetObject("stdout"), *method, *kwargs, *none, *result = NULL;

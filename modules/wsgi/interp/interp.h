@@ -25,6 +25,9 @@ int interp_add_paths(const struct interp_config *config);
 /* Logs in which interpreter modules were looked for, and where. */
 void interp_log_paths(void);
 
+/* Has faulthandler write the Python stack to standard error when the process crashes. */
+int interp_enable_faulthandler(void);
+
 /* Makes sys.stdout write whole lines at once. */
 int interp_buffer_lines(void);
 
