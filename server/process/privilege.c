@@ -1,5 +1,5 @@
 /*
- * privilege.c: umask, chroot, group and user of a worker.
+ * privilege.c: umask, chroot, group, user and login environment of a worker.
  *
  * Only workers change: the master keeps what it needs to bind low ports and to open logs at a reload, and runs no code
  * of applications. The order matters. The groups of a user are looked up in files that a chroot may lack, so they come
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,22 @@ static int change_groups(const struct process_settings *s)
     return setresgid(s->gid, s->gid, s->gid) ? privilege_error("set the group of the worker") : 0;
 }
 
+static void set_or_unset(const char *name, const char *value)
+{
+    if (value)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+}
+
+/* What the master was started with is another user's, as a rule root's: libraries would look for their files there. */
+static void set_login_environment(const struct process_settings *s)
+{
+    set_or_unset("HOME", s->home);
+    set_or_unset("USER", s->login);
+    set_or_unset("LOGNAME", s->login);
+}
+
 int privilege_drop(const struct process_settings *s)
 {
     int err = 0;
@@ -46,7 +63,9 @@ int privilege_drop(const struct process_settings *s)
         log_error("the worker can still become root");
         err = -EPERM;
     }
-    if (!err && s->user)
-        prctl(PR_SET_DUMPABLE, 1); /* setresuid took core files and access to /proc/self from us */
+    if (err || !s->user)
+        return err;
+    prctl(PR_SET_DUMPABLE, 1); /* setresuid took core files and access to /proc/self from us */
+    set_login_environment(s);
     return err;
 }

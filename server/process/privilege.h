@@ -4,7 +4,8 @@
 
 #include "settings/process.h"
 
-/* Set umask, root directory, groups and user of this process, irrevocably. Returns 0, or -errno after a message. */
+/* Set umask, root directory, groups and user of this process, irrevocably, and HOME, USER and LOGNAME to those of the
+ * user. Returns 0, or -errno after a message. */
 int privilege_drop(const struct process_settings *s);
 
 #endif

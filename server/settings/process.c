@@ -103,6 +103,17 @@ static int look_up_group(const char *name, gid_t *gid)
     return 0;
 }
 
+/* The environment of the user. Of a number without an entry only the directory is set, to /. */
+static void fill_login(struct process_settings *s, struct conf *c)
+{
+    const struct passwd *found = getpwnam(s->user);
+
+    if (!found)
+        found = getpwuid(s->uid);
+    s->login = found ? arena_strndup(&c->arena, found->pw_name, strlen(found->pw_name)) : NULL;
+    s->home = found ? arena_strndup(&c->arena, found->pw_dir, strlen(found->pw_dir)) : "/";
+}
+
 static void fill_identity(struct process_raw *raw, struct conf *c, const struct conf_section *server)
 {
     struct process_settings *s = &raw->s;
@@ -111,6 +122,8 @@ static void fill_identity(struct process_raw *raw, struct conf *c, const struct 
     s->has_group = s->user || raw->group;
     if (s->user && look_up_user(s->user, &s->uid, &s->gid))
         conf_value_error(c, server, "user", 0, "there is no such user");
+    else if (s->user)
+        fill_login(s, c);
     if (raw->group && look_up_group(raw->group, &s->gid))
         conf_value_error(c, server, "group", 0, "there is no such group");
     if (geteuid() != 0 && (s->user || raw->group || s->chroot))

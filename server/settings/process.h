@@ -11,9 +11,10 @@
 struct conf;
 
 struct process_settings {
-    const char *user; /* NULL: workers run as the master does */
-    uid_t uid;        /* of workers, if user is set */
-    bool has_group;   /* gid is set */
+    const char *user;         /* NULL: workers run as the master does */
+    uid_t uid;                /* of workers, if user is set */
+    const char *login, *home; /* of that user; login is NULL if it has no name */
+    bool has_group;           /* gid is set */
     gid_t gid;
     const char *chroot;
     bool has_umask;

@@ -66,6 +66,37 @@ def test_workers_that_run_as_root(daemon):
     assert "run as root" not in chosen.log
 
 
+LOGIN = """
+import os
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [repr([os.environ.get(name) for name in ('HOME', 'USER', 'LOGNAME')]).encode(),
+            b' ', os.path.expanduser('~').encode()]
+"""
+
+
+@root_only
+@pytest.mark.parametrize("preload", ["no", "yes"])
+@pytest.mark.parametrize("user", ["daemon", "54321", ""])
+def test_login_environment_is_that_of_the_user(daemon, open_folder, user, preload):
+    """Not that of root's shell. A number that has no name has no files either."""
+    (open_folder / "login.py").write_text(LOGIN)
+    names = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}
+    server = ready(daemon(f"[server]\npreload = {preload}\n" + (f"user = {user}\n" if user else "") +
+                          f"[wsgi /]\napp = login:app\nchdir = {open_folder}\n", env=names))
+    home = {"daemon": pwd.getpwnam("daemon").pw_dir, "54321": "/", "": "/root"}[user]
+    name = {"daemon": "daemon", "54321": None, "": "root"}[user]
+    assert server.get("/")[2].decode() == f"{[home, name, name]} {home}"
+
+
+@root_only
+def test_home_can_be_set(daemon, open_folder):
+    (open_folder / "login.py").write_text(LOGIN)
+    server = ready(daemon("[server]\nuser = daemon\n"
+                          f"[wsgi /]\napp = login:app\nenv = HOME=/srv\nchdir = {open_folder}\n"))
+    assert server.get("/")[2] == b"['/srv', 'daemon', 'daemon'] /srv"
+
+
 @root_only
 def test_group_and_chroot(daemon, tmp_path):
     jail = tmp_path / "jail"
@@ -194,37 +225,6 @@ def test_daemonize(daemonized, tmp_path):
     assert "all workers are ready" in (tmp_path / "d.log").read_text()
 
 
-def test_daemonize_reports_a_start_that_fails(daemonized, tmp_path):
-    done = daemonized("[log]\nerror-log = d.log\n[wsgi /]\napp = nothing:app\n")
-    assert done.returncode == 4 and "No module named 'nothing'" in (tmp_path / "d.log").read_text()
-
-
-# ---- systemd ----
-
-
-@pytest.fixture
-def systemd(tmp_path):
-    """The socket of a service manager; receive(pattern) waits for a message that has it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(TIMEOUT)
-
-        def receive(pattern):
-            while True:
-                message = sock.recv(1000).decode()
-                if re.search(pattern, message):
-                    return message
-        receive.path = str(tmp_path / "notify")
-        yield receive
-
-
-def test_systemd_is_told(daemon, systemd):
-    app = "import os\nassert 'NOTIFY_SOCKET' not in os.environ\n" + WHO
-    server = daemon("[wsgi /]\napp = who:app\n", {"who.py": app}, env={"NOTIFY_SOCKET": systemd.path})
-    assert "READY=1" in systemd("READY")
-    server.process.send_signal(signal.SIGHUP)
-    assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", systemd("RELOADING"))
-    systemd("READY=1")
 PRINTS = """
 import os, sys
 print('printed at import')
@@ -262,6 +262,37 @@ def test_daemonize_refuses_an_access_log_on_stdout(run_server):
     assert done.returncode == 78 and '-d: "daemonize = yes": set "access-log" in [log] to a file' in done.stderr
 
 
+def test_daemonize_reports_a_start_that_fails(daemonized, tmp_path):
+    done = daemonized("[log]\nerror-log = d.log\n[wsgi /]\napp = nothing:app\n")
+    assert done.returncode == 4 and "No module named 'nothing'" in (tmp_path / "d.log").read_text()
+
+
+# ---- systemd ----
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """The socket of a service manager; receive(pattern) waits for a message that has it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(TIMEOUT)
+
+        def receive(pattern):
+            while True:
+                message = sock.recv(1000).decode()
+                if re.search(pattern, message):
+                    return message
+        receive.path = str(tmp_path / "notify")
+        yield receive
+
+
+def test_systemd_is_told(daemon, systemd):
+    app = "import os\nassert 'NOTIFY_SOCKET' not in os.environ\n" + WHO
+    server = daemon("[wsgi /]\napp = who:app\n", {"who.py": app}, env={"NOTIFY_SOCKET": systemd.path})
+    assert "READY=1" in systemd("READY")
+    server.process.send_signal(signal.SIGHUP)
+    assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", systemd("RELOADING"))
+    systemd("READY=1")
     server.stop()
     systemd("STOPPING=1")
 
