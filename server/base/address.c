@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +53,22 @@ bool address_set(union address *address, int family, const char *ip, uint16_t po
 
 static const char *parse_unix_path(union address *address, socklen_t *size, const char *path)
 {
-    if (*path != '/')
-        return "a socket needs an absolute path, such as unix:/run/app.sock or unix:%(here)/app.sock";
+    bool is_abstract = *path == '@';
+
+    if (*path != '/' && !is_abstract)
+        return "a socket needs an absolute path, such as unix:/run/app.sock or unix:%(here)/app.sock, or an abstract "
+               "name, unix:@app";
     if (strlen(path) >= sizeof(address->un.sun_path))
         return "the path of a socket has at most 107 bytes";
+    if (is_abstract && !path[1])
+        return "an abstract socket needs a name after the @";
     address->un.sun_family = AF_UNIX;
     strcpy(address->un.sun_path, path);
     *size = sizeof(address->un);
+    if (!is_abstract)
+        return NULL;
+    address->un.sun_path[0] = '\0';
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)); /* every byte counts, unix(7) */
     return NULL;
 }
 
@@ -85,7 +95,7 @@ const char *address_parse(union address *address, socklen_t *size, const char *t
     if (!strncmp(text, "unix:", 5))
         return parse_unix_path(address, size, text + 5);
     if (!colon)
-        return "expected HOST:PORT, :PORT, [IPv6]:PORT or unix:/path";
+        return "expected HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name";
     if (!address_parse_port(&port, colon + 1))
         return "expected a port of 0 to 65535 after the last \":\"";
     length = (size_t)(colon - text);
@@ -120,7 +130,9 @@ void address_text(const struct sockaddr *address, char *text, size_t size, uint1
         address_ip_text(&ip, text);
         *port = ntohs(((const struct sockaddr_in *)address)->sin_port); /* at the same place in IPv6 */
     } else if (address->sa_family == AF_UNIX) {
-        snprintf(text, size, "%s", ((const struct sockaddr_un *)address)->sun_path);
+        const char *path = ((const struct sockaddr_un *)address)->sun_path;
+
+        snprintf(text, size, "%s%s", *path || !path[1] ? "" : "@", *path ? path : path + 1);
     }
 }
 

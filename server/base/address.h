@@ -21,8 +21,8 @@ union address {
 #define ADDRESS_TEXT_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
 #define ADDRESS_NAME_SIZE (ADDRESS_TEXT_SIZE + sizeof("unix:"))
 
-/* Read HOST:PORT, :PORT, [IPv6]:PORT or unix:/path; HOST is an IPv4 address, localhost or *, and no host means *. Sets
- * *size as bind(2) wants it. Returns NULL, or what is wrong with the text. */
+/* Read HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name, an abstract socket; HOST is an IPv4 address, localhost
+ * or *, and no host means *. Sets *size as bind(2) wants it. Returns NULL, or what is wrong with the text. */
 const char *address_parse(union address *address, socklen_t *size, const char *text);
 
 /* Set the IP address and the port. Returns false if ip is not an address of that family. */
@@ -31,11 +31,11 @@ bool address_set(union address *address, int family, const char *ip, uint16_t po
 /* The address that a socket is bound to. Returns 0 or -errno. */
 int address_of_socket(union address *address, int fd);
 
-/* Write the address without its port: "192.0.2.1", "2001:db8::1", the path of a Unix socket. An IPv4-mapped address is
- * written as IPv4. *port is 0 for a Unix socket. */
+/* Write the address without its port: "192.0.2.1", "2001:db8::1", the path of a Unix socket or @name. An IPv4-mapped
+ * address is written as IPv4. *port is 0 for a Unix socket. */
 void address_text(const struct sockaddr *address, char *text, size_t size, uint16_t *port);
 
-/* Write the address as address_parse reads it: "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path". */
+/* Write the address as address_parse reads it: "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path", "unix:@name". */
 void address_name(const struct sockaddr *address, char *name, size_t size);
 
 /* Read a port: 1 to 5 digits, at most 65535, and nothing else. Returns false for anything else. */

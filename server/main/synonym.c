@@ -114,7 +114,9 @@ static const char *megabytes(struct conf *c, const char *value)
 
 static const char *unix_socket(struct conf *c, const char *path)
 {
-    return arena_printf(&c->arena, "unix:%s%s%s", *path == '/' ? "" : c->cwd, *path == '/' ? "" : "/", path);
+    bool is_whole = *path == '/' || *path == '@'; /* @: an abstract socket */
+
+    return arena_printf(&c->arena, "unix:%s%s%s", is_whole ? "" : c->cwd, is_whole ? "" : "/", path);
 }
 
 /* Returns the value as ours. */
@@ -126,7 +128,7 @@ static const char *convert_value(struct conf *c, enum peer_kind kind, const char
     case PEER_MEGABYTES:
         return megabytes(c, value);
     case PEER_ADDRESS:
-        return *value == '/' ? unix_socket(c, value) : value;
+        return *value == '/' || *value == '@' ? unix_socket(c, value) : value;
     case PEER_UNIX_PATH:
         return unix_socket(c, value);
     case PEER_LEVEL:

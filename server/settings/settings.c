@@ -33,8 +33,8 @@ static const char *const resolver_names[] = {[RESOLVER_CARES] = "c-ares", [RESOL
 
 const struct sl_option server_options[] = {
     SL_OPTION("bind", SL_STRINGS, struct server_raw, binds, .default_value = "127.0.0.1:8080",
-              .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT or unix:/path, optionally followed by "
-                      "proxy-protocol; repeat for more."),
+              .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name, optionally "
+                      "followed by proxy-protocol; repeat for more."),
     SL_OPTION("workers", SL_STRING, struct server_raw, workers, .default_value = "1",
               .help = "Worker processes; auto: one for each CPU that this process may use."),
     SL_OPTION("backlog", SL_INTEGER, struct server_raw, s.backlog, .default_value = "2048", .min = 1, .max = 65535,

@@ -5,6 +5,9 @@
  * dies. A socket for an address that both the old and the new configuration have stays open during a reload, so no
  * connection is refused. The new master of an upgrade gets the open sockets too (inherit.c).
  *
+ * The file of a Unix socket may be lost, by a cleaner of /tmp or an rm: a reload finds that out and binds the address
+ * again. So a file is removed only if it is still the socket's own.
+ *
  * TCP_NODELAY is set here because accepted sockets inherit it: one system call in place of one for each connection. The
  * file of a Unix socket that a dead server has left is removed, but only if nobody answers there.
  */
@@ -37,6 +40,12 @@ static void enable_option(int fd, int level, int option)
     setsockopt(fd, level, option, &on, sizeof(on)); /* the server works without, if less well */
 }
 
+/* The path of a Unix socket, or NULL: an abstract one has no file. */
+static const char *socket_path(const struct bind_address *address)
+{
+    return address->sa.any.sa_family == AF_UNIX && *address->sa.un.sun_path ? address->sa.un.sun_path : NULL;
+}
+
 /* Whether the file is a socket on which nobody listens. */
 static bool is_abandoned(const struct bind_address *address)
 {
@@ -63,7 +72,7 @@ static int bind_socket(const struct bind_address *address)
     if (fd < 0)
         return -errno;
     if (family == AF_UNIX) {
-        if (is_abandoned(address))
+        if (socket_path(address) && is_abandoned(address))
             unlink(address->sa.un.sun_path);
     } else {
         enable_option(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -81,7 +90,7 @@ static int bind_socket(const struct bind_address *address)
 /* What to do about the error, or "". */
 static const char *bind_advice(const struct bind_address *address, int err)
 {
-    bool is_unix = address->sa.any.sa_family == AF_UNIX;
+    bool is_unix = socket_path(address);
 
     switch (err) {
     case -EADDRINUSE:
@@ -110,10 +119,10 @@ static int listen_error(const struct bind_address *address, int err)
 /* Set the owner and the mode of a Unix socket. Before listen(), so that nobody can connect yet. */
 static int set_socket_file(const struct listen_socket *s, const struct process_settings *settings)
 {
-    const char *path = s->address.sa.un.sun_path, *key = NULL;
+    const char *path = socket_path(&s->address), *key = NULL;
     int err;
 
-    if (s->address.sa.any.sa_family != AF_UNIX)
+    if (!path)
         return 0;
     if (settings->has_socket_mode && chmod(path, settings->socket_mode) < 0)
         key = "socket-mode";
@@ -149,9 +158,14 @@ static void log_listening(int fd)
 static struct listen_socket *listen_socket_new(const struct bind_address *address, const char *text, int fd)
 {
     struct listen_socket *s = xcalloc(1, sizeof(*s));
+    struct stat st;
 
     if (address)
         s->address = *address;
+    if (address && socket_path(address) && stat(socket_path(address), &st) == 0) {
+        s->device = st.st_dev;
+        s->inode = st.st_ino;
+    }
     s->text = xstrdup(text);
     s->address.text = s->text;
     s->fd = fd;
@@ -160,9 +174,31 @@ static struct listen_socket *listen_socket_new(const struct bind_address *addres
     return s;
 }
 
+/* Whether the file of its path is the one that was made for it. */
+static bool has_own_file(const struct listen_socket *s)
+{
+    struct stat st;
+
+    return stat(socket_path(&s->address), &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
+}
+
+/* Find out whether clients cannot reach the socket any more: its file is gone, or another one is there on which nobody
+ * listens. */
+static bool file_is_lost(struct listen_socket *s)
+{
+    const char *path = socket_path(&s->address);
+
+    if (!path || s->lost || has_own_file(s))
+        return s->lost;
+    s->lost = access(path, F_OK) < 0 ? errno == ENOENT : is_abandoned(&s->address);
+    if (s->lost)
+        log_warn("the file of the socket %s is gone: making it again", s->text);
+    return s->lost;
+}
+
 static void listen_socket_free(struct listen_socket *s)
 {
-    if (s->address.sa.any.sa_family == AF_UNIX && !keep_files)
+    if (socket_path(&s->address) && !keep_files && has_own_file(s))
         unlink(s->address.sa.un.sun_path);
     own_fd_end(s->fd);
     close(s->fd);
@@ -191,8 +227,8 @@ static bool is_in_set(const struct listen_set *set, const struct listen_socket *
     return false;
 }
 
-/* Returns an open socket that the set does not have yet, as an address with port 0 may be listed several times; or
- * NULL. */
+/* Returns an open socket that clients can reach and that the set does not have yet, as an address with port 0 may be
+ * listed several times; or NULL. */
 static struct listen_socket *find_open_socket(const struct listen_set *set, const char *text)
 {
     struct list *node;
@@ -200,7 +236,7 @@ static struct listen_socket *find_open_socket(const struct listen_set *set, cons
     list_for_each (node, &all_sockets) {
         struct listen_socket *s = list_entry(node, struct listen_socket, link);
 
-        if (!strcmp(s->text, text) && !is_in_set(set, s))
+        if (!strcmp(s->text, text) && !is_in_set(set, s) && !file_is_lost(s))
             return s;
     }
     return NULL;
@@ -306,6 +342,8 @@ void listen_export(void)
     list_for_each (node, &all_sockets) {
         struct listen_socket *s = list_entry(node, struct listen_socket, link);
 
+        if (s->lost)
+            continue;
         if (s->address.size)
             inherit_export_socket(s->text, s->fd);
         else

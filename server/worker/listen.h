@@ -12,7 +12,10 @@ struct listen_socket {
     char *text;                  /* owned; the address as the ini file has it, or systemd:N */
     struct bind_address address; /* its size is 0 for a socket of systemd */
     int fd;
-    int users; /* configurations that use it */
+    int users;    /* configurations that use it */
+    dev_t device; /* of the file that was made for a Unix socket; so is the inode */
+    ino_t inode;
+    bool lost; /* that file is gone, so no client reaches the socket any more */
 };
 
 /* The listen sockets of one configuration: open from listen_acquire to listen_release. */

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -210,7 +211,6 @@ def test_access_log_on_stderr(daemon):
     server.wait_log("^line of /somewhere$")
 
 
-MISTAKES = {
 @pytest.mark.parametrize("target", ["stdout", "-"])
 def test_access_log_on_stdout(tmp_path, target):
     """`-` is standard output, as with gunicorn; the error log stays on standard error. A pipe that nobody reads holds
@@ -250,6 +250,7 @@ def test_log_at_the_limit_of_its_size(daemon):
     assert server.worker_pids() == [worker]
 
 
+MISTAKES = {
     "log-format = %(adr)": r'server\.ini:2: "log-format = %\(adr\)": there is no variable "%\(adr\)"',
     "log-format = %x": r'server\.ini:2: "log-format = %x": "%" must be followed by',
     "log-format = %{X}": r'server\.ini:2: "log-format = %\{X\}": "%\{" must be followed by the name',

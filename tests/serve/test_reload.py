@@ -4,6 +4,7 @@ import pathlib
 import random
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -139,6 +140,61 @@ def test_addresses_come_and_go(start):
     assert body(server) == b"v1" and server.port == port, "the address that stayed is the same socket"
     assert (server.dir / "b.sock").is_socket()
     server.wait_until(lambda: not (server.dir / "a.sock").exists())
+
+
+@pytest.mark.parametrize("left", ["nothing", "a dead socket"])
+def test_lost_file_of_a_unix_socket_is_made_again(daemon, left):
+    """A cleaner of /tmp has removed it: HUP makes it again, twice if need be, with its mode, and without an effect on
+    requests that came in by the first one. The last one is removed at the stop."""
+    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\nsocket-mode = 0611\n[wsgi /]\napp = app:app\n",
+                          {"app.py": SLOW}))
+    path = server.dir / "a.sock"
+    for _ in range(2):
+        with server.connect() as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            path.unlink()
+            if left != "nothing":
+                with socket.socket(socket.AF_UNIX) as dead:
+                    dead.bind(str(path))
+            reload(server)
+            assert b"".join(iter(lambda: sock.recv(1000), b"")).endswith(b"slow")
+        assert body(server) == b"slow" and path.stat().st_mode & 0o777 == 0o611
+    reload(server)
+    assert body(server) == b"slow"
+    assert len(re.findall("the file of the socket .*a.sock is gone: making it again", server.log)) == 2
+    server.stop()
+    assert not path.exists()
+
+
+def test_socket_of_another_server_is_left_alone(daemon):
+    """Somebody has removed the file, and another server listens under that name: it is not ours to remove."""
+    server = ready(daemon("[server]\nbind = unix:%(here)/a.sock\n[hello /]\n"))
+    path = server.dir / "a.sock"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        server.stop()
+        assert path.exists()
+
+
+def test_abstract_socket(daemon):
+    """unix:@name, which has no file: served, kept at a reload, free after the stop, and nobody else's meanwhile."""
+    name = f"@syncless-test-{os.getpid()}"
+    server = ready(daemon(f"[server]\nbind = unix:{name}\nsocket-mode = 0600\n[log]\naccess-log = stderr\n"
+                          "log-format = at %(server)\n[wsgi /]\napp = app:app\n", {"app.py": APP % "v1"}))
+    assert server.path == name
+    server.path = "\0" + name[1:]
+    assert body(server) == b"v1"
+    reload(server)
+    assert body(server) == b"v1"
+    server.wait_log(f"^at {name}$", count=2)
+    second = subprocess.run([SERVER, "-c", server.dir / "server.ini"], capture_output=True, text=True, timeout=TIMEOUT)
+    assert second.returncode == 1 and f"cannot listen on unix:{name}: Address already in use" in second.stderr
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        server.connect()
+    assert list(server.dir.glob("*syncless-test*")) == []
 
 
 @pytest.mark.limit(120)

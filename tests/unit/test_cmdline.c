@@ -186,7 +186,8 @@ static void test_origins(void **state)
     static const struct words_row rows[] = {
         {{"a:b", "-w", "2000"}, "-w 2000: \"workers = 2000\": expected 1 to 1024, or auto\n"},
         {{"a:b", "--workers=0"}, "--workers=0: \"workers = 0\": expected 1 to 1024, or auto\n"},
-        {{"a:b", "--http", "80"}, "--http 80: \"bind = 80\": expected HOST:PORT, :PORT, [IPv6]:PORT or unix:/path\n"},
+        {{"a:b", "--http", "80"},
+         "--http 80: \"bind = 80\": expected HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name\n"},
         {{"a:b", "-b", "fd://3"}, "-b fd://3: \"bind = fd://3\": expected a port of 0 to 65535 after the last \":\"\n"},
         {{"a:b", "--port", "x"},
          "--port x: \"bind = 127.0.0.1:x\": expected a port of 0 to 65535 after the last \":\"\n"},

@@ -561,12 +561,13 @@ static void test_option_errors(void **state)
     conf_set_key(c, "-b nowhere", "server", "bind", "nowhere");
     settings_fill(&(struct settings){0}, c);
     fill_shops(c, (struct mount_limits[8]){0});
-    assert_string_equal(errors_of(c),
-                        "-o shop x.name=4: bad prefix \"x\" in [shop x]: write /prefix or host/prefix, without blanks\n"
-                        "-o server.proceses=4: unknown key \"proceses\" in [server]\n"
-                        "-b nowhere: \"bind = nowhere\": expected HOST:PORT, :PORT, [IPv6]:PORT or unix:/path\n"
-                        "-o shop /.size=big: \"size = big\": expected a size such as 512, 64k, 4m or 1g\n"
-                        "-o shop /.name=b: \"name\" is given twice; first at -o shop /.name=a\n");
+    assert_string_equal(
+        errors_of(c),
+        "-o shop x.name=4: bad prefix \"x\" in [shop x]: write /prefix or host/prefix, without blanks\n"
+        "-o server.proceses=4: unknown key \"proceses\" in [server]\n"
+        "-b nowhere: \"bind = nowhere\": expected HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name\n"
+        "-o shop /.size=big: \"size = big\": expected a size such as 512, 64k, 4m or 1g\n"
+        "-o shop /.name=b: \"name\" is given twice; first at -o shop /.name=a\n");
     conf_free(c);
 }
 
