@@ -16,14 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "http/cancel.h"
 #include "http/session.h"
 #include "log/log.h"
 
-#define LINGER_TIMEOUT   2000               /* milliseconds a client may go on sending after our last response */
-#define MAX_LINGER_BYTES (16 * 1024 * 1024) /* a client that still sends after that does not look at the response */
-#define LOG_INTERVAL     1000               /* milliseconds */
+#define LINGER_SILENCE 5000          /* milliseconds without a byte from a client that was sent our last response */
+#define LINGER_TIME    30000         /* milliseconds for which such a client may send in all; both as in nginx */
+#define LINGER_LAST    2000          /* milliseconds of the last silence, and in all when the server stops */
+#define LINGER_BYTES   (1024 * 1024) /* dropped at once, before others run */
+#define LINGER_PAUSE   1             /* milliseconds until it goes on */
+#define SILENT_TIME    250           /* milliseconds in which a client sends something, if it is not up to mischief */
+#define LOG_INTERVAL   1000          /* milliseconds */
 
 enum conn_state { CONN_IDLE, CONN_QUEUED, CONN_ACTIVE, CONN_LINGERING };
 
@@ -32,7 +37,10 @@ struct conn {
     struct list all;             /* in http.conns */
     struct wait_timeout timeout; /* of the state */
     enum conn_state state;
-    size_t dropped; /* bytes, while it lingers */
+    union {
+        int64_t opened;     /* wait_time() of the accept; until it lingers */
+        int64_t linger_end; /* wait_time() until which it may linger */
+    };
 };
 
 static struct {
@@ -40,8 +48,9 @@ static struct {
     struct list conns;
     size_t count; /* of conns */
     bool draining;
-    bool closing;                                /* idle connections are closed too */
-    struct wait_timeouts fresh, idle, lingering; /* before the first request, between two, at the end */
+    bool closing;                                             /* idle connections are closed too */
+    struct wait_timeouts fresh, idle;                         /* before the first request, between two */
+    struct wait_timeouts lingering, lingering_last, flooding; /* at the end: silent, the same late, not silent */
 } http;
 
 static struct conn *conn_of(struct permit *permit)
@@ -67,18 +76,45 @@ static void on_conn_timeout(struct wait_timeout *timeout)
     conn_close(list_entry(timeout, struct conn, timeout));
 }
 
+/* A client has sent something, or begins to linger: it may be silent for LINGER_SILENCE, if that is not too late. */
+static void conn_linger_on(struct conn *conn)
+{
+    if (conn->linger_end - wait_time() >= LINGER_SILENCE)
+        wait_timeout_start(&http.lingering, &conn->timeout);
+    else if (list_empty(&conn->timeout.link))
+        wait_timeout_start(&http.lingering_last, &conn->timeout);
+}
+
 /* Drop what the client still sends, and close the connection when it has closed its side. */
 static void conn_drop_input(struct conn *conn)
 {
-    static char scrap[16384];
+    static char scrap[65536];
+    size_t dropped = 0;
     ssize_t n;
 
     do {
         n = recv(conn->client.source.fd, scrap, sizeof(scrap), MSG_DONTWAIT);
-        conn->dropped += n > 0 ? (size_t)n : 0;
-    } while ((n > 0 && conn->dropped < MAX_LINGER_BYTES) || (n < 0 && errno == EINTR));
-    if (n >= 0 || errno != EAGAIN)
+        dropped += n > 0 ? (size_t)n : 0;
+    } while ((n > 0 && dropped < LINGER_BYTES) || (n < 0 && errno == EINTR));
+    if (n == 0 || (n < 0 && errno != EAGAIN))
         conn_close(conn);
+    else if (n > 0)
+        wait_timeout_start(&http.flooding, &conn->timeout);
+    else if (dropped > 0)
+        conn_linger_on(conn);
+}
+
+/* There may be more to drop, for which no event comes. */
+static void on_linger_pause_over(struct wait_timeout *timeout)
+{
+    struct conn *conn = list_entry(timeout, struct conn, timeout);
+
+    if (wait_time() >= conn->linger_end) {
+        conn_close(conn);
+        return;
+    }
+    conn_linger_on(conn);
+    conn_drop_input(conn);
 }
 
 /* Closing a socket with unread bytes makes the kernel send a reset, which may destroy our response before the client
@@ -90,7 +126,8 @@ static void conn_linger(struct conn *conn)
         return;
     }
     conn->state = CONN_LINGERING;
-    wait_timeout_start(&http.lingering, &conn->timeout);
+    conn->linger_end = wait_time() + (http.draining ? LINGER_LAST : LINGER_TIME);
+    conn_linger_on(conn);
     conn_drop_input(conn);
 }
 
@@ -172,17 +209,42 @@ static void conn_reject(struct permit *permit)
         conn_close(conn);
 }
 
-/* With max-connections open, close the connection that has been idle longest; only if that is sure to be needed. */
+/* Returns the connection that has waited longest in a list, or NULL. */
+static struct conn *conn_oldest(const struct wait_timeouts *list)
+{
+    return list_empty(&list->list) ? NULL : list_entry(list->list.next, struct conn, timeout.link);
+}
+
+/* The oldest connection that has sent nothing yet, if it has had time to; or NULL. */
+static struct conn *conn_silent(void)
+{
+    struct conn *conn = conn_oldest(&http.fresh);
+    char byte;
+
+    if (!conn || wait_time() - conn->opened < SILENT_TIME)
+        return NULL;
+    return recv(conn->client.source.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN ? conn : NULL;
+}
+
+/* Close the connection whose client will miss it least. Returns whether there is one. */
+static bool conn_make_room(void)
+{
+    struct conn *conn = conn_oldest(&http.idle);
+
+    if (!conn)
+        conn = conn_silent();
+    if (!conn)
+        conn = conn_oldest(&http.lingering);
+    if (!conn)
+        return false;
+    conn_close(conn);
+    return true;
+}
+
+/* With max-connections open, close one that nobody waits for; only if that is sure to be needed. */
 static bool conn_may_accept(bool sure)
 {
-    struct list *oldest = http.idle.list.next;
-
-    if (http.count < http.config.max_connections)
-        return true;
-    if (!sure || oldest == &http.idle.list)
-        return false;
-    conn_close(list_entry(oldest, struct conn, timeout.link));
-    return true;
+    return http.count < http.config.max_connections || (sure && conn_make_room());
 }
 
 /* ---- the beginning ---- */
@@ -225,6 +287,7 @@ void conn_open(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
     client_set_peer(&conn->client, peer);
     permit_init(&conn->client.permit);
     list_init(&conn->timeout.link);
+    conn->opened = wait_time();
     list_push(&http.conns, &conn->all);
     http.count++;
     wait_timeout_start(&http.fresh, &conn->timeout);
@@ -259,7 +322,9 @@ void http_init(const struct http_config *config)
     list_init(&http.conns);
     wait_timeouts_init(&http.fresh, config->header_timeout, on_conn_timeout);
     wait_timeouts_init(&http.idle, config->keepalive_timeout, on_conn_timeout);
-    wait_timeouts_init(&http.lingering, LINGER_TIMEOUT, on_conn_timeout);
+    wait_timeouts_init(&http.lingering, LINGER_SILENCE, on_conn_timeout);
+    wait_timeouts_init(&http.lingering_last, LINGER_LAST, on_conn_timeout);
+    wait_timeouts_init(&http.flooding, LINGER_PAUSE, on_linger_pause_over);
     admission_init(&(struct admission_config){config->max_concurrency, config->queue_timeout, conn_start, conn_reject});
     session_init(&http.config);
     cancel_init();
@@ -290,18 +355,27 @@ static void on_idle_grace_over(void)
     http_close_idle(NULL);
 }
 
+/* The server stops. */
+static void conn_drain(struct conn *conn)
+{
+    struct request *req = conn->client.req;
+
+    if (req)
+        req->keep_alive = false; /* its head says so, if that is not sent yet */
+    if (conn->state != CONN_LINGERING)
+        return;
+    conn->linger_end = min_int64(conn->linger_end, wait_time() + LINGER_LAST);
+    wait_timeout_start(&http.lingering_last, &conn->timeout);
+}
+
 void http_drain(int64_t idle_grace)
 {
     struct list *node;
 
     http.draining = true;
     session_drain();
-    list_for_each (node, &http.conns) {
-        struct request *req = list_entry(node, struct conn, all)->client.req;
-
-        if (req)
-            req->keep_alive = false; /* its head says so, if that is not sent yet */
-    }
+    list_for_each (node, &http.conns)
+        conn_drain(list_entry(node, struct conn, all));
     if (idle_grace > 0)
         wait_after(idle_grace, on_idle_grace_over);
     else

@@ -11,7 +11,7 @@ void http_init(const struct http_config *config);
 /* Whether http_init was called. */
 bool http_is_ready(void);
 
-/* For endpoint_open: connections are accepted unless max_connections are open and none of them is idle. */
+/* For endpoint_open: connections are accepted unless max_connections are open and all of them are busy. */
 extern const struct listener_handler conn_handler;
 
 /* Take over an accepted, non-blocking socket. */

@@ -105,7 +105,7 @@ static bool accept_batch(struct listener *listener)
 
         if (!listener->handler->may_accept(i == 0)) {
             if (i == 0)
-                pause_accepting(listener, "max-connections are open, none of them idle",
+                pause_accepting(listener, "max-connections are open, and all are busy",
                                 "raise it, or start more workers");
             return false;
         }

@@ -15,7 +15,7 @@ const struct sl_option mount_limits_options[] = {
               .help = "Time for a request; when it is over the handler is cancelled, and the answer is 504. 0: none."),
     SL_OPTION("on-disconnect", SL_CHOICE, struct mount_limits, on_disconnect, .default_value = "ignore",
               .choices = disconnect_names, .help = "When the client disconnects: go on, or cancel its request."),
-    SL_OPTION("max-body-size", SL_SIZE, struct mount_limits, max_body_size, .default_value = "1m",
+    SL_OPTION("max-body-size", SL_SIZE, struct mount_limits, max_body_size, .default_value = "1g",
               .help = "Largest request body; a larger one is answered with 413. 0: any size."),
     {.name = NULL},
 };

@@ -67,17 +67,59 @@ def test_number_of_fields(serve):
     assert (status, headers["Connection"]) == (431, "close")
 
 
-def test_body_is_1_mib_by_default(serve):
+def test_body_is_1_gib_by_default(serve):
     server = serve()
-    assert one(server.raw(post("/count", b"x" * (1 << 20), "Connection: close")))[2] == b"1048576\n"
-    assert one(server.raw(post("/count", b"x" * ((1 << 20) + 1))))[0] == 413
+    announced = b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
+    assert one(server.raw(announced % ((1 << 30) + 1)))[0] == 413
+    assert one(server.raw(announced % (1 << 30) + b"x", shutdown=True))[0] == 500  # the client has left
+    assert one(server.raw(post("/count", b"x" * (20 << 20), "Connection: close")))[2] == b"20971520\n"
 
 
 def test_413_comes_before_the_body(serve):
-    server = serve()
+    server = serve("max-body-size = 1m")
     assert one(server.raw(b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: 1048577\r\n\r\n"))[0] == 413
     head = b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: 1048577\r\nExpect: 100-continue\r\n\r\n"
     assert one(server.raw(head))[0] == 413
+
+
+@pytest.mark.parametrize("seconds, size, pieces", [(0, 40 << 20, 1), (2.5, 1 << 20, 8)], ids=["fast", "slow"])
+def test_refused_upload_is_read_on(serve, seconds, size, pieces):
+    """A client that looks at the answer only when it has sent all finds it there, and no reset: one that sends more
+    than any buffer, and one that takes its time."""
+    server = serve("max-body-size = 1m")
+    with server.connect() as sock:
+        sock.sendall(b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (size + (1 << 20)))
+        for _ in range(pieces):
+            sock.sendall(b"x" * (size // pieces))
+            time.sleep(seconds / pieces)
+        sock.shutdown(socket.SHUT_WR)
+        assert one(exchange(sock, b""))[0] == 413
+
+
+def test_refused_upload_without_end_holds_up_nobody(serve):
+    """The client never stops to send. Others are served meanwhile, and a stop does not wait for it."""
+    server = serve("max-body-size = 1m")
+    ended = threading.Event()
+
+    def flood(sock):
+        try:
+            while True:
+                sock.sendall(b"x" * (1 << 20))
+        except OSError:
+            ended.set()
+
+    with server.connect() as sock:
+        sock.sendall(b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000000000\r\n\r\n")
+        flooding = threading.Thread(target=flood, args=[sock])
+        flooding.start()
+        started = time.monotonic()
+        for _ in range(100):
+            assert server.get("/")[0] == 200
+        assert time.monotonic() - started < 5 and not ended.is_set()
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 6
+        flooding.join()
 
 
 # ---- times ----
@@ -187,6 +229,23 @@ def test_max_connections_closes_the_idlest(serve):
         assert exchange(fourth, get("/"), until=b"probe").endswith(b"probe")
         assert socks[0].recv(100) == b""  # the one that has been idle longest
         assert exchange(socks[1], get("/"), until=b"probe").endswith(b"probe")
+    for sock in socks:
+        sock.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n"],
+                         ids=["silent", "refused"])
+def test_max_connections_closes_what_nobody_waits_for(serve, data):
+    """Connections that have sent nothing, and those that were refused and may still send."""
+    server = serve("max-connections = 5", "max-body-size = 1m")
+    socks = [server.connect() for _ in range(5)]
+    for sock in socks:
+        sock.sendall(data)
+        assert not data or b" 413 " in exchange(sock, b"", until=b"413 ")
+    started = time.monotonic()
+    for _ in range(3):
+        assert server.get("/")[0] == 200
+    assert time.monotonic() - started < 5
     for sock in socks:
         sock.close()
 
