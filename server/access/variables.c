@@ -154,9 +154,7 @@ static struct span get_query(const struct record *r)
 
 static struct span get_proto(const struct record *r)
 {
-    if (!*r->req->view.method) /* the request line could not be parsed */
-        return (struct span){NULL, 0};
-    return span_of(r->req->view.http_minor ? "HTTP/1.1" : "HTTP/1.0");
+    return span_of(r->req->version);
 }
 
 static struct span get_host(const struct record *r)

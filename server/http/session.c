@@ -17,6 +17,7 @@
 #include "http/proxy/proxy.h"
 #include "http/request/body.h"
 #include "http/request/head.h"
+#include "http/request/line.h"
 #include "http/response/response.h"
 #include "http/response/status.h"
 #include "log/log.h"
@@ -266,6 +267,9 @@ static void refuse_early(struct session *s, int status, const char *why)
 {
     request_begin(s);
     s->req.view.http_minor = 1;
+    line_note(&s->req, s->in.buf + s->in.start, input_unread(&s->in));
+    if (status == 414)
+        s->req.view.target = ""; /* it would fill the access log */
     refuse_request(s, status, why);
     request_end(&s->req);
 }
@@ -467,6 +471,15 @@ enum session_end session_run(struct client *client)
     return linger ? SESSION_LINGER : SESSION_CLOSE;
 }
 
+/* What the client has sent tells what it asked for; it stays unread. */
+static void note_unread(struct session *s)
+{
+    ssize_t n = recv(s->client->source.fd, s->buffer, sizeof(s->buffer), MSG_DONTWAIT | MSG_PEEK);
+
+    if (n > 0)
+        line_note(&s->req, s->buffer, (size_t)n);
+}
+
 bool session_reject(struct client *client)
 {
     struct session s;
@@ -475,6 +488,8 @@ bool session_reject(struct client *client)
     session_prepare(&s, client);
     request_begin(&s);
     s.req.view.http_minor = 1;
+    if (config->ended)
+        note_unread(&s);
     answer_busy(&s.req); /* only gathers it: nothing here may wait */
     output_try_flush(&s.out);
     sent = s.out.start == s.out.end;

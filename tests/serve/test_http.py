@@ -444,14 +444,15 @@ def test_bad_percent_encoding(server, path):
     assert one(server.raw(get(path, "Connection: close")))[0] == 400
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "QUERY", "VERSION-CONTROL",
+                                    "PURGE", "get", "BREW", "X-Y_Z!", "M" * 200])
 def test_any_method_reaches_the_handler(server, method):
     assert f"method={method}\n".encode() in server.request(method, "/facts")[2]
 
 
-@pytest.mark.parametrize("method", ["get", "BREW", "X-Y_Z!"])
-def test_unknown_method_gets_501_and_a_close(server, method):
-    status, headers, body = one(server.raw(get("/facts").replace(b"GET", method.encode()) + get("/")))
+@pytest.mark.parametrize("target", ["/facts", "test:80", "http://test/facts"])
+def test_connect_gets_501_and_a_close(server, target):
+    status, headers, body = one(server.raw(get(target).replace(b"GET", b"CONNECT") + get("/")))
     assert (status, headers["Connection"]) == (501, "close")
 
 
@@ -644,7 +645,13 @@ def test_malformed_head_gets_400_and_a_close(server, name):
     assert (status, headers["Connection"]) == (400, "close")
 
 
-@pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"])
+@pytest.mark.parametrize("version", ["1.2", "1.9"])
+def test_later_minor_versions_are_served_as_1_1(server, version):
+    first, second = responses(server.raw(get("/facts", version=version) + get("/", "Connection: close")))
+    assert first[0] == 200 and b"\nminor=1\n" in first[2] and second[2] == b"probe"
+
+
+@pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"])
 def test_other_versions_get_505_and_a_close(server, version):
     status, headers, body = one(server.raw(f"GET / {version}\r\nHost: test\r\n".encode() + MALFORMED_END))
     assert (status, headers["Connection"]) == (505, "close")

@@ -119,8 +119,7 @@ def test_queue_time(daemon):
 
 
 def test_requests_that_get_no_turn_have_their_line(daemon):
-    """They are answered unread, so the line says little. A client that only closes its connection meanwhile has
-    none."""
+    """A client that only closes its connection meanwhile has none."""
     server = daemon("[server]\nmax-concurrency = 1\nqueue-timeout = 300ms\n[log]\naccess-log = a.log\n"
                     "log-format = %(status) %(addr) %(method) %(uri) %(proto) %(size) %(rsize) %(queue_us)\n"
                     "[wsgi /]\napp = app:app\n", {"app.py": APP.replace("0.2", "1.5")})
@@ -132,7 +131,8 @@ def test_requests_that_get_no_turn_have_their_line(daemon):
     assert received.startswith(b"HTTP/1.1 503 ")
     server.wait_until((server.dir / "a.log").read_text)
     *fields, queued = (server.dir / "a.log").read_text().split()
-    assert fields == ["503", "127.0.0.1", "-", "-", "-", "0", str(len(received))] and int(queued) >= 300000
+    assert fields == ["503", "127.0.0.1", "GET", "/second", "HTTP/1.1", "0", str(len(received))]
+    assert int(queued) >= 300000
 
 
 def test_no_request_forges_a_line(logged):
@@ -150,6 +150,27 @@ def test_requests_that_were_refused_have_their_line(logged):
     server.raw(b"GET /" + b"x" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     server.get("/fail")
     assert [line.split()[0] for line in lines(4)] == ["400", "400", "414", "500"]
+
+
+def test_a_refused_request_keeps_its_method_and_version(daemon):
+    server = daemon("[limits]\nheader-timeout = 200ms\n[log]\naccess-log = a.log\n"
+                    "log-format = %(status) %(method) %(uri) %(proto)\n[wsgi /]\napp = app:app\n", {"app.py": APP})
+    refused = [
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n", "501 CONNECT a:1 HTTP/1.1"),
+        (b"BREW /pot HTTP/2.0\r\nHost: x\r\n\r\n", "505 BREW /pot HTTP/2.0"),
+        (b"PURGE /a HTTP/1.0\r\nHost : x\r\n\r\n", "400 PURGE /a HTTP/1.0"),
+        (b"PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "400 PUT /a HTTP/1.1"),
+        (b"PUT /a HTTP/1.1\r\nHost: x\r\nA: \x01", "400 PUT /a HTTP/1.1"),
+        (b"PUT /a HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 40000, "431 PUT /a HTTP/1.1"),
+        (b"PUT /" + b"x" * 20000, "414 PUT - -"),
+        (b"PUT /slow HTTP/1.1\r\nHo", "408 PUT /slow HTTP/1.1"),
+        (b"PUT /slow HT", "408 PUT - -"),
+    ]
+    for request, _ in refused:
+        server.raw(request)
+    log = server.dir / "a.log"
+    server.wait_until(lambda: len(log.read_text().splitlines()) == len(refused))
+    assert log.read_text().splitlines() == [line for _, line in refused]
 
 
 def test_client_that_left_is_499(daemon):

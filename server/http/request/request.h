@@ -23,6 +23,7 @@ enum body_kind {
 struct request {
     struct sl_request view; /* what modules see; first, see request_of */
     const char *id;         /* see request_id; NULL: none yet */
+    const char *version;    /* "HTTP/1.1", as sent; NULL: the request line has none */
     const char *prefix;     /* path by which a proxy reaches our /, or NULL */
     struct input *in;
     struct output *out;
