@@ -76,6 +76,11 @@ void sl_local_set(int key, void *value);
  * handlers in the main thread only. */
 void sl_as_main_thread(bool on);
 
+/* From now on, or no longer, this coroutine keeps the OS thread, and with it the runtime's lock, while it waits for a
+ * pipe or a child. For code that relies on that lock to be alone while it forks: what ends such a wait is the child.
+ * Other waits park, since another coroutine may have to end them. Since 4.1. */
+void sl_stay_alone(bool on);
+
 /* Register the shared object that holds this address as a runtime whose threads are coroutines: pthread_self tells
  * coroutines apart in it, and its own pthread mutexes and conditions stay real ones, since its lock is handed over by
  * the hooks above. -EINVAL if no object holds the address. */

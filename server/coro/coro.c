@@ -211,6 +211,7 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     co->id = ++sched.last_id;
     co->parked = false;
     co->as_main = false;
+    co->alone = false;
     coro_cancel_reset(co);
     co->cxx = (struct cxx_state){0};
     co->name[0] = '\0';

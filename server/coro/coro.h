@@ -49,6 +49,7 @@ struct coro {
     bool waiting;     /* parked in a wait that a cancellation or a signal may end */
     bool is_main;     /* keeps the OS thread's identity (syncless-python's main coroutine) */
     bool as_main;     /* has that identity too, until its next wait, see wait_cancel */
+    bool alone;       /* keeps the OS thread while it waits for a pipe or a child, see sl_stay_alone */
     struct coro_cancel cancel;
     bool used;                /* has run since coro_trim last looked at its stack */
     uint64_t id;              /* unique in the process, new at each coro_start */

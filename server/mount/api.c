@@ -327,6 +327,12 @@ void sl_as_main_thread(bool on)
         coro_self()->as_main = on;
 }
 
+void sl_stay_alone(bool on)
+{
+    if (coro_self())
+        coro_self()->alone = on;
+}
+
 int sl_runtime(const void *address)
 {
     return libc_runtime(address);

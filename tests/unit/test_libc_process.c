@@ -246,6 +246,45 @@ static void test_cancelled(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+/* ---- who forks stays alone ---- */
+
+static int alone_beats;
+static bool alone_over;
+
+static void alone_tick(void *arg)
+{
+    for (; !alone_over; alone_beats++)
+        usleep(1000);
+}
+
+/* Meanwhile no other coroutine runs: the kernel waits. It does in all other calls. */
+static void alone_wait(void *arg)
+{
+    int ends[2], status, before;
+    pid_t pid = child(3);
+    char byte;
+
+    make_pipe(ends);
+    coro_self()->alone = true;
+    before = alone_beats;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    pid = child(4);
+    close(ends[1]); /* the child's copy is the last */
+    assert_int_equal(read(ends[0], &byte, 1), 0);
+    assert_int_equal(alone_beats, before);
+    usleep(LATER_MS * 1000);
+    assert_true(alone_beats > before);
+    coro_self()->alone = false;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(ends[0]);
+    alone_over = true;
+}
+
+static void test_alone(void **state)
+{
+    RUN(NULL, alone_tick, alone_wait);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_run_commands),  cmocka_unit_test(test_read_command),
         cmocka_unit_test(test_write_command), cmocka_unit_test(test_system_main),
         cmocka_unit_test(test_side_by_side),  cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_alone),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

@@ -32,6 +32,7 @@
 
 #include "interp/compat.h"
 #include "syncless/runtime.h"
+#include "threads/fork_section.h"
 #include "threads/gil.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
@@ -462,7 +463,7 @@ int tstate_init_types(void)
 {
     static const struct thread_table_source source = {tstate_handles, find_handle};
 
-    if (handle_init_type() < 0 || thread_table_init(&source) < 0 || trace_hooks_init() < 0)
+    if (handle_init_type() < 0 || thread_table_init(&source) < 0 || trace_hooks_init() < 0 || fork_section_init() < 0)
         return -1;
     return interrupt_init_types(tstate_interrupt);
 }

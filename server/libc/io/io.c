@@ -8,7 +8,7 @@
  *
  *               would block
  *     IO_NEW -----------------> O_NONBLOCK, or the wrong direction ----> IO_NEVER: EAGAIN for the caller
- *                        |----> a child of vfork ----------------------> IO_KERNEL: the same without MSG_DONTWAIT
+ *                        |----> a child of vfork; a pipe of a child ----> IO_KERNEL: the same without MSG_DONTWAIT
  *                        '----> otherwise -----------------------------> IO_AWAITS: wait_fd, and try again
  *
  *                     ready to send, but would block
@@ -21,6 +21,7 @@
 #include "libc/io/io.h"
 
 #include "base/real.h"
+#include "libc/io/kind.h"
 #include "libc/runtime/timespec.h"
 
 #define MAX_READY_IN_A_ROW 64
@@ -49,11 +50,17 @@ static int64_t io_deadline(const struct io *io)
     return timespec_may_wait(&length) ? timespec_deadline_in(&length) : WAIT_FOREVER;
 }
 
+/* At the other end of a pipe is a child, if the coroutine is to stay alone. */
+static bool io_may_park(const struct io *io)
+{
+    return park_possible_for_child() || (park_possible() && !kind_is_pipe(io->fd));
+}
+
 static enum io_state io_choose(struct io *io)
 {
     if (io_never_waits(io))
         return IO_NEVER;
-    if (!park_possible()) {
+    if (!io_may_park(io)) {
         io->dontwait = 0;
         return IO_KERNEL;
     }

@@ -24,7 +24,7 @@
 enum io_state {
     IO_NEW,    /* it has not happened yet */
     IO_NEVER,  /* the call fails: the caller does not want to wait */
-    IO_KERNEL, /* the kernel waits: a child of vfork cannot park */
+    IO_KERNEL, /* the kernel waits: a child of vfork cannot park, and who forks stays alone */
     IO_AWAITS, /* park until the descriptor is ready */
     IO_PAUSES, /* park for a pause: it is ready, and blocks all the same */
 };

@@ -31,7 +31,7 @@ pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
     if (!coro_self() || options & WNOHANG)
         return real()->wait4(pid, status, options, usage);
     while ((found = real()->wait4(pid, status, options | WNOHANG, usage)) == 0) {
-        if (!park_possible())
+        if (!park_possible_for_child())
             return real()->wait4(pid, status, options, usage);
         if (!park_ok(park_for_child(pid, options, &backoff)))
             return -1;
@@ -89,7 +89,7 @@ int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
             return -1;
         if (found.si_pid != 0)
             break;
-        if (!park_possible())
+        if (!park_possible_for_child())
             return real()->waitid(type, id, info, options);
         if (!park_ok(park_for_id(type, id, options, &backoff)))
             return -1;

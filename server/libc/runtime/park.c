@@ -43,6 +43,11 @@ bool park_possible(void)
     return coro_self() && (getpid() == loop_pid || park_revive());
 }
 
+bool park_possible_for_child(void)
+{
+    return park_possible() && !coro_self()->alone;
+}
+
 void park_fair(void)
 {
     static unsigned looks;

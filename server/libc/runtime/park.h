@@ -20,6 +20,9 @@ void park_forget(void);
  * memory while the parent is suspended. To find out takes a system call, so this is asked only before parking. */
 bool park_possible(void);
 
+/* The same for a wait that another process is sure to end: false as well while the coroutine is to stay alone. */
+bool park_possible_for_child(void);
+
 /* Whether a handler that was installed with SA_RESTART has ended the wait. Reading, writing, and waiting for locks and
  * children then go on; calls that only wait fail with EINTR as after any handler. */
 static inline bool park_restarts(int result)
