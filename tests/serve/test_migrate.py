@@ -283,7 +283,7 @@ from multiprocessing import cpu_count
 
 print("this is no part of the result")
 
-bind = ["0.0.0.0:8000", "unix:@DIR@/gunicorn.sock"]
+bind = ["0.0.0.0:8000", "unix:@DIR@/gunicorn.sock", "unix:@shop"]
 backlog = 512
 workers = int(os.environ.get("WEB_CONCURRENCY", 3))
 worker_class = "gthread"
@@ -355,7 +355,7 @@ GUNICORN = {
         "server trusted-proxies": ["127.0.0.1", "::1"], "limits max-body-size": ["0"],
     }, [r"line 6: workers = multiprocessing.cpu_count\(\) \* 2 \+ 1 \(here \d+\)", "A worker ran at most 1 request"]),
     "long": ("gunicorn.conf.py", LONG, [], {
-        "server bind": ["0.0.0.0:8000", "unix:DIR/gunicorn.sock"], "server backlog": ["512"],
+        "server bind": ["0.0.0.0:8000", "unix:DIR/gunicorn.sock", "unix:@shop"], "server backlog": ["512"],
         "server workers": ["${WEB_CONCURRENCY:-3}"], "server max-requests": ["1000"],
         "server max-requests-jitter": ["50"], "limits request-timeout": ["120s"], "server shutdown-timeout": ["30s"],
         "limits keepalive-timeout": ["5s"], "limits max-request-line": ["4094"], "limits max-headers": ["100"],

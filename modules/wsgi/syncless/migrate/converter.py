@@ -57,8 +57,6 @@ def bind_address(text: str) -> Optional[str]:
     """Our form of an address, or None."""
     path = re.sub("^unix:(//)?", "", text)
     if path != text or text.startswith(("/", "@", "%(here)")) or re.search(r"\.sock(et)?$", text):
-        if path.startswith("@"):
-            return None
         return "unix:" + (path if path.startswith(("/", "@", "%(here)", "$")) else "%(here)/" + path)
     variable = re.fullmatch(r"\$\{\w+:-(.*)\}", text)
     if variable and bind_address(variable[1]) == variable[1]:
