@@ -28,10 +28,10 @@
 #include "worker/stack_report.h"
 
 #define SECOND          INT64_C(1000000000)
-#define ANSWER_TIME     SECOND        /* for the report of a process that is asked where it is */
+#define ANSWER_TIME     SECOND        /* for what a process is asked when it is late, and after a sleep of the master */
 #define MIN_PING        (SECOND / 20) /* between two pings */
 #define MAX_PING        SECOND
-#define MAX_LATE        SECOND             /* how late the master may be before it excuses everybody */
+#define MAX_LATE        (SECOND / 4)       /* how late the master may be before it excuses everybody */
 #define MAX_WHAT        200                /* bytes of a request line that the log shows */
 #define STACK_HOLDS_GIL " holds the GIL\n" /* in the head of the stack of a thread, in reports of modules/wsgi */
 #define REPAIR_TIME     (10 * SECOND)      /* beside the timeouts, to replace a worker */
@@ -346,11 +346,14 @@ int64_t liveness_late(int64_t now, int64_t next)
     return next && now - next > MAX_LATE ? now - next : 0;
 }
 
-void life_excuse(struct life *life, int64_t late)
+/* The master may have slept for longer than it is late, so there is time to answer now in any case. */
+void life_excuse(struct life *life, int64_t late, int64_t now)
 {
+    int64_t timeout = life->settings->worker_timeout * 1000000;
+
     life->started += late;
     if (life->pinged)
-        life->pinged += late;
+        life->pinged = min_int64(now, max_int64(life->pinged + late, now - timeout + ANSWER_TIME));
     if (life->asked)
         life->answer_due += late;
 }

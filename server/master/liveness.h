@@ -51,7 +51,7 @@ void life_on_overdue(struct life *life, const char *text);
  * then nobody is to be blamed for not having answered. To be called before the looks, with what the last ones have set
  * *next to; 0: there were none. */
 int64_t liveness_late(int64_t now, int64_t next);
-void life_excuse(struct life *life, int64_t late);
+void life_excuse(struct life *life, int64_t late, int64_t now);
 
 /* Whether the service lives, for systemd: a worker has answered lately, or the master is able to repair it. */
 bool liveness_is_good(const struct process_settings *settings, int64_t now);

@@ -478,14 +478,14 @@ static int64_t look_after_fork_server(struct fork_server *f, int64_t now)
     return next;
 }
 
-static void excuse_all(int64_t late)
+static void excuse_all(int64_t late, int64_t now)
 {
     struct worker *w;
 
     for_each_worker (w)
-        life_excuse(&w->life, late);
+        life_excuse(&w->life, late, now);
     if (loading_fork_server())
-        life_excuse(&loading_fork_server()->life, late);
+        life_excuse(&loading_fork_server()->life, late, now);
 }
 
 /* Look for workers and fork servers that hang. Returns when to do that again. */
@@ -495,7 +495,7 @@ static int64_t look_after_all(int64_t now)
     struct worker *w;
 
     if (late)
-        excuse_all(late);
+        excuse_all(late, now);
     for_each_worker (w)
         next = min_int64(next, look_after_worker(w, now));
     if (loading_fork_server())
