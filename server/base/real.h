@@ -7,6 +7,7 @@
 #ifndef BASE_REAL_H
 #define BASE_REAL_H
 
+#include <aio.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -33,8 +34,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* What libc exports for compilers, and declares nowhere. */
 struct tls_index {
@@ -66,7 +69,9 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
 #define REAL_CALLS(X)                                                                                            \
     /* reading and writing */                                                                                    \
     X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
-    X(sendmmsg) X(sendfile) X(splice)                                                                            \
+    X(sendmmsg) X(sendfile) X(splice) X(preadv2) X(pwritev2) X(aio_suspend) X(lio_listio)                        \
+    /* terminals */                                                                                              \
+    X(tcdrain) X(tcsendbreak) X(tcsetattr)                                                                       \
     /* streams */                                                                                                \
     X(fgetc) X(fgetc_unlocked) X(fgets) X(fgets_unlocked) X(getdelim) X(fread) X(__uflow) X(__underflow)         \
     X(fwrite) X(fputc) X(fputc_unlocked) X(__overflow) X(vfprintf) X(__vfprintf_chk) X(vdprintf)                 \
@@ -102,9 +107,10 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlclose) X(exit) X(pthread_key_create) X(pthread_key_delete) \
     X(pthread_getspecific) X(pthread_setspecific)                                                                \
     /* processes */                                                                                              \
-    X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose)                                  \
+    X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose) X(wordexp)                       \
     /* names */                                                                                                  \
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyaddr) X(gethostbyname_r)         \
+    X(getaddrinfo_a) X(gai_suspend)                                                                              \
     X(gethostbyname2_r) X(gethostbyaddr_r) X(res_query) X(res_search) X(res_querydomain) X(res_send)     \
     X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                        \
     X(getpwnam) X(getpwnam_r) X(getpwuid) X(getpwuid_r) X(getgrnam) X(getgrnam_r) X(getgrgid)        \

@@ -7,14 +7,18 @@
  * function is defined with six arguments, which every ABI that we run on passes as it passes variable ones; those that
  * a caller has left out hold whatever is there, for libc as for us.
  *
- * Not here: the calls that leave memory of other sizes to be read than libc's functions do (sets of signals), and
- * io_uring_enter for more than one result.
+ * Calls whose arguments are the kernel's own are in syscall_kernel_form.c, and those that wait for operations of the
+ * kernel in syscall_completions.c.
  */
+#include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -24,6 +28,7 @@
 #include "libc/runtime/park.h"
 #include "libc/sync/futex.h"
 #include "libc/sync/futex2.h"
+#include "libc/syscall.h"
 
 #define SYSCALL_ARGS a, b, c, d, e, f
 
@@ -41,7 +46,31 @@ static long syscall_clock_nanosleep(clockid_t clock, int flags, const struct tim
     return error ? -1 : 0;
 }
 
-/* Calls that only some architectures have. Returns whether the number is one of them. */
+/* Calls that only some architectures have, and others have in a longer form. */
+static bool syscall_short(long number, long a, long b, long c, long *result)
+{
+    switch (number) {
+#ifdef SYS_open
+    case SYS_open:
+        *result = open((const char *)a, (int)b, (mode_t)c);
+        return true;
+#endif
+#ifdef SYS_creat
+    case SYS_creat:
+        *result = creat((const char *)a, (mode_t)b);
+        return true;
+#endif
+#ifdef SYS_dup2
+    case SYS_dup2:
+        *result = dup2((int)a, (int)b);
+        return true;
+#endif
+    default:
+        return false;
+    }
+}
+
+/* The same for those that wait. Returns whether the number is one of them. */
 static bool syscall_older(long number, long a, long b, long c, long d, long e, long *result)
 {
     switch (number) {
@@ -60,11 +89,6 @@ static bool syscall_older(long number, long a, long b, long c, long d, long e, l
         *result = epoll_wait((int)a, (struct epoll_event *)b, (int)c, (int)d);
         return true;
 #endif
-#ifdef SYS_dup2
-    case SYS_dup2:
-        *result = dup2((int)a, (int)b);
-        return true;
-#endif
 #ifdef SYS_pause
     case SYS_pause:
         *result = pause();
@@ -76,7 +100,7 @@ static bool syscall_older(long number, long a, long b, long c, long d, long e, l
 }
 
 /* Calls that wait for something else than a descriptor. */
-static bool syscall_waits(long number, long a, long b, long c, long d, long e, long *result)
+static bool syscall_waits(long number, long a, long b, long c, long d, long *result)
 {
     switch (number) {
     case SYS_nanosleep:
@@ -88,13 +112,63 @@ static bool syscall_waits(long number, long a, long b, long c, long d, long e, l
     case SYS_wait4:
         *result = wait4((pid_t)a, (int *)b, (int)c, (struct rusage *)d);
         return true;
-    case SYS_waitid:
-        if (e) /* the resources that the child has used; not in the function */
-            return false;
-        *result = waitid((idtype_t)a, (id_t)b, (siginfo_t *)c, (int)d);
-        return true;
     case SYS_sched_yield:
         *result = sched_yield();
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Message queues, and what System V has. */
+static bool syscall_messages(long number, long a, long b, long c, long d, long e, long *result)
+{
+    const struct timespec *until = (const struct timespec *)e;
+
+    switch (number) {
+    case SYS_mq_timedsend:
+        *result = until ? mq_timedsend((mqd_t)a, (const char *)b, (size_t)c, (unsigned)d, until)
+                        : mq_send((mqd_t)a, (const char *)b, (size_t)c, (unsigned)d);
+        return true;
+    case SYS_mq_timedreceive:
+        *result = until ? mq_timedreceive((mqd_t)a, (char *)b, (size_t)c, (unsigned *)d, until)
+                        : mq_receive((mqd_t)a, (char *)b, (size_t)c, (unsigned *)d);
+        return true;
+    case SYS_msgsnd:
+        *result = msgsnd((int)a, (const void *)b, (size_t)c, (int)d);
+        return true;
+    case SYS_msgrcv:
+        *result = msgrcv((int)a, (void *)b, (size_t)c, d, (int)e);
+        return true;
+    case SYS_semop:
+        *result = semop((int)a, (struct sembuf *)b, (size_t)c);
+        return true;
+    case SYS_semtimedop:
+        *result = semtimedop((int)a, (struct sembuf *)b, (size_t)c, (const struct timespec *)d);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Calls by which descriptors are opened, closed and locked. */
+static bool syscall_files(long number, long a, long b, long c, long d, long *result)
+{
+    switch (number) {
+    case SYS_openat:
+        *result = openat((int)a, (const char *)b, (int)c, (mode_t)d);
+        return true;
+    case SYS_fcntl:
+        *result = fcntl((int)a, (int)b, c);
+        return true;
+    case SYS_flock:
+        *result = flock((int)a, (int)b);
+        return true;
+    case SYS_close:
+        *result = close((int)a);
+        return true;
+    case SYS_dup3:
+        *result = dup3((int)a, (int)b, (int)c);
         return true;
     default:
         return false;
@@ -123,14 +197,17 @@ static bool syscall_moves(long number, long a, long b, long c, long d, long e, l
     case SYS_sendfile:
         *result = sendfile((int)a, (int)b, (off_t *)c, (size_t)d);
         return true;
-    case SYS_flock:
-        *result = flock((int)a, (int)b);
+    case SYS_tee:
+        *result = tee((int)a, (int)b, (size_t)c, (unsigned)d);
         return true;
-    case SYS_close:
-        *result = close((int)a);
+    case SYS_vmsplice:
+        *result = vmsplice((int)a, (const struct iovec *)b, (size_t)c, (unsigned)d);
         return true;
-    case SYS_dup3:
-        *result = dup3((int)a, (int)b, (int)c);
+    case SYS_preadv2:
+        *result = preadv2((int)a, (const struct iovec *)b, (int)c, (off_t)d, (int)f);
+        return true;
+    case SYS_pwritev2:
+        *result = pwritev2((int)a, (const struct iovec *)b, (int)c, (off_t)d, (int)f);
         return true;
     default:
         return false;
@@ -152,6 +229,12 @@ static bool syscall_socket(long number, long a, long b, long c, long d, long e, 
     case SYS_sendmsg:
         *result = sendmsg((int)a, (const struct msghdr *)b, (int)c);
         return true;
+    case SYS_recvmmsg:
+        *result = recvmmsg((int)a, (struct mmsghdr *)b, (unsigned)c, (int)d, (struct timespec *)e);
+        return true;
+    case SYS_sendmmsg:
+        *result = sendmmsg((int)a, (struct mmsghdr *)b, (unsigned)c, (int)d);
+        return true;
     case SYS_connect:
         *result = connect((int)a, (const struct sockaddr *)b, (socklen_t)c);
         return true;
@@ -171,7 +254,10 @@ static long syscall_on_coroutine(long number, long a, long b, long c, long d, lo
     long result;
 
     if (syscall_moves(number, SYSCALL_ARGS, &result) || syscall_socket(number, SYSCALL_ARGS, &result) ||
-        syscall_waits(number, a, b, c, d, e, &result) || syscall_older(number, a, b, c, d, e, &result))
+        syscall_files(number, a, b, c, d, &result) || syscall_messages(number, a, b, c, d, e, &result) ||
+        syscall_waits(number, a, b, c, d, &result) || syscall_older(number, a, b, c, d, e, &result) ||
+        syscall_short(number, a, b, c, &result) || syscall_kernel_form(number, SYSCALL_ARGS, &result) ||
+        syscall_completions(number, SYSCALL_ARGS, &result))
         return result;
     return real()->syscall(number, SYSCALL_ARGS);
 }

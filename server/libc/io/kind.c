@@ -15,6 +15,13 @@ bool kind_is_pipe(int fd)
     return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+bool kind_is_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 /* Returns SOCK_STREAM and so on, or -1. */
 static int kind_of_socket(int fd)
 {

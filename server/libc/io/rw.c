@@ -1,5 +1,5 @@
 /*
- * rw.c: read, readv, write and writev, on any kind of descriptor.
+ * rw.c: read, readv, write, writev and the like, on any kind of descriptor.
  *
  * The kind is not known, so a descriptor is first treated as a socket: if it is one, that is the only system call; if
  * not, it fails cheaply with ENOTSOCK. Pipes, terminals, event and timer descriptors and the like are then awaited by
@@ -147,3 +147,26 @@ int eventfd_write(int fd, eventfd_t value)
 {
     return write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
 }
+
+/* ---- preadv2 and pwritev2 ---- */
+
+/* Whether it is the same as without an offset and flags, which are for disk files. */
+static bool rw_is_plain(int fd, off_t offset, int flags)
+{
+    return coro_self() && offset == -1 && !(flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC)) && !kind_is_file(fd);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    return rw_is_plain(fd, offset, flags) ? readv(fd, iov, count) : real()->preadv2(fd, iov, count, offset, flags);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    return rw_is_plain(fd, offset, flags) ? writev(fd, iov, count) : real()->pwritev2(fd, iov, count, offset, flags);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+    __attribute__((alias("preadv2")));
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+    __attribute__((alias("pwritev2")));
