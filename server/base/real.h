@@ -37,6 +37,7 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 #include <wordexp.h>
 
 /* What libc exports for compilers, and declares nowhere. */
@@ -50,6 +51,10 @@ int __underflow(FILE *file);
 void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 int __vfprintf_chk(FILE *restrict file, int flag, const char *restrict format, va_list ap);
 int __vdprintf_chk(int fd, int flag, const char *restrict format, va_list ap);
+wint_t __wunderflow(FILE *file);
+wint_t __woverflow(FILE *file, wint_t c);
+int __vfwprintf_chk(FILE *file, int flag, const wchar_t *format, va_list ap);
+int __isoc99_vfwscanf(FILE *restrict file, const wchar_t *restrict format, va_list ap);
 int __isoc99_vfscanf(FILE *restrict file, const char *restrict format, va_list ap);
 
 /* resolv.h defines macros for half of the alphabet. */
@@ -76,7 +81,9 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(fgetc) X(fgetc_unlocked) X(fgets) X(fgets_unlocked) X(getdelim) X(fread) X(__uflow) X(__underflow)         \
     X(fwrite) X(fputc) X(fputc_unlocked) X(__overflow) X(vfprintf) X(__vfprintf_chk) X(vdprintf)                 \
     X(__vdprintf_chk) X(puts) X(fflush) X(fclose) X(flockfile) X(ftrylockfile) X(funlockfile)                    \
-    X(vfscanf) X(__isoc99_vfscanf)                                                           \
+    X(vfscanf) X(__isoc99_vfscanf) X(freopen) X(fseek) X(fseeko) X(fsetpos) X(rewind) X(perror) X(psignal)       \
+    X(fgetwc) X(fgetwc_unlocked) X(fgetws) X(__wunderflow) X(fputwc) X(fputwc_unlocked) X(fputws)                \
+    X(__woverflow) X(vfwprintf) X(__vfwprintf_chk) X(vfwscanf) X(__isoc99_vfwscanf)                              \
     /* sockets and files */                                                                                      \
     X(open) X(openat) X(fopen) X(setsockopt) X(tee) X(vmsplice)                                                  \
     X(mq_send) X(mq_receive)                                                                                     \

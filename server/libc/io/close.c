@@ -9,6 +9,8 @@
  * With SO_LINGER close waits for the peer, also if the socket has O_NONBLOCK. That is done by a thread of its own,
  * since the time may be long. setsockopt is defined to notice that the option is used at all.
  */
+#include "libc/io/close.h"
+
 #include <stdatomic.h>
 
 #include "base/real.h"
@@ -37,7 +39,6 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     return result;
 }
 
-/* Whether closing fd waits until its peer has got all, or the time is over. */
 static bool fd_lingers(int fd)
 {
     struct linger linger = {0};
@@ -50,8 +51,7 @@ static bool fd_lingers(int fd)
     return linger.l_onoff && linger.l_linger > 0 && park_possible();
 }
 
-/* Inline, since nobody pays for it where nobody has asked. */
-static inline bool close_lingers(int fd)
+bool close_lingers(int fd)
 {
     return somebody_lingers && fd_lingers(fd);
 }

@@ -1,5 +1,5 @@
 /*
- * open.c: open, openat, creat and fopen, which wait at a FIFO and at some devices.
+ * open.c: open, openat and creat, which wait at a FIFO and at some devices.
  *
  * A FIFO opens when its other end is opened too. For writing, an open with O_NONBLOCK fails while nobody reads, so it
  * is made again after pauses. For reading, such an open succeeds at once and lets writers in; then we wait for one.
@@ -10,8 +10,9 @@
  * pseudo-terminals, /dev/null and the like. The kind of the file is asked first, which takes a system call, only for
  * flags with which the call may wait.
  */
+#include "libc/io/open.h"
+
 #include <stdarg.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -23,13 +24,6 @@
 #define TTY_DEVICES     5 /* /dev/tty, ptmx, console */
 #define FIRST_PTS_MAJOR 136
 #define LAST_PTS_MAJOR  143
-
-struct opening {
-    int dirfd;
-    const char *path;
-    int flags;
-    mode_t mode;
-};
 
 static int opening_run(void *arg)
 {
@@ -143,13 +137,12 @@ static inline bool flags_may_wait(int flags)
            coro_self();
 }
 
-static bool opening_may_wait(const struct opening *o)
+bool opening_may_wait(const struct opening *o)
 {
-    return opening_kind_of(o) != OPENING_QUICK && park_possible();
+    return flags_may_wait(o->flags) && opening_kind_of(o) != OPENING_QUICK && park_possible();
 }
 
-/* For one that may wait. */
-static int opening_wait(struct opening *o)
+int opening_wait(struct opening *o)
 {
     bool fifo = opening_kind_of(o) == OPENING_FIFO;
 
@@ -220,39 +213,3 @@ int __openat_2(int dirfd, const char *path, int flags)
 
 int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
 int __openat64_2(int dirfd, const char *path, int flags) __attribute__((alias("__openat_2")));
-
-/* ---- fopen ---- */
-
-/* Returns the flags for a mode of fopen; -1 if it is invalid. */
-static int fopen_flags(const char *mode)
-{
-    bool update = strchr(mode, '+') != NULL;
-    int flags = update ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
-
-    if (!strchr("rwa", *mode))
-        return -1;
-    if (*mode != 'r')
-        flags |= O_CREAT | (*mode == 'w' ? O_TRUNC : O_APPEND);
-    if (strchr(mode, 'x'))
-        flags |= O_EXCL;
-    if (strchr(mode, 'e'))
-        flags |= O_CLOEXEC;
-    return flags;
-}
-
-FILE *fopen(const char *restrict path, const char *restrict mode)
-{
-    struct opening o = {AT_FDCWD, path, fopen_flags(mode), 0666};
-    FILE *file;
-    int fd;
-
-    if (o.flags < 0 || !flags_may_wait(o.flags) || !opening_may_wait(&o))
-        return real()->fopen(path, mode);
-    fd = opening_wait(&o);
-    file = fd < 0 ? NULL : fdopen(fd, mode);
-    if (!file && fd >= 0)
-        real()->close(fd);
-    return file;
-}
-
-FILE *fopen64(const char *restrict path, const char *restrict mode) __attribute__((alias("fopen")));

@@ -1,8 +1,8 @@
 /*
- * stdio_out.c: what writes to a stream: fwrite, fputs, putc, printf and the like, fflush and fclose; and dprintf.
+ * stdio_out.c: what writes to a stream: fwrite, fputs, putc, printf and the like; and dprintf.
  *
  * Where the buffer has room, or the file is on a disk, that is libc's call. Else it is made here (stream.c). What is to
- * be printed is made in memory first. Wide characters are libc's.
+ * be printed is made in memory first.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -248,29 +248,4 @@ int __dprintf_chk(int fd, int flag, const char *restrict format, ...)
     length = __vdprintf_chk(fd, flag, format, ap);
     va_end(ap);
     return length;
-}
-
-/* ---- fflush and fclose ---- */
-
-static bool stream_has_pending(FILE *file)
-{
-    return file->_mode <= 0 && file->_IO_write_base && __fpending(file) > 0;
-}
-
-int fflush(FILE *file)
-{
-    if (!file && stream_has_pending(stdout) && stream_may_wait(stdout, false))
-        stream_flush(stdout); /* the others are libc's to find */
-    if (!file || !stream_may_wait(file, !stream_has_pending(file)))
-        return real()->fflush(file);
-    return stream_flush(file);
-}
-
-int fflush_unlocked(FILE *file) __attribute__((alias("fflush")));
-
-int fclose(FILE *file)
-{
-    if (stream_has_pending(file) && stream_may_wait(file, false))
-        stream_flush(file); /* if it fails, libc tries again, and says so */
-    return real()->fclose(file);
 }

@@ -19,6 +19,7 @@
 #include "base/array.h"
 #include "base/real.h"
 #include "libc/io/io.h"
+#include "libc/stdio/wide.h"
 
 /* Flags of libc. */
 #define UNBUFFERED 0x0002
@@ -85,15 +86,25 @@ static bool stream_is_slow(FILE *file)
     return slow;
 }
 
-bool stream_may_wait(FILE *file, bool enough)
+bool stream_may_wait_any(FILE *file, bool enough)
 {
     const struct stream_hold *hold;
 
-    if (!coro_self() || file->_mode > 0)
+    if (!coro_self())
         return false;
     if (!list_empty(&holds) && (hold = stream_hold_of(file)) && hold->co != coro_self())
         return true;
     return !enough && stream_is_slow(file) && park_possible();
+}
+
+bool stream_may_wait(FILE *file, bool enough)
+{
+    return coro_self() && file->_mode <= 0 && stream_may_wait_any(file, enough);
+}
+
+bool stream_may_wait_wide(FILE *file, bool enough)
+{
+    return coro_self() && file->_mode >= 0 && stream_may_wait_any(file, enough);
 }
 
 /* ---- reading ---- */
@@ -113,23 +124,30 @@ static void stream_flush_prompt(const FILE *file)
         stream_flush(stdout);
 }
 
-bool stream_fill(FILE *file)
+bool stream_await_input(FILE *file)
 {
     struct io io = io_in(fileno(file));
 
+    stream_flush_prompt(file);
+    if (stream_has_pending(file)) /* libc turns from writing to reading */
+        stream_flush(file);
+    if (!io_await(&io)) {
+        file->_flags |= _IO_ERR_SEEN;
+        return false;
+    }
+    errno = io.saved_errno;
+    return true;
+}
+
+bool stream_fill(FILE *file)
+{
     if (stream_buffered(file) > 0)
         return true;
     if (stream_has_main(file))
         return real()->__underflow(file) != EOF;
     if (feof(file)) /* it stays so until it is cleared */
         return false;
-    stream_flush_prompt(file);
-    if (!io_await(&io)) {
-        file->_flags |= _IO_ERR_SEEN;
-        return false;
-    }
-    errno = io.saved_errno;
-    return real()->__underflow(file) != EOF;
+    return stream_await_input(file) && real()->__underflow(file) != EOF;
 }
 
 /* ---- writing ---- */
@@ -140,10 +158,16 @@ static bool stream_begin_put(FILE *file)
     return file->_flags & PUTTING || real()->__overflow(file, EOF) != EOF;
 }
 
+/* As __fpending, which in a stream of wide characters counts these. */
+static size_t stream_pending_bytes(const FILE *file)
+{
+    return file->_flags & PUTTING ? (size_t)(file->_IO_write_ptr - file->_IO_write_base) : 0;
+}
+
 /* Write all that is in the buffer, and bytes. Returns how many of these. */
 static size_t stream_write(FILE *file, const char *bytes, size_t size)
 {
-    size_t pending = __fpending(file), all = pending + size, done = 0;
+    size_t pending = stream_pending_bytes(file), all = pending + size, done = 0;
     struct iovec parts[] = {{file->_IO_write_base, pending}, {(char *)bytes, size}};
     ssize_t put = 0;
 
@@ -193,6 +217,11 @@ size_t stream_put(FILE *file, const char *bytes, size_t size)
     return done;
 }
 
+bool stream_has_pending(FILE *file)
+{
+    return file->_mode > 0 ? wide_has_pending(file) : file->_IO_write_base && __fpending(file) > 0;
+}
+
 int stream_flush(FILE *file)
 {
     struct stream_hold hold;
@@ -200,10 +229,18 @@ int stream_flush(FILE *file)
     bool failed;
 
     stream_hold(&hold, file);
+    if (file->_mode > 0)
+        wide_write(file, NULL, 0);
     stream_write(file, NULL, 0);
-    failed = __fpending(file) > 0;
+    failed = stream_has_pending(file);
     stream_release(&hold);
     if (!failed)
         errno = saved;
     return failed ? EOF : 0;
+}
+
+void stream_settle(FILE *file)
+{
+    if (coro_self() && stream_has_pending(file) && stream_may_wait_any(file, false))
+        stream_flush(file);
 }

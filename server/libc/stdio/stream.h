@@ -20,6 +20,16 @@ struct stream_hold {
  * the descriptor. To find out may take a system call. */
 bool stream_may_wait(FILE *file, bool enough);
 
+/* The same for a call with wide characters. */
+bool stream_may_wait_wide(FILE *file, bool enough);
+
+/* The same for a call with what the stream is used for. */
+bool stream_may_wait_any(FILE *file, bool enough);
+
+/* Park until the descriptor is readable, after a prompt was written and what is in the buffer for writing. Returns
+ * false after an error, with errno. */
+bool stream_await_input(FILE *file);
+
 /* Take the stream, as flockfile does: nested, and from OS threads too. */
 void stream_hold(struct stream_hold *hold, FILE *file);
 void stream_release(struct stream_hold *hold);
@@ -37,7 +47,14 @@ bool stream_fill(FILE *file);
  * many of the bytes were taken; fewer after an error, with errno. */
 size_t stream_put(FILE *file, const char *bytes, size_t size);
 
+/* Whether there is something in the buffer that was not written yet. */
+bool stream_has_pending(FILE *file);
+
 /* Write what is in the buffer. Returns 0 or EOF. */
 int stream_flush(FILE *file);
+
+/* Before a call of libc that writes what is in the buffer: do that, if it may wait. If it fails, libc tries again and
+ * says so. */
+void stream_settle(FILE *file);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * stdio.c: what reads from a stream: getc, fgets, getline, fread and the like; and flockfile.
+ * stdio_in.c: what reads from a stream: getc, fgets, getline, fread and the like; and flockfile.
  *
  * Where the buffer has all that a call needs, or the file is on a disk, that is libc's call. Else it is made here, in
- * steps (stream.c), with the results of libc's. Wide characters are libc's.
+ * steps (stream.c), with the results of libc's.
  */
 #include <errno.h>
 #include <stdint.h>
