@@ -274,7 +274,7 @@ static bool coro_is_thread(const struct coro *co)
     for (int i = 0; i < sched.local_count; i++)
         if (co->local[i] && (sched.locals[i].end || sched.locals[i].release))
             return true;
-    return co->tls.blocks || co->tls.values || co->tls.destructors;
+    return co->tls.blocks || co->tls.values || co->tls.destructors || co->tls.robust;
 }
 
 void coro_end_thread(void)

@@ -38,6 +38,7 @@ struct coro_tls {
     struct tls_blocks *blocks;          /* copies of the thread-locals of shared objects; owned */
     struct tls_values *values;          /* of pthread keys; owned */
     struct tls_destructor *destructors; /* of C++ objects, the last one first; owned */
+    unsigned robust;                    /* robust mutexes that it holds, see libc/sync/robust.c */
     struct coro_tls *next, **link;      /* in the list of all that have blocks; link: NULL if it is not in it */
 };
 

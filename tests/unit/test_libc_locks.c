@@ -517,6 +517,83 @@ static void condition_of_dead_owner(struct scene *s)
 }
 COMPARE(condition_of_dead_owner, BEATS)
 
+/* A coroutine ends that holds it. The others, and an OS thread that waits in the kernel, get it one after the other. */
+static atomic_int dead_seen, held_again;
+
+static void lock_and_end_life(void *mutex)
+{
+    assert_int_equal(pthread_mutex_lock(mutex), 0);
+    if (this_kind->type == PTHREAD_MUTEX_RECURSIVE)
+        assert_int_equal(pthread_mutex_lock(mutex), 0);
+    usleep(LATER_MS * 1000);
+    coro_end_thread();
+}
+
+static void take_from_dead(void *mutex)
+{
+    int error;
+
+    usleep(1000);
+    error = pthread_mutex_lock(mutex);
+    if (error == EOWNERDEAD) {
+        dead_seen++;
+        assert_int_equal(pthread_mutex_consistent(mutex), 0);
+    } else {
+        assert_int_equal(error, 0);
+    }
+    held_again++;
+    assert_int_equal(pthread_mutex_unlock(mutex), 0);
+    coro_end_thread(); /* nothing is held */
+}
+
+static void *take_in_thread(void *mutex)
+{
+    int error = pthread_mutex_lock(mutex);
+
+    if (error == EOWNERDEAD) {
+        dead_seen++;
+        error = pthread_mutex_consistent(mutex);
+    }
+    held_again += error == 0;
+    pthread_mutex_unlock(mutex);
+    return NULL;
+}
+
+static void start_taker(void *arg)
+{
+    pthread_t *thread = ((void **)arg)[1];
+
+    usleep(1000);
+    pthread_create(thread, NULL, take_in_thread, ((void **)arg)[0]);
+    pthread_detach(*thread);
+}
+
+static void test_coroutine_dies(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        pthread_mutex_t *mutex = mutex_of_kind(&kinds[i]);
+        pthread_t thread;
+
+        this_kind = &kinds[i];
+        if (!this_kind->robust)
+            continue;
+        dead_seen = held_again = 0;
+        RUN(mutex, lock_and_end_life, take_from_dead, take_from_dead);
+        assert_int_equal(dead_seen, 1);
+        assert_int_equal(held_again, 2);
+        if (this_kind->protocol == PTHREAD_PRIO_INHERIT)
+            continue;
+        coro_start(lock_and_end_life, mutex);
+        coro_start(start_taker, ((void *[]){mutex, &thread}));
+        wait_run();
+        for (int n = 0; held_again < 3 && n < 5000; n++)
+            usleep(1000);
+        assert_int_equal(held_again, 3);
+        assert_int_equal(dead_seen, 2);
+        munmap(mutex, 4096);
+    }
+}
+
 /* ---- read-write locks ---- */
 
 static pthread_rwlock_t rwlock;
@@ -590,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_mtx_held),
         cmocka_unit_test(test_owners),
         cmocka_unit_test(test_owner_dies),
+        cmocka_unit_test(test_coroutine_dies),
         cmocka_unit_test(test_condition_of_dead_owner),
         cmocka_unit_test(test_rwlock_owner),
         cmocka_unit_test(test_rwlock_clocks),

@@ -12,7 +12,8 @@
  * Robust mutexes and those with priority inheritance have the id in the lock word too. The kernel reads it there, so it
  * stays, and we look at it before libc does. While the data of a robust mutex is inconsistent libc needs the owner's
  * field for that: until pthread_mutex_consistent nobody, not even the owner, can lock it again. When a thread ends that
- * owns one the kernel wakes those that wait in the kernel, so coroutines look again after pauses.
+ * owns one the kernel wakes those that wait in the kernel, so coroutines look again after pauses. When a coroutine ends
+ * that owns one, robust.c does what the kernel does.
  */
 #include "libc/sync/mutex.h"
 
@@ -26,19 +27,13 @@
 #include "libc/runtime/timespec.h"
 #include "libc/sync/owner.h"
 #include "libc/sync/parking.h"
-
-/* Bits of __kind. */
-#define TYPE_MASK 3  /* normal, recursive, ... */
-#define ROBUST    16 /* what follows is no type */
-#define INHERIT   32
-#define PROTECT   64
-#define SHARED    128
+#include "libc/sync/robust.h"
 
 /* ---- owners ---- */
 
 static bool mutex_knows_owner(const pthread_mutex_t *mutex)
 {
-    int type = mutex->__data.__kind & TYPE_MASK;
+    int type = mutex->__data.__kind & MUTEX_TYPE;
 
     return type == PTHREAD_MUTEX_RECURSIVE || type == PTHREAD_MUTEX_ERRORCHECK;
 }
@@ -51,13 +46,13 @@ static bool mutex_is_mine(const pthread_mutex_t *mutex)
 /* Whether libc would take the caller for the owner because of the lock word. */
 static bool mutex_word_is_ours(const pthread_mutex_t *mutex)
 {
-    return mutex->__data.__kind & (ROBUST | INHERIT) && mutex_knows_owner(mutex) &&
+    return mutex->__data.__kind & (MUTEX_ROBUST | MUTEX_INHERITS) && mutex_knows_owner(mutex) &&
            (mutex->__data.__lock & FUTEX_TID_MASK) == identity_tid();
 }
 
 static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
 {
-    if ((mutex->__data.__kind & TYPE_MASK) != PTHREAD_MUTEX_RECURSIVE)
+    if ((mutex->__data.__kind & MUTEX_TYPE) != PTHREAD_MUTEX_RECURSIVE)
         return otherwise;
     if (mutex->__data.__count == UINT_MAX)
         return EAGAIN;
@@ -75,6 +70,8 @@ static int mutex_try(void *arg)
     result = real()->pthread_mutex_trylock(mutex);
     if (result == 0 && mutex_knows_owner(mutex))
         mutex->__data.__owner = owner_of_coroutine();
+    if (mutex->__data.__kind & MUTEX_ROBUST && (result == 0 || result == EOWNERDEAD))
+        robust_locked(mutex);
     return result;
 }
 
@@ -106,14 +103,24 @@ int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *u
         return real()->pthread_mutex_lock(mutex);
     if (until && !timespec_is_point(until))
         return EINVAL; /* an error only if the mutex is not free */
-    wait.shared = mutex->__data.__kind & (SHARED | ROBUST);
+    wait.shared = mutex->__data.__kind & (MUTEX_SHARED | MUTEX_ROBUST);
     return parking_wait(&wait);
+}
+
+/* Whether it is robust, and free after the next unlock. */
+static bool mutex_robust_ends(const pthread_mutex_t *mutex)
+{
+    return mutex->__data.__kind & MUTEX_ROBUST &&
+           ((mutex->__data.__kind & MUTEX_TYPE) != PTHREAD_MUTEX_RECURSIVE || mutex->__data.__count <= 1);
 }
 
 int mutex_unlock(pthread_mutex_t *mutex)
 {
-    int result = coro_self() && mutex_is_mine(mutex) ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
+    bool mine = coro_self() && mutex_is_mine(mutex), robust = coro_self() && mutex_robust_ends(mutex);
+    int result = mine ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
 
+    if (robust && result == 0)
+        robust_unlocked(mutex);
     parking_wake(mutex, 1);
     return result;
 }
@@ -133,7 +140,8 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
         return real()->pthread_mutex_trylock(mutex);
     if (!mutex_is_mine(mutex))
         return mutex_try(mutex);
-    return mutex_lock_again(mutex, mutex->__data.__kind & (ROBUST | INHERIT | PROTECT) ? EDEADLK : EBUSY);
+    return mutex_lock_again(mutex,
+                            mutex->__data.__kind & (MUTEX_ROBUST | MUTEX_INHERITS | MUTEX_PROTECTS) ? EDEADLK : EBUSY);
 }
 
 int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)

@@ -57,12 +57,21 @@ void tls_start(void)
     pthread_atfork(tls_before_fork, tls_after_fork, tls_after_fork);
 }
 
+static void (*last_of_all)(struct coro_tls *tls); /* or NULL */
+
+void tls_on_end(void (*fn)(struct coro_tls *tls))
+{
+    last_of_all = fn;
+}
+
 static void tls_end(struct coro_tls *tls)
 {
     destructors_run(tls);
     values_end(tls);
     destructors_run(tls); /* of thread-locals that the destructors of values have made */
     blocks_free(tls);
+    if (last_of_all)
+        last_of_all(tls);
 }
 
 void tls_init(void)

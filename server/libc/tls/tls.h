@@ -26,6 +26,9 @@ void tls_start(void);
 /* From now on the threads of coroutines end with tls_end. */
 void tls_init(void);
 
+/* Call fn when the thread of a coroutine has ended otherwise, as the kernel does something then. One function. */
+void tls_on_end(void (*fn)(struct coro_tls *tls));
+
 /* ---- the lock ---- */
 
 /* Held by those who change a record of another coroutine, or one where its own may be looked at by another thread. No
