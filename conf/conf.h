@@ -107,8 +107,10 @@ struct conf_section *conf_section_find(const struct conf *c, const char *title);
  * Those with prefix NULL are the defaults of the others. */
 struct conf_section *conf_modules(const struct conf *c, const struct conf_section *after);
 
-/* Record that no module has the name of the section. modules are the known ones, NULL-terminated. */
-void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules);
+/* Record that no module has the name of the section. modules are the known ones, NULL-terminated; missing says which
+ * file was looked for, ": ...", or is "". */
+void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules,
+                          const char *missing);
 
 /* Record an error, or a warning. A place without a file is left out. */
 void conf_error(struct conf *c, struct conf_place place, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -80,7 +80,7 @@ static const char *try_names(struct conf *c, struct conf_nearest *near, const ch
     return list;
 }
 
-void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules)
+void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules, const char *missing)
 {
     struct conf_nearest near = {.wrong = s->name};
     const char *known = try_names(c, &near, try_names(c, &near, "", c->own_names), modules);
@@ -89,7 +89,7 @@ void conf_unknown_section(struct conf *c, const struct conf_section *s, const ch
     if (text)
         conf_error(c, s->place, "unknown section [%s]; %s", s->title, text);
     else if (near.name)
-        conf_error(c, s->place, "unknown section [%s]; did you mean \"%s\"?", s->title, near.name);
+        conf_error(c, s->place, "unknown section [%s]%s; did you mean \"%s\"?", s->title, missing, near.name);
     else
-        conf_error(c, s->place, "unknown section [%s]; known are %s", s->title, known);
+        conf_error(c, s->place, "unknown section [%s]%s; known are %s", s->title, missing, known);
 }

@@ -119,6 +119,15 @@ const char *module_file_find(struct arena *a, const char *const *dirs, const cha
     return NULL;
 }
 
+const char *module_file_missing(struct arena *a, const char *const *dirs, const char *name)
+{
+    const char *text = arena_printf(a, ": there is no %s" SUFFIX " in %s", name, *dirs);
+
+    while (*++dirs)
+        text = arena_printf(a, "%s, %s", text, *dirs);
+    return text;
+}
+
 bool module_file_is_bridge(const char *path)
 {
     const char *slash = strrchr(path, '/'), *version;

@@ -15,6 +15,9 @@
  * that of CPython in this process; "" if there is none. */
 const char *module_file_find(struct arena *a, const char *const *dirs, const char *name, const char *version);
 
+/* Returns ": there is no NAME.so in DIRECTORY, DIRECTORY". */
+const char *module_file_missing(struct arena *a, const char *const *dirs, const char *name);
+
 /* Returns the versions of CPython for which the directories have the module, NULL-terminated. */
 const char *const *module_file_versions(struct arena *a, const char *const *dirs, const char *name);
 

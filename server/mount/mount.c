@@ -33,7 +33,8 @@ static void record_missing_module(struct mount_loading *l, const struct conf_sec
     const char *const *versions = module_file_versions(a, dirs, section->name);
 
     if (!*versions)
-        conf_unknown_section(l->conf, section, module_file_names(a, dirs));
+        conf_unknown_section(l->conf, section, module_file_names(a, dirs),
+                             section->prefix ? module_file_missing(a, dirs, section->name) : "");
     else if (host_entered())
         conf_error(l->conf, section->place, "[%s] %s", section->title, module_file_refusal(a, versions));
     else if (!l->unhosted)

@@ -47,7 +47,7 @@ const struct sl_option server_options[] = {
               .choices = resolver_names,
               .help = "How host names are looked up: c-ares, or system for the C library on an OS thread."),
     SL_OPTION("module-path", SL_PATHS, struct server_raw, s.module_path,
-              .help = "Directories of modules, searched in order."),
+              .help = "Directories of modules, searched in order, and then that of the server."),
     SL_OPTION("python", SL_STRING, struct server_raw, s.python,
               .help = "Python interpreter to run in, a path or a name on PATH; by default that of the virtualenv."),
     SL_OPTION("shutdown-timeout", SL_DURATION, struct server_raw, s.shutdown_timeout, .default_value = "30s",
@@ -149,8 +149,7 @@ void settings_fill(struct settings *s, struct conf *c)
     process_settings_fill(&raw.s.process, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_binds(c, server, raw.binds, &raw.s);
-    if (!raw.s.module_path)
-        raw.s.module_path = module_dirs();
+    raw.s.module_path = module_dirs_after(&c->arena, raw.s.module_path);
     if (raw.s.python && strchr(raw.s.python, '/'))
         raw.s.python = conf_value_path(c, server, "python", raw.s.python);
     check_daemonize(c, server, &raw.s);

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, write_files
 
 CONFIG, USAGE, OK = 78, 2, 0
 
@@ -279,3 +279,26 @@ def test_options_are_heeded_by_a_reload(daemon):
     server.wait_log("all workers are ready", count=2)
     assert server.get("/")[2] == b"one line"
     server.wait_until(lambda: len(server.worker_pids()) == 2)
+
+
+# ---- where modules are ----
+
+
+def test_module_path_adds_to_the_servers_own_modules(run_server, c_modules, tmp_path):
+    """A folder with one module of one's own: the others are found all the same, and the folder's come first."""
+    write_files(tmp_path, {"own/keep": ""})
+    (tmp_path / "own/probe.so").symlink_to(c_modules / "probe.so")
+    (tmp_path / "own/hello.so").write_text("not a module")
+    done = run_server(["--check"], "[server]\nmodule-path = own\n[probe /]\n[static /s]\nroot = .\n")
+    assert done.returncode == 0, done.stderr
+    done = run_server(["--check"], "[server]\nmodule-path = own\n[hello /]\n")
+    assert done.returncode == 78 and f"{tmp_path}/own/hello.so" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["mine", "statics"])
+def test_module_that_is_in_no_folder(run_server, tmp_path, name):
+    """The message says which file was looked for and where, also if another module has nearly that name."""
+    done = run_server(["--check"], f"[server]\nmodule-path = a\nmodule-path = b\n[{name} /]\n")
+    assert done.returncode == 78
+    assert (f"server.ini:4: unknown section [{name} /]: there is no {name}.so in {tmp_path}/a, {tmp_path}/b, "
+            f"{(BUILD / 'modules').resolve()}; ") in done.stderr

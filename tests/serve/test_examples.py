@@ -297,7 +297,7 @@ def basic(credentials):
 
 
 def module_path(folder):
-    return ["-o", f"server.module-path={folder}", "-o", f"server.module-path={BUILD}/modules"]
+    return ["-o", f"server.module-path={folder}"]
 
 
 def test_filter_example(daemon, filter_example):

@@ -327,11 +327,13 @@ static void test_unknown_section(void **state)
     struct conf *c = parse_ini("[wsig /]\n[servr]\n[proxy h/]\n");
 
     for (struct conf_section *s = conf_modules(c, NULL); s; s = conf_modules(c, s))
-        conf_unknown_section(c, s, modules);
-    assert_string_equal(errors_of(c), "t.ini:1: unknown section [wsig /]; did you mean \"wsgi\"?\n"
-                                      "t.ini:2: unknown section [servr]; did you mean \"server\"?\n"
-                                      "t.ini:3: unknown section [proxy h/]; known are server, log, limits, cgi, hello, "
-                                      "static, wsgi\n");
+        conf_unknown_section(c, s, modules, s->prefix ? ": there is no such file" : "");
+    assert_string_equal(
+        errors_of(c),
+        "t.ini:1: unknown section [wsig /]: there is no such file; did you mean \"wsgi\"?\n"
+        "t.ini:2: unknown section [servr]; did you mean \"server\"?\n"
+        "t.ini:3: unknown section [proxy h/]: there is no such file; known are server, log, limits, cgi, hello, "
+        "static, wsgi\n");
     conf_free(c);
 }
 

@@ -87,7 +87,7 @@ static void test_sections(void **state)
 
     settings_fill(&s, c);
     for (struct conf_section *i = conf_modules(c, NULL); i; i = conf_modules(c, i))
-        conf_unknown_section(c, i, modules);
+        conf_unknown_section(c, i, modules, "");
     assert_string_equal(
         errors_of(c),
         "t.ini:1: unknown section [uwsgi]; this is uWSGI's configuration: \"syncless-server --migrate t.ini\" converts "

@@ -61,7 +61,8 @@ static void test_settings(void **state)
     assert_int_equal(s.threads, 2);
     assert_int_equal(s.resolver, RESOLVER_SYSTEM);
     assert_string_equal(s.module_path[0], "/m");
-    assert_null(s.module_path[1]);
+    assert_non_null(strstr(s.module_path[1], "/modules"));
+    assert_null(s.module_path[2]);
     assert_int_equal(s.shutdown_timeout, 500);
     assert_int_equal(s.log.level, LOG_LEVEL_DEBUG);
     assert_int_equal(s.limits.max_body_size, 1 << 30);
