@@ -49,11 +49,12 @@ char **env_build(const struct cgi *cgi, struct sl_request *req, const struct scr
 
 struct child {
     pid_t pid;
-    int in;     /* its stdin; -1 once closed, as are the others */
-    int out;    /* its stdout */
-    int err;    /* its stderr */
-    int exited; /* a pidfd, which is readable once the process has ended */
-    int status; /* of waitpid(2), after child_reap */
+    int in;       /* its stdin; -1 once closed, as are the others */
+    int out;      /* its stdout */
+    int err;      /* its stderr */
+    int exited;   /* a pidfd, which is readable once the process has ended; -1 also where there are none */
+    bool running; /* its end was not noticed yet */
+    int status;   /* of waitpid(2), after child_reap */
 };
 
 /* Start the script as leader of a process group. Unless has_body its stdin is /dev/null and in is -1. 0 or -errno. */
@@ -61,6 +62,9 @@ int child_start(struct child *child, const struct script *script, char *const *e
 
 /* Close a descriptor of struct child and set it to -1; nothing happens if it is closed already. */
 void child_close(int *fd);
+
+/* Whether the process has ended; to be asked for where there is no pidfd. */
+bool child_has_ended(const struct child *child);
 
 /* Signal the whole process group. Only before child_reap: afterwards another group may have its number. */
 void child_signal(const struct child *child, int signum);

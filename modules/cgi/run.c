@@ -29,6 +29,7 @@
 #define STDERR_SIZE 512
 #define PIPE_SIZE   65536 /* bytes that Linux keeps in a pipe */
 #define GRACE       3000  /* milliseconds from SIGTERM to SIGKILL */
+#define LOOK_EVERY  20    /* milliseconds between looks whether the script has ended, where there is no pidfd */
 
 struct run {
     const struct cgi *cgi;
@@ -166,28 +167,42 @@ static int read_stderr(struct run *run)
     return 0;
 }
 
+/* Note that the script has ended. */
+static void note_exit(struct run *run)
+{
+    child_close(&run->child.exited);
+    run->child.running = false;
+}
+
+/* Returns the timeout of a poll(2) that ends at the time `until`, or earlier to look after the script. */
+static int script_poll_timeout(const struct run *run, int64_t until)
+{
+    int64_t left = until - now_ms(), max = run->child.running && run->child.exited < 0 ? LOOK_EVERY : INT_MAX;
+
+    return left < 0 ? 0 : left > max ? (int)max : (int)left;
+}
+
 /* Wait for events, at the latest until the time `until`, and deal with them. Returns 0; -ETIME if there was none; or
  * another -errno for which the script must be ended. */
 static int handle_events(struct run *run, int64_t until)
 {
-    int64_t left = until - now_ms();
     struct pollfd fds[] = {
         {.fd = run->child.out, .events = POLLIN},
         {.fd = run->child.err, .events = POLLIN},
         {.fd = run->child.exited, .events = POLLIN},
         {.fd = run->pumped, .events = POLLIN},
     };
-    int n = poll(fds, sizeof(fds) / sizeof(*fds), left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
+    int n = poll(fds, sizeof(fds) / sizeof(*fds), script_poll_timeout(run, until));
     int err = 0;
 
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
-    if (n == 0)
-        return -ETIME;
+    if (fds[2].revents || (run->child.running && run->child.exited < 0 && child_has_ended(&run->child)))
+        note_exit(run);
+    else if (n == 0)
+        return now_ms() < until ? 0 : -ETIME;
     if (fds[1].revents)
         err = read_stderr(run);
-    if (fds[2].revents)
-        child_close(&run->child.exited);
     if (fds[3].revents)
         child_close(&run->pumped);
     if (!err && fds[0].revents)
@@ -209,7 +224,7 @@ static int relay_all(struct run *run)
 {
     int err = 0;
 
-    while (!err && (run->child.out >= 0 || run->child.exited >= 0)) {
+    while (!err && (run->child.out >= 0 || run->child.running)) {
         err = handle_events(run, silence_ends(run));
         if (err == -ETIME && now_ms() < silence_ends(run))
             err = 0; /* the script has read input meanwhile */
@@ -229,7 +244,7 @@ static void end_group(struct run *run)
 
     run->discard = true;
     child_signal(&run->child, SIGTERM);
-    while ((run->child.out >= 0 || run->child.err >= 0 || run->child.exited >= 0) && handle_events(run, until) == 0)
+    while ((run->child.out >= 0 || run->child.err >= 0 || run->child.running) && handle_events(run, until) == 0)
         ;
     child_signal(&run->child, SIGKILL);
 }

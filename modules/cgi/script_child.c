@@ -123,18 +123,20 @@ int child_start(struct child *child, const struct script *script, char *const *e
     child_close(&ends.in);
     child_close(&ends.out);
     child_close(&ends.err);
-    if (err)
-        goto out;
-    child->exited = pidfd_open(child->pid, 0);
-    if (child->exited < 0) {
-        err = -errno;
-        child_signal(child, SIGKILL);
-        child_reap(child);
-    }
-out:
-    if (err)
+    if (err) {
         child_close_all(child);
-    return err;
+        return err;
+    }
+    child->running = true;
+    child->exited = pidfd_open(child->pid, 0); /* without it, as in sandboxes that forbid it, run.c polls */
+    return 0;
+}
+
+bool child_has_ended(const struct child *child)
+{
+    siginfo_t info = {0};
+
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == child->pid;
 }
 
 void child_signal(const struct child *child, int signum)

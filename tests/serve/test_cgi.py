@@ -766,6 +766,23 @@ def test_no_memory_to_start_a_script(script, tmp_path, call):
     server.wait_log(r"cgi/s: cannot be started: Cannot allocate memory")
 
 
+@pytest.mark.parametrize("errno", [1, 38])  # EPERM, ENOSYS
+def test_without_pidfds(script, tmp_path, errno):
+    """In a sandbox or on a kernel that has none: a script that has closed its output is waited for, one that is silent
+    is ended in time, and nobody is left behind."""
+    server = script(TEXT + "case $PATH_INFO in /long) exec sleep 30;; /closes) exec >&- 2>&-; sleep 0.3; exit 3;;\n"
+                    "esac\necho body\n", "timeout = 400ms",
+                    env=preload(tmp_path / "pidfd.so", "#include <errno.h>\n"
+                                f"int pidfd_open(int pid, unsigned flags) {{ errno = {errno}; return -1; }}"))
+    assert server.get("/s")[2] == b"body\n"
+    server.get("/s/closes")
+    server.wait_log("cgi/s: ended with exit status 3")
+    server.raw(b"GET /s/long HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.wait_log("cgi/s: timed out")
+    worker, = server.worker_pids()
+    server.wait_until(lambda: not pathlib.Path(f"/proc/{worker}/task/{worker}/children").read_text())
+
+
 # ---- configuration ----
 
 
