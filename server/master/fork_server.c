@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/exit_code.h"
 #include "base/mem.h"
 #include "base/own.h"
@@ -38,6 +39,18 @@ static void answer_order(int channel, int32_t pid)
     channel_send(channel, &(struct channel_message){CHANNEL_SPAWNED, pid, -1}); /* if it fails, the master has died */
 }
 
+static void leave_to_master(int signum)
+{
+}
+
+static void set_stop_signals(void (*handler)(int signum))
+{
+    static const int stops[] = {SIGTERM, SIGINT, SIGQUIT};
+
+    for (size_t i = 0; i < ARRAY_SIZE(stops); i++)
+        own_signal(stops[i], &(struct sigaction){.sa_handler = handler, .sa_flags = SA_RESTART});
+}
+
 /* Fork the process in the middle, which forks the worker and tells the master its pid. */
 static void spawn_worker(const struct generation *g, int channel, const struct channel_message *order)
 {
@@ -52,6 +65,7 @@ static void spawn_worker(const struct generation *g, int channel, const struct c
         return;
     pid = own_fork();
     if (pid == 0) {
+        set_stop_signals(SIG_DFL);
         own_fd_end(channel);
         close(channel);
         exit(worker_run(&job));
@@ -64,6 +78,7 @@ static int serve_orders(const struct generation *g, int channel)
 {
     struct channel_message order;
 
+    set_stop_signals(leave_to_master); /* which may be sent to all processes; this one ends when its channel does */
     while ((order = channel_await(channel, -1)).kind != CHANNEL_END)
         if (order.kind == CHANNEL_SPAWN) {
             spawn_worker(g, channel, &order);

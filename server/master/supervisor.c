@@ -6,7 +6,8 @@
  * the same thing: a reload replaces all workers that are not of the present generation. Its first worker starts alone.
  * If it fails, the supervisor rolls back to the generation before, whose workers have gone on serving.
  *
- * A worker that dies is restarted; if none serves and none can be started, the supervisor has failed. One that hangs
+ * A worker that dies is restarted; if none serves and none can be started, the supervisor has failed. One that somebody
+ * kills while it starts is no sign that none can. One that hangs
  * (liveness.c) is replaced as by a reload, and then killed, unless it has come back to life.
  */
 #include "master/supervisor.h"
@@ -139,6 +140,7 @@ void supervisor_adopt(struct generation *g)
             retire_worker(slots->list[i].next);
     supervisor.rolled_back = false;
     supervisor.adopted = wait_now();
+    supervisor.failures = 0;
     supervisor.before = supervisor.generation;
     supervisor.generation = g;
     supervisor.fork_server_due = 0;
@@ -253,10 +255,19 @@ static void read_worker_channel(struct worker *w)
         }
 }
 
-/* Returns the exit code of a process that did not get as far as to serve. */
-static int failed_exit_code(int status)
+/* How a process has ended that did not get as far as to serve. */
+struct failed_start {
+    int code;        /* exit code */
+    bool was_killed; /* by somebody else: the administrator, or the kernel for its memory; the next may start */
+};
+
+static struct failed_start failed_start_of(int status)
 {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT;
+    int signum = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    bool was_killed =
+        signum == SIGKILL || signum == SIGTERM || signum == SIGINT || signum == SIGQUIT || signum == SIGHUP;
+
+    return (struct failed_start){WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BOOT, was_killed};
 }
 
 static void give_up(int code)
@@ -266,21 +277,23 @@ static void give_up(int code)
     supervisor_stop(SIGINT, 0);
 }
 
-/* A worker or fork server of the present generation has exited with this code before it was ready, or was killed for
- * that. slot: that of the worker; NULL: it was not in one, or it is the fork server. */
-static void on_failed_start(const struct slot *slot, int code)
+/* A worker or fork server of the present generation has ended before it was ready, or was killed for that. slot: that
+ * of the worker; NULL: it was not in one, or it is the fork server. */
+static void on_failed_start(const struct slot *slot, struct failed_start failed)
 {
+    bool is_hopeless = ++supervisor.failures >= MAX_FAILURES;
+
     if (supervisor.stopping || supervisor.slots.wanted == 0)
         return;
     if (supervisor.before) {
-        roll_back();
+        if (!failed.was_killed || is_hopeless)
+            roll_back();
         return;
     }
     if (slot)
         kill_if_stuck(slot);
-    supervisor.failures++;
-    if (!supervisor.generation->proven || (workers_count_serving() == 0 && supervisor.failures >= MAX_FAILURES))
-        give_up(code);
+    if ((!supervisor.generation->proven && !failed.was_killed) || (workers_count_serving() == 0 && is_hopeless))
+        give_up(failed.code);
 }
 
 static void on_worker_exit(struct worker *w, int status)
@@ -297,16 +310,16 @@ static void on_worker_exit(struct worker *w, int status)
     failed = w->state == WORKER_STARTING && w->generation == supervisor.generation;
     worker_free(w); /* before others are killed: its pid may be another process's by now */
     if (failed)
-        on_failed_start(slot, failed_exit_code(status));
+        on_failed_start(slot, failed_start_of(status));
 }
 
-/* The fork server of g has ended with this code, or hangs. */
-static void lose_fork_server(struct generation *g, int code)
+/* The fork server of g has ended, or hangs. */
+static void lose_fork_server(struct generation *g, struct failed_start failed)
 {
     fork_server_stop(g->fork_server);
     g->fork_server = NULL;
     if (g == supervisor.generation)
-        on_failed_start(NULL, code);
+        on_failed_start(NULL, failed);
 }
 
 static bool has_fork_server(const struct generation *g, pid_t pid)
@@ -324,7 +337,7 @@ static bool on_fork_server_exit(pid_t pid, int status)
     if (!supervisor.stopping)
         log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    lose_fork_server(g, failed_exit_code(status));
+    lose_fork_server(g, failed_start_of(status));
     return true;
 }
 
@@ -433,7 +446,7 @@ static void fail_start(struct worker *w)
         slot_plan_restart(slot, w);
     worker_kill(w);
     if (w->generation == supervisor.generation)
-        on_failed_start(slot, EXIT_BOOT);
+        on_failed_start(slot, (struct failed_start){EXIT_BOOT, false});
 }
 
 /* It has closed its channel a while ago and lives on. */
@@ -474,7 +487,7 @@ static int64_t look_after_fork_server(struct fork_server *f, int64_t now)
 
     life_check_start(&f->life, now, &next);
     if (f->life.start_is_over)
-        lose_fork_server(supervisor.generation, EXIT_BOOT);
+        lose_fork_server(supervisor.generation, (struct failed_start){EXIT_BOOT, false});
     return next;
 }
 
@@ -524,7 +537,8 @@ void supervisor_stop(int signum, int64_t timeout)
     supervisor.stopping = true;
     workers_stop(signum, timeout);
     if (supervisor.generation->fork_server)
-        kill(supervisor.generation->fork_server->pid, SIGTERM);
+        fork_server_stop(supervisor.generation->fork_server);
+    supervisor.generation->fork_server = NULL;
 }
 
 bool supervisor_has_workers(void)

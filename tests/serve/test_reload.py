@@ -538,6 +538,65 @@ def test_preload_of_a_broken_application_at_a_reload(start):
     assert body(server) == b"v1"
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_ordinary_stop_with_preload_logs_no_error(start, signum):
+    """Also if the fork server gets the signal first, as when it is sent to all processes, and at once after a start."""
+    server = preloaded(start)
+    fork_server = int(body(server).split()[0])
+    os.kill(fork_server, signum)
+    assert body(server)
+    assert server.stop(signum) == 0
+    assert not re.search(r"\[error\]|fork server", server.log), server.log
+    server.wait_until(lambda: not pathlib.Path(f"/proc/{fork_server}").exists())
+
+
+# ---- starts that are killed ----
+
+STARTS_SLOWLY = """
+import pathlib, sys, time
+with open('starts', 'a') as starts:
+    starts.write('.')
+if len(open('starts').read()) in {slow}:
+    print('now it loads', flush=True)
+    time.sleep(60)
+""" + APP % "v1"
+KILLS = [signal.SIGKILL, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("preload", ["no", "yes"])
+@pytest.mark.parametrize("signum", KILLS)
+def test_worker_killed_while_it_starts_is_started_again(daemon, signum, preload):
+    """By the kernel for its memory, or by somebody: the application is not known to be at fault."""
+    server = daemon(f"[server]\npreload = {preload}\n[wsgi /]\napp = app:app\n",
+                    {"app.py": STARTS_SLOWLY.format(slow={1, 2})})
+    for count in (1, 2):
+        server.wait_log("now it loads", count=count)
+        loading, = server.worker_pids()
+        os.kill(loading, signum)
+    ready(server)
+    assert body(server) == b"v1" and "giving up" not in server.log
+
+
+@pytest.mark.parametrize("preload", ["no", "yes"])
+def test_worker_killed_while_it_starts_does_not_end_a_reload(daemon, preload):
+    server = ready(daemon(f"[server]\npreload = {preload}\n[wsgi /]\napp = app:app\n",
+                          {"app.py": STARTS_SLOWLY.format(slow={2})}))
+    before = set(server.worker_pids())
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("now it loads")
+    loading, = set(server.worker_pids()) - before
+    os.kill(loading, signal.SIGKILL)
+    ready(server, 2)
+    server.wait_until(lambda: not before & set(server.worker_pids()))
+    assert "reload failed" not in server.log
+
+
+def test_workers_that_are_always_killed_end_the_server(daemon):
+    server = daemon("[wsgi /]\napp = app:app\n", {"app.py": "import os\nos.kill(os.getpid(), 9)\n"})
+    assert server.wait_exit() == 3
+    assert server.log.count("was killed by signal 9") == 5 and "giving up with exit code 3" in server.log
+
+
 # ---- reload-on-change ----
 
 
