@@ -224,7 +224,7 @@ dist:
 	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
 
 # syncless.ini(5), from the tables of keys.
-$(BUILD)/syncless.ini.5: docs/ini_man.py $(addprefix docs/,configuration.md static.md cgi.md wsgi.md)
+$(BUILD)/syncless.ini.5: docs/ini_man.py $(addprefix docs/,configuration.md databases.md static.md cgi.md wsgi.md)
 	@mkdir -p $(@D)
 	$(firstword $(PYTHONS) python3) docs/ini_man.py >$@.new
 	mv $@.new $@

@@ -18,13 +18,13 @@
 #include "base/mem.h"
 #include "conf/internal.h"
 
-struct conf *conf_new(const char *const *own_names)
+struct conf *conf_new(const char *const *own_titles)
 {
     struct conf *c = xcalloc(1, sizeof(*c));
     char *cwd = getcwd(NULL, 0);
 
     arena_init(&c->arena);
-    c->own_names = own_names;
+    c->own_titles = own_titles;
     c->sections_end = &c->sections;
     c->errors_end = &c->errors;
     c->warnings_end = &c->warnings;

@@ -40,6 +40,7 @@ struct conf_section {
     const char *name;        /* the first word of the title: "server", "wsgi" */
     const char *host;        /* in lower case; "": any */
     const char *prefix;      /* without its last slash: "" or "/shop"; NULL in a section without one */
+    const char *subject;     /* what follows the name, where that is no prefix: "db:5432"; NULL: nothing */
     const char *here;        /* absolute directory of the file of its first appearance */
     struct conf_place place; /* of its first appearance */
     struct conf_entry *entries, **end;
@@ -73,7 +74,7 @@ struct conf_message {
 
 struct conf {
     struct arena arena;             /* owns all that follows and all that is filled in */
-    const char *const *own_names;   /* borrowed: names of the sections that are not modules, NULL-terminated */
+    const char *const *own_titles;  /* borrowed: forms of the sections that are not modules, NULL-terminated */
     const struct conf_names *names; /* borrowed, or NULL; for messages */
     const char *cwd;
     struct conf_section *sections, **sections_end; /* in order of appearance */
@@ -82,9 +83,11 @@ struct conf {
     size_t error_count;
 };
 
-/* Returns an empty configuration, for conf_free; values that were filled in from it end with it. own_names is borrowed:
- * at least one name of a section that is not a module, then NULL. */
-struct conf *conf_new(const char *const *own_names);
+/* Returns an empty configuration, for conf_free; values that were filled in from it end with it. own_titles is
+ * borrowed: at least one form of the titles of sections that are not modules, then NULL. A form is a name, or a name
+ * and a word for what follows it: "limits /prefix" for a prefix, with a host or without, and "outbound PEER" for any
+ * other word. */
+struct conf *conf_new(const char *const *own_titles);
 void conf_free(struct conf *c);
 
 /* Read the file at path and the files it includes. */
@@ -106,6 +109,9 @@ struct conf_section *conf_section_find(const struct conf *c, const char *title);
 /* Returns the next section of a module after the given one (NULL: the first), in order of appearance; NULL at the end.
  * Those with prefix NULL are the defaults of the others. */
 struct conf_section *conf_modules(const struct conf *c, const struct conf_section *after);
+
+/* The same for the sections of a name, whatever follows it. */
+struct conf_section *conf_sections_named(const struct conf *c, const char *name, const struct conf_section *after);
 
 /* Record that no module has the name of the section. modules are the known ones, NULL-terminated; missing says which
  * file was looked for, ": ...", or is "". */

@@ -169,7 +169,7 @@ static void finish_pair(struct reader *r)
         read_include(r, &entry);
     else if (!r->section)
         conf_error(r->conf, r->place, "\"%s\" comes before the first section; write [%s] above it", r->key,
-                   r->conf->own_names[0]);
+                   r->conf->own_titles[0]);
     else
         conf_entry_add(r->conf, r->section, entry);
 }

@@ -11,12 +11,30 @@
 
 #include "conf/internal.h"
 
+/* Whether a form of own_titles has that name. */
+static bool is_form_of(const char *form, const char *name)
+{
+    size_t size = strlen(name);
+
+    return !strncmp(form, name, size) && (form[size] == '\0' || form[size] == ' ');
+}
+
 static bool is_own_name(const struct conf *c, const char *name)
 {
-    for (int i = 0; c->own_names[i]; i++)
-        if (!strcmp(c->own_names[i], name))
+    for (int i = 0; c->own_titles[i]; i++)
+        if (is_form_of(c->own_titles[i], name))
             return true;
     return false;
+}
+
+/* Returns the form of own_titles with that name that has a word for what follows it, or has none; NULL: there is none.
+ */
+static const char *own_form(const struct conf *c, const char *name, bool followed)
+{
+    for (int i = 0; c->own_titles[i]; i++)
+        if (is_form_of(c->own_titles[i], name) && (strchr(c->own_titles[i], ' ') != NULL) == followed)
+            return c->own_titles[i];
+    return NULL;
 }
 
 static bool is_host_name(const char *s)
@@ -61,15 +79,41 @@ static const char *own_titles(struct conf *c)
 {
     const char *list = "";
 
-    for (int i = 0; c->own_names[i]; i++)
-        list = arena_printf(&c->arena, "%s[%s], ", list, c->own_names[i]);
+    for (int i = 0; c->own_titles[i]; i++)
+        list = arena_printf(&c->arena, "%s[%s], ", list, c->own_titles[i]);
     return list;
+}
+
+/* Parse what follows the name in a title of the given form, where it is no prefix. */
+static bool parse_subject(struct conf *c, struct conf_section *s, const char *form, const char *rest)
+{
+    if (strpbrk(rest, " \t")) {
+        conf_error(c, s->place, "bad section [%s %s]: write [%s], without blanks", s->name, rest, form);
+        return false;
+    }
+    s->subject = arena_strndup(&c->arena, rest, strlen(rest));
+    s->title = arena_printf(&c->arena, "%s %s", s->name, rest);
+    return true;
+}
+
+/* The same in any title of a section that is no module. */
+static bool parse_own_title(struct conf *c, struct conf_section *s, const char *rest)
+{
+    const char *form = own_form(c, s->name, *rest);
+
+    if (!form && *rest)
+        conf_error(c, s->place, "[%s] takes no prefix, but has \"%s\"", s->name, rest);
+    else if (!form)
+        conf_error(c, s->place, "[%s] is incomplete: write [%s]", s->name, own_form(c, s->name, true));
+    if (!form || !*rest)
+        return form;
+    return strchr(form, '/') ? parse_mount_point(c, s, rest) : parse_subject(c, s, form, rest);
 }
 
 static bool parse_title(struct conf *c, struct conf_section *s, const char *title)
 {
     size_t size = strcspn(title, " \t");
-    const char *mount = title + size + strspn(title + size, " \t");
+    const char *rest = title + size + strspn(title + size, " \t");
 
     s->name = s->title = arena_strndup(&c->arena, title, size);
     s->host = "";
@@ -77,13 +121,9 @@ static bool parse_title(struct conf *c, struct conf_section *s, const char *titl
         conf_error(c, s->place, "bad section [%s]: expected %s[MODULE] or [MODULE /prefix]", title, own_titles(c));
         return false;
     }
-    if (!*mount)
-        return true;
-    if (is_own_name(c, s->name)) {
-        conf_error(c, s->place, "[%s] takes no prefix, but has \"%s\"", s->name, mount);
-        return false;
-    }
-    return parse_mount_point(c, s, mount);
+    if (is_own_name(c, s->name))
+        return parse_own_title(c, s, rest);
+    return !*rest || parse_mount_point(c, s, rest);
 }
 
 static struct conf_section *section_new(struct conf *c, const struct conf_section *from)
@@ -120,7 +160,7 @@ struct conf_section *conf_section_open(struct conf *c, const char *title, struct
     struct conf_section *s = conf_section_get(c, title, place, here);
     bool is_new = s->place.file == place.file && s->place.line == place.line;
 
-    if (is_new || !s->prefix) /* without a prefix: sections that add up, or the one for entries of bad sections */
+    if (is_new || !(s->prefix || s->subject)) /* sections that add up, or the one for entries of bad sections */
         return s;
     conf_error(c, place, "[%s] is given twice; first at %s", s->title, conf_place_text(c, s->place));
     return conf_section_lost(c);
@@ -139,6 +179,15 @@ struct conf_section *conf_modules(const struct conf *c, const struct conf_sectio
     struct conf_section *s = after ? after->next : c->sections;
 
     while (s && is_own_name(c, s->name))
+        s = s->next;
+    return s;
+}
+
+struct conf_section *conf_sections_named(const struct conf *c, const char *name, const struct conf_section *after)
+{
+    struct conf_section *s = after ? after->next : c->sections;
+
+    while (s && strcmp(s->name, name))
         s = s->next;
     return s;
 }

@@ -70,12 +70,19 @@ void conf_unknown_key(struct conf *c, const struct conf_section *s, struct conf_
 
 /* ---- sections ---- */
 
-/* Try names for the nearest one, and append them to a list, "a, b, c". */
+/* Try the first words of names for the nearest one, and append them to a list, "a, b, c". */
 static const char *try_names(struct conf *c, struct conf_nearest *near, const char *list, const char *const *names)
 {
+    const char *before = "";
+
     for (int i = 0; names[i]; i++) {
-        conf_nearest_try(near, names[i]);
-        list = arena_printf(&c->arena, "%s%s%s", list, *list ? ", " : "", names[i]);
+        const char *name = arena_strndup(&c->arena, names[i], strcspn(names[i], " "));
+
+        if (!strcmp(name, before)) /* another form of it */
+            continue;
+        conf_nearest_try(near, name);
+        list = arena_printf(&c->arena, "%s%s%s", list, *list ? ", " : "", name);
+        before = name;
     }
     return list;
 }
@@ -83,7 +90,7 @@ static const char *try_names(struct conf *c, struct conf_nearest *near, const ch
 void conf_unknown_section(struct conf *c, const struct conf_section *s, const char *const *modules, const char *missing)
 {
     struct conf_nearest near = {.wrong = s->name};
-    const char *known = try_names(c, &near, try_names(c, &near, "", c->own_names), modules);
+    const char *known = try_names(c, &near, try_names(c, &near, "", c->own_titles), modules);
     const char *text = c->names ? c->names->foreign_section(c, s) : NULL;
 
     if (text)

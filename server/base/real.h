@@ -88,7 +88,7 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(open) X(openat) X(fopen) X(setsockopt) X(tee) X(vmsplice)                                                  \
     X(mq_send) X(mq_receive)                                                                                     \
     X(mq_timedsend) X(mq_timedreceive) X(msgsnd) X(msgrcv) X(semtimedop)                                         \
-    X(accept) X(accept4) X(connect) X(close) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                  \
+    X(accept) X(accept4) X(connect) X(close) X(dup) X(dup2) X(dup3) X(flock) X(lockf) X(fcntl)                  \
     /* many descriptors */                                                                                       \
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)                           \
     /* time and signals */                                                                                       \

@@ -11,6 +11,7 @@
 #include <sys/single_threaded.h>
 
 #include "base/own.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/handler.h"
 #include "libc/runtime/identity.h"
@@ -26,6 +27,7 @@ static void libc_forget_parent(void)
     identity_inherit();
     wait_forget();
     park_forget();
+    outbound_forget();
 }
 
 void libc_init(enum resolver resolver)

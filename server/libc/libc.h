@@ -9,6 +9,7 @@
  *
  *     tls/      thread-locals
  *     runtime/  may this call park, who makes it, what a coroutine is to a runtime that knows threads only
+ *     outbound/ limits for connections that an application opens
  *     sync/     locks: semaphores, mutexes, conditions, futexes and so on
  *     io/       calls on descriptors, and streams
  *     process/  children, signals, sleeping, System V IPC, syslog

@@ -138,6 +138,7 @@ void supervisor_adopt(struct generation *g)
     for (size_t i = 0; i < slots->count; i++) /* those of an outdated configuration, which might never be ready */
         if (slots->list[i].next)
             retire_worker(slots->list[i].next);
+    outbound_share(&g->settings.outbound);
     supervisor.rolled_back = false;
     supervisor.adopted = wait_now();
     supervisor.failures = 0;
@@ -345,6 +346,7 @@ bool supervisor_on_exit(pid_t pid, int status)
 {
     struct worker *w;
 
+    outbound_child_ended(pid);
     for_each_worker (w)
         if (w->pid == pid) {
             on_worker_exit(w, status);

@@ -21,7 +21,7 @@
 
 #define MAX_WORKERS 1024
 
-const char *const settings_sections[] = {"server", "log", "limits", NULL};
+const char *const settings_sections[] = {"server", "log", "limits", "limits /prefix", "outbound PEER", NULL};
 
 struct server_raw {
     struct settings s;
@@ -147,6 +147,7 @@ void settings_fill(struct settings *s, struct conf *c)
     log_settings_fill(&raw.s.log, c);
     http_settings_fill(&raw.s.http, c);
     process_settings_fill(&raw.s.process, c);
+    outbound_settings_fill(&raw.s.outbound, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_binds(c, server, raw.binds, &raw.s);
     raw.s.module_path = module_dirs_after(&c->arena, raw.s.module_path);
@@ -175,4 +176,5 @@ void settings_dump(struct conf *c, FILE *out)
     dump_section(c, "log", log_tables, out);
     dump_section(c, "limits", limits, out);
     conf_dump_options(c, http, ARRAY_SIZE(http), http_options, out);
+    outbound_settings_dump(c, out);
 }

@@ -11,6 +11,7 @@
 #include "settings/http.h"
 #include "settings/limits.h"
 #include "settings/logging.h"
+#include "settings/outbound_settings.h"
 #include "settings/process.h"
 
 struct conf;
@@ -29,6 +30,7 @@ struct settings {
     struct log_settings log;
     struct http_settings http;
     struct process_settings process;
+    struct outbound_limits outbound;
     struct mount_limits limits; /* from [limits] alone; settings_fill_mount makes those of a mount */
 };
 

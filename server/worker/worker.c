@@ -128,6 +128,7 @@ static void worker_finish(struct mount *mounts)
     size_t left;
 
     log_worker_counters();
+    outbound_log_counts();
     http_cut();
     end_coroutines();
     left = coro_count();
@@ -263,6 +264,7 @@ static void worker_init_loop(const struct settings *settings)
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init(settings->resolver);
+    outbound_start(&settings->outbound);
 }
 
 /* Set up the process, the event loop and the modules. Returns 0 or -errno; -ENOEXEC: the application cannot be loaded.

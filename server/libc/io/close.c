@@ -8,12 +8,17 @@
  *
  * With SO_LINGER close waits for the peer, also if the socket has O_NONBLOCK. That is done by a thread of its own,
  * since the time may be long. setsockopt is defined to notice that the option is used at all.
+ *
+ * A connection to a peer that the configuration limits (libc/outbound) is over with its last descriptor; so it is also
+ * noticed when one is copied.
  */
 #include "libc/io/close.h"
 
 #include <stdatomic.h>
 
 #include "base/real.h"
+#include "libc/outbound/holder.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 
 static void close_wake_waiters(int fd)
@@ -83,12 +88,24 @@ static int close_on_thread(struct closing closing)
 
 /* ---- the calls ---- */
 
-int close(int fd)
+static int close_free(int fd)
 {
     if (!coro_self())
         return real()->close(fd);
     close_wake_waiters(fd);
     return close_lingers(fd) ? close_on_thread((struct closing){-1, fd, 0}) : real()->close(fd);
+}
+
+int close(int fd)
+{
+    struct holder *holder = outbound_used ? holder_take(fd) : NULL;
+    int result;
+
+    if (!holder)
+        return close_free(fd);
+    result = close_free(fd);
+    holder_drop(holder);
+    return result;
 }
 
 /* Whether dup2 and dup3 from fd close their target: not if they fail. */
@@ -97,19 +114,53 @@ static bool can_dup(int fd)
     return real()->fcntl(fd, F_GETFD) >= 0;
 }
 
+/* dup3, or dup2 if the flags are negative. */
+static int dup_free(int from, int to, int flags)
+{
+    if (coro_self() && from != to && can_dup(from)) {
+        close_wake_waiters(to);
+        if (close_lingers(to))
+            return close_on_thread((struct closing){from, to, flags});
+    }
+    return flags < 0 ? real()->dup2(from, to) : real()->dup3(from, to, flags);
+}
+
+static int dup_limited(int from, int to, int flags)
+{
+    struct holder *holder = holder_take(to);
+    int result = dup_free(from, to, flags);
+
+    if (result < 0 && holder) {
+        holder_put(to, holder);
+        return result;
+    }
+    if (result >= 0)
+        holder_share(from, to);
+    if (holder)
+        holder_drop(holder);
+    return result;
+}
+
+static int dup_any(int from, int to, int flags)
+{
+    return outbound_used && from != to ? dup_limited(from, to, flags) : dup_free(from, to, flags);
+}
+
 int dup2(int from, int to)
 {
-    if (!coro_self() || from == to || !can_dup(from))
-        return real()->dup2(from, to);
-    close_wake_waiters(to);
-    return close_lingers(to) ? close_on_thread((struct closing){from, to, -1}) : real()->dup2(from, to);
+    return dup_any(from, to, -1);
 }
 
 int dup3(int from, int to, int flags)
 {
-    if (!coro_self() || from == to || !can_dup(from))
-        return real()->dup3(from, to, flags);
-    close_wake_waiters(to);
-    return close_lingers(to) && flags >= 0 ? close_on_thread((struct closing){from, to, flags})
-                                           : real()->dup3(from, to, flags);
+    return flags < 0 ? real()->dup3(from, to, flags) : dup_any(from, to, flags);
+}
+
+int dup(int fd)
+{
+    int copy = real()->dup(fd);
+
+    if (outbound_used && copy >= 0)
+        holder_share(fd, copy);
+    return copy;
 }

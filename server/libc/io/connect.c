@@ -6,9 +6,14 @@
  * leaves the socket in the same state. (Reading SO_ERROR does not: after a refusal the socket could not be connected
  * again.) accept is awaited by poll(2), since listening sockets, and so their flags, are often shared with other
  * processes; if one of them takes the connection in between, the accept blocks.
+ *
+ * A connection to a peer that the configuration limits (libc/outbound) waits for its turn first. Where it also limits
+ * the time, the connect is made as a blocking one, whatever the socket's flags are.
  */
 #include "base/real.h"
 #include "libc/io/io.h"
+#include "libc/outbound/holder.h"
+#include "libc/outbound/outbound.h"
 
 /* ---- connect ---- */
 
@@ -42,7 +47,7 @@ static int connect_end(struct io *io, const struct sockaddr *to, socklen_t size)
     return real()->connect(io->fd, to, size) < 0 && errno != EISCONN ? -1 : 0;
 }
 
-int connect(int fd, const struct sockaddr *to, socklen_t size)
+static int connect_free(int fd, const struct sockaddr *to, socklen_t size)
 {
     struct io io = io_out(fd);
     int flags, result;
@@ -58,6 +63,88 @@ int connect(int fd, const struct sockaddr *to, socklen_t size)
     if (result < 0 && (errno == EINPROGRESS || errno == EALREADY))
         result = connect_end(&io, to, size);
     return (int)io_end(&io, result);
+}
+
+/* ---- a peer with limits ---- */
+
+/* Wait until the socket is connected, or the connect has failed. Returns 0, -ETIMEDOUT or the error of the wait. */
+static int connect_await(int fd, int64_t deadline)
+{
+    struct pollfd look = {.fd = fd, .events = POLLOUT};
+    int64_t left = deadline - wait_now();
+    int result;
+
+    if (left <= 0)
+        return -ETIMEDOUT;
+    if (coro_self())
+        result = wait_fds(&look, 1, deadline);
+    else
+        result = real()->poll(&look, 1, (int)(left / 1000000) + 1);
+    if (result == 0)
+        return -ETIMEDOUT;
+    return result > 0 || park_restarts(result) || (!coro_self() && errno == EINTR) ? 0 : result;
+}
+
+/* Take a connect back that has not succeeded in time: it must not do so later. */
+static void connect_abort(int fd)
+{
+    const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+    real()->connect(fd, &none, sizeof(none));
+}
+
+static bool is_under_way(int err)
+{
+    return err == EINPROGRESS || err == EALREADY;
+}
+
+/* connect, at most until the deadline. */
+static int connect_until(int fd, const struct sockaddr *to, socklen_t size, int64_t deadline)
+{
+    int flags = real()->fcntl(fd, F_GETFL), result = connect_begin(fd, to, size, flags), err = 0;
+
+    while (result < 0 && is_under_way(errno) && !(err = connect_await(fd, deadline)))
+        result = connect_begin(fd, to, size, flags);
+    if (err == -ETIMEDOUT)
+        connect_abort(fd);
+    if (err)
+        errno = park_error(err);
+    return result < 0 && errno == EISCONN ? 0 : result;
+}
+
+static int connect_to(struct outbound *o, int fd, const struct sockaddr *to, socklen_t size)
+{
+    int64_t timeout = outbound_connect_timeout(o);
+
+    if (!timeout || (wait_is_owner() && !coro_self()) || to->sa_family == AF_UNIX)
+        return connect_free(fd, to, size);
+    return connect_until(fd, to, size, wait_deadline(timeout * 1000000));
+}
+
+static int connect_limited(struct outbound *o, int fd, const struct sockaddr *to, socklen_t size)
+{
+    int saved = errno, result, err = outbound_begin(o, fd);
+
+    if (err) {
+        errno = park_error(err);
+        return -1;
+    }
+    result = connect_to(o, fd, to, size);
+    if (result < 0 && !is_under_way(errno) && errno != EISCONN && errno != EINTR) {
+        err = errno;
+        holder_drop(holder_take(fd)); /* there is no connection */
+        errno = err;
+    }
+    if (result == 0)
+        errno = saved;
+    return result;
+}
+
+int connect(int fd, const struct sockaddr *to, socklen_t size)
+{
+    struct outbound *o = outbound_used && to ? outbound_find(fd, to, size) : NULL;
+
+    return o ? connect_limited(o, fd, to, size) : connect_free(fd, to, size);
 }
 
 /* ---- accept ---- */

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 
 #include "base/real.h"
+#include "libc/outbound/holder.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 
 /* After a try that has failed: park for a pause if the file is locked. Returns true if it is to be tried again; false
@@ -53,6 +55,16 @@ static int file_lock_record(int fd, int command, void *lock)
     return file_lock_end(result, saved);
 }
 
+/* The copy of a connection that counts does so too; see close.c. */
+static int copy_limited(int fd, int command, void *arg)
+{
+    int copy = real()->fcntl(fd, command, arg);
+
+    if (copy >= 0)
+        holder_share(fd, copy);
+    return copy;
+}
+
 int fcntl(int fd, int command, ...)
 {
     va_list ap;
@@ -65,6 +77,8 @@ int fcntl(int fd, int command, ...)
         return file_lock_record(fd, F_SETLK, arg);
     if (command == F_OFD_SETLKW && coro_self() && park_possible())
         return file_lock_record(fd, F_OFD_SETLK, arg);
+    if (outbound_used && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+        return copy_limited(fd, command, arg);
     return real()->fcntl(fd, command, arg);
 }
 

@@ -16,6 +16,7 @@
 #include "base/real.h"
 #include "libc/dns/dns.h"
 #include "libc/names/resolver.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 
 struct lookup {
@@ -229,7 +230,7 @@ static int lookup_set_family(struct lookup *q)
 
 /* ---- the call ---- */
 
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+static int lookup_run(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     static const struct addrinfo none = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
     struct lookup q = {.node = node, .service = service, .hints = hints ? hints : &none};
@@ -252,4 +253,13 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
             return lookup_on_thread(&q, result); /* libc asks DNS before it maps an IPv4 address of hosts */
         return lookup_by_dns(&q, result);
     }
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    int err = lookup_run(node, service, hints, result);
+
+    if (outbound_used && node && !err)
+        outbound_learn(node, *result);
+    return err;
 }

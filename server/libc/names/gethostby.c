@@ -13,6 +13,7 @@
 #include "base/real.h"
 #include "libc/dns/dns.h"
 #include "libc/names/resolver.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 
 /* The memory of the caller of a reentrant form. */
@@ -159,7 +160,7 @@ static bool host_passes(void)
     return !coro_self() || !park_possible();
 }
 
-int gethostbyname2_r(const char *name, int family, struct hostent *host, char *buf, size_t size,
+static int host_find(const char *name, int family, struct hostent *host, char *buf, size_t size,
                      struct hostent **result, int *h_error)
 {
     struct host_out out = {host, buf, size, result, h_error};
@@ -175,10 +176,20 @@ int gethostbyname2_r(const char *name, int family, struct hostent *host, char *b
     return host_by_name(&out, name, family);
 }
 
+int gethostbyname2_r(const char *name, int family, struct hostent *host, char *buf, size_t size,
+                     struct hostent **result, int *h_error)
+{
+    int err = host_find(name, family, host, buf, size, result, h_error);
+
+    if (outbound_used && !err && *result)
+        outbound_learn_host(name, *result);
+    return err;
+}
+
 int gethostbyname_r(const char *name, struct hostent *host, char *buf, size_t size, struct hostent **result,
                     int *h_error)
 {
-    if (host_passes())
+    if (host_passes() && !outbound_used)
         return real()->gethostbyname_r(name, host, buf, size, result, h_error);
     return gethostbyname2_r(name, AF_INET, host, buf, size, result, h_error);
 }
@@ -242,7 +253,7 @@ struct hostent *gethostbyname2(const char *name, int family)
 {
     struct plain_host p = {0};
 
-    if (host_passes())
+    if (host_passes() && !outbound_used)
         return real()->gethostbyname2(name, family);
     while (plain_host_grow(&p))
         p.err = gethostbyname2_r(name, family, &p.host, p.buf, p.size, &p.result, &p.h_error);
@@ -251,7 +262,9 @@ struct hostent *gethostbyname2(const char *name, int family)
 
 struct hostent *gethostbyname(const char *name)
 {
-    return host_passes() ? real()->gethostbyname(name) : gethostbyname2(name, AF_INET);
+    if (host_passes() && !outbound_used)
+        return real()->gethostbyname(name);
+    return gethostbyname2(name, AF_INET);
 }
 
 struct hostent *gethostbyaddr(const void *address, socklen_t length, int family)

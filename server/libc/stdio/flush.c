@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "base/real.h"
 #include "libc/io/close.h"
+#include "libc/outbound/holder.h"
+#include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 #include "libc/stdio/stream.h"
 
@@ -84,7 +86,7 @@ static int fclose_run(void *file)
     return real()->fclose(file) == 0 ? 0 : -errno;
 }
 
-int fclose(FILE *file)
+static int fclose_free(FILE *file)
 {
     int saved = errno, fd;
 
@@ -94,6 +96,17 @@ int fclose(FILE *file)
     if (fd < 0 || !close_lingers(fd))
         return real()->fclose(file);
     return park_end(wait_thread(fclose_run, file), saved) < 0 ? EOF : 0;
+}
+
+/* libc closes the descriptor by itself; see io/close.c. */
+int fclose(FILE *file)
+{
+    struct holder *holder = outbound_used ? holder_take(fileno(file)) : NULL;
+    int result = fclose_free(file);
+
+    if (holder)
+        holder_drop(holder);
+    return result;
 }
 
 /* ---- to another place ---- */
