@@ -34,7 +34,7 @@ $(BUILD)/tests/test_%_ucontext: tests/unit/test_%.c $(BUILD)/ucontext/switch_uco
 	    $(filter-out $(BUILD)/server/coro/switch_%.o,$(filter %.c %.o,$^)) $(UNIT_L) $(CMOCKA)
 
 # C++ code that test_cxx loads.
-$(BUILD)/tests/test_cxx: $(BUILD)/tests/throwing.so
+$(BUILD)/tests/test_cxx $(BUILD)/tests/test_thread_exit: $(BUILD)/tests/throwing.so
 $(BUILD)/tests/%.so: tests/unit/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -Wall -Wextra $(CFLAGS) $(SAN) -fPIC -shared -o $@ $<

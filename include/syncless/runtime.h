@@ -76,6 +76,10 @@ void sl_local_set(int key, void *value);
  * handlers in the main thread only. */
 void sl_as_main_thread(bool on);
 
+/* This coroutine never runs again, and what is on its stack stays: for threads of a runtime that has ended. Without a
+ * coroutine the thread ends. Since 4.1. */
+void sl_park_for_good(void) __attribute__((noreturn));
+
 /* From now on, or no longer, this coroutine keeps the OS thread, and with it the runtime's lock, while it waits for a
  * pipe or a child. For code that relies on that lock to be alone while it forks: what ends such a wait is the child.
  * Other waits park, since another coroutine may have to end them. Since 4.1. */

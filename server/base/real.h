@@ -47,6 +47,11 @@ struct tls_index {
 void *__tls_get_addr(struct tls_index *index);
 int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *symbol);
 int __cxa_thread_atexit(void (*fn)(void *object), void *object, void *symbol);
+void __pthread_register_cancel(__pthread_unwind_buf_t *buf);
+void __pthread_unregister_cancel(__pthread_unwind_buf_t *buf);
+void __pthread_register_cancel_defer(__pthread_unwind_buf_t *buf);
+void __pthread_unregister_cancel_restore(__pthread_unwind_buf_t *buf);
+void __pthread_unwind_next(__pthread_unwind_buf_t *buf);
 int __underflow(FILE *file);
 void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 int __vfprintf_chk(FILE *restrict file, int flag, const char *restrict format, va_list ap);
@@ -109,6 +114,8 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \
     X(pthread_getattr_np) X(pthread_setname_np) X(pthread_getname_np) X(pthread_join) X(pthread_tryjoin_np)      \
     X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(pthread_detach) X(pthread_exit) X(sched_yield)             \
+    X(__pthread_register_cancel) X(__pthread_unregister_cancel) X(__pthread_register_cancel_defer)               \
+    X(__pthread_unregister_cancel_restore) X(__pthread_unwind_next)                                              \
     X(syscall)                                                                                                   \
     /* thread-locals; tss_create and the others of C11 are built on those of pthread */                           \
     X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlclose) X(exit) X(pthread_key_create) X(pthread_key_delete) \

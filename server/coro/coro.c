@@ -309,6 +309,14 @@ static void coro_end(void *arg)
     coro_leave(co);
 }
 
+void coro_quit(void)
+{
+    coro_end_child();
+    coro_current->what = NULL;
+    coro_current->tls.cleanup = NULL;
+    coro_end(NULL);
+}
+
 /* A coroutine that was in the pool is not needed. */
 static void coro_dismiss(struct coro *co)
 {

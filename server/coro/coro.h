@@ -38,6 +38,8 @@ struct coro_tls {
     struct tls_blocks *blocks;          /* copies of the thread-locals of shared objects; owned */
     struct tls_values *values;          /* of pthread keys; owned */
     struct tls_destructor *destructors; /* of C++ objects, the last one first; owned */
+    void *cleanup;                      /* the last clean-up handler, see libc/runtime/thread_exit.c */
+    void *unwinding;                    /* the exception of pthread_exit; owned by the unwinding */
     unsigned robust;                    /* robust mutexes that it holds, see libc/sync/robust.c */
     struct coro_tls *next, **link;      /* in the list of all that have blocks; link: NULL if it is not in it */
 };
@@ -150,6 +152,10 @@ int coro_park(void);
 /* Make a parked coroutine ready; its coro_park returns result. Returns false, and nothing happens, if it is not parked
  * (any more): the first wake-up wins. Only on the loop's OS thread. */
 bool coro_wake(struct coro *co, int result);
+
+/* End the running coroutine, and its thread, here: it does not return. What its callers had on the stack is lost, but
+ * for what release functions of sl_local find. */
+void coro_quit(void);
 
 /* Go to the end of the run queue: everything ready, and one poll of the loop, comes first. */
 void coro_yield(void);

@@ -151,6 +151,13 @@ static void conn_serve(struct conn *conn)
         conn_close(conn);
 }
 
+/* The coroutine has ended in the middle of a session. */
+static void conn_gone(struct client *client)
+{
+    conn_linger(list_entry(client, struct conn, client));
+    permit_release();
+}
+
 static void conn_coroutine(void *arg)
 {
     struct conn *conn = arg;
@@ -326,7 +333,7 @@ void http_init(const struct http_config *config)
     wait_timeouts_init(&http.lingering_last, LINGER_LAST, on_conn_timeout);
     wait_timeouts_init(&http.flooding, LINGER_PAUSE, on_linger_pause_over);
     admission_init(&(struct admission_config){config->max_concurrency, config->queue_timeout, conn_start, conn_reject});
-    session_init(&http.config);
+    session_init(&http.config, conn_gone);
     cancel_init();
     request_init_ids();
     wait_on_child(http_forget);

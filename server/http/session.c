@@ -47,6 +47,7 @@ enum arrival {
 };
 
 static const struct http_config *config;
+static void (*session_gone)(struct client *client); /* ends the connection, and gives its permit back */
 static bool draining;
 static size_t request_count;
 static int output_key; /* of the coroutine-local value by which a park flushes the output */
@@ -514,11 +515,33 @@ static bool is_beyond_deadline(void *value)
     return deadline && wait_now() / 1000000 - deadline >= MUST_END;
 }
 
-void session_init(const struct http_config *http_config)
+/* The handler has ended the thread that the coroutine is, by pthread_exit: the session is over. Nothing here waits. */
+static void end_session(void *value)
 {
-    static const struct sl_local hooks = {.park = flush_at_park, .blocks = is_beyond_deadline};
+    struct session *s = list_entry(value, struct session, out);
+    struct client *client = s->client;
+    struct request *req = client->req;
+
+    if (req) {
+        request_log(req, LOG_LEVEL_ERROR, "the handler has called pthread_exit");
+        req->keep_alive = false;
+        if (!req->head_sent)
+            response_page(req, 500);
+    }
+    output_try_flush(&s->out);
+    client->req = NULL;
+    if (req)
+        request_end(req);
+    session_release(s);
+    session_gone(client);
+}
+
+void session_init(const struct http_config *http_config, void (*gone)(struct client *client))
+{
+    static const struct sl_local hooks = {.park = flush_at_park, .release = end_session, .blocks = is_beyond_deadline};
 
     config = http_config;
+    session_gone = gone;
     output_key = coro_local_create(&hooks);
 }
 

@@ -27,8 +27,8 @@ enum session_end {
     SESSION_CLOSE,
 };
 
-/* config is borrowed. */
-void session_init(const struct http_config *config);
+/* config is borrowed. gone is called for a client whose session has ended because its coroutine has; must not wait. */
+void session_init(const struct http_config *config, void (*gone)(struct client *client));
 
 /* From now on each request is the last of its connection. */
 void session_drain(void);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -325,6 +326,13 @@ void sl_as_main_thread(bool on)
 {
     if (coro_self())
         coro_self()->as_main = on;
+}
+
+void sl_park_for_good(void)
+{
+    while (coro_self())
+        coro_park();
+    pthread_exit(NULL);
 }
 
 void sl_stay_alone(bool on)

@@ -392,37 +392,6 @@ static void test_change_restart(void **state)
     RUN(NULL, run_change_restart);
 }
 
-/* ---- pthread_exit ---- */
-
-static void exit_thread(void *arg)
-{
-    pthread_exit(arg);
-}
-
-static void stop_loop(void *arg)
-{
-    usleep(5000);
-    wait_stop();
-}
-
-/* The process goes on and the coroutine stays parked. In a child, since its loop cannot be ended properly then. */
-static void test_exit_parks(void **state)
-{
-    pid_t child = fork();
-    int status;
-
-    if (child == 0) {
-        coro_init(256 * 1024);
-        wait_init(1);
-        libc_init(RESOLVER_CARES);
-        RUN(NULL, exit_thread, stop_loop);
-        _exit(coro_count() == 1 ? 7 : 1);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 7);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,7 +405,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_older_calls, libc_test_setup, libc_test_teardown),
         cmocka_unit_test_setup_teardown(test_wait_as_before, libc_test_setup, libc_test_teardown),
         cmocka_unit_test_setup_teardown(test_change_restart, libc_test_setup, libc_test_teardown),
-        cmocka_unit_test(test_exit_parks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-// throwing.cc: C++ code that gives up the OS thread where exceptions are in flight, for test_cxx.c.
+// throwing.cc: C++ code that gives up the OS thread where exceptions are in flight, for test_cxx.c, and code that is
+// left by pthread_exit, for test_thread_exit.c.
 #include <exception>
 
 namespace
@@ -23,10 +24,32 @@ int throw_past(int number, void (*yield)(), int *uncaught)
     throw number;
 }
 
+// Tells of its end.
+struct Tells {
+    void (*told)(int);
+
+    ~Tells()
+    {
+        told(100);
+    }
+};
+
 } // namespace
 
 // Throw number past a destructor that yields, catch it, yield, throw another inside of the handler, yield, and throw
 // the first again. Returns what was caught last: number, or what went wrong, negative.
+// Calls fn with an object on the stack, and catches all that it throws, to throw it again.
+extern "C" void guarded(void (*fn)(void *), void *arg, void (*told)(int))
+{
+    Tells guard = {told};
+
+    try {
+        fn(arg);
+    } catch (...) {
+        throw;
+    }
+}
+
 extern "C" int throwing(int number, void (*yield)())
 {
     int uncaught = 0;

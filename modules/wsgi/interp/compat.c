@@ -75,3 +75,31 @@ void compat_expect_signal(PyThreadState *state)
     _Py_atomic_store_relaxed(&state->interp->ceval.gc_scheduled, 0);
 #endif
 }
+
+void compat_cut(PyThreadState *state)
+{
+#if PY_VERSION_HEX < 0x030b0000
+    state->frame = NULL;
+    state->recursion_depth = 0;
+#endif
+#if PY_VERSION_HEX < 0x030d0000
+    state->cframe = &state->root_cframe;
+#endif
+#if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030d0000
+    state->root_cframe.current_frame = NULL;
+#elif PY_VERSION_HEX >= 0x030d0000 && PY_VERSION_HEX < 0x030f0000
+    state->current_frame = NULL;
+#endif
+#if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030c0000
+    state->recursion_remaining = state->recursion_limit;
+#elif PY_VERSION_HEX >= 0x030c0000
+    state->py_recursion_remaining = state->py_recursion_limit;
+#endif
+#if PY_VERSION_HEX >= 0x030d0000 && PY_VERSION_HEX < 0x030e0000
+    state->c_recursion_remaining = Py_C_RECURSION_LIMIT;
+#elif PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    state->c_recursion_remaining = C_RECURSION_LIMIT;
+#endif
+    state->exc_info = &state->exc_state;
+    PyErr_Clear();
+}

@@ -64,6 +64,10 @@ static inline int compat_text_ready(PyObject *text)
 /* The code of this state runs on this stack from now on: by it CPython since 3.14 limits recursion. */
 void compat_use_this_stack(PyThreadState *state);
 
+/* The thread of this state has left its Python code without leaving the frames, as pthread_exit does. The state is as
+ * that of a thread that has run nothing; what the frames refer to is lost. With the GIL. */
+void compat_cut(PyThreadState *state);
+
 /* The state's thread is about to run the handler of a signal in place of the main thread: has it look for signals
  * before its next instruction, and not collect garbage before that. Needs no GIL. */
 void compat_expect_signal(PyThreadState *state);

@@ -24,17 +24,6 @@
 #include "threads/app_child.h"
 #include "threads/tstate.h"
 
-int application_init_types(void)
-{
-    static bool done;
-
-    if (!done)
-        done = report_init() == 0 && start_response_init_types() == 0 && file_wrapper_init_type() == 0 &&
-               wsgi_input_init_type() == 0 && wsgi_errors_init_type() == 0 && websocket_init_type() == 0 &&
-               request_cancel_init_types() == 0 && tstate_init_types() == 0;
-    return done ? 0 : -1;
-}
-
 int application_init(struct application *app, PyObject *callable)
 {
     app->environ = environ_new();
@@ -133,6 +122,25 @@ static void exchange_release(struct exchange *x)
     Py_XDECREF(x->headers);
     websocket_end(x);
     wsgi_errors_end(x);
+}
+
+/* The coroutine has ended in the middle of it. */
+static void exchange_cut(struct exchange *x)
+{
+    x->req->local = NULL;
+    exchange_release(x);
+}
+
+int application_init_types(void)
+{
+    static bool done;
+
+    tstate_on_cut(exchange_cut);
+    if (!done)
+        done = report_init() == 0 && start_response_init_types() == 0 && file_wrapper_init_type() == 0 &&
+               wsgi_input_init_type() == 0 && wsgi_errors_init_type() == 0 && websocket_init_type() == 0 &&
+               request_cancel_init_types() == 0 && tstate_init_types() == 0;
+    return done ? 0 : -1;
 }
 
 /* Owned: the context of the last request, if nothing was set in it, for the next one; or NULL. */

@@ -66,6 +66,13 @@ class Coroutine(Generic[T]):
             self._over = True
             self._ended.release()
 
+    def _end_early(self) -> None:
+        """C code has called pthread_exit in it."""
+        self.exception = RuntimeError(f"coroutine {self.name} was ended by pthread_exit")
+        _live.discard(self)
+        self._over = True
+        self._ended.release()
+
     def _report(self, raised: BaseException) -> None:
         """Its function has failed: call threading.excepthook if the program has set one, as for threads, or log it."""
         hook = threading.excepthook

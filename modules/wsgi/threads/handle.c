@@ -228,6 +228,18 @@ void handle_end(struct interrupt *i)
     }
 }
 
+void handle_cut(struct interrupt *i)
+{
+    struct handle *h = (struct handle *)i->handle;
+    PyObject *owner = h ? Py_XNewRef(h->owner) : NULL;
+    PyObject *done = owner ? PyObject_CallMethod(owner, "_end_early", NULL) : NULL;
+
+    if (owner && !done)
+        PyErr_WriteUnraisable(owner);
+    Py_XDECREF(done);
+    Py_XDECREF(owner);
+}
+
 void handle_abandon(struct interrupt *i)
 {
     if (i->handle)

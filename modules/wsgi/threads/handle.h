@@ -30,6 +30,9 @@ PyObject *handle_thread(PyObject *handle);
 /* Has threading._active list the coroutine, unless it is internal. */
 int handle_list_thread(PyObject *handle);
 
+/* The coroutine has ended in the middle of its function: tells its owner, by its method _end_early, if it has one. */
+void handle_cut(struct interrupt *i);
+
 /* The coroutine ends, or what it did for its present user: its handle forgets it, and its Thread ends. */
 void handle_end(struct interrupt *i);
 

@@ -62,6 +62,7 @@ static bool has_main;          /* a coroutine is Python's main thread */
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void (*on_blocking)(const struct exchange *x, unsigned long identity);
+static void (*on_cut)(struct exchange *x);
 
 static void thread_park(void *value)
 {
@@ -80,7 +81,7 @@ static void thread_resume(void *value)
     if (!t->runs)
         return;
     if (!Py_IsInitialized() && !t->is_main)
-        pthread_exit(NULL); /* the interpreter is finalizing, which ends its other threads */
+        sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
     gil_resume(t->held, t->found);
 }
 
@@ -126,16 +127,43 @@ static void thread_drop_state(struct thread *t)
     PyThreadState_DeleteCurrent();
 }
 
+/* What the coroutine did is over: it can no longer be interrupted, and its threading.Thread ends. */
+static void thread_settle(struct thread *t)
+{
+    trace_hooks_end(t->state);
+    Py_CLEAR(t->interrupt.function);
+    handle_end(&t->interrupt);
+    interrupt_settle(&t->interrupt);
+}
+
+/* pthread_exit was called in the middle of Python code, whose frames are never left. Takes the GIL, unless C code that
+ * had it has called. */
+static void thread_cut(struct thread *t)
+{
+    if (!compat_holder(t->state))
+        gil_take(t->state);
+    compat_cut(t->state);
+    if (t->x && on_cut)
+        on_cut(t->x);
+    t->x = NULL;
+    handle_cut(&t->interrupt);
+    thread_settle(t);
+}
+
 /* From now on the coroutine has no state. Destructors of thread-locals that need one make it, as in any thread, and may
  * wait with it. */
 static void thread_end(void *value)
 {
     struct thread *t = value;
+    bool cut = t->runs;
 
     t->runs = true;
     if (!t->state || !Py_IsInitialized())
         return;
-    gil_take(t->state);
+    if (cut)
+        thread_cut(t);
+    else
+        gil_take(t->state);
     thread_drop_state(t);
 }
 
@@ -290,15 +318,6 @@ static int thread_attach(struct thread *t, PyObject *function)
     return 0;
 }
 
-/* What the coroutine did is over: it can no longer be interrupted, and its threading.Thread ends. */
-static void thread_settle(struct thread *t)
-{
-    trace_hooks_end(t->state);
-    Py_CLEAR(t->interrupt.function);
-    handle_end(&t->interrupt);
-    interrupt_settle(&t->interrupt);
-}
-
 struct interrupt *tstate_enter(struct exchange *x, PyObject *function)
 {
     struct thread *t = thread_get();
@@ -390,6 +409,11 @@ struct interrupt *tstate_interrupt(void)
     struct thread *t = sl_local_get(thread_key);
 
     return t ? &t->interrupt : NULL;
+}
+
+void tstate_on_cut(void (*fn)(struct exchange *x))
+{
+    on_cut = fn;
 }
 
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity))

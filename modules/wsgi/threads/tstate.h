@@ -47,6 +47,9 @@ PyObject *tstate_handles(void);
 /* Returns the request that the Python thread of that identity serves, or NULL. With the GIL, in any thread. */
 struct exchange *tstate_find(unsigned long identity);
 
+/* Called with the GIL when a coroutine that serves a request ends by pthread_exit; one function. */
+void tstate_on_cut(void (*fn)(struct exchange *x));
+
 /* Has fn called when a request blocks the event loop, with that request and the identity of its Python thread. fn runs
  * in a signal handler that has interrupted the request's own code. */
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity));

@@ -1,13 +1,9 @@
 /*
- * join.c: pthread_join and the like, pthread_detach, and pthread_exit on a coroutine.
+ * join.c: pthread_join and the like, and pthread_detach, on a coroutine.
  *
  * When a thread has ended the kernel wakes who waits in the kernel, and notifies nobody else. So a coroutine that joins
  * a thread looks after pauses of at most 32 ms. CPython up to 3.12 does not call pthread_join: it waits for a lock.
  * A coroutine itself cannot be joined, nor detached: whoever waits for it waits for something that its function does.
- *
- * pthread_exit cannot end a coroutine, whose caller may have resources on its stack, and has no thread to end. So the
- * coroutine stays parked for good. CPython calls pthread_exit in threads that return while the interpreter is
- * finalizing.
  */
 #include "base/real.h"
 #include "libc/runtime/identity.h"
@@ -68,12 +64,4 @@ int pthread_timedjoin_np(pthread_t thread, void **value, const struct timespec *
 int pthread_detach(pthread_t thread)
 {
     return identity_is_coroutine(thread) ? EINVAL : real()->pthread_detach(thread);
-}
-
-void pthread_exit(void *value)
-{
-    if (!coro_self())
-        real()->pthread_exit(value);
-    for (;;)
-        coro_park();
 }
