@@ -30,8 +30,9 @@ static struct {
     int worker;          /* number shown in each line; 0: the master */
     struct sink *sink;   /* owned; NULL until log_open or the first line */
     int original_stderr; /* what standard error was before it was redirected to the log file; -1: it is not */
+    char *kept;          /* the caller of log_keep_error, LOG_KEPT bytes; NULL: nobody wants it */
     bool takes_stdout;   /* the log file takes standard output too */
-} log_state = {LOG_LEVEL_INFO, 0, NULL, -1, false};
+} log_state = {LOG_LEVEL_INFO, 0, NULL, -1, NULL, false};
 
 static const struct {
     const char *name;
@@ -188,9 +189,16 @@ void log_vwrite(enum log_level level, const char *fmt, va_list ap)
     va_end(again);
     if (n >= 0 && text)
         log_write_line(level, text, (size_t)n);
+    if (level == LOG_LEVEL_ERROR && log_state.kept && !*log_state.kept && n >= 0 && text)
+        snprintf(log_state.kept, LOG_KEPT, "%s", text);
     if (text != space)
         free(text);
     errno = saved;
+}
+
+void log_keep_error(char *text)
+{
+    log_state.kept = text;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

@@ -44,6 +44,11 @@ size_t log_head(char *out, enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_vwrite(enum log_level level, const char *fmt, va_list ap);
 
+/* Copy the text of the next error that is logged, cut to LOG_KEPT bytes, to text, which holds ""; until a call with
+ * NULL. */
+#define LOG_KEPT 1024
+void log_keep_error(char *text);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...)  log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -23,6 +24,7 @@
 #define OPTION_PRINT_CONFIG 256 /* options without a letter */
 #define OPTION_CHECK_CONFIG 257
 #define OPTION_MIGRATE      258
+#define OPTION_TO           259
 
 static const char usage_text[] =
     "usage: syncless-server MODULE:APP [-b ADDRESS] [-w N] [options]\n"
@@ -40,7 +42,9 @@ static const char usage_text[] =
     "  -d, --daemonize         run in the background: return when the workers are ready\n"
     "  -F, --foreground        stay in the foreground, whatever the file says\n"
     "  -s, --signal SIGNAL     signal the running server (found by its pidfile): reload, reopen, stop, quit or "
-    "upgrade\n"
+    "upgrade;\n"
+    "                          reload waits, and its exit code says whether that has succeeded\n"
+    "  --to PID                with -s: the server to signal, by the pid of its master\n"
     "  -t, --check             check the configuration and exit; --check=app loads the applications too\n"
     "  -T, --dump-config       show the configuration with all defaults and exit\n"
     "  --migrate FILE          convert a uwsgi.ini or gunicorn.conf.py: write it as an ini file and exit\n"
@@ -79,6 +83,7 @@ static const struct option long_options[] = {
     {"daemonize", no_argument, NULL, 'd'},
     {"foreground", no_argument, NULL, 'F'},
     {"signal", required_argument, NULL, 's'},
+    {"to", required_argument, NULL, OPTION_TO},
     {"migrate", required_argument, NULL, OPTION_MIGRATE},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -151,6 +156,14 @@ static enum cmdline_result set_signal(struct command *cmd, const char *name)
                        strpbrk(name, "/:") ? "; an address to listen on is -b ADDRESS" : "");
 }
 
+static enum cmdline_result set_to(struct command *cmd, const char *pid)
+{
+    if (!is_number(pid) || strlen(pid) > 9 || atoi(pid) == 0)
+        return usage_error("--to %s: expected the pid of a server", pid);
+    cmd->to = atoi(pid);
+    return CMDLINE_OK;
+}
+
 static enum cmdline_result set_check(struct command *cmd, const char *what)
 {
     cmd->check = true;
@@ -177,6 +190,8 @@ static enum cmdline_result apply_option(struct command *cmd, int c, const char *
         return CMDLINE_OK;
     case 's':
         return set_signal(cmd, value);
+    case OPTION_TO:
+        return set_to(cmd, value);
     case 't':
         return set_check(cmd, value);
     case OPTION_CHECK_CONFIG: /* gunicorn's, which loads the application */
@@ -327,7 +342,9 @@ static enum cmdline_result apply_argument(struct command *cmd, const char *word)
 /* What is wrong once all arguments were applied. */
 static enum cmdline_result check_command(const struct command *cmd)
 {
-    if (!cmd->file && !cmd->app.value && !cmd->migrate && !cmd->version)
+    if (cmd->to && !cmd->signum)
+        return usage_error("--to %d: write -s SIGNAL too", (int)cmd->to);
+    if (!cmd->file && !cmd->app.value && !cmd->migrate && !cmd->version && !cmd->to)
         return usage_error("name an application, MODULE:APP, or a configuration, -c FILE");
     return CMDLINE_OK;
 }

@@ -3,6 +3,7 @@
 #define MAIN_CMDLINE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "main/synonym.h"
 
@@ -20,6 +21,7 @@ struct command {
     bool check, check_app, dump;
     bool version, version_details; /* -v and -V */
     int signum;                    /* of -s; 0: no signal is to be sent */
+    pid_t to;                      /* of --to: the process to signal; 0: the one that the pidfile names */
     int daemonize;                 /* of -d and -F; -1: what the file says */
     const char *migrate;           /* the configuration of another server that is to be converted */
 };

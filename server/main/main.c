@@ -17,12 +17,12 @@
 #include "main/enter.h"
 #include "main/migrate.h"
 #include "main/programs.h"
+#include "main/signal_server.h"
 #include "main/version.h"
 #include "master/master.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
-#include "process/pidfile.h"
 #include "worker/worker.h"
 
 /* Open descriptors 0 to 2 if they are closed, or the next socket would be taken for standard error. */
@@ -61,25 +61,6 @@ static int check_applications(const struct generation *g)
     if (code != EXIT_STOPPED)
         return code;
     return print_result("the configuration is good, and the applications can be loaded");
-}
-
-static int signal_server(const struct generation *g, int signum)
-{
-    const char *path = g->settings.process.pidfile;
-    pid_t pid;
-
-    if (!path) {
-        fputs("syncless-server: -s finds the server by its pidfile: set \"pidfile\" in [server]\n", stderr);
-        return EXIT_USAGE;
-    }
-    pid = pidfile_read(path);
-    if (pid > 0 && kill(pid, signum) < 0)
-        pid = -errno;
-    if (pid > 0)
-        return EXIT_STOPPED;
-    fprintf(stderr, "syncless-server: no server found by its pidfile %s: %s\n", path,
-            pid == -EINVAL ? "there is no pid in it" : strerror(-pid));
-    return EXIT_RUNTIME;
 }
 
 /* Show the version, and the Python that would serve. Returns the exit code. */
@@ -132,7 +113,7 @@ static int run_without_server(const struct command *cmd, struct generation *g)
     if (conf_report(g->conf, stderr) > 0)
         return EXIT_BADCONF;
     if (cmd->signum)
-        return signal_server(g, cmd->signum);
+        return signal_server(0, g->settings.process.pidfile, cmd->signum);
     if (cmd->dump)
         return generation_dump(g, stdout);
     if (cmd->check_app)
@@ -156,6 +137,8 @@ int syncless_server(int argc, char **argv)
         return migrate_run(cmd.migrate, cmd.app.value);
     if (cmd.version)
         return show_version(&cmd);
+    if (cmd.signum && cmd.to)
+        return signal_server(cmd.to, NULL, cmd.signum);
     g = load_generation(&cmd);
     if (wants_server(&cmd) && g->conf->error_count == 0)
         return start_server(&cmd, g); /* which logs the warnings */

@@ -33,6 +33,7 @@
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
+#include "process/reload_state.h"
 #include "process/watch.h"
 #include "wait/wait.h"
 #include "worker/stack_report.h"
@@ -56,7 +57,6 @@ static struct {
     bool stopping;
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
-    bool reload_failed; /* the last one: the workers have an older configuration than the files */
 } master;
 
 /* In a forked child: close what belongs to the master. */
@@ -67,6 +67,7 @@ static void close_inherited(void)
         close(master.watch_fd);
     daemonize_close();
     supervisor_close_channels();
+    reload_state_close();
 }
 
 /* ---- stopping ---- */
@@ -105,17 +106,19 @@ static void log_warnings(const struct generation *g)
         log_warn("the workers run as root: set \"user\" in [server], or start the server as another user");
 }
 
-/* reason: "" or ": ..." */
-static void on_reload_failed(const char *reason)
+/* exit_code: of a server that was started with the new configuration. */
+static void on_reload_failed(int exit_code, const char *reason)
 {
-    master.reload_failed = true;
-    log_error("reload failed, keeping the old configuration%s", reason);
+    log_error("reload failed, keeping the old configuration: %s", reason);
+    reload_state_end(exit_code, reason);
 }
 
 /* Read the configuration and open its sockets and logs. Returns NULL after a message. */
 static struct generation *open_generation(void)
 {
     struct generation *g = generation_load(master.start->configure, master.start->cmd);
+    char reason[LOG_KEPT] = "";
+    int code = EXIT_BADCONF;
     bool good;
 
     if (g->unhosted)
@@ -123,14 +126,18 @@ static struct generation *open_generation(void)
                    "[%s] needs Python, and this server was started without: upgrade it (SIGUSR2), or start it anew",
                    g->unhosted->title);
     good = g->conf->error_count == 0;
+    log_keep_error(reason);
     log_warnings(g);
-    if (good)
+    if (good) {
+        code = EXIT_RUNTIME;
         good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
+    }
+    log_keep_error(NULL);
     if (good)
         return g;
     generation_drop(g);
     generation_open_logs(supervisor_generation());
-    on_reload_failed("");
+    on_reload_failed(code, reason);
     return NULL;
 }
 
@@ -138,8 +145,9 @@ static void master_reload(void)
 {
     struct generation *g;
 
-    master.reload_wanted = master.reload_failed = false;
+    master.reload_wanted = false;
     master.changing = true;
+    reload_state_begin();
     log_info("reloading configuration");
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
     g = open_generation();
@@ -150,21 +158,30 @@ static void master_reload(void)
 }
 
 /* Workers are forked with the logs that are open, so this is called before the next one is. */
-static void on_rollback(void)
+static void on_rollback(int exit_code)
 {
     generation_open_logs(supervisor_generation());
     watch_files(supervisor_generation());
-    on_reload_failed(": no worker could start with the new one");
+    on_reload_failed(exit_code, exit_code == EXIT_APP ? "no worker could start with the new one, since the application "
+                                                        "cannot be loaded; the log says why"
+                                                      : "no worker could start with the new one; the log says why");
 }
 
 /* A start, a reload or another change of the workers is complete, or has failed. */
 static void on_steady(void)
 {
+    const char *failure;
+
     master.changing = false;
-    notify_send("READY=1\nSTATUS=%zu workers serving%s", supervisor_wanted(),
-                master.reload_failed ? " the old configuration: the last reload failed, see the log" : "");
+    reload_state_end(0, NULL);
+    failure = reload_state_failure();
+    notify_send("READY=1\nSTATUS=%zu workers serving%s%s", supervisor_wanted(),
+                failure ? " the old configuration: the last reload failed: " : "", failure ? failure : "");
     daemonize_done();
-    log_info("all workers are ready");
+    if (failure)
+        log_error("all workers are ready, with the old configuration: the last reload failed: %s", failure);
+    else
+        log_info("all workers are ready");
 }
 
 static void master_reopen_logs(void)
@@ -258,6 +275,7 @@ static int poll_timeout_until(int64_t due)
 static int64_t master_step(void)
 {
     int64_t now = wait_now(), next;
+    int failed;
 
     update_keep_files();
     if (now >= master.changed_due) {
@@ -267,8 +285,9 @@ static int64_t master_step(void)
     }
     if (master.reload_wanted && now >= supervisor_adopts_from() && !master.stopping)
         master_reload();
-    if (supervisor_rolled_back())
-        on_rollback();
+    failed = supervisor_rolled_back();
+    if (failed)
+        on_rollback(failed);
     feed_watchdog(now);
     next = supervisor_step();
     if (master.changing && !master.stopping && supervisor_state() == SUPERVISOR_STEADY)
@@ -384,6 +403,7 @@ int master_run(const struct master_start *start, struct generation *g)
     int code = EXIT_RUNTIME;
 
     master.start = start;
+    reload_state_init();
     master.watch_fd = -1;
     master.changed_due = WAIT_FOREVER;
     master.ping_due = notify_watchdog() ? wait_now() : WAIT_FOREVER;

@@ -38,7 +38,8 @@ static struct {
     int failures;            /* failed starts in a row */
     int64_t fork_server_due; /* CLOCK_MONOTONIC nanoseconds from which a fork server may be started */
     int64_t adopted;         /* CLOCK_MONOTONIC nanoseconds when generation was */
-    bool stopping, rolled_back;
+    bool stopping;
+    int rolled_back;   /* exit code of what could not start, until supervisor_rolled_back has said so; 0: nothing */
     int exit_code;     /* 0: the supervisor has not failed */
     int64_t next_look; /* CLOCK_MONOTONIC nanoseconds of the next look for processes that hang; 0: none yet */
 } supervisor;
@@ -111,15 +112,15 @@ static void retire_generation_before(void)
     supervisor.before = NULL;
 }
 
-/* The present generation cannot start: go back to the one before. */
-static void roll_back(void)
+/* The present generation cannot start, with this exit code: go back to the one before. */
+static void roll_back(int exit_code)
 {
     struct generation *bad = supervisor.generation;
     struct worker *w;
 
     supervisor.generation = supervisor.before;
     supervisor.before = NULL;
-    supervisor.rolled_back = true;
+    supervisor.rolled_back = exit_code;
     for_each_worker (w)
         if (w->generation == bad) {
             slots_vacate(&supervisor.slots, w);
@@ -134,12 +135,12 @@ void supervisor_adopt(struct generation *g)
     struct slots *slots = &supervisor.slots;
 
     if (supervisor.before)
-        roll_back();
+        roll_back(EXIT_BOOT);
     for (size_t i = 0; i < slots->count; i++) /* those of an outdated configuration, which might never be ready */
         if (slots->list[i].next)
             retire_worker(slots->list[i].next);
     outbound_share(&g->settings.outbound);
-    supervisor.rolled_back = false;
+    supervisor.rolled_back = 0;
     supervisor.adopted = wait_now();
     supervisor.failures = 0;
     supervisor.before = supervisor.generation;
@@ -172,12 +173,12 @@ int supervisor_exit_code(void)
     return supervisor.exit_code;
 }
 
-bool supervisor_rolled_back(void)
+int supervisor_rolled_back(void)
 {
-    bool rolled_back = supervisor.rolled_back;
+    int exit_code = supervisor.rolled_back;
 
-    supervisor.rolled_back = false;
-    return rolled_back;
+    supervisor.rolled_back = 0;
+    return exit_code;
 }
 
 void supervisor_change_wanted(int by)
@@ -288,7 +289,7 @@ static void on_failed_start(const struct slot *slot, struct failed_start failed)
         return;
     if (supervisor.before) {
         if (!failed.was_killed || is_hopeless)
-            roll_back();
+            roll_back(failed.code == EXIT_APP ? EXIT_APP : EXIT_BOOT);
         return;
     }
     if (slot)

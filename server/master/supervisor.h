@@ -33,8 +33,8 @@ enum supervisor_state supervisor_state(void);
 /* Returns the exit code for SUPERVISOR_FAILED; otherwise 0. */
 int supervisor_exit_code(void);
 
-/* Whether the last supervisor_adopt was rolled back; says so once. */
-bool supervisor_rolled_back(void);
+/* Returns the exit code of what could not start if the last supervisor_adopt was rolled back, once; otherwise 0. */
+int supervisor_rolled_back(void);
 
 /* Want one worker more or less, by +1 or -1, but at least one. Until the next supervisor_adopt. */
 void supervisor_change_wanted(int by);

@@ -82,7 +82,7 @@ static int send_datagram(const char *text)
 
 void notify_send(const char *fmt, ...)
 {
-    char text[256];
+    char text[1400];
     va_list ap;
     int err;
 

@@ -120,11 +120,11 @@ def test_logrotate_file_has_no_mistakes(installed, tmp_path):
     assert done.returncode == 0 and "error:" not in done.stderr, done.stderr
 
 
-def run_exec_reload(installed, ini, env):
+def run_exec_reload(installed, ini, pid, env):
     """Run the commands ExecReload= of the unit, as systemd does: one after the other, up to one that fails. Returns the
     CompletedProcess of the last."""
     unit = (installed / "share/syncless/syncless@.service").read_text().replace("/etc/syncless/%i.ini", str(ini))
-    for command in re.findall(r"^ExecReload=(.*)$", unit, re.M):
+    for command in re.findall(r"^ExecReload=(.*)$", unit.replace("$MAINPID", str(pid)), re.M):
         done = subprocess.run(shlex.split(command), env={**os.environ, **env}, capture_output=True, text=True,
                               timeout=TIMEOUT)
         if done.returncode:
@@ -134,37 +134,35 @@ def run_exec_reload(installed, ini, env):
 
 @pytest.fixture
 def systemd(tmp_path):
-    """The socket of a service manager, and a queue of the first lines that it receives. systemd-notify waits until its
-    message was read."""
-    lines = queue.Queue()
+    """The socket of a service manager, and a queue of the messages that it receives."""
+    messages = queue.Queue()
 
     def receive():
-        while message := sock.recv(1000).decode():
-            lines.put(message.split("\n")[0])
+        while message := sock.recv(2000).decode():
+            messages.put(message)
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
         thread = threading.Thread(target=receive)
         thread.start()
-        yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}, lines
+        yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}, messages
         sock.shutdown(socket.SHUT_RD)
         thread.join()
 
 
-@pytest.mark.skipif(not shutil.which("systemd-notify"), reason="systemd-notify is not installed")
 def test_reload_by_the_unit(installed, daemon, systemd):
-    """systemd hears of the reload before the last command ends, and of its end from the master. A bad application or
-    configuration makes the reload fail, and the master hears nothing."""
+    """systemd hears of the reload and of its end from the master before the command has ended. A bad application or
+    configuration makes the command fail, and the master hears nothing."""
     env, received = systemd
     server = daemon("[wsgi /]\napp = shop:app\n", {"shop.py": APP}, env=env)
     ini = server.dir / "server.ini"
 
     def reload():
-        return run_exec_reload(installed, ini, {"MAINPID": str(server.pid), **env})
+        return run_exec_reload(installed, ini, server.pid, env)
 
-    assert received.get(timeout=TIMEOUT) == "READY=1"
+    assert received.get(timeout=TIMEOUT).startswith("READY=1\n")
     assert reload().returncode == 0
-    assert [received.get(timeout=TIMEOUT) for _ in range(4)] == ["RELOADING=1", "BARRIER=1", "RELOADING=1", "READY=1"]
+    assert [received.get(timeout=TIMEOUT).split("\n")[0] for _ in range(2)] == ["RELOADING=1", "READY=1"]
     (server.dir / "shop.py").write_text("import nothing_such\n")
     done = reload()
     assert done.returncode == 4 and "No module named 'nothing_such'" in done.stderr
@@ -174,6 +172,20 @@ def test_reload_by_the_unit(installed, daemon, systemd):
     server.process.send_signal(signal.SIGUSR1)
     server.wait_log("log files reopened")
     assert server.log.count("reloading configuration") == 1 and received.empty()
+
+
+def test_reload_that_fails_after_the_check(installed, daemon, systemd):
+    """What only the master finds out, such as an address in use: the command fails, and the status names the reason."""
+    env, received = systemd
+    server = daemon("[wsgi /]\napp = shop:app\n", {"shop.py": APP}, env=env)
+    ini = server.dir / "server.ini"
+    assert received.get(timeout=TIMEOUT).startswith("READY=1\n")
+    ini.write_text("[log]\naccess-log = /nonexistent/a.log\n[wsgi /]\napp = shop:app\n")
+    done = run_exec_reload(installed, ini, server.pid, env)
+    reason = "cannot open the access log /nonexistent/a.log: No such file or directory"
+    assert done.returncode == 1 and reason in done.stderr, done
+    assert received.get(timeout=TIMEOUT).startswith("RELOADING=1\n")
+    assert reason in received.get(timeout=TIMEOUT)
 
 
 # ---- modules ----

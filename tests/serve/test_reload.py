@@ -1,4 +1,5 @@
 """Reload, upgrade, drain, recycling: what changes while the server serves, without any effect on requests."""
+import functools
 import os
 import pathlib
 import random
@@ -92,7 +93,7 @@ def test_bad_configuration_keeps_the_old_one(start):
     rewrite(server, "wrokers = 3")
     reload(server)
     server.wait_log(r'server\.ini:3: unknown key "wrokers" in \[server\]; did you mean "workers"\?')
-    server.wait_log("reload failed, keeping the old configuration$")
+    server.wait_log('reload failed, keeping the old configuration: .*server.ini:3: unknown key "wrokers" in')
     assert server.worker_pids() == before and body(server) == b"v1"
     os.kill(before[0], signal.SIGKILL)  # and it is still good for a new worker
     server.wait_until(lambda: len(set(server.worker_pids()) - set(before)) == 1)
@@ -355,6 +356,100 @@ def test_signals_by_pidfile(upgradable, run_server):
     assert done.returncode == 1 and "no server found" in done.stderr
     done = subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", "dance"], capture_output=True, text=True)
     assert done.returncode == 2
+
+
+def tell(server, what, *more):
+    return subprocess.run([SERVER, "-c", server.dir / "server.ini", "-s", what, *more], capture_output=True, text=True,
+                          timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("preload", ["no", "yes"])
+def test_reload_command_waits_for_the_result(start, preload):
+    """It succeeds when all workers have the new code, and else fails with the code of such a start, and the reason."""
+    slow = "import time\ntime.sleep(0.5)\n"
+    server = ready(start(extra=f"pidfile = pid\npreload = {preload}"))
+    (server.dir / "app.py").write_text(slow + APP % "v2")
+    done = tell(server, "reload")
+    assert (done.returncode, done.stderr) == (0, "")
+    server.wait_until(lambda: body(server) == b"v2")  # an old worker that leaves may have taken a connection
+    (server.dir / "app.py").write_text(slow + "import nothing_such\n")
+    done = tell(server, "reload")
+    assert done.returncode == 4 and "the reload failed, and the server goes on as before: no worker" in done.stderr
+    assert body(server) == b"v2"
+    last = server.wait_log("all workers are ready, with the old configuration: the last reload failed: .*").string
+    assert re.search(r"\[error\] \d+#0 all workers are ready, with the old.*\n\Z", last), "the last line says so"
+    (server.dir / "app.py").write_text("raise SystemExit(9)\n")
+    assert tell(server, "reload").returncode == 4
+    (server.dir / "app.py").write_text("import os\nos._exit(3)\n")
+    assert tell(server, "reload").returncode == 3
+    (server.dir / "app.py").write_text(APP % "v3")
+    assert tell(server, "reload").returncode == 0
+    server.wait_until(lambda: body(server) == b"v3")
+
+
+def test_reload_command_with_a_reason_of_the_master(start):
+    other, server = start(), ready(start(extra="bind = 127.0.0.1:0\npidfile = pid"))
+    rewrite(server, f"bind = 127.0.0.1:{other.port}\npidfile = pid")
+    done = tell(server, "reload")
+    assert done.returncode == 1
+    assert f"goes on as before: cannot listen on 127.0.0.1:{other.port}: Address already in use" in done.stderr
+    rewrite(server, "wrokers = 3\npidfile = pid")
+    assert tell(server, "reload").returncode == 78 and server.log.count("reloading configuration") == 1
+    done = subprocess.run([SERVER, "-s", "reload", "--to", str(server.pid)], capture_output=True, text=True)
+    assert done.returncode == 78 and 'server.ini:3: unknown key "wrokers" in [server]' in done.stderr
+
+
+def test_reload_command_during_a_reload(start):
+    """The one that runs hangs, so the next one takes its place: each command waits for the result of its own."""
+    server = ready(start(extra="pidfile = pid"))
+    (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1000)\n")
+    command = [SERVER, "-c", server.dir / "server.ini", "-s", "reload"]
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    server.wait_log("hanging")
+    (server.dir / "app.py").write_text(APP % "v2")
+    assert tell(server, "reload").returncode == 0
+    server.wait_until(lambda: body(server) == b"v2")
+    assert first.wait(TIMEOUT) == 0 and first.stderr.read() == ""
+    first.stderr.close()
+
+
+def test_reload_command_when_the_server_ends(start):
+    server = ready(start(extra="pidfile = pid"))
+    (server.dir / "app.py").write_text("import time\nprint('hanging', flush=True)\ntime.sleep(1000)\n")
+    command = subprocess.Popen([SERVER, "-c", server.dir / "server.ini", "-s", "reload"], stderr=subprocess.PIPE,
+                               text=True)
+    server.wait_log("hanging")
+    assert server.stop(signal.SIGINT) == 0
+    assert command.wait(TIMEOUT) == 1 and "the server has ended during the reload" in command.stderr.read()
+    command.stderr.close()
+
+
+def test_pidfile_of_another_process_is_not_believed(start):
+    """The machine was started anew, and the pid in the file that was left is another program's by now."""
+    server = ready(start(extra="pidfile = pid"))
+    with subprocess.Popen(["sleep", "100"]) as stranger:
+        (server.dir / "pid").write_text(f"{stranger.pid}\n")
+        for what in ("reload", "stop", "quit", "reopen", "upgrade"):
+            done = tell(server, what)
+            assert done.returncode == 1
+            assert f"its pidfile {server.dir}/pid: process {stranger.pid} is another program" in done.stderr
+        assert stranger.poll() is None
+        stranger.kill()
+    (server.dir / "pid").write_text("much ado\n")
+    assert "there is no pid in it" in tell(server, "stop").stderr
+    (server.dir / "pid").write_text(f"{server.pid}\n")
+    assert tell(server, "stop").returncode == 0 and server.wait_exit() == 0
+
+
+def test_to_names_the_process(start):
+    server = ready(start())
+    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=TIMEOUT)
+    assert run([SERVER, "-s", "reload", "--to", str(server.pid)]).returncode == 0
+    assert generations(server) == 2
+    assert run([SERVER, "-s", "reload", "--to", "none"]).returncode == 2
+    assert run([SERVER, "--to", str(server.pid)]).returncode == 2
+    done = run([SERVER, "-s", "stop", "--to", str(os.getpid())])
+    assert done.returncode == 1 and "is another program" in done.stderr
 
 
 # ---- WINCH, TTIN, TTOU ----

@@ -300,10 +300,14 @@ def test_systemd_is_told(daemon, systemd):
 def test_systemd_status_says_that_a_reload_failed(daemon, systemd):
     server = daemon("[wsgi /]\napp = who:app\n", {"who.py": WHO}, env={"NOTIFY_SOCKET": systemd.path})
     assert systemd("READY=1").endswith("STATUS=1 workers serving")
-    for name, bad, good in (("who.py", "import nothing_such", WHO), ("server.ini", "[", "[wsgi /]\napp = who:app\n")):
+    for name, bad, good, reason in (
+            ("who.py", "import nothing_such", WHO, "no worker could start.* the application cannot be loaded"),
+            ("server.ini", "[wsgi /]\napp = who:app\nx = 1\n", "[wsgi /]\napp = who:app\n",
+             r"server\.ini:3: unknown key \"x\" in \[wsgi /\]$")):
         (server.dir / name).write_text(bad)
         server.process.send_signal(signal.SIGHUP)
-        assert systemd("READY=1").endswith("serving the old configuration: the last reload failed, see the log")
+        status = systemd("READY=1")
+        assert re.search("serving the old configuration: the last reload failed: .*" + reason, status), status
         (server.dir / name).write_text(good)
         server.process.send_signal(signal.SIGHUP)
         assert systemd("READY=1").endswith("STATUS=1 workers serving")
