@@ -156,7 +156,8 @@ int sl_end(struct sl_request *req)
 static bool request_has_token(const struct sl_request *req, const char *name, const char *token)
 {
     for (size_t i = 0; i < req->field_count; i++)
-        if (!strcasecmp(req->fields[i].name, name) && token_in_list(req->fields[i].value, token))
+        if (!strcasecmp(req->fields[i].name, name) &&
+            token_in_list((struct span){req->fields[i].value, req->fields[i].value_size}, token))
             return true;
     return false;
 }

@@ -610,9 +610,14 @@ MALFORMED = {
     "Transfer-Encoding and Content-Length": request_with(b"Transfer-Encoding: chunked\r\nContent-Length: 5",
                                                          b"0\r\n\r\n"),
     "chunked is not last": request_with(b"Transfer-Encoding: chunked, gzip", b"0\r\n\r\n"),
-    "no chunked": request_with(b"Transfer-Encoding: identity", b"0\r\n\r\n"),
-    "almost chunked": request_with(b"Transfer-Encoding: xchunked", b"0\r\n\r\n"),
-    "gzip before chunked": request_with(b"Transfer-Encoding: gzip, chunked", b"0\r\n\r\n"),
+    "empty Transfer-Encoding": request_with(b"Transfer-Encoding: ", b"0\r\n\r\n"),
+    "two Content-Types": request_with(b"Content-Type: a/b\r\nContent-Type: a/b"),
+    "two hosts in Host": b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n",
+    "no number in the port": b"GET / HTTP/1.1\r\nHost: a:80x\r\n\r\n",
+    "port that is too large": b"GET / HTTP/1.1\r\nHost: a:65616\r\n\r\n",
+    "IPv6 without brackets": b"GET / HTTP/1.1\r\nHost: ::1\r\n\r\n",
+    "bad port of an absolute target": b"GET http://a:-1/ HTTP/1.1\r\nHost: test\r\n\r\n",
+    "bad Host beside an absolute target": b"GET http://a/ HTTP/1.1\r\nHost: [::1\r\n\r\n",
     "chunked twice": request_with(b"Transfer-Encoding: chunked, chunked", b"0\r\n\r\n"),
     "two Transfer-Encodings": request_with(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
     "quoted chunked": request_with(b'Transfer-Encoding: "chunked"', b"0\r\n\r\n"),
@@ -643,6 +648,20 @@ def test_malformed_head_gets_400_and_a_close(server, name):
     """There is one response only: what follows on the connection is never taken for a request."""
     status, headers, body = one(server.raw(MALFORMED[name] + MALFORMED_END))
     assert (status, headers["Connection"]) == (400, "close")
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity", "xchunked", ", gzip ,\tchunked"])
+def test_unknown_transfer_coding_gets_501_and_a_close(server, coding):
+    message = request_with(b"Transfer-Encoding: " + coding.encode(), b"0\r\n\r\n")
+    status, headers, body = one(server.raw(message + MALFORMED_END))
+    assert (status, headers["Connection"]) == (501, "close")
+
+
+@pytest.mark.parametrize("fields, body", [(b"Content-Length: 5\t", b"hello"),
+                                          (b"Transfer-Encoding: ,\tchunked,", b"5\r\nhello\r\n0\r\n\r\n")])
+def test_blanks_and_empty_elements_in_framing(server, fields, body):
+    first, second = responses(server.raw(request_with(fields, body) + get("/", "Connection: ,\tclose\t,")))
+    assert first[2] == b"5\n" and second[1]["Connection"] == "close"
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.9"])

@@ -3,6 +3,7 @@
 
 #include "http/request/head.h"
 #include "http/request/line.h"
+#include "http/request/target.h"
 
 #define HOST "Host: test\r\n"
 #define REST "rest"
@@ -249,6 +250,85 @@ static void test_targets(void **state)
     }
 }
 
+static void test_hosts(void **state)
+{
+    static const char *const good[] = {"",
+                                       "a",
+                                       "a:80",
+                                       "a:",
+                                       "a:1",
+                                       "a:65535",
+                                       "a:00080",
+                                       "a.b-c_d.e",
+                                       "a.",
+                                       "1.2.3.4",
+                                       "1.2.3.4:8080",
+                                       "[::1]",
+                                       "[::1]:80",
+                                       "[::1]:",
+                                       "[2001:db8::1]:443",
+                                       "[::ffff:1.2.3.4]",
+                                       "%41%c3%A4",
+                                       "a!$&'()*+;=~"};
+    static const char *const bad[] = {
+        "a:80x",
+        "a:-1",
+        "a:+1",
+        "a:99999",
+        "a:65536",
+        "a:0",
+        "a:000000000000000000000000",
+        "a:80:80",
+        "a::80",
+        "a:8 0",
+        "a: 80",
+        ":80",
+        ":",
+        "[::1",
+        "::1",
+        "::1]",
+        "[::1]80",
+        "[::1]a",
+        "[]",
+        "[1.2.3.4]",
+        "[::g]",
+        "[a]:80",
+        "[[::1]]",
+        "a[::1]",
+        "[::1]:x",
+        "[fe80::1%25eth0]",
+        "a,b",
+        "a%zz",
+        "a%",
+        "a%4",
+        "a%4g",
+        "a b",
+        "a/b",
+        "a?b",
+        "a#b",
+        "u@a",
+        "a\\b",
+        "a\"b",
+        "<a>",
+        "a\tb",
+        "\xc3\xa4",
+        "{a}",
+        "a|b",
+        "a^b",
+        "a`b",
+        "a:\xc2\xb2",
+        "a:4294967376",
+        "[00000000000000000000000000000000000000000000000000000000000001::1]",
+    };
+
+    for (size_t i = 0; i < COUNT(good); i++)
+        if (!target_is_host(good[i]))
+            fail_msg("%s", good[i]);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (target_is_host(bad[i]))
+            fail_msg("%s", bad[i]);
+}
+
 static void test_plain_path_is_not_copied(void **state)
 {
     assert_int_equal(parse("GET /a/b HTTP/1.1\r\n" HOST "\r\n"), 0);
@@ -282,8 +362,15 @@ static void test_bodies(void **state)
         {"Content-Length: 12\r\n", BODY_SIZED, 12},
         {"content-LENGTH:00012 \r\n", BODY_SIZED, 12},
         {"Content-Length: 999999999999999999\r\n", BODY_SIZED, 999999999999999999},
+        {"Content-Length:\t12\r\n", BODY_SIZED, 12},
+        {"Content-Length: 12\t\r\n", BODY_SIZED, 12},
+        {"Content-Length: \t 12 \t \t\t \r\nA: b\t\r\n", BODY_SIZED, 12},
+        {"Content-Type: a/b\r\nContent-Length:0\t\r\n", BODY_NONE, 0},
         {"Transfer-Encoding: chunked\r\n", BODY_CHUNKED, -1},
         {"transfer-encoding:Chunked \t\r\n", BODY_CHUNKED, -1},
+        {"Transfer-Encoding:\tchunked\t\r\n", BODY_CHUNKED, -1},
+        {"Transfer-Encoding: , chunked\r\n", BODY_CHUNKED, -1},
+        {"Transfer-Encoding: chunked ,\t, \r\n", BODY_CHUNKED, -1},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -313,6 +400,15 @@ static void test_keep_alive(void **state)
         {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true},
         {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
         {"GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection: close\t\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection:\tclose \t,\t\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection: , close\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection: a,,\tclose,b\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection: a\r\nConnection: close\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\n" HOST "Connection: closed, clos, not close, \"close\"\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\n" HOST "Connection:\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: ,\tkeep-alive\t,\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: a\r\nconnection:KEEP-alive\r\n\r\n", true},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -327,6 +423,12 @@ static void test_expect(void **state)
 {
     assert_int_equal(parse("POST / HTTP/1.1\r\n" HOST "Expect: 100-CONTINUE\r\nContent-Length: 1\r\n\r\n"), 0);
     assert_true(req.expects_100);
+    release();
+    assert_int_equal(parse("POST / HTTP/1.1\r\n" HOST "Expect: ,\t100-continue ,\r\nExpect: \r\n\r\n"), 0);
+    assert_true(req.expects_100);
+    release();
+    assert_int_equal(parse("POST / HTTP/1.1\r\n" HOST "Expect:\r\n\r\n"), 0);
+    assert_false(req.expects_100);
     release();
     assert_int_equal(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"), 0);
     assert_false(req.expects_100);
@@ -426,11 +528,21 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: u@h\r\n\r\n", 400},
     {"GET / HTTP/1.1\r\nHost: <h>\r\n\r\n", 400},
     {"GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", 400},
+    {"GET http://good/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
+    {"GET http://bad:x/ HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"GET / HTTP/1.0\r\nHost: a:b\r\n\r\n", 400},
     {GET HOST "\r\n", 400},
     {"GET / HTTP/1.0\r\n" HOST HOST "\r\n", 400},
 
     /* the length */
     {POST "Content-Length:\r\n\r\n", 400},
+    {POST "Content-Length:\t\r\n\r\n", 400},
+    {POST "Content-Length: 1\t1\r\n\r\n", 400},
+    {POST "Content-Length: \t1 \t 1\r\n\r\n", 400},
+    {POST "Content-Length: 1\t\x0b\r\n\r\n", 400},
+    {POST "Content-Length: 1\t\r\n 1\r\n\r\n", 400},
+    {POST "Content-Length: 1\t\r\nContent-Length: 1\t\r\n\r\n", 400},
+    {POST "Content-Length: 1,\r\n\r\n", 400},
     {POST "Content-Length: +1\r\n\r\n", 400},
     {POST "Content-Length: -1\r\n\r\n", 400},
     {POST "Content-Length: 1 1\r\n\r\n", 400},
@@ -447,13 +559,22 @@ static const struct {
     /* the coding */
     {POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
     {POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", 400},
-    {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 400},
+    {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
+    {POST "Transfer-Encoding: gzip;a=b ,\tchunked\r\n\r\n", 501},
+    {POST "Transfer-Encoding: gzip ; a=\"b\", chunked\r\n\r\n", 501},
+    {POST "Transfer-Encoding: gzip\r\n\r\n", 501},
+    {POST "Transfer-Encoding: gzip b, chunked\r\n\r\n", 400},
+    {POST "Transfer-Encoding: gz(ip, chunked\r\n\r\n", 400},
+    {POST "Transfer-Encoding: gzip, chunked, gzip\r\n\r\n", 400},
     {POST "Transfer-Encoding: chunked, identity\r\n\r\n", 400},
     {POST "Transfer-Encoding: chunked, chunked\r\n\r\n", 400},
+    {POST "Transfer-Encoding: ,\r\n\r\n", 400},
     {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
-    {POST "Transfer-Encoding: identity\r\n\r\n", 400},
-    {POST "Transfer-Encoding: xchunked\r\n\r\n", 400},
+    {POST "Transfer-Encoding: identity\r\n\r\n", 501},
+    {POST "Transfer-Encoding: xchunked\r\n\r\n", 501},
     {POST "Transfer-Encoding: chunked;a=b\r\n\r\n", 400},
+    {POST "Transfer-Encoding: chunked ;a\r\n\r\n", 400},
+    {POST "Transfer-Encoding: chunked a\r\n\r\n", 400},
     {POST "Transfer-Encoding: \"chunked\"\r\n\r\n", 400},
     {POST "Transfer-Encoding:\r\n\r\n", 400},
     {POST "Transfer-Encoding:\r\n chunked\r\n\r\n", 400},
@@ -463,7 +584,12 @@ static const struct {
 
     /* the expectation */
     {POST "Expect: more\r\n\r\n", 417},
-    {POST "Expect:\r\n\r\n", 417},
+    {POST "Expect: 100-continue, more\r\n\r\n", 417},
+    {POST "Expect: more\r\nExpect: 100-continue\r\n\r\n", 417},
+
+    /* the type */
+    {POST "Content-Type: a/b\r\nContent-Type: a/b\r\n\r\n", 400},
+    {POST "Content-Type: a/b\r\nA: b\r\ncontent-type:\r\n\r\n", 400},
 };
 
 static void test_refused(void **state)
@@ -585,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_what_follows_is_left_alone),
         cmocka_unit_test(test_as_many_fields_as_fit),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_plain_path_is_not_copied),
         cmocka_unit_test(test_asterisk),
         cmocka_unit_test(test_bodies),

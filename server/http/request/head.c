@@ -6,6 +6,8 @@
  * where it was received. llhttp 8 accepts some heads that other servers read differently (bare CR or LF, a space before
  * the colon, folded lines, several lengths). check_layout refuses them: after each name there must be a colon, and
  * after each value CR LF and the next name (RFC 9112 sections 2.2, 5 and 6.3).
+ *
+ * What the fields mean is read here, not by llhttp: in their lists it knows no tabs and no empty elements.
  */
 #include "http/request/head.h"
 
@@ -106,14 +108,6 @@ static const llhttp_settings_t settings = {
 
 /* ---- strictness ---- */
 
-/* Optional whitespace, RFC 9110 section 5.6.3. */
-static const char *skip_ows(const char *p)
-{
-    while (*p == ' ' || *p == '\t')
-        p++;
-    return p;
-}
-
 static bool is_crlf(const char *p)
 {
     return p[0] == '\r' && p[1] == '\n';
@@ -127,7 +121,7 @@ static const char *check_field_layout(struct sl_field *field, const char *at)
 
     if (field->name != at || field->name_size == 0 || field->name[field->name_size] != ':')
         return NULL;
-    value = skip_ows(field->name + field->name_size + 1);
+    value = token_skip_blanks(field->name + field->name_size + 1);
     if (field->value_size == 0) /* llhttp does not say where an empty value is */
         field->value = value;
     if (field->value != value) /* after a line break: folded */
@@ -137,7 +131,7 @@ static const char *check_field_layout(struct sl_field *field, const char *at)
         field->value_size--;
         end--;
     }
-    at = skip_ows(end);
+    at = token_skip_blanks(end);
     return is_crlf(at) ? at + 2 : NULL;
 }
 
@@ -154,9 +148,13 @@ static bool check_layout(const struct spans *spans, const char *at, const char *
 
 /* ---- framing ---- */
 
+enum coding_kind { CODING_CHUNKED, CODING_OTHER, CODING_MALFORMED };
+
 struct framing {
-    const struct sl_field *length, *coding, *host, *expect;
-    bool repeated;
+    const struct sl_field *length, *coding, *host, *type;
+    bool repeated;           /* one of these is there twice */
+    bool closes, keeps;      /* Connection has close, keep-alive */
+    bool expects_100, other; /* Expect has 100-continue, something else */
 };
 
 static void note_field(const struct sl_field **slot, const struct sl_field *field, struct framing *framing)
@@ -165,9 +163,43 @@ static void note_field(const struct sl_field **slot, const struct sl_field *fiel
     *slot = field;
 }
 
-static bool field_is_named(const struct sl_field *field, const char *name)
+/* Compare the name of a field with one of the same size. The first letter tells most from each other. */
+static inline bool field_is_named(const struct sl_field *field, const char *name)
 {
-    return !strncasecmp(field->name, name, field->name_size);
+    return ((*field->name ^ *name) & ~0x20) == 0 && !strncasecmp(field->name, name, field->name_size);
+}
+
+/* Compare a name of four bytes, which nearly every request has, in one piece. */
+static inline bool field_is_host(const struct sl_field *field)
+{
+    uint32_t name, host;
+
+    memcpy(&name, field->name, sizeof(name));
+    memcpy(&host, "host", sizeof(host));
+    return (name | 0x20202020) == host; /* in lower case */
+}
+
+static struct span list_of(const struct sl_field *field)
+{
+    return (struct span){field->value, field->value_size};
+}
+
+static void note_connection(const struct sl_field *field, struct framing *framing)
+{
+    struct span list = list_of(field), element;
+
+    while (token_next(&list, &element)) {
+        framing->closes |= token_equals(element, "close");
+        framing->keeps |= token_equals(element, "keep-alive");
+    }
+}
+
+static void note_expectations(const struct sl_field *field, struct framing *framing)
+{
+    struct span list = list_of(field), element;
+
+    while (token_next(&list, &element))
+        *(token_equals(element, "100-continue") ? &framing->expects_100 : &framing->other) = true;
 }
 
 static void find_framing(const struct spans *spans, struct framing *framing)
@@ -178,12 +210,20 @@ static void find_framing(const struct spans *spans, struct framing *framing)
 
         switch (field->name_size) {
         case 4:
-            if (field_is_named(field, "Host"))
+            if (field_is_host(field))
                 note_field(&framing->host, field, framing);
             break;
         case 6:
             if (field_is_named(field, "Expect"))
-                framing->expect = field;
+                note_expectations(field, framing);
+            break;
+        case 10:
+            if (field_is_named(field, "Connection"))
+                note_connection(field, framing);
+            break;
+        case 12:
+            if (field_is_named(field, "Content-Type"))
+                note_field(&framing->type, field, framing);
             break;
         case 14:
             if (field_is_named(field, "Content-Length"))
@@ -197,37 +237,88 @@ static void find_framing(const struct spans *spans, struct framing *framing)
     }
 }
 
-static bool field_has_value(const struct sl_field *field, const char *value)
+/* A transfer coding, by its name and perhaps parameters. Returns its kind; chunked has no parameters (RFC 9112 section
+ * 7.1). */
+static enum coding_kind classify_coding(struct span coding)
 {
-    return field->value_size == strlen(value) && !strncasecmp(field->value, value, field->value_size);
+    size_t name = 0;
+    const char *after;
+
+    while (name < coding.size && token_is_byte(coding.at[name]))
+        name++;
+    after = token_skip_blanks(coding.at + name);
+    if (name == 0 || (name < coding.size && *after != ';'))
+        return CODING_MALFORMED;
+    if (!token_equals((struct span){coding.at, name}, "chunked"))
+        return CODING_OTHER;
+    return name == coding.size ? CODING_CHUNKED : CODING_MALFORMED;
+}
+
+/* Check a Transfer-Encoding, RFC 9112 sections 6.1 and 6.3. */
+static int check_coding(const struct sl_field *field, const char **why)
+{
+    struct span list = list_of(field), coding;
+    bool chunked = false, other = false;
+
+    while (token_next(&list, &coding)) {
+        enum coding_kind kind = classify_coding(coding);
+
+        if (chunked || kind == CODING_MALFORMED)
+            return refusal(400, "the Transfer-Encoding is malformed, or does not end with chunked", why);
+        chunked = kind == CODING_CHUNKED;
+        other |= !chunked;
+    }
+    if (other)
+        return refusal(501, "chunked is the only Transfer-Encoding supported", why);
+    return chunked ? 0 : refusal(400, "the Transfer-Encoding is empty", why);
+}
+
+/* Set keep_alive, RFC 9112 section 9.3, and expects_100. HTTP/1.0 has no expectations. */
+static int set_options(struct request *req, const struct framing *framing, const char **why)
+{
+    req->keep_alive = !framing->closes && (req->view.http_minor > 0 || framing->keeps);
+    if (req->view.http_minor == 0)
+        return 0;
+    req->expects_100 = framing->expects_100;
+    return framing->other ? refusal(417, "100-continue is the only expectation supported", why) : 0;
+}
+
+/* Set what the fields say about the length of the body. */
+static int set_length(struct request *req, const struct framing *framing, const char **why)
+{
+    const struct sl_field *length = framing->length;
+    int status;
+
+    if (framing->coding && length)
+        return refusal(400, "the request has both Content-Length and Transfer-Encoding", why);
+    if (framing->coding && req->view.http_minor == 0)
+        return refusal(400, "HTTP/1.0 has no Transfer-Encoding", why);
+    if (framing->coding && (status = check_coding(framing->coding, why)))
+        return status;
+    if (length && (req->body_left = token_number(length->value, length->value_size)) < 0)
+        return refusal(400, "the Content-Length is not a number", why);
+    req->body_kind = framing->coding ? BODY_CHUNKED : req->body_left > 0 ? BODY_SIZED : BODY_NONE;
+    req->view.length = framing->coding ? -1 : req->body_left;
+    req->body_done = req->body_kind == BODY_NONE;
+    return 0;
 }
 
 /* Set what the fields say about the message: host, body, expectation. */
 static int set_framing(struct request *req, const struct spans *spans, const char **why)
 {
     struct framing framing;
+    int status;
 
     find_framing(spans, &framing);
     if (framing.repeated)
-        return refusal(400, "Host, Content-Length or Transfer-Encoding is repeated", why);
+        return refusal(400, "Host, Content-Length, Content-Type or Transfer-Encoding is repeated", why);
     if (!framing.host && req->view.http_minor > 0)
         return refusal(400, "an HTTP/1.1 request needs a Host field", why);
     req->view.host = framing.host ? framing.host->value : "";
-    if (framing.expect && req->view.http_minor > 0) {
-        if (!field_has_value(framing.expect, "100-continue"))
-            return refusal(417, "100-continue is the only expectation supported", why);
-        req->expects_100 = true;
-    }
-    if (framing.coding && framing.length)
-        return refusal(400, "the request has both Content-Length and Transfer-Encoding", why);
-    if (framing.coding && (!field_has_value(framing.coding, "chunked") || req->view.http_minor == 0))
-        return refusal(400, "the Transfer-Encoding is not just chunked", why);
-    if (framing.length && (req->body_left = token_number(framing.length->value, framing.length->value_size)) < 0)
-        return refusal(400, "the Content-Length is not a number", why);
-    req->body_kind = framing.coding ? BODY_CHUNKED : req->body_left > 0 ? BODY_SIZED : BODY_NONE;
-    req->view.length = framing.coding ? -1 : req->body_left;
-    req->body_done = req->body_kind == BODY_NONE;
-    return 0;
+    if (!target_is_host(req->view.host))
+        return refusal(400, "the Host field is no host and port", why);
+    status = set_options(req, &framing, why);
+    return status ? status : set_length(req, &framing, why);
 }
 
 /* ---- all together ---- */
@@ -243,15 +334,6 @@ static void terminate_fields(const struct spans *spans)
     }
 }
 
-/* Whether the connection persists, RFC 9112 section 9.3. close overrides keep-alive, which llhttp ignores in HTTP/1.0.
- */
-static bool keeps_alive(const llhttp_t *parser, int http_minor)
-{
-    if (parser->flags & F_CONNECTION_CLOSE)
-        return false;
-    return http_minor > 0 || parser->flags & F_CONNECTION_KEEP_ALIVE;
-}
-
 /* A parser to copy. llhttp reads no fields before a request line, so this one has read one. */
 static const llhttp_t *parser_of_fields(void)
 {
@@ -260,20 +342,35 @@ static const llhttp_t *parser_of_fields(void)
 
     if (!parser.settings) {
         llhttp.llhttp_init(&parser, HTTP_REQUEST, &settings);
+        parser.lenient_flags |= LENIENT_TRANSFER_ENCODING; /* check_coding is strict */
         llhttp.llhttp_execute(&parser, line, sizeof(line) - 1);
     }
     return &parser;
 }
 
-/* Find the fields in [fields, end), and set keep_alive. */
-static int parse_fields(struct request *req, struct spans *spans, const char *fields, const char *end, const char **why)
+/* llhttp knows no tab after a Content-Length. Make spaces of those where it has stopped; returns whether there is one.
+ */
+static bool replace_tabs(char *at)
 {
-    llhttp_t parser = *parser_of_fields();
+    bool found = *at == '\t';
+
+    for (; *at == '\t' || *at == ' '; at++)
+        *at = ' ';
+    return found;
+}
+
+/* Find the fields in [fields, end). */
+static int parse_fields(struct spans *spans, const char *fields, const char *end, const char **why)
+{
+    llhttp_t parser;
     enum llhttp_errno err;
 
-    parser.data = spans;
-    err = llhttp.llhttp_execute(&parser, fields, (size_t)(end - fields));
-    req->keep_alive = keeps_alive(&parser, req->view.http_minor);
+    do {
+        parser = *parser_of_fields();
+        parser.data = spans;
+        spans->count = 0;
+        err = llhttp.llhttp_execute(&parser, fields, (size_t)(end - fields));
+    } while (err == HPE_INVALID_CONTENT_LENGTH && replace_tabs((char *)llhttp.llhttp_get_error_pos(&parser)));
     if (err != HPE_PAUSED || !spans->complete) {
         const char *reason = llhttp.llhttp_get_error_reason(&parser);
 
@@ -293,7 +390,7 @@ int head_parse(struct request *req, char *head, size_t size, unsigned lines, con
     if (status)
         return status;
     spans.fields = arena_alloc(&req->arena, lines * sizeof(*spans.fields));
-    status = parse_fields(req, &spans, fields, head + size, why);
+    status = parse_fields(&spans, fields, head + size, why);
     if (status)
         return status;
     terminate_fields(&spans);

@@ -55,7 +55,56 @@ size_t target_host_size(const struct sl_request *view, uint16_t *port)
     return size;
 }
 
-/* http://host:port/path?query: set the host. Returns what follows it, or NULL if target has another form. */
+/* The bytes of a reg-name, RFC 3986 section 3.2.2, but for the comma: a list of two hosts is not one. */
+static const bool host_bytes[256] = {
+    ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1,  ['_'] = 1,
+    ['~'] = 1,         ['!'] = 1,         ['$'] = 1,         ['&'] = 1, ['\''] = 1, ['('] = 1,
+    [')'] = 1,         ['*'] = 1,         ['+'] = 1,         [';'] = 1, ['='] = 1,
+};
+
+/* The end of a host name or IPv4 address. */
+static const char *name_end(const char *at)
+{
+    for (;; at += 3) {
+        while (host_bytes[(unsigned char)*at])
+            at++;
+        if (*at != '%' || token_hex(at[1]) < 0 || token_hex(at[2]) < 0)
+            return at;
+    }
+}
+
+/* The end of an IPv6 address in brackets, or `at` if there is none. */
+static const char *bracket_end(const char *at)
+{
+    const char *end = strchr(at, ']');
+    struct in6_addr ip;
+    uint16_t port;
+
+    return end && address_parse_peer(&ip, &port, at, (size_t)(end + 1 - at)) ? end + 1 : at;
+}
+
+/* Whether a text is empty or a port from 1 to 65535. */
+static bool is_port(const char *at)
+{
+    unsigned port = *at ? 0 : 1;
+
+    for (; token_is_digit(*at) && port <= 65535; at++)
+        port = port * 10 + (unsigned)(*at - '0');
+    return *at == '\0' && port > 0 && port <= 65535;
+}
+
+/* Applications make links of the host and choose tenants by it, so nothing else gets in. */
+bool target_is_host(const char *host)
+{
+    const char *end = *host == '[' ? bracket_end(host) : name_end(host);
+
+    if (*end == '\0')
+        return true;
+    return *end == ':' && end > host && is_port(end + 1);
+}
+
+/* http://host:port/path?query: set the host. Returns what follows it, or NULL if target has another form. A Host field
+ * must have been valid too, RFC 9112 section 3.2. */
 static const char *split_authority(struct request *req, const char *target)
 {
     const char *host = strstr(target, "://"), *end;
@@ -67,21 +116,7 @@ static const char *split_authority(struct request *req, const char *target)
     if (end == host)
         return NULL;
     target_set_host(req, arena_strndup(&req->arena, host, (size_t)(end - host)));
-    return end;
-}
-
-static const bool host_bytes[256] = {
-    ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['!'] = 1,
-    ['$'] = 1,         ['&'] = 1,         ['\''] = 1,        ['('] = 1, [')'] = 1, ['*'] = 1, ['+'] = 1, [','] = 1,
-    [';'] = 1,         ['='] = 1,         ['%'] = 1,         [':'] = 1, ['['] = 1, [']'] = 1,
-};
-
-/* Applications make links of the host and choose tenants by it, so no other bytes get in. */
-bool target_is_host(const char *host)
-{
-    while (host_bytes[(unsigned char)*host])
-        host++;
-    return *host == '\0';
+    return target_is_host(req->view.host) ? end : NULL;
 }
 
 /* Set path and query from an origin-form target. The path stays in place unless it has to be decoded or terminated. */
@@ -120,7 +155,5 @@ int target_parse(struct request *req, const char **why)
     }
     if (strchr(target, '#'))
         return refusal(400, "the request-target has a fragment", why);
-    if (!target_is_host(req->view.host))
-        return refusal(400, "the host has bytes that no host name has", why);
     return split_path(req, target, why);
 }

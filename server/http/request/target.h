@@ -14,7 +14,7 @@ void target_set_host(struct request *req, const char *host);
 /* As sl_host in syncless.h. */
 size_t target_host_size(const struct sl_request *view, uint16_t *port);
 
-/* Whether a text has only bytes of a host (RFC 3986 section 3.2.2) and a port. */
+/* Whether a text is empty, or a host (RFC 3986 section 3.2.2), perhaps with a port. */
 bool target_is_host(const char *host);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * token.c: tokens, numbers and the bytes of field values, RFC 9110 sections 5.5 and 5.6.
+ * token.c: tokens, lists, numbers and the bytes of field values, RFC 9110 sections 5.5 and 5.6.
  */
 #include "http/request/token.h"
 
@@ -34,13 +34,44 @@ int64_t token_number(const char *s, size_t size)
     return n;
 }
 
-bool token_in_list(const char *list, const char *token)
+struct span token_trim(struct span text)
 {
-    static const char between[] = ", \t";
-    size_t size = strlen(token);
+    while (text.size > 0 && (*text.at == ' ' || *text.at == '\t')) {
+        text.at++;
+        text.size--;
+    }
+    while (text.size > 0 && (text.at[text.size - 1] == ' ' || text.at[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
 
-    for (const char *at = list; *(at += strspn(at, between)); at += strcspn(at, between))
-        if (strcspn(at, between) == size && !strncasecmp(at, token, size))
+bool token_next(struct span *list, struct span *element)
+{
+    while (list->size > 0) {
+        const char *comma = memchr(list->at, ',', list->size);
+        size_t size = comma ? (size_t)(comma - list->at) : list->size;
+
+        *element = token_trim((struct span){list->at, size});
+        size += comma != NULL;
+        list->at += size;
+        list->size -= size;
+        if (element->size > 0)
+            return true;
+    }
+    return false;
+}
+
+bool token_equals(struct span text, const char *word)
+{
+    return text.size == strlen(word) && !strncasecmp(text.at, word, text.size);
+}
+
+bool token_in_list(struct span list, const char *word)
+{
+    struct span element;
+
+    while (token_next(&list, &element))
+        if (token_equals(element, word))
             return true;
     return false;
 }

@@ -1,4 +1,4 @@
-/* token.h: tokens (RFC 9110 section 5.6.2), numbers, and the bytes of field values (section 5.5). */
+/* token.h: tokens (RFC 9110 section 5.6.2), lists (5.6.1), numbers, and the bytes of field values (section 5.5). */
 #ifndef HTTP_TOKEN_H
 #define HTTP_TOKEN_H
 
@@ -41,13 +41,31 @@ static inline char *token_end(const char *at)
     return (char *)at;
 }
 
+/* The first byte from `at` on that is no blank (RFC 9110 section 5.6.3). */
+static inline char *token_skip_blanks(const char *at)
+{
+    while (*at == ' ' || *at == '\t')
+        at++;
+    return (char *)at;
+}
+
 bool token_is(const char *s, size_t size);
 
 /* The number in size bytes of 1 to 18 digits (Content-Length, RFC 9110 section 8.6); -1 for anything else. */
 int64_t token_number(const char *s, size_t size);
 
-/* Whether a comma-separated list has this token, in any case. */
-bool token_in_list(const char *list, const char *token);
+/* Cut the blanks at both ends of a text off. */
+struct span token_trim(struct span text);
+
+/* Take the next element from the front of a comma-separated list, without the blanks around it. Empty ones are skipped.
+ * Returns false at the end of the list. */
+bool token_next(struct span *list, struct span *element);
+
+/* Whether a text is this word, in any case. */
+bool token_equals(struct span text, const char *word);
+
+/* Whether a comma-separated list has this element, in any case. */
+bool token_in_list(struct span list, const char *word);
 
 /* Whether size bytes have no control character but tabs. Such text cannot end a line. */
 bool token_is_text(const char *s, size_t size);
