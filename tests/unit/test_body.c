@@ -118,6 +118,7 @@ static void test_chunked(void **state)
 static void test_extensions_and_trailers(void **state)
 {
     read_well(CHUNKED "5;a;b=c\r\nhello\r\n0;d;e=\"f g\"\r\n\r\n" NEXT, "hello");
+    read_well(CHUNKED "5 ;a;\tb = c\r\nhello\r\n0 \t; d\t;e =\t\"f g\" ; h \r\n\r\n" NEXT, "hello");
     read_well(CHUNKED "5;a=b;c\r\nhello\r\n0;d=\"e;f\";g=h\r\n\r\n" NEXT, "hello");
     read_well(CHUNKED "5\r\nhello\r\n0\r\nA: b\r\nC:\r\nHost: x\r\nContent-Length: 7\r\n\r\n" NEXT, "hello");
 }
@@ -142,8 +143,14 @@ static void test_malformed_chunks(void **state)
         "5;a\x01\r\nhello\r\n0\r\n\r\n",
         "5;a=\"\x01\"\r\nhello\r\n0\r\n\r\n",
         "5;a=\"\x7f\"\r\nhello\r\n0\r\n\r\n",
-        "5 ;a\r\nhello\r\n0\r\n\r\n",
-        "5; a\r\nhello\r\n0\r\n\r\n",
+        "5 ;\r\nhello\r\n0\r\n\r\n",
+        "5 ; = b\r\nhello\r\n0\r\n\r\n",
+        "5; a=\r\nhello\r\n0\r\n\r\n",
+        "5; a= \r\nhello\r\n0\r\n\r\n",
+        "5;a b\r\nhello\r\n0\r\n\r\n",
+        "5 a\r\nhello\r\n0\r\n\r\n",
+        "5 0\r\nhello\r\n0\r\n\r\n",
+        "5;a\v=b\r\nhello\r\n0\r\n\r\n",
         "5;a=b c\r\nhello\r\n0\r\n\r\n",
         "5;a=\"b\r\nhello\r\n0\r\n\r\n",
         "5;;a\r\nhello\r\n0\r\n\r\n",
@@ -253,14 +260,85 @@ static void test_framing_is_bounded(void **state)
     }
 }
 
-/* The limit is for the framing between two pieces of data, not for that of the whole body. */
-static void test_many_small_chunks(void **state)
+/* A body of as many chunks, each of so many bytes of data and of extension. */
+static ssize_t end_of_chunks(int count, int data, int extension)
 {
     size_t at = put_text(0, CHUNKED);
 
-    for (int i = 0; i < 100; i++)
-        at = put_text(put_many(put_text(at, "1;"), 'a', 1000), "\r\nx\r\n");
-    assert_int_equal(end_of(put_text(at, "0\r\n\r\n")), 0);
+    for (int i = 0; i < count; i++) {
+        at += (size_t)sprintf(big + at, extension ? "%x;" : "%x", data);
+        at = put_text(put_many(put_text(put_many(at, 'a', (size_t)extension), "\r\n"), 'x', (size_t)data), "\r\n");
+    }
+    return end_of(put_text(at, "0\r\n\r\n"));
+}
+
+/* The framing of any number of chunks is no reason to refuse a body, be they of one byte, nor are extensions such as
+ * signatures. But those may not be most of what is sent. */
+static void test_many_small_chunks(void **state)
+{
+    assert_int_equal(end_of_chunks(50, 1, 0), 0);
+    assert_int_equal(end_of_chunks(50, 1, 300), 0);
+    assert_int_equal(end_of_chunks(60, 1, 300), -EBADMSG);
+    assert_int_equal(end_of_chunks(100, 1, 1000), -EBADMSG);
+}
+
+struct flood {
+    struct scene scene;
+    size_t got;
+    ssize_t end;
+};
+
+static void reads_flood(void *arg)
+{
+    struct flood *f = arg;
+    static char buf[65536];
+
+    scene_head(&f->scene);
+    while ((f->end = body_read(&f->scene.req, buf, sizeof(buf))) > 0)
+        f->got += (size_t)f->end;
+}
+
+static void sends_flood(void *arg)
+{
+    size_t size = (size_t)(strchr(big, '\0') - big);
+    struct flood *f = arg;
+
+    for (size_t sent = 0, piece; sent < size && f->end >= 0; sent += piece, let_run()) {
+        piece = size - sent < 8192 ? size - sent : 8192;
+        client_send(&f->scene, big + sent, piece);
+    }
+}
+
+static void run_flood(struct flood *f, const char *chunk, int count)
+{
+    char *at = stpcpy(big, CHUNKED);
+
+    for (int i = 0; i < count; i++)
+        at = stpcpy(at, chunk);
+    strcpy(at, "0\r\n\r\n");
+    scene_open(&f->scene, SOCK_STREAM);
+    coro_start(reads_flood, f);
+    on_coroutine(sends_flood, f);
+    scene_close(&f->scene);
+}
+
+static void test_floods_of_chunks(void **state)
+{
+    struct flood f = {0};
+
+    run_flood(&f, "1\r\nx\r\n", 20000);
+    assert_int_equal(f.end, 0);
+    assert_int_equal(f.got, 20000);
+    f = (struct flood){0};
+    run_flood(&f, "1;name=value\r\nx\r\n", 20000);
+    assert_int_equal(f.end, 0);
+    f = (struct flood){0};
+    run_flood(&f, "10;signature=0123456789abcdef\r\n0123456789abcdef\r\n", 20000);
+    assert_int_equal(f.end, 0);
+    f = (struct flood){0};
+    run_flood(&f, "1;signature=0123456789abcdef0123456789abcdef\r\nx\r\n", 20000);
+    assert_int_equal(f.end, -EBADMSG);
+    assert_true(f.got < 1000);
 }
 
 /* ---- large, and a client that never makes us wait ---- */
@@ -569,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_framing_is_bounded),
         cmocka_unit_test(test_many_small_chunks),
+        cmocka_unit_test(test_floods_of_chunks),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_reading_lets_others_run),
         cmocka_unit_test(test_head_outlives_the_body),

@@ -33,17 +33,6 @@ bool forwarded_trusts(const struct proxies *proxies, const struct in6_addr *ip)
     return false;
 }
 
-static struct span trim_blanks(const char *at, size_t size)
-{
-    while (size > 0 && (*at == ' ' || *at == '\t')) {
-        at++;
-        size--;
-    }
-    while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t'))
-        size--;
-    return (struct span){at, size};
-}
-
 /* The end of the element at `at`: the next comma outside of quotes, or the end of the field. NULL if a quote does not
  * end.
  */
@@ -60,17 +49,20 @@ static const char *element_end(const char *at, const char *end, bool quotes)
     return at;
 }
 
-/* Add the elements of a field. A quote that does not end may have been opened by the client, and hold what the proxy
- * has appended: it counts as an empty element, which stops the walk before it gets to what the client wrote. */
+/* Add the elements of a field but for the empty ones, RFC 9110 section 5.6.1.2. A quote that does not end may have been
+ * opened by the client, and hold what the proxy has appended: it counts as an element without an address, which stops
+ * the walk before it gets to what the client wrote. */
 static void elements_add(struct elements *list, const struct sl_field *field, bool quotes)
 {
     const char *at = field->value, *end = at + field->value_size, *stop;
-    struct span found[MAX_ELEMENTS];
+    struct span found[MAX_ELEMENTS], element;
     size_t count = 0;
 
     do {
         stop = element_end(at, end, quotes);
-        found[count++ % MAX_ELEMENTS] = stop ? trim_blanks(at, (size_t)(stop - at)) : (struct span){"", 0};
+        element = stop ? token_trim((struct span){at, (size_t)(stop - at)}) : (struct span){"\"", 1};
+        if (element.size > 0)
+            found[count++ % MAX_ELEMENTS] = element;
         at = stop ? stop + 1 : end;
     } while (stop && stop < end);
     for (size_t i = 0; i < count && i < MAX_ELEMENTS && list->count < MAX_ELEMENTS; i++)
@@ -164,7 +156,7 @@ static struct span find_parameter(struct request *req, const struct span *elemen
             else if (*next == '"')
                 quoted = !quoted;
         }
-        pair = trim_blanks(at, (size_t)(next - at));
+        pair = token_trim((struct span){at, (size_t)(next - at)});
         at = next + 1;
         if (pair.size <= size || pair.at[size] != '=' || strncasecmp(pair.at, name, size))
             continue;

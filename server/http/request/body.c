@@ -4,8 +4,9 @@
  *
  * A sized body is received straight into the handler's memory, after what came along with the head. A chunked one is
  * read by lines of framing and pieces of data between them (RFC 9112 section 7.1). The framing is limited, so that
- * nobody can send chunk extensions or trailers without end. llhttp is not used for it: it refuses valid extensions
- * (a=b;c), accepts invalid ones (;;), bare line ends and folded trailers, and would have to be checked byte by byte.
+ * nobody can send chunk extensions or trailers without end, nor long ones with hardly any data. llhttp is not used for
+ * it: it refuses valid extensions (a=b;c), accepts invalid ones (;;), bare line ends and folded trailers, and would
+ * have to be checked byte by byte.
  */
 #include "http/request/body.h"
 
@@ -19,7 +20,8 @@
 #include "http/request/token.h"
 
 #define CHUNKED_BUFFER 16384         /* bytes */
-#define MAX_FRAMING    16384         /* bytes of framing between two pieces of data, or of trailers */
+#define MAX_FRAMING    16384         /* bytes of framing beyond what is usual for so many chunks */
+#define USUAL_FRAMING  16            /* bytes for a chunk, besides two for each byte of its data */
 #define MAX_DISCARD    (1024 * 1024) /* bytes of an unread body; reading more costs more than a new connection */
 
 static const char continue_100[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -144,21 +146,26 @@ static const char *skip_word(const char *at)
     return p + 1;
 }
 
-/* Chunk extensions are ignored, but must be well-formed: RFC 9112 section 7.1.1, without the blanks it calls bad. */
+/* Chunk extensions are ignored, but must be well-formed: RFC 9112 section 7.1.1. There may be blanks around each part,
+ * which the RFC calls bad, but none after a size without extensions. */
 static bool are_extensions(const char *at)
 {
-    while (*at == ';') {
-        const char *name = at + 1, *value;
+    const char *next = token_skip_blanks(at);
+
+    while (*next == ';') {
+        const char *name = token_skip_blanks(next + 1), *value;
 
         at = token_end(name);
         if (at == name)
             return false;
-        if (*at != '=')
+        at = next = token_skip_blanks(at);
+        if (*next != '=')
             continue;
-        value = at + 1;
-        at = skip_word(value);
-        if (at == value)
+        value = token_skip_blanks(next + 1);
+        next = skip_word(value);
+        if (next == value)
             return false;
+        at = next = token_skip_blanks(next);
     }
     return *at == '\r';
 }
@@ -193,6 +200,14 @@ static int skip_trailers(struct request *req)
     return (int)size;
 }
 
+/* Forget the framing that a chunk of that size may have. What is left is due to extensions, and counts. */
+static void allow_framing(struct request *req, int64_t chunk_size)
+{
+    size_t usual = USUAL_FRAMING + 2 * (size_t)chunk_size;
+
+    req->framing = req->framing > usual ? req->framing - usual : 0;
+}
+
 /* Read the framing before the next chunk, or at the end of the message. Returns 0 or -errno. */
 static int begin_chunk(struct request *req)
 {
@@ -211,6 +226,7 @@ static int begin_chunk(struct request *req)
     req->body_left = parse_chunk_size(line);
     if (req->body_left < 0)
         return -EBADMSG;
+    allow_framing(req, req->body_left);
     if (req->body_left > 0)
         return 0;
     err = skip_trailers(req);
@@ -234,7 +250,6 @@ static ssize_t read_chunked(struct request *req, void *buf, size_t size)
     n = take_bytes(req, buf, size);
     if (n < 0)
         return n;
-    req->framing = 0;
     req->body_left -= n;
     req->body_taken += n;
     return req->body_limit && req->body_taken > req->body_limit ? -EFBIG : n;

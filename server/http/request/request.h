@@ -40,7 +40,7 @@ struct request {
     bool renewed;        /* chunked: it has an input buffer of its own; the head stays in the old one */
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */
-    size_t framing;      /* chunked: bytes of framing and trailers since the last byte of data */
+    size_t framing;      /* chunked: bytes of framing and trailers so far, beyond what is usual */
 
     /* cancel.c: cancelling the handler */
     struct coro *coro;                   /* the handler's */
