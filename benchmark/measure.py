@@ -172,6 +172,17 @@ def wrk(running, seconds, **options):
     return result
 
 
+def spread(running, seconds, **options):
+    """wrk, and how many times the mean the CPU time of the busiest worker is: 1 is even, 2 is all on one of two."""
+    end_wrk(start_wrk(running.url, 1, **options))
+    workers = tree(running.process.pid)[1:]
+    before = {pid: cpu_seconds([pid]) for pid in workers}
+    with running.measured() as result:
+        result.update(end_wrk(start_wrk(running.url, seconds, **options)))
+    used = [cpu_seconds([pid]) - before[pid] for pid in workers]
+    return result | {"busiest": max(used) * len(used) / sum(used)}
+
+
 def mixed(running, seconds, **options):
     """wrk, beside one more client that requests /sleep."""
     sleeper = start_wrk(running.url.replace("/hello", "/sleep"), seconds + 3, 1)

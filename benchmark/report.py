@@ -9,7 +9,7 @@ from workloads import WORKLOADS
 COLUMNS = [("CPU us/request", "cpu_us", "{:.2f}"), ("requests/s", "rate", "{:.0f}"), ("p50 ms", "p50", "{:.2f}"),
            ("p99 ms", "p99", "{:.2f}"), ("errors", "errors", "{:.0f}"), ("RSS MB", "rss_mb", "{:.1f}"),
            ("RSS growth MB", "growth_mb", "{:.1f}"), ("bytes each", "bytes_each", "{:.0f}"),
-           ("at once", "at_once", "{:.0f}")]
+           ("at once", "at_once", "{:.0f}"), ("busiest / mean", "busiest", "{:.2f}")]
 
 
 class Figures:

@@ -55,6 +55,8 @@ TARGETS = [Target(*row) for row in [
     ("1 MiB body: CPU / the best of others", against_best("mebi"), 1.1, True),
     ("100 MB file: CPU / the best of others", against_best("file"), 1.1, True),
     ("static 1 MiB: CPU / nginx's", cpu("static1m", "syncless C", "nginx"), 1.1, True),
+    ("two workers, kept connections: busiest / mean", field("spread", "syncless 2 workers", "busiest"), 1.2, True),
+    ("two workers, new connections: busiest / mean", field("spread new", "syncless 2 workers", "busiest"), 1.2, True),
     ("Flask: microseconds above the floor", share("flask"), 2.5, True),
     ("Django: microseconds above the floor", share("django"), 2.5, True),
     ("hello beside a sleeper: p99 / p99 without it", beside_sleeper, 1.5, True),

@@ -34,5 +34,9 @@ WORKLOADS = [Workload(*line) for line in [
     ("hello63", "hello, 63 connections", "app:mixed", "/hello", 13, measure.wrk, {"connections": 63}),
     ("mixed", "hello, 63 connections, beside one that sleeps", "app:mixed", "/hello", 13, measure.mixed,
      {"connections": 63}),
+    ("spread", "two workers, 32 connections kept alive", "app:hello", "/hello", 13, measure.spread,
+     {"connections": 32}),
+    ("spread new", "two workers, a new connection each, from 16 clients", "app:hello", "/hello", 13, measure.spread,
+     {"connections": 16, "close": True}),
     ("idle", "10,000 idle connections", "app:hello", "/hello", 13, measure.idle, {"connections": 10000}),
 ]]

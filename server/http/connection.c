@@ -15,11 +15,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/mem.h"
 #include "http/cancel.h"
 #include "http/session.h"
+#include "http/share/share.h"
 #include "log/log.h"
 
 #define LINGER_SILENCE 5000          /* milliseconds without a byte from a client that was sent our last response */
@@ -60,15 +62,22 @@ static struct conn *conn_of(struct permit *permit)
 
 /* ---- the end ---- */
 
+/* Its descriptor is closed. */
+static void conn_forget(struct conn *conn)
+{
+    list_remove(&conn->all);
+    endpoint_leave(conn->client.endpoint);
+    share_count(-1);
+    if (--http.count == 0 && http.draining)
+        wait_stop();
+    free(conn);
+}
+
 static void conn_close(struct conn *conn)
 {
     wait_timeout_stop(&conn->timeout);
     wait_source_end(&conn->client.source);
-    list_remove(&conn->all);
-    endpoint_leave(conn->client.endpoint);
-    if (--http.count == 0 && http.draining)
-        wait_stop();
-    free(conn);
+    conn_forget(conn);
 }
 
 static void on_conn_timeout(struct wait_timeout *timeout)
@@ -131,8 +140,28 @@ static void conn_linger(struct conn *conn)
     conn_drop_input(conn);
 }
 
+/* Give an idle connection to the worker that wants some. Returns whether it is gone. */
+static bool conn_give(struct conn *conn, bool fresh)
+{
+    struct share_connection given = {conn->client.endpoint->listener.socket, conn->client.peer_port,
+                                     conn->client.proxied, fresh, ""};
+
+    if (!given.socket)
+        return false;
+    memcpy(given.peer, conn->client.peer, sizeof(given.peer));
+    if (!share_give(&given, conn->client.source.fd))
+        return false;
+    wait_timeout_stop(&conn->timeout);
+    wait_source_close(&conn->client.source);
+    close(conn->client.source.fd);
+    conn_forget(conn);
+    return true;
+}
+
 static void conn_idle(struct conn *conn)
 {
+    if (share_is_wanted && conn_give(conn, false))
+        return;
     conn->state = CONN_IDLE;
     wait_timeout_start(&http.idle, &conn->timeout);
 }
@@ -282,27 +311,42 @@ static void on_conn_ready(struct wait_source *source, short events)
     }
 }
 
-void conn_open(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
+static struct conn *conn_new(struct endpoint *endpoint, int fd)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
-    int err;
 
     endpoint->users++;
     conn->client.endpoint = endpoint;
     conn->client.proxied = endpoint->proxied;
     conn->client.source = (struct wait_source){.ready = on_conn_ready, .fd = fd};
-    client_set_peer(&conn->client, peer);
     permit_init(&conn->client.permit);
     list_init(&conn->timeout.link);
     conn->opened = wait_time();
     list_push(&http.conns, &conn->all);
     http.count++;
-    wait_timeout_start(&http.fresh, &conn->timeout);
+    share_count(+1);
+    return conn;
+}
+
+/* Begin to wait for a request, with this timeout. */
+static void conn_watch(struct conn *conn, struct wait_timeouts *timeouts)
+{
+    int err;
+
+    wait_timeout_start(timeouts, &conn->timeout);
     err = wait_source_open(&conn->client.source);
     if (err) {
         log_error("cannot watch a connection from %s: %s", conn->client.peer, strerror(-err));
         conn_close(conn);
     }
+}
+
+void conn_open(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
+{
+    struct conn *conn = conn_new(endpoint, fd);
+
+    client_set_peer(&conn->client, peer);
+    conn_watch(conn, &http.fresh);
 }
 
 static void conn_accepted(struct listener *listener, int fd, const struct sockaddr *peer)
@@ -311,6 +355,48 @@ static void conn_accepted(struct listener *listener, int fd, const struct sockad
 }
 
 const struct listener_handler conn_handler = {conn_may_accept, conn_accepted};
+
+/* ---- sharing them with other workers ---- */
+
+/* Take over an idle connection of another worker. Bytes that have come meanwhile are in its socket. */
+static void conn_take(const struct share_connection *taken, int fd)
+{
+    struct listener *listener = listener_find(taken->socket);
+    union address peer = {.any.sa_family = AF_UNIX};
+    struct conn *conn;
+
+    if (!listener || http.closing) {
+        close(fd);
+        return;
+    }
+    if (*taken->peer)
+        address_set(&peer, strchr(taken->peer, ':') ? AF_INET6 : AF_INET, taken->peer, taken->peer_port);
+    conn = conn_new(list_entry(listener, struct endpoint, listener), fd);
+    client_set_peer(&conn->client, &peer.any);
+    conn->client.proxied = taken->proxied;
+    conn_watch(conn, taken->fresh ? &http.fresh : &http.idle);
+}
+
+/* Give away those that have been idle for the shortest time: they are the ones that are used. */
+static void conns_give(void)
+{
+    struct wait_timeouts *lists[] = {&http.idle, &http.fresh};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        while (share_is_wanted && !list_empty(&lists[i]->list)) {
+            struct list *last = lists[i]->list.prev;
+
+            if (!conn_give(list_entry(list_entry(last, struct wait_timeout, link), struct conn, timeout), i == 1))
+                break;
+        }
+}
+
+static const struct share_handler conn_sharing = {listeners_look, conns_give, conn_take};
+
+void http_share(uint64_t kind)
+{
+    share_join(kind, &conn_sharing);
+}
 
 /* ---- all of them ---- */
 
@@ -321,6 +407,7 @@ static void http_forget(void)
     http.count = 0;
     http.draining = http.closing = false;
     admission_forget();
+    share_forget();
 }
 
 void http_init(const struct http_config *config)

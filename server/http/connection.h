@@ -17,6 +17,10 @@ extern const struct listener_handler conn_handler;
 /* Take over an accepted, non-blocking socket. */
 void conn_open(struct endpoint *endpoint, int fd, const struct sockaddr *peer);
 
+/* Share connections evenly with the workers that give the same kind; see share_join. Once, when the guarded listeners
+ * are open. */
+void http_share(uint64_t kind);
+
 /* Serve no further request on any connection. Idle ones are closed after so many milliseconds, for which they may have
  * a last request on its way; the others after their response. Listeners no longer keep the event loop running: wait_run
  * returns when the last connection is closed. */

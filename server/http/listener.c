@@ -2,9 +2,9 @@
  * listener.c: listen sockets.
  *
  * All workers watch the same sockets, exclusively (EPOLLEXCLUSIVE), so that a new connection wakes one of them. A
- * worker takes a few at a time and leaves the rest to the others. When it cannot accept, because it has no descriptor
- * left or too many connections, it stops watching for a moment: the socket stays readable, and the event loop would
- * spin.
+ * worker takes a few at a time, as long as it is its turn (share.c). The kernel wakes the worker that began to watch
+ * first, so one that has accepted begins anew; that also reports again what is left. When a worker cannot accept,
+ * because it has no descriptor left or too many connections, it stops watching for a moment.
  *
  * The one worker that is woken for a connection may be stopped by a signal, or die before it has accepted. The others
  * sleep on. So each looks every second whether something waits.
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "http/share/share.h"
 #include "log/log.h"
 
 #define MAX_BATCH         16                 /* connections accepted at once */
@@ -95,36 +96,61 @@ static void on_accept_error(struct listener *listener, int err)
                         err == EMFILE ? "raise the limit of open files (ulimit -n, LimitNOFILE=)" : "trying again");
 }
 
-/* Returns whether there may be more to accept. */
-static bool accept_batch(struct listener *listener)
+/* Whether one more may be accepted. first: none has been just now. */
+static bool may_accept_one(struct listener *listener, bool first)
 {
-    for (int i = 0; i < MAX_BATCH; i++) {
-        struct sockaddr_storage peer = {0};
-        socklen_t size = sizeof(peer);
-        int fd;
-
-        if (!listener->handler->may_accept(i == 0)) {
-            if (i == 0)
-                pause_accepting(listener, "max-connections are open, and all are busy",
-                                "raise it, or start more workers");
-            return false;
-        }
-        fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            on_accept_error(listener, errno);
-            return false;
-        }
-        listener->handler->accepted(listener, fd, (struct sockaddr *)&peer);
+    if (!listener->handler->may_accept(first)) {
+        if (first)
+            pause_accepting(listener, "max-connections are open, and all are busy", "raise it, or start more workers");
+        return false;
     }
+    return !listener->lost || listener->closing || share_turn(listener->source.fd) == SHARE_OURS;
+}
+
+/* Accept one and hand it over. Returns false if there is none. */
+static bool accept_one(struct listener *listener)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof(peer);
+    int fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        on_accept_error(listener, errno);
+        return false;
+    }
+    if (listener->lost)
+        share_count_accepted();
+    listener->handler->accepted(listener, fd, (struct sockaddr *)&peer);
     return true;
+}
+
+/* Returns how many were accepted. *more: there may be more. */
+static int accept_batch(struct listener *listener, bool *more)
+{
+    int count = 0;
+
+    for (*more = true; *more && count < MAX_BATCH && may_accept_one(listener, count == 0); count += *more)
+        *more = accept_one(listener);
+    return count;
+}
+
+static void listener_look(struct listener *listener)
+{
+    bool more;
+    int count = accept_batch(listener, &more);
+
+    if (count == 0 || listener->paused || listener->gone || (!more && !share_has_others()))
+        return;
+    wait_source_close(&listener->source);
+    listener_watch(listener);
 }
 
 static void on_listener_ready(struct wait_source *source, short events)
 {
-    accept_batch(list_entry(source, struct listener, source));
+    listener_look(list_entry(source, struct listener, source));
 }
 
-static void check_guarded(void)
+void listeners_look(void)
 {
     struct list *node, *after;
 
@@ -132,15 +158,26 @@ static void check_guarded(void)
         struct listener *listener = list_entry(node, struct listener, guarded);
 
         if (!listener->paused)
-            accept_batch(listener);
+            listener_look(listener);
     }
+}
+
+struct listener *listener_find(uint64_t socket)
+{
+    struct list *node;
+
+    list_for_each (node, &guarded)
+        if (list_entry(node, struct listener, guarded)->socket == socket)
+            return list_entry(node, struct listener, guarded);
+    return NULL;
 }
 
 void listener_guard(struct listener *listener, void (*lost)(struct listener *listener))
 {
     if (list_empty(&guarded))
-        wait_every(GUARD_INTERVAL, check_guarded);
+        wait_every(GUARD_INTERVAL, listeners_look);
     listener->lost = lost;
+    listener->socket = share_socket(listener->source.fd);
     list_push(&guarded, &listener->guarded);
 }
 
@@ -154,11 +191,15 @@ void listener_open(struct listener *listener, int fd, const struct listener_hand
 
 void listener_close(struct listener *listener)
 {
+    bool more = true;
+
     if (listener->source.fd < 0)
         return;
     list_remove(&listener->guarded);
-    for (int i = 0; i < MAX_FINAL_BATCHES && !listener->gone && accept_batch(listener); i++)
-        ;
+    listener->closing = true;
+    for (int i = 0; i < MAX_FINAL_BATCHES && !listener->gone && more; i++)
+        if (accept_batch(listener, &more) == 0)
+            break;
     wait_source_close(&listener->source);
     listener->source.fd = -1;
     wait_hold(-1);

@@ -25,6 +25,7 @@
 #include "base/array.h"
 #include "base/exit_code.h"
 #include "base/mem.h"
+#include "http/share/seats.h"
 #include "log/log.h"
 #include "log/sink.h"
 #include "master/supervisor.h"
@@ -376,6 +377,7 @@ static int master_serve(struct generation *g)
 {
     int code;
 
+    seats_create();
     supervisor_init(close_inherited);
     supervisor_adopt(g);
     watch_files(g);

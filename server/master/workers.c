@@ -16,6 +16,7 @@
 
 #include "base/array.h"
 #include "base/mem.h"
+#include "http/share/seats.h"
 #include "log/log.h"
 #include "master/fork_server.h"
 #include "process/channel.h"
@@ -147,6 +148,7 @@ void worker_report_exit(const struct worker *w, int status)
 void worker_free(struct worker *w)
 {
     life_end(&w->life);
+    seats_vacate(w->pid);
     if (w->channel >= 0)
         close(w->channel);
     list_remove(&w->link);

@@ -413,7 +413,7 @@ int wait_source_open(struct wait_source *source)
 
 int wait_source_open_shared(struct wait_source *source)
 {
-    return source_register(source, EPOLLIN | EPOLLEXCLUSIVE, true);
+    return source_register(source, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, true);
 }
 
 void wait_source_close(struct wait_source *source)

@@ -188,7 +188,8 @@ void wait_source_close(struct wait_source *source); /* before close(2) */
 /* wait_source_close and close(2), for descriptors with FD_CLOEXEC that no other process is given. */
 void wait_source_end(struct wait_source *source);
 
-/* For listening sockets: level-triggered, for reading only, and of several processes not all wake up. 0 or -errno. */
+/* For listening sockets: for reading only, and of several processes not all wake up. What is there already is reported
+ * too. 0 or -errno. */
 int wait_source_open_shared(struct wait_source *source);
 
 /* ---- addr.c: a parking lot keyed by address, in the manner of a futex ---- */

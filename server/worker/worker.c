@@ -22,6 +22,7 @@
 #include "base/own.h"
 #include "coro/fault.h"
 #include "http/connection.h"
+#include "http/share/share.h"
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"
@@ -61,6 +62,7 @@ static void on_shutdown_timeout(void)
 static void worker_drain(int64_t idle_grace)
 {
     worker.stopping = true;
+    share_leave();
     for (size_t i = 0; i < worker.endpoint_count; i++)
         endpoint_close(worker.endpoints[i]);
     wait_after(worker.settings->shutdown_timeout, on_shutdown_timeout);
@@ -249,6 +251,20 @@ static void open_endpoints(const struct settings *settings, const struct listen_
     }
 }
 
+/* What workers must have in common to take over connections of each other: their user, and which sockets they serve in
+ * which way. Never 0. */
+static uint64_t kind_of_worker(void)
+{
+    uint64_t kind = geteuid() + 1;
+
+    for (size_t i = 0; i < worker.endpoint_count; i++) {
+        const struct endpoint *endpoint = worker.endpoints[i];
+
+        kind = kind * 1099511628211U + 2 * endpoint->listener.socket + endpoint->proxied;
+    }
+    return kind ? kind : 1;
+}
+
 static void watch_channel(int fd)
 {
     int err;
@@ -322,6 +338,7 @@ int worker_run(const struct worker_job *job)
     open_endpoints(job->settings, job->sockets);
     watchdog_start(job->settings->process.watchdog_timeout);
     recycle_start(&job->settings->process, ask_for_replacement);
+    http_share(kind_of_worker());
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);
     wait_run();

@@ -69,7 +69,7 @@ def settled(server):
             return sum("socket:" in os.readlink(path) for path in folder.iterdir())
         except FileNotFoundError:  # closed since it was listed
             return None
-    server.wait_until(lambda: sockets() == 2, 30)  # the listener and the channel to the master
+    server.wait_until(lambda: sockets() == 3, 30)  # the listener, the channel to the master, that to other workers
     return len(list(folder.iterdir())), server.rss()
 
 
