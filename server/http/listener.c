@@ -87,10 +87,20 @@ static void listener_lose(struct listener *listener)
     lost(listener);
 }
 
+/* The server stops: the master has shut down the socket, in all processes. */
+static void listener_end(struct listener *listener)
+{
+    wait_source_close(&listener->source);
+    listener->gone = true;
+    list_remove(&listener->guarded);
+}
+
 static void on_accept_error(struct listener *listener, int err)
 {
     if (is_lost(err) && listener->lost)
         listener_lose(listener);
+    else if (err == EINVAL)
+        listener_end(listener);
     else if (err != EAGAIN && err != EINTR && err != ECONNABORTED)
         pause_accepting(listener, strerror(err),
                         err == EMFILE ? "raise the limit of open files (ulimit -n, LimitNOFILE=)" : "trying again");

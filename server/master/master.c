@@ -30,6 +30,7 @@
 #include "log/sink.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
+#include "master/workers.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
@@ -73,10 +74,25 @@ static void close_inherited(void)
 
 /* ---- stopping ---- */
 
+/* Whether another master with the same sockets lives, an older or a newer one. */
+static bool is_one_of_two(void)
+{
+    return upgrade_pid() || (inherit_predecessor() && inherit_predecessor() == getppid());
+}
+
+/* Refuse new connections from now on, unless somebody else serves our sockets, or will. */
+static void stop_listening(void)
+{
+    if (!is_one_of_two() && !inherit_activated())
+        listen_stop(workers_pass);
+}
+
 static void master_stop(int signum)
 {
     int64_t timeout = supervisor_generation()->settings.shutdown_timeout * 1000000;
 
+    if (!master.stopping)
+        stop_listening();
     log_info("SIG%s: stopping%s", sigabbrev_np(signum), master.stopping || signum == SIGINT ? " at once" : "");
     if (master.stopping)
         signum = SIGINT;
@@ -256,12 +272,10 @@ static void feed_watchdog(int64_t now)
     master.ping_due = now + notify_watchdog() / 3;
 }
 
-/* While another master with the same sockets lives, the files of Unix sockets are not ours to remove. */
+/* While there is another master, the files of Unix sockets are not ours to remove. */
 static void update_keep_files(void)
 {
-    bool predecessor_lives = inherit_predecessor() && inherit_predecessor() == getppid();
-
-    listen_keep_files(upgrade_pid() || predecessor_lives);
+    listen_keep_files(is_one_of_two());
 }
 
 /* Returns the milliseconds until that time, for poll(). */

@@ -7,6 +7,7 @@
 #include "master/workers.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 
 #define SECOND     INT64_C(1000000000)
 #define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that are still there are killed */
+#define PASS_TRIES 50           /* to pass a connection to workers that do not read */
+#define PASS_WAIT  1            /* milliseconds between two */
 #define EXIT_TIME  SECOND       /* between the end of a worker's channel and its exit */
 
 struct list workers = LIST_INIT(workers);
@@ -165,6 +168,49 @@ void workers_reopen_logs(void)
     for_each_worker (w)
         if (w->channel >= 0)
             generation_reopen_logs(w->generation, w->channel);
+}
+
+/* Returns 0 or -errno. */
+static int worker_pass(const struct worker *w, const struct listen_socket *s, int fd)
+{
+    int number = listen_number(&w->generation->sockets, s);
+
+    if (number < 0 || w->channel < 0 || w->state == WORKER_STARTING)
+        return -ENOENT;
+    return channel_send(w->channel, &(struct channel_message){CHANNEL_CONNECTION, number, fd});
+}
+
+/* Returns the worker that took it, or NULL. *full: others may take it later. */
+static struct worker *pass_to_one(const struct listen_socket *s, int fd, bool *full)
+{
+    struct worker *w;
+
+    for_each_worker (w) {
+        int err = worker_pass(w, s, fd);
+
+        if (!err)
+            return w;
+        *full |= err == -EAGAIN;
+    }
+    return NULL;
+}
+
+void workers_pass(const struct listen_socket *s, int fd)
+{
+    struct worker *w;
+    bool full;
+
+    for (int tries = 0; tries < PASS_TRIES; tries++) {
+        full = false;
+        w = pass_to_one(s, fd, &full);
+        if (w) { /* the next one is another's */
+            list_remove(&w->link);
+            list_push(&workers, &w->link);
+        }
+        if (w || !full)
+            return;
+        poll(NULL, 0, PASS_WAIT);
+    }
 }
 
 void worker_lose_channel(struct worker *w)

@@ -68,6 +68,10 @@ int64_t workers_kill_overdue(int64_t now);
 /* Reopen the log files of each and send it the descriptors. */
 void workers_reopen_logs(void);
 
+/* Have a worker serve a connection from the backlog of a listen socket, which stays the caller's. If there is none that
+ * can, the connection is not served. */
+void workers_pass(const struct listen_socket *s, int fd);
+
 /* It has closed its channel: it is about to exit. */
 void worker_lose_channel(struct worker *w);
 

@@ -12,6 +12,7 @@ enum channel_kind {
     CHANNEL_PING,       /* to a worker, which sends it back */
     CHANNEL_ERROR_LOG,  /* to a worker or the fork server: fd is the error log from now on */
     CHANNEL_ACCESS_LOG, /* the same for the access log */
+    CHANNEL_CONNECTION, /* to a worker: fd is a connection of the listen socket of this number, from its backlog */
     CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
     CHANNEL_SPAWNED,    /* the answer: number is the pid, or a negative errno */
     CHANNEL_REPORT,     /* to the master: with a text, where the process is, which the master has asked for */

@@ -10,11 +10,17 @@
  *
  * TCP_NODELAY is set here because accepted sockets inherit it: one system call in place of one for each connection. The
  * file of a Unix socket that a dead server has left is removed, but only if nobody answers there.
+ *
+ * A stop takes effect on the sockets themselves, by shutdown(2), whoever else has them open still: a worker that is
+ * busy, or a child of the application. On TCP that resets what is in the backlog. So first a filter of the kernel drops
+ * the SYN of new connections, which the client sends again after a second, and is refused then; and the backlog is
+ * emptied.
  */
 #include "worker/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +28,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "base/address.h"
+#include "base/array.h"
+#include "base/mem.h"
 #include "base/own.h"
 #include "log/log.h"
 #include "process/inherit.h"
@@ -219,12 +226,17 @@ static int apply_settings(const struct listen_socket *s, const struct settings *
 
 /* ---- all of a configuration ---- */
 
-static bool is_in_set(const struct listen_set *set, const struct listen_socket *s)
+int listen_number(const struct listen_set *set, const struct listen_socket *s)
 {
     for (size_t i = 0; i < set->count; i++)
         if (set->sockets[i] == s)
-            return true;
-    return false;
+            return (int)i;
+    return -1;
+}
+
+static bool is_in_set(const struct listen_set *set, const struct listen_socket *s)
+{
+    return listen_number(set, s) >= 0;
 }
 
 /* Returns an open socket that clients can reach and that the set does not have yet, as an address with port 0 may be
@@ -313,6 +325,40 @@ void listen_release(struct listen_set *set)
             listen_socket_free(set->sockets[i]);
     free(set->sockets);
     *set = (struct listen_set){0};
+}
+
+/* Have the kernel drop the SYN of new connections to a TCP socket. */
+static void drop_new_connections(int fd)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags of the TCP header */
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {ARRAY_SIZE(code), code};
+
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)); /* without, a few may be reset */
+}
+
+void listen_stop(void (*pass)(const struct listen_socket *s, int fd))
+{
+    struct list *node;
+    int fd;
+
+    list_for_each (node, &all_sockets) {
+        const struct listen_socket *s = list_entry(node, struct listen_socket, link);
+
+        if (s->address.sa.any.sa_family == AF_UNIX)
+            shutdown(s->fd, SHUT_RDWR); /* which leaves the backlog to us */
+        else
+            drop_new_connections(s->fd);
+        while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+            pass(s, fd);
+            close(fd);
+        }
+        shutdown(s->fd, SHUT_RDWR);
+    }
 }
 
 void listen_keep_files(bool keep)

@@ -34,6 +34,13 @@ void listen_release(struct listen_set *set);
 /* Whether the files of Unix sockets are left alone from now on, because another master serves them. */
 void listen_keep_files(bool keep);
 
+/* Stop listening on all sockets, in all processes that have them. Connections that wait in their backlogs are given to
+ * pass, which does not own fd; those that come from now on are refused. Not for sockets that others go on to serve. */
+void listen_stop(void (*pass)(const struct listen_socket *s, int fd));
+
+/* Returns the number of the socket in the set, or -1. */
+int listen_number(const struct listen_set *set, const struct listen_socket *s);
+
 /* Close all sockets but those of the set, in a process that serves only these. */
 void listen_close_others(const struct listen_set *set);
 

@@ -50,6 +50,8 @@ static struct {
     bool stopping;
 } worker;
 
+static void read_channel(void);
+
 /* ---- stopping ---- */
 
 static void on_shutdown_timeout(void)
@@ -62,6 +64,7 @@ static void on_shutdown_timeout(void)
 static void worker_drain(int64_t idle_grace)
 {
     worker.stopping = true;
+    read_channel(); /* connections of the backlog may have come */
     share_leave();
     for (size_t i = 0; i < worker.endpoint_count; i++)
         endpoint_close(worker.endpoints[i]);
@@ -165,26 +168,57 @@ static void on_master_died(void)
     worker_drain(SHORT_GRACE);
 }
 
-static void on_master_message(struct wait_source *source, short events)
+/* A connection that was in a backlog when the server was told to stop. */
+static void take_connection(const struct channel_message *message)
 {
-    for (;;) {
-        struct channel_message message = channel_receive(source->fd);
+    union address peer = {0};
+    socklen_t size = sizeof(peer);
+    size_t number = (size_t)message->number;
 
-        switch (message.kind) {
-        case CHANNEL_PING:
-            tell_master(CHANNEL_PING);
-            break;
-        case CHANNEL_ERROR_LOG:
-        case CHANNEL_ACCESS_LOG:
-            worker_log_reopen(&message);
-            break;
-        case CHANNEL_END:
-            on_master_died();
-            return;
-        default:
-            return;
-        }
+    if (message->fd < 0)
+        return;
+    if (number >= worker.endpoint_count || getpeername(message->fd, &peer.any, &size) < 0)
+        close(message->fd);
+    else
+        conn_open(worker.endpoints[number], message->fd, &peer.any);
+}
+
+/* Returns whether there may be another message. */
+static bool on_master_message(const struct channel_message *message)
+{
+    switch (message->kind) {
+    case CHANNEL_PING:
+        tell_master(CHANNEL_PING);
+        return true;
+    case CHANNEL_ERROR_LOG:
+    case CHANNEL_ACCESS_LOG:
+        worker_log_reopen(message);
+        return true;
+    case CHANNEL_CONNECTION:
+        take_connection(message);
+        return true;
+    case CHANNEL_END:
+        on_master_died();
+        return false;
+    default:
+        return false;
     }
+}
+
+static void read_channel(void)
+{
+    struct channel_message message;
+
+    do {
+        if (worker.channel.fd < 0)
+            return;
+        message = channel_receive(worker.channel.fd);
+    } while (on_master_message(&message));
+}
+
+static void on_channel_ready(struct wait_source *source, short events)
+{
+    read_channel();
 }
 
 static void ask_for_replacement(void)
@@ -269,7 +303,7 @@ static void watch_channel(int fd)
 {
     int err;
 
-    worker.channel = (struct wait_source){.ready = on_master_message, .fd = fd};
+    worker.channel = (struct wait_source){.ready = on_channel_ready, .fd = fd};
     err = wait_source_open(&worker.channel);
     if (err)
         log_die("cannot watch the channel to the master: %s", strerror(-err));
