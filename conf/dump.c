@@ -27,3 +27,10 @@ void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t
     for (const struct sl_option *o = options; o && o->name; o++)
         dump_option(c, chain, count, o, out);
 }
+
+void conf_dump_given(struct conf *c, struct conf_section *s, const struct sl_option *options, FILE *out)
+{
+    for (const struct sl_option *o = options; o->name; o++)
+        if (conf_giver(&s, 1, o->name))
+            dump_option(c, &s, 1, o, out);
+}

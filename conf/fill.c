@@ -268,6 +268,14 @@ struct conf_entry *conf_find_entry(struct conf *c, struct conf_section *const *c
     return o->flags & SL_PROCESS ? find_for_process(&f, o) : find_in_chain(&f, o->name);
 }
 
+struct conf_section *conf_giver(struct conf_section *const *chain, size_t count, const char *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (conf_entry_first(chain[i], key))
+            return chain[i];
+    return NULL;
+}
+
 /* ---- fields ---- */
 
 /* Returns an entry with the default of an option; its place is that of the section. */

@@ -29,6 +29,12 @@ void conf_nearest_in_tables(struct conf_nearest *near, const struct sl_option *c
 void conf_fill_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
                        void *base);
 
+/* Returns the first section of a chain that has the key; NULL: none has it. */
+struct conf_section *conf_giver(struct conf_section *const *chain, size_t count, const char *key);
+
+/* Write the options of a table that the section has, with their values and places. */
+void conf_dump_given(struct conf *c, struct conf_section *s, const struct sl_option *options, FILE *out);
+
 /* Write each option of a table (NULL: none) with the value that conf_fill_options would find, and its place. */
 void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,
                        FILE *out);

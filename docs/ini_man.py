@@ -90,6 +90,8 @@ def write():
     for title in ("server", "log", "limits"):
         yield f".SS [{title}]"
         yield from blocks(section("configuration.md", f"[{title}]"))
+    yield ".SS Keys of every mount"
+    yield from blocks(section("configuration.md", "Keys of every mount"))
     yield ".SS [outbound PEER]: connections that applications open"
     yield from table(re.search(r"(?:^\|.*\n)+", section("databases.md", ""), re.M)[0].splitlines())
     for module, subject in MODULES:

@@ -103,8 +103,24 @@ void permit_request(struct permit *permit)
     grant_free_permits();
 }
 
+bool admission_is_full(void)
+{
+    return admission.held >= admission.config.max || queue_first();
+}
+
+bool permit_start_exempt(struct permit *permit)
+{
+    queue_leave(permit);
+    permit->exempt = true;
+    if (!admission.config.start(permit, true))
+        return permit->exempt = false;
+    return true;
+}
+
 int permit_await(struct permit *permit)
 {
+    if (permit->exempt)
+        return 0;
     if (admission.held < admission.config.max && !queue_first()) {
         admission.held++;
         return 0;
@@ -117,9 +133,9 @@ int permit_yield(struct permit *permit)
 {
     struct permit *next;
 
-    if (!queue_first())
+    if (permit->exempt || !queue_first())
         coro_yield(); /* a request may come meanwhile, and queue */
-    next = queue_first();
+    next = permit->exempt ? NULL : queue_first();
     if (!next)
         return 0;
     if (!permit_grant(next)) {
@@ -130,10 +146,30 @@ int permit_yield(struct permit *permit)
     return coro_park();
 }
 
-void permit_release(void)
+static void give_back(void)
 {
     admission.held--;
     grant_free_permits();
+}
+
+void permit_release(struct permit *permit)
+{
+    if (!permit->exempt)
+        give_back();
+}
+
+void permit_exempt(struct permit *permit)
+{
+    permit_release(permit);
+    permit->exempt = true;
+}
+
+int permit_resume(struct permit *permit)
+{
+    if (!permit->exempt)
+        return 0;
+    permit->exempt = false;
+    return permit_await(permit);
 }
 
 struct permit *permit_next(void)
@@ -144,6 +180,6 @@ struct permit *permit_next(void)
         queue_leave(next);
         return next;
     }
-    permit_release();
+    give_back();
     return NULL;
 }

@@ -11,6 +11,7 @@ struct permit {
     struct list link;            /* in the queue */
     struct wait_timeout timeout; /* of the time in the queue */
     struct coro *coro;           /* the coroutine that waits; NULL: one is started when the permit is granted */
+    bool exempt;                 /* its requests run without one for now: it counts as held, but not as one of max */
 };
 
 struct admission_config {
@@ -36,6 +37,17 @@ void permit_init(struct permit *permit);
 /* On the loop's stack: ask for a permit. start or reject is called, now or later. */
 void permit_request(struct permit *permit);
 
+/* Whether all permits are held. */
+bool admission_is_full(void);
+
+/* On the loop's stack: have start called now, exempt. Takes the permit out of the queue. Returns false if there can be
+ * no coroutine now. */
+bool permit_start_exempt(struct permit *permit);
+
+/* On a coroutine that holds it: it is exempt from now on; and no longer, which returns as permit_await. */
+void permit_exempt(struct permit *permit);
+int permit_resume(struct permit *permit);
+
 /* On a coroutine: wait for a permit. Returns 0, or -ETIMEDOUT; in both cases the caller now holds it (it needs one to
  * send the 503). */
 int permit_await(struct permit *permit);
@@ -43,11 +55,12 @@ int permit_await(struct permit *permit);
 /* On a coroutine that holds a permit: let those in the queue go first. Returns as permit_await. */
 int permit_yield(struct permit *permit);
 
-/* Give a permit back: those in the queue may be granted it. */
-void permit_release(void);
+/* Give a permit back, until permit_await: those in the queue may be granted it. */
+void permit_release(struct permit *permit);
 
-/* Give a permit back at the end of a coroutine. If the first in the queue has no coroutine it is granted the permit and
- * returned, and this coroutine must serve it: there may be no memory for another stack. Else returns NULL. */
+/* Give a permit, which is not exempt, back at the end of a coroutine. If the first in the queue has no coroutine it is
+ * granted the permit and returned, and this coroutine must serve it: there may be no memory for another stack. Else
+ * returns NULL. */
 struct permit *permit_next(void);
 
 #endif

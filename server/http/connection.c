@@ -168,16 +168,20 @@ static void conn_idle(struct conn *conn)
 
 /* ---- coroutines ---- */
 
-static void conn_serve(struct conn *conn)
+/* Returns whether this coroutine holds a permit, for another connection. */
+static bool conn_serve(struct conn *conn)
 {
     enum session_end end = session_run(&conn->client);
+    bool exempt = conn->client.permit.exempt;
 
+    conn->client.permit.exempt = false;
     if (end == SESSION_LINGER)
         conn_linger(conn);
     else if (end == SESSION_IDLE && !http.closing)
         conn_idle(conn);
     else
         conn_close(conn);
+    return !exempt;
 }
 
 /* The coroutine has ended in the middle of a session. */
@@ -192,12 +196,10 @@ static void conn_coroutine(void *arg)
     struct conn *conn = arg;
     struct permit *next;
 
-    conn_serve(conn);
-    while ((next = permit_next())) {
+    while (conn_serve(conn) && (next = permit_next())) {
         conn = conn_of(next);
         conn->state = CONN_ACTIVE;
         coro_yield(); /* as a new coroutine would wait for its turn in the run queue */
-        conn_serve(conn);
     }
 }
 
@@ -285,6 +287,19 @@ static bool conn_may_accept(bool sure)
 
 /* ---- the beginning ---- */
 
+/* Whether all permits are held, and the request needs none. */
+static bool conn_is_exempt(struct conn *conn)
+{
+    return http.config.is_urgent && admission_is_full() && session_is_urgent(&conn->client);
+}
+
+/* Have its request served, now or later. */
+static void conn_ask(struct conn *conn)
+{
+    if (!conn_is_exempt(conn) || !permit_start_exempt(&conn->client.permit))
+        permit_request(&conn->client.permit);
+}
+
 static void on_conn_ready(struct wait_source *source, short events)
 {
     struct conn *conn = list_entry(source, struct conn, client.source);
@@ -297,7 +312,7 @@ static void on_conn_ready(struct wait_source *source, short events)
         conn->state = CONN_QUEUED;
         if (http.config.ended)
             conn->client.arrived = wait_now();
-        permit_request(&conn->client.permit);
+        conn_ask(conn);
         break;
     case CONN_LINGERING:
         conn_drop_input(conn);
@@ -307,6 +322,8 @@ static void on_conn_ready(struct wait_source *source, short events)
             cancel_gone(conn->client.req);
         break;
     case CONN_QUEUED:
+        if (conn_is_exempt(conn) && !permit_start_exempt(&conn->client.permit))
+            permit_request(&conn->client.permit);
         break;
     }
 }
@@ -424,6 +441,11 @@ void http_init(const struct http_config *config)
     cancel_init();
     request_init_ids();
     wait_on_child(http_forget);
+}
+
+void http_set_urgent(bool (*is_urgent)(const struct request *req))
+{
+    http.config.is_urgent = is_urgent;
 }
 
 bool http_is_ready(void)

@@ -2,11 +2,17 @@
 #ifndef HTTP_CONNECTION_H
 #define HTTP_CONNECTION_H
 
+#include <stdbool.h>
+
 #include "http/config.h"
 #include "http/endpoint.h"
 
 /* Once, before the first connection. config is copied. */
 void http_init(const struct http_config *config);
+
+/* Before the first connection: is_urgent tells by its head whether a request runs also where max_concurrency are
+ * running. */
+void http_set_urgent(bool (*is_urgent)(const struct request *req));
 
 /* Whether http_init was called. */
 bool http_is_ready(void);

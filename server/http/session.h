@@ -42,6 +42,12 @@ void client_set_peer(struct client *client, const struct sockaddr *peer);
 /* On a coroutine that holds the client's permit: serve the connection until it is idle or over. */
 enum session_end session_run(struct client *client);
 
+/* Whether the next request, as far as it has been received, is one that config.is_urgent is true for. */
+bool session_is_urgent(struct client *client);
+
+/* On the coroutine of a request: the permit of its connection. */
+struct permit *session_permit(void);
+
 /* On the loop's stack: answer a request, of which nothing has been read, with 503. Returns whether that was sent. */
 bool session_reject(struct client *client);
 

@@ -89,6 +89,7 @@ static struct mount *embed_mount(const struct sl_service *service, const struct 
         .title = table->name,
         .host = "",
         .prefix = "",
+        .script = "",
         .limits = *limits,
     };
     cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);

@@ -102,7 +102,7 @@ static int filter_call(struct mount *filter, struct request *req)
     int result;
 
     req->mount = filter;
-    req->view.mount = mount_prefix(filter, req);
+    req->view.mount = mount_below_proxy(req, filter->prefix);
     req->view.local = NULL;
     result = filter->module.filter(filter->self, &req->view);
     if (result > 0)
@@ -124,7 +124,7 @@ int filter_run(struct mount *mount, struct request *req)
     const char *forms[FORMS];
     int result = SL_PASS;
 
-    find_forms(req, below - strlen(mount->prefix), forms);
+    find_forms(req, below - mount->skip, forms);
     for (struct mount **f = filters; *f && result == SL_PASS; f++) {
         const char *seen = path_for_filter(*f, req, forms);
 

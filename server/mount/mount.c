@@ -59,6 +59,38 @@ static const char *load_module(struct mount_loading *l, const struct conf_sectio
     return NULL;
 }
 
+/* A script-name that the prefix begins with leaves the rest of it to the handler. Any other one replaces the prefix. */
+static void set_script(struct conf *c, struct mount *mount, struct conf_section *section)
+{
+    const char *script = mount->module.handle ? settings_script_name(c, section) : NULL;
+    size_t size = script ? strlen(script) : 0;
+
+    mount->script = script ? script : mount->prefix;
+    mount->skip = strlen(mount->prefix);
+    if (script && !strncmp(mount->prefix, script, size) && (mount->prefix[size] == '/' || !mount->prefix[size]))
+        mount->skip = size;
+}
+
+/* Returns the list of its areas; NULL: there are none. */
+static struct mount *mount_areas(struct conf *c, const struct mount *mount, struct conf_section *section)
+{
+    size_t count;
+    const struct area *places = areas_of_mount(c, section, &count);
+    struct mount *first = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        struct mount *area = arena_alloc(&c->arena, sizeof(*area));
+
+        *area = *mount;
+        area->host = places[i].host;
+        area->prefix = places[i].prefix;
+        area->next = first;
+        settings_fill_area(c, section, &places[i], &area->limits);
+        first = area;
+    }
+    return first;
+}
+
 static struct mount *mount_new(struct conf *c, struct conf_section *section, const struct sl_module *module,
                                const char *file)
 {
@@ -74,6 +106,9 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
     };
     memset(mount->self, 0, module->size);
     settings_fill_mount(c, section, module->options, mount->self, module->handle ? &mount->limits : NULL);
+    set_script(c, mount, section);
+    if (module->handle)
+        mount->areas = mount_areas(c, mount, section);
     return mount;
 }
 
@@ -98,6 +133,7 @@ struct mount *mounts_load(struct conf *c, const struct settings *settings, const
         last = &(*last)->next;
     }
     *unhosted = loading.unhosted;
+    settings_check_areas_are_served(c);
     return first;
 }
 

@@ -24,8 +24,13 @@ struct mount {
     const char *title;         /* of its section, for messages */
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
+    const char *script;        /* SCRIPT_NAME of the handler: the prefix, or another one */
+    size_t skip;               /* bytes of the path that are not the handler's: the prefix, or a part of it */
     struct mount_limits limits;
-    bool is_filtered;               /* its requests pass the filters first; set by route.c, as is the next one */
+    struct mount *areas; /* those below it, or for a host, that have other limits; copies of it, but for the prefix */
+    bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next three */
+    bool is_special;     /* it has a gate, or a high priority */
+    struct gate *gate;   /* at most max-concurrency requests pass it at once; NULL: none */
     struct wait_timeouts deadlines; /* of its requests */
     struct mount *next;             /* in order of the file */
 };
@@ -46,10 +51,10 @@ static inline bool mount_has_path(const struct mount *m, const char *path)
     return !strncmp(path, m->prefix, size) && (path[size] == '/' || path[size] == '\0');
 }
 
-/* The prefix as the client sees it: behind a proxy it may be below a path of that. */
-static inline const char *mount_prefix(const struct mount *m, struct request *req)
+/* A path as the client sees it: behind a proxy it may be below a path of that. */
+static inline const char *mount_below_proxy(struct request *req, const char *path)
 {
-    return req->prefix ? arena_printf(&req->arena, "%s%s", req->prefix, m->prefix) : m->prefix;
+    return req->prefix ? arena_printf(&req->arena, "%s%s", req->prefix, path) : path;
 }
 
 /* Load the module of every section and make the instances. Mistakes are recorded in c, which owns the mounts; the

@@ -2,18 +2,23 @@
  * route.c: which instance serves a request.
  *
  * The longest prefix wins; of two of the same length, the one that names the host. Mounts are few, so a list sorted in
- * that order and searched from its start is fast enough, and simple. It ends with a mount for all requests, which
+ * that order and searched from its start is fast enough, and simple. The parts of a mount that have limits of their own
+ * (settings/area.h) are routes to the same instance, in front of it. The list ends with a mount for all requests, which
  * answers those that no other one serves: they too have limits and pass the filters.
  */
 #include "mount/route.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "http/cancel.h"
 #include "http/connection.h"
+#include "http/gate.h"
+#include "http/response/response.h"
+#include "http/session.h"
 #include "mount/filter.h"
 
 static int answer_404(void *self, struct sl_request *req)
@@ -21,8 +26,18 @@ static int answer_404(void *self, struct sl_request *req)
     return 404;
 }
 
-static struct mount nowhere = {.module = {.handle = answer_404}, .title = "no mount", .host = "", .prefix = ""};
+static struct mount nowhere = {
+    .module = {.handle = answer_404}, .title = "no mount", .host = "", .prefix = "", .script = ""};
 static struct mount **routes; /* sorted, ended by nowhere */
+
+static struct mount *find_route(const struct request *req)
+{
+    struct mount **m = routes;
+
+    while (!mount_has_path(*m, req->view.path) || !mount_has_host(*m, req->view.host))
+        m++;
+    return *m;
+}
 
 static bool goes_before(const struct mount *a, const struct mount *b)
 {
@@ -31,37 +46,87 @@ static bool goes_before(const struct mount *a, const struct mount *b)
     return a_size != b_size ? a_size > b_size : *a->host && !*b->host;
 }
 
-/* Sort the mounts into routes. Returns their number. */
-static size_t sort_mounts(struct mount *mounts)
+/* Add the mounts of a list that handle requests to sorted ones. Returns how many there are then. */
+static size_t sort_mounts(struct mount **sorted, size_t count, struct mount *mounts)
 {
-    size_t count = 0, i;
-
     for (struct mount *m = mounts; m; m = m->next) {
+        size_t i;
+
         if (!m->module.handle)
             continue;
-        for (i = count++; i > 0 && goes_before(m, routes[i - 1]); i--)
-            routes[i] = routes[i - 1];
-        routes[i] = m;
+        for (i = count++; i > 0 && goes_before(m, sorted[i - 1]); i--)
+            sorted[i] = sorted[i - 1];
+        sorted[i] = m;
     }
     return count;
 }
 
-void route_init(struct mount *mounts, const struct mount_limits *limits)
+/* Make the routes: each mount behind its areas. Returns their number. */
+static size_t sort_routes(struct mount *mounts, size_t capacity)
 {
-    bool are_filtered = filter_init(mounts);
+    struct mount **sorted = xcalloc(capacity + 1, sizeof(*sorted));
+    size_t mount_count = sort_mounts(sorted, 0, mounts), count = 0;
+
+    for (size_t i = 0; i < mount_count; i++) {
+        count += sort_mounts(routes + count, 0, sorted[i]->areas);
+        routes[count++] = sorted[i];
+    }
+    free(sorted);
+    return count;
+}
+
+static size_t count_mounts(const struct mount *mounts)
+{
     size_t count = 0;
 
-    for (struct mount *m = mounts; m; m = m->next)
-        count++;
+    for (const struct mount *m = mounts; m; m = m->next)
+        count += 1 + count_mounts(m->areas);
+    return count;
+}
+
+/* Give the mount its gate, which it may have in common with routes before it. */
+static void open_gate(struct mount *mount, int64_t queue_timeout)
+{
+    const struct mount_limits *limits = &mount->limits;
+
+    if (!limits->max_owner)
+        return;
+    for (struct mount **m = routes; *m != mount && !mount->gate; m++)
+        if ((*m)->limits.max_owner == limits->max_owner)
+            mount->gate = (*m)->gate;
+    if (mount->gate)
+        return;
+    mount->gate = xcalloc(1, sizeof(*mount->gate));
+    gate_init(mount->gate, (size_t)limits->max_concurrency, queue_timeout, limits->max_title);
+}
+
+static bool is_urgent(const struct request *req)
+{
+    return find_route(req)->limits.priority == PRIORITY_HIGH;
+}
+
+static void open_route(struct mount *mount, bool is_filtered, int64_t queue_timeout)
+{
+    mount->is_filtered = is_filtered;
+    cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
+    open_gate(mount, queue_timeout);
+    mount->is_special = mount->gate || mount->limits.priority == PRIORITY_HIGH;
+    if (mount->limits.priority == PRIORITY_HIGH)
+        http_set_urgent(is_urgent);
+}
+
+void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout)
+{
+    bool are_filtered = filter_init(mounts);
+    size_t count = count_mounts(mounts);
+
     routes = xcalloc(count + 1, sizeof(*routes));
-    count = sort_mounts(mounts);
+    count = sort_routes(mounts, count);
     if (are_filtered)
         nowhere.limits = *limits;
     routes[count] = &nowhere;
-    for (struct mount **m = routes; m <= routes + count; m++) {
-        (*m)->is_filtered = are_filtered;
-        cancel_deadlines(&(*m)->deadlines, (*m)->limits.request_timeout);
-    }
+    for (struct mount **m = routes; m <= routes + count; m++)
+        open_route(*m, are_filtered, queue_timeout);
 }
 
 /* Apply the limits of a mount. A body known to be too large is refused unread, and so is the rest of the connection. */
@@ -105,23 +170,42 @@ static int serve_within_limits(struct mount *mount, struct request *req)
     return cancel_stop(req, call_modules(mount, req));
 }
 
+static int serve_through_gate(struct mount *mount, struct request *req)
+{
+    int result;
+
+    if (gate_enter(mount->gate, session_permit())) {
+        response_header(req, "Retry-After", 11, "1", 1);
+        response_keep(req);
+        req->keep_alive = false;
+        return 503;
+    }
+    result = serve_within_limits(mount, req);
+    gate_leave(mount->gate);
+    return result;
+}
+
+/* The same for a mount that has a gate, or a high priority. */
+static int serve_specially(struct mount *mount, struct request *req)
+{
+    if (mount->limits.priority == PRIORITY_HIGH)
+        permit_exempt(session_permit());
+    return mount->gate ? serve_through_gate(mount, req) : serve_within_limits(mount, req);
+}
+
 /* Serve a request whose path begins with the mount's prefix. */
 static int serve_at(struct mount *mount, struct request *req)
 {
-    req->view.mount = mount_prefix(mount, req);
-    req->view.path += strlen(mount->prefix);
-    return admit_body(mount, req) ? serve_within_limits(mount, req) : 413;
+    req->view.mount = mount_below_proxy(req, mount->script);
+    req->view.path += mount->skip;
+    if (!admit_body(mount, req))
+        return 413;
+    return mount->is_special ? serve_specially(mount, req) : serve_within_limits(mount, req);
 }
 
 int route_handle(struct request *req)
 {
-    struct mount **m = routes;
-
-    if (req->mount) /* the endpoint's only one */
-        return serve_at(req->mount, req);
-    while (!mount_has_path(*m, req->view.path) || !mount_has_host(*m, req->view.host))
-        m++;
-    return serve_at(*m, req);
+    return serve_at(req->mount ? req->mount : find_route(req), req); /* or the endpoint's only one */
 }
 
 void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req))

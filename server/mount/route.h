@@ -10,9 +10,9 @@
  * route_handle. ended: as http_config.ended. */
 void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req));
 
-/* Before the first request: these are the mounts, which stay the caller's, and the limits of requests that none of them
- * serves. */
-void route_init(struct mount *mounts, const struct mount_limits *limits);
+/* Before the first request: these are the mounts, which stay the caller's, the limits of requests that none of them
+ * serves, and the milliseconds for which requests wait for others of the same mount (0: no limit). */
+void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout);
 
 /* Hand a request to the mount with the longest prefix of its path, among those for its host, after the filters have let
  * it pass. Returns the result of sl_module.handle or filter; 404 if there is no such mount. */

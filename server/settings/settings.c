@@ -119,6 +119,7 @@ static void check_sections(struct conf *c)
     c->names = &settings_names;
     for (const struct conf_known *known = settings_names.known; known->title; known++)
         conf_check_section(c, conf_section_find(c, known->title), known->tables);
+    settings_check_areas(c);
 }
 
 /* In the background there are no standard streams. */
@@ -176,5 +177,6 @@ void settings_dump(struct conf *c, FILE *out)
     dump_section(c, "log", log_tables, out);
     dump_section(c, "limits", limits, out);
     conf_dump_options(c, http, ARRAY_SIZE(http), http_options, out);
+    settings_dump_areas(c, out);
     outbound_settings_dump(c, out);
 }
