@@ -242,6 +242,15 @@ int sl_end(struct sl_request *req);
  * Upgrade, and for an upgrade in Connection, or if the request has a body; -EALREADY once the head is sent. */
 int sl_upgrade(struct sl_request *req, const char *protocol);
 
+/* Give the connection to a library that speaks another protocol on its socket, and sends the answer itself. Returns its
+ * descriptor, which the server closes when handle returns, and does not use any more; only what it had received already
+ * is read by sl_body, up to sl_unread bytes. The access log says 101. Fails as sl_upgrade does, but does not look for a
+ * protocol. Since 4.1. */
+int sl_hand_over(struct sl_request *req);
+
+/* Returns how many bytes sl_body can give without receiving any. Since 4.1. */
+size_t sl_unread(const struct sl_request *req);
+
 /* ---- parts of HTTP that handlers need ---- */
 
 /* Returns the size of the host name at the beginning of req->host, where a port may follow; an IPv6 address has its
@@ -264,6 +273,11 @@ int sl_spawn(void (*fn)(void *arg), void *arg);
 
 /* Returns what identifies this coroutine while it runs; NULL if this is none. */
 void *sl_self(void);
+
+/* Call fn when this worker begins to end, at a reload or a stop or to be replaced, or at once if it has begun: requests
+ * that take long (streams, WebSockets) should end then, or are cancelled after shutdown-timeout. Called on the loop's
+ * stack; must not wait, but may call sl_spawn. Returns 0; -ENOSPC for more than 8 functions. Since 4.1. */
+int sl_on_drain(void (*fn)(void));
 
 /* Cancel a coroutine, given by its sl_self: with error ECANCELED its present wait and all later ones fail with that
  * errno, until error 0 clears it, or the request that it serves is over. A coroutine that must wait to clean up clears

@@ -17,6 +17,7 @@
 #include "package/builtin.h"
 #include "package/finder.h"
 #include "request/application.h"
+#include "request/websocket.h"
 #include "syncless/runtime.h"
 #include "threads/app_child.h"
 #include "threads/gil.h"
@@ -60,7 +61,7 @@ static int bridge_start(const struct interp_config *config)
     main_state = PyThreadState_Get();
     tstate_adopt();
     if (application_init_types() == 0 && stack_dump_init() == 0 && interp_buffer_lines() == 0 &&
-        interp_enable_faulthandler() == 0 && finder_init() == 0)
+        interp_enable_faulthandler() == 0 && finder_init() == 0 && websocket_import() == 0)
         return 0;
     report_raised(NULL, "wsgi: cannot set up Python");
     bridge_end();

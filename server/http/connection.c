@@ -24,13 +24,14 @@
 #include "http/share/share.h"
 #include "log/log.h"
 
-#define LINGER_SILENCE 5000          /* milliseconds without a byte from a client that was sent our last response */
-#define LINGER_TIME    30000         /* milliseconds for which such a client may send in all; both as in nginx */
-#define LINGER_LAST    2000          /* milliseconds of the last silence, and in all when the server stops */
-#define LINGER_BYTES   (1024 * 1024) /* dropped at once, before others run */
-#define LINGER_PAUSE   1             /* milliseconds until it goes on */
-#define SILENT_TIME    250           /* milliseconds in which a client sends something, if it is not up to mischief */
-#define LOG_INTERVAL   1000          /* milliseconds */
+#define LINGER_SILENCE      5000  /* milliseconds without a byte from a client that was sent our last response */
+#define LINGER_TIME         30000 /* milliseconds for which such a client may send in all; both as in nginx */
+#define LINGER_LAST         2000  /* milliseconds of the last silence, and in all when the server stops */
+#define LINGER_BYTES        (1024 * 1024) /* dropped at once, before others run */
+#define LINGER_PAUSE        1             /* milliseconds until it goes on */
+#define SILENT_TIME         250 /* milliseconds in which a client sends something, if it is not up to mischief */
+#define MAX_DRAIN_FUNCTIONS 8
+#define LOG_INTERVAL        1000 /* milliseconds */
 
 enum conn_state { CONN_IDLE, CONN_QUEUED, CONN_ACTIVE, CONN_LINGERING };
 
@@ -54,6 +55,11 @@ static struct {
     struct wait_timeouts fresh, idle;                         /* before the first request, between two */
     struct wait_timeouts lingering, lingering_last, flooding; /* at the end: silent, the same late, not silent */
 } http;
+
+static struct {
+    void (*functions[MAX_DRAIN_FUNCTIONS])(void);
+    size_t count;
+} on_drain;
 
 static struct conn *conn_of(struct permit *permit)
 {
@@ -484,12 +490,24 @@ static void conn_drain(struct conn *conn)
     wait_timeout_start(&http.lingering_last, &conn->timeout);
 }
 
+int http_on_drain(void (*fn)(void))
+{
+    if (on_drain.count == ARRAY_SIZE(on_drain.functions))
+        return -ENOSPC;
+    on_drain.functions[on_drain.count++] = fn;
+    if (http.draining)
+        fn();
+    return 0;
+}
+
 void http_drain(int64_t idle_grace)
 {
     struct list *node;
 
     http.draining = true;
     session_drain();
+    for (size_t i = 0; i < on_drain.count; i++)
+        on_drain.functions[i]();
     list_for_each (node, &http.conns)
         conn_drain(list_entry(node, struct conn, all));
     if (idle_grace > 0)

@@ -27,6 +27,9 @@ void conn_open(struct endpoint *endpoint, int fd, const struct sockaddr *peer);
  * are open. */
 void http_share(uint64_t kind);
 
+/* Call fn on the loop's stack when http_drain is called, or now if it was. Returns 0, or -ENOSPC. */
+int http_on_drain(void (*fn)(void));
+
 /* Serve no further request on any connection. Idle ones are closed after so many milliseconds, for which they may have
  * a last request on its way; the others after their response. Listeners no longer keep the event loop running: wait_run
  * returns when the last connection is closed. */

@@ -13,6 +13,8 @@
 
 #include "base/http_date.h"
 #include "base/mem.h"
+#include "http/connection.h"
+#include "http/io/input.h"
 #include "http/request/body.h"
 #include "http/request/request.h"
 #include "http/request/target.h"
@@ -171,6 +173,16 @@ int sl_upgrade(struct sl_request *req, const char *protocol)
     return response_upgrade(request_of(req), protocol);
 }
 
+int sl_hand_over(struct sl_request *req)
+{
+    return response_hand_over(request_of(req));
+}
+
+size_t sl_unread(const struct sl_request *req)
+{
+    return input_unread(request_of((struct sl_request *)req)->in);
+}
+
 size_t sl_host(const struct sl_request *req, uint16_t *port)
 {
     return target_host_size(req, port);
@@ -228,6 +240,11 @@ int sl_spawn(void (*fn)(void *arg), void *arg)
     err = -errno;
     free(spawn);
     return err;
+}
+
+int sl_on_drain(void (*fn)(void))
+{
+    return http_on_drain(fn);
 }
 
 void sl_yield(void)

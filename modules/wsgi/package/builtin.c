@@ -65,8 +65,14 @@ static PyMethodDef builtin_methods[] = {
      "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted; host and port are the "
      "client's."},
     {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
-    {"field", websocket_field, METH_O,
-     "field(name)\n--\n\nReturn a header field of the request that this coroutine serves, or None."},
+    {"fields", websocket_fields, METH_O,
+     "fields(name)\n--\n\nReturn the values of the header fields of that name in the request that this coroutine "
+     "serves; for \":method\" its method, for \":version\" 1.0 or 1.1."},
+    {"hand_over", websocket_hand_over, METH_O,
+     "hand_over(socket)\n--\n\nLeave the connection of this request to the socket, whose end() is called when the "
+     "request is over. Return its descriptor, and the bytes that were received already."},
+    {"on_drain", spawn_on_drain, METH_O,
+     "on_drain(function)\n--\n\nCall the function on a coroutine when the worker begins to end."},
     {"upgrade", websocket_upgrade, METH_VARARGS,
      "upgrade(fields)\n--\n\nAnswer 101 with these fields. Return the connection as a Stream."},
     {"handle", builtin_handle, METH_NOARGS,

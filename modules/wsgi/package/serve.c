@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "request/application.h"
+#include "request/websocket.h"
 #include "request/request_cancel.h"
 #include "syncless/serve.h"
 #include "threads/tstate.h"
@@ -121,7 +122,7 @@ PyObject *serve_start(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOppO!:serve", names, &service.fd, &app, &accepts, &tls,
                                      &PyList_Type, &limits))
         return NULL;
-    if (!is_on_coroutine() || application_init_types() < 0)
+    if (!is_on_coroutine() || application_init_types() < 0 || websocket_import() < 0)
         return NULL;
     service.self = served_new(app);
     if (!service.self)

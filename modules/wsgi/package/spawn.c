@@ -8,6 +8,8 @@
 #include "package/spawn.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "syncless.h"
 #include "threads/app_child.h"
@@ -103,4 +105,40 @@ PyObject *spawn_call(PyObject *module, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_MemoryError, "no memory for the stack of another coroutine");
     spawned_call_free(call);
     return NULL;
+}
+
+/* ---- when the worker ends ---- */
+
+static PyObject *drain_function; /* owned, or NULL */
+
+static void drain_run(void *arg)
+{
+    PyObject *result;
+
+    if (!Py_IsInitialized() || tstate_enter_fresh(drain_function) < 0)
+        return;
+    result = PyObject_CallNoArgs(drain_function);
+    if (!result)
+        PyErr_WriteUnraisable(drain_function);
+    Py_XDECREF(result);
+    tstate_leave_fresh();
+}
+
+static void on_worker_drain(void)
+{
+    int err = sl_spawn(drain_run, NULL);
+
+    if (err)
+        sl_log(NULL, SL_WARN, "wsgi: cannot tell the application that the worker ends: %s", strerror(-err));
+}
+
+PyObject *spawn_on_drain(PyObject *module, PyObject *function)
+{
+    bool is_first = !drain_function;
+
+    Py_INCREF(function);
+    Py_XSETREF(drain_function, function);
+    if (is_first && sl_on_drain(on_worker_drain) < 0)
+        return PyErr_Format(PyExc_RuntimeError, "too many functions wait for the end of the worker");
+    return Py_NewRef(Py_None);
 }

@@ -9,4 +9,7 @@
 /* The function spawn of _syncless. */
 PyObject *spawn_call(PyObject *module, PyObject *args, PyObject *kwargs);
 
+/* The function on_drain of _syncless. */
+PyObject *spawn_on_drain(PyObject *module, PyObject *function);
+
 #endif

@@ -44,7 +44,7 @@ static int end_failed(struct exchange *x)
 {
     int status = request_cancel_conclude(x->req);
 
-    if (status)
+    if (status || websocket_conclude(x))
         return status;
     if (!x->error || x->error == -EMSGSIZE || !PyErr_ExceptionMatches(PyExc_OSError)) {
         report_raised(x->req, "the application failed");
@@ -201,4 +201,5 @@ void application_clear(void)
     Py_CLEAR(spare_context);
     fields_clear();
     start_response_clear();
+    websocket_clear();
 }

@@ -238,8 +238,10 @@ static int add_user(PyObject *env, const struct sl_request *req)
 PyObject *environ_make(struct environ *e, struct exchange *x)
 {
     PyObject *env = update_variables(e, x->req) == 0 ? PyDict_Copy(e->dict) : NULL;
+    int upgrade = env ? fields_add(env, x->req) : -1;
 
-    if (env && (fields_add(env, x->req) < 0 || add_user(env, x->req) < 0 || add_input(e, env, x) < 0))
+    if (upgrade < 0 || add_user(env, x->req) < 0 || add_input(e, env, x) < 0 ||
+        (upgrade && websocket_add_socket(env) < 0))
         Py_CLEAR(env);
     return env;
 }

@@ -35,7 +35,7 @@ struct exchange {
     int64_t sent;               /* bytes of body handed to the server */
     int error;                  /* the negative errno by which the connection failed, or 0 */
     struct partial_line line;
-    PyObject *stream;            /* owned; the connection after an upgrade, or NULL */
+    PyObject *stream;            /* owned; the connection after an upgrade, or NULL: what it answers else is ignored */
     struct interrupt *interrupt; /* of the coroutine */
     int64_t quiet_until;         /* exchange_now() before which no further exception ends it */
 };

@@ -25,6 +25,7 @@ struct slot {
     unsigned size;   /* of the name; 0: free */
     PyObject *key;   /* owned */
     PyObject *value; /* owned, or NULL */
+    bool upgrade;    /* the name is Upgrade */
 };
 
 static struct slot slots[SLOTS];
@@ -85,6 +86,7 @@ static struct slot *slot_get(const struct sl_field *f)
         return NULL;
     memcpy(slot->name, f->name, f->name_size);
     slot->size = f->name_size;
+    slot->upgrade = has_name(f, "Upgrade");
     Py_XSETREF(slot->key, key);
     Py_CLEAR(slot->value);
     return slot;
@@ -137,6 +139,7 @@ static int add_uncached(PyObject *env, const struct sl_field *f)
     return result;
 }
 
+/* Returns 1 for the field Upgrade, 0 for others. */
 static int environ_add_field(PyObject *env, const struct sl_field *f)
 {
     struct slot *slot;
@@ -153,15 +156,21 @@ static int environ_add_field(PyObject *env, const struct sl_field *f)
         return -1;
     result = set_variable(env, slot->key, value);
     Py_DECREF(value);
-    return result;
+    return result < 0 ? result : slot->upgrade;
 }
 
 int fields_add(PyObject *env, const struct sl_request *req)
 {
-    for (size_t i = 0; i < req->field_count; i++)
-        if (environ_add_field(env, &req->fields[i]) < 0)
+    int upgrade = 0;
+
+    for (size_t i = 0; i < req->field_count; i++) {
+        int result = environ_add_field(env, &req->fields[i]);
+
+        if (result < 0)
             return -1;
-    return 0;
+        upgrade |= result;
+    }
+    return upgrade;
 }
 
 void fields_clear(void)

@@ -7,7 +7,7 @@
 #include "interp/cpython.h"
 #include "syncless.h"
 
-/* Adds the header fields of a request to its environ. */
+/* Adds the header fields of a request to its environ. Returns 1 if Upgrade is among them, 0 or -1. */
 int fields_add(PyObject *env, const struct sl_request *req);
 
 /* Empties the cache of names and values. */

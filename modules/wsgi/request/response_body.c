@@ -46,7 +46,7 @@ int response_body_put(struct exchange *x, PyObject *bytes, int64_t length)
         return -1;
     }
     size = (size_t)PyBytes_GET_SIZE(bytes);
-    if (size == 0)
+    if (size == 0 || x->stream)
         return 0;
     if (!x->head_sent && response_head_complete(x, length) < 0)
         return -1;
@@ -207,5 +207,5 @@ int response_body_send(struct exchange *x, PyObject *result)
 {
     if (send_result(x, result) < 0)
         return -1;
-    return x->head_sent ? 0 : response_head_complete(x, 0);
+    return x->head_sent || x->stream ? 0 : response_head_complete(x, 0);
 }

@@ -58,9 +58,8 @@ static void reraise_exc_info(PyObject *exc_info)
 /* PEP 3333: start_response may be called again only to report an error, and only before anything was sent. */
 static int check_call_order(const struct exchange *x, PyObject *exc_info)
 {
-    if (!x || x->stream) {
-        PyErr_SetString(PyExc_RuntimeError, x ? "start_response() was called after the request became a WebSocket"
-                                              : "start_response() was called after the request had ended");
+    if (!x) {
+        PyErr_SetString(PyExc_RuntimeError, "start_response() was called after the request had ended");
         return -1;
     }
     if (exc_info && x->head_sent) {
@@ -107,6 +106,8 @@ static PyObject *start_response_call(PyObject *self, PyObject *const *args, size
     if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_call_order(x, exc_info) < 0)
         return NULL;
     write = Py_NewRef(x->write);
+    if (x->stream)
+        return write; /* views of frameworks must return a response */
     if (set_or_store_head(x, args[0], args[1]) < 0)
         Py_CLEAR(write);
     return write;
@@ -120,11 +121,9 @@ static PyObject *write_call(PyObject *self, PyObject *const *args, size_t nargsf
         PyErr_SetString(PyExc_TypeError, "expected write(data)");
         return NULL;
     }
-    if (!x || x->stream || x->coroutine != sl_self()) {
-        PyErr_SetString(PyExc_RuntimeError, !x ? "write() was called after the request had ended"
-                                            : x->stream
-                                                ? "write() was called after the request became a WebSocket"
-                                                : "write() works only in the thread that called the application");
+    if (!x || x->coroutine != sl_self()) {
+        PyErr_SetString(PyExc_RuntimeError, x ? "write() works only in the thread that called the application"
+                                              : "write() was called after the request had ended");
         return NULL;
     }
     if (response_body_put(x, args[0], -1) < 0 || response_body_push(x) < 0)

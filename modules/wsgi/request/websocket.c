@@ -6,12 +6,17 @@
  * handshake by upgrade() and speaks the protocol over the Stream that it returns: bytes in and out, on any coroutine,
  * one reading and one writing, until the request ends. Calls that are under way then use memory of the request: they
  * are cancelled, and the request waits until they have returned.
+ *
+ * Libraries that speak the protocol themselves get the socket. From then on the server leaves the connection to them.
  */
 #include "request/websocket.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <string.h>
+#include <strings.h>
 
+#include "interp/report.h"
 #include "request/convert.h"
 #include "request/exchange.h"
 #include "syncless.h"
@@ -26,7 +31,11 @@ struct stream {
     PyObject_HEAD
     struct exchange *x;         /* borrowed; NULL: the request is over */
     void *inside[STREAM_CALLS]; /* sl_self() of the coroutine that is in that call, or NULL */
+    sem_t left;                 /* posted by calls that return when the request is over */
 };
+
+/* Owned, of the package's module websocket; NULL before websocket_import. */
+static PyObject *accept_function, *handshake_error, *connection_closed, *socket_class;
 
 static int raise_over(void)
 {
@@ -57,6 +66,7 @@ static int stream_leave(struct stream *s, enum stream_call call, ssize_t result,
     s->inside[call] = NULL;
     if (!s->x) {
         interrupt_renew(tstate_interrupt()); /* websocket_end has cancelled it */
+        sem_post(&s->left);
         return raise_over();
     }
     if (result >= 0)
@@ -126,18 +136,41 @@ int websocket_add_type(PyObject *module)
     return PyModule_AddType(module, &stream_type);
 }
 
-void websocket_end(struct exchange *x)
+/* Waits until no call is under way. The waits of this coroutine may fail, as it was cancelled itself; for a semaphore
+ * only once. */
+static void stream_await_calls(struct stream *s)
 {
-    struct stream *s = (struct stream *)x->stream;
+    while (s->inside[RECV] || s->inside[SEND])
+        if (sem_wait(&s->left) < 0 && errno != EINTR)
+            sl_yield();
+}
 
-    if (!s)
-        return;
+static void stream_end(struct stream *s)
+{
     s->x = NULL;
     for (enum stream_call call = 0; call < STREAM_CALLS; call++)
         if (s->inside[call])
             sl_cancel(s->inside[call], ECANCELED);
-    while (s->inside[RECV] || s->inside[SEND])
-        sl_yield();
+    stream_await_calls(s);
+}
+
+static void socket_end(struct exchange *x)
+{
+    PyObject *result = PyObject_CallMethod(x->stream, "end", NULL);
+
+    if (!result)
+        report_raised(x->req, "cannot close the socket of the connection");
+    Py_XDECREF(result);
+}
+
+void websocket_end(struct exchange *x)
+{
+    if (!x->stream)
+        return;
+    if (Py_IS_TYPE(x->stream, &stream_type))
+        stream_end((struct stream *)x->stream);
+    else
+        socket_end(x);
     Py_CLEAR(x->stream);
 }
 
@@ -151,15 +184,37 @@ static struct exchange *current_exchange(void)
     return x;
 }
 
-PyObject *websocket_field(PyObject *module, PyObject *name)
+static int append_latin1(PyObject *list, const char *text)
+{
+    PyObject *value = convert_latin1(text, strlen(text));
+    int result = value ? PyList_Append(list, value) : -1;
+
+    Py_XDECREF(value);
+    return result;
+}
+
+/* Appends the values of the fields of that name. */
+static int append_fields(PyObject *list, const struct sl_request *req, const char *name)
+{
+    if (!strcmp(name, ":method"))
+        return append_latin1(list, req->method);
+    if (!strcmp(name, ":version"))
+        return append_latin1(list, req->http_minor ? "1.1" : "1.0");
+    for (size_t i = 0; i < req->field_count; i++)
+        if (!strcasecmp(req->fields[i].name, name) && append_latin1(list, req->fields[i].value) < 0)
+            return -1;
+    return 0;
+}
+
+PyObject *websocket_fields(PyObject *module, PyObject *name)
 {
     struct exchange *x = current_exchange();
-    const char *text = x ? PyUnicode_AsUTF8(name) : NULL, *value;
+    const char *text = x ? PyUnicode_AsUTF8(name) : NULL;
+    PyObject *list = text ? PyList_New(0) : NULL;
 
-    if (!text)
-        return NULL;
-    value = sl_find(x->req, text);
-    return value ? convert_latin1(value, strlen(value)) : Py_NewRef(Py_None);
+    if (list && append_fields(list, x->req, text) < 0)
+        Py_CLEAR(list);
+    return list;
 }
 
 /* Adds fields, a list of pairs, to the response. */
@@ -186,6 +241,7 @@ static PyObject *stream_new(struct exchange *x)
         return NULL;
     s->x = x;
     s->inside[RECV] = s->inside[SEND] = NULL;
+    sem_init(&s->left, 0, 0);
     x->stream = (PyObject *)s;
     return Py_NewRef(x->stream);
 }
@@ -212,16 +268,130 @@ PyObject *websocket_upgrade(PyObject *module, PyObject *args)
     return stream_new(x);
 }
 
+/* Returns what the client has sent already. */
+static PyObject *early_bytes(struct exchange *x)
+{
+    Py_ssize_t size = (Py_ssize_t)sl_unread(x->req);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+    ssize_t n = bytes && size ? sl_body(x->req, PyBytes_AS_STRING(bytes), (size_t)size) : 0;
+
+    if (n < 0) {
+        exchange_raise(x, (int)n, "cannot receive from the client");
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
+PyObject *websocket_hand_over(PyObject *module, PyObject *socket)
+{
+    struct exchange *x = current_exchange();
+    PyObject *bytes;
+    int fd;
+
+    if (!x)
+        return NULL;
+    if (x->head_sent || x->stream)
+        return PyErr_Format(PyExc_ValueError, "the response has begun: it is too late to take the socket");
+    fd = sl_hand_over(x->req);
+    if (fd == -EINVAL)
+        return PyErr_Format(PyExc_ValueError, "the socket of a request with a body, or of HTTP/1.0, cannot be taken");
+    if (fd < 0) {
+        exchange_raise(x, fd, "cannot send earlier responses");
+        return NULL;
+    }
+    x->stream = Py_NewRef(socket);
+    bytes = early_bytes(x);
+    return bytes ? Py_BuildValue("iN", fd, bytes) : NULL;
+}
+
+int websocket_add_socket(PyObject *env)
+{
+    PyObject *socket = socket_class ? PyObject_CallNoArgs(socket_class) : NULL;
+    int result = socket ? PyDict_SetItemString(env, "gunicorn.socket", socket) : socket_class ? -1 : 0;
+
+    Py_XDECREF(socket);
+    return result;
+}
+
+/* ---- the package ---- */
+
+int websocket_import(void)
+{
+    PyObject *module = socket_class ? NULL : PyImport_ImportModule("syncless.websocket");
+
+    if (!module)
+        return socket_class ? 0 : -1;
+    accept_function = PyObject_GetAttrString(module, "accept");
+    handshake_error = PyObject_GetAttrString(module, "HandshakeError");
+    connection_closed = PyObject_GetAttrString(module, "ConnectionClosed");
+    socket_class = PyObject_GetAttrString(module, "ClientSocket");
+    Py_DECREF(module);
+    return accept_function && handshake_error && connection_closed && socket_class ? 0 : -1;
+}
+
+void websocket_clear(void)
+{
+    Py_CLEAR(accept_function);
+    Py_CLEAR(handshake_error);
+    Py_CLEAR(connection_closed);
+    Py_CLEAR(socket_class);
+}
+
 /* environ['syncless.websocket'](**options) */
 static PyObject *websocket_accept(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    PyObject *module = PyImport_ImportModule("syncless.websocket");
-    PyObject *accept = module ? PyObject_GetAttrString(module, "accept") : NULL;
-    PyObject *result = accept ? PyObject_Call(accept, args, kwargs) : NULL;
+    return websocket_import() < 0 ? NULL : PyObject_Call(accept_function, args, kwargs);
+}
 
-    Py_XDECREF(module);
-    Py_XDECREF(accept);
-    return result;
+/* Answers with the status of a HandshakeError, which has its fields. Returns whether that was possible. */
+static bool answer_handshake_error(struct exchange *x, PyObject *error)
+{
+    PyObject *code = PyObject_GetAttrString(error, "code"), *fields = PyObject_GetAttrString(error, "headers");
+    PyObject *text = PyObject_Str(error);
+    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+    bool done = code && fields && PyList_Check(fields) && utf8 && !x->started && !x->head_sent &&
+                add_response_fields(x, fields) == 0;
+
+    if (done)
+        x->head_sent = sl_reply(x->req, (int)PyLong_AsLong(code), "text/plain", utf8, strlen(utf8)) == 0;
+    PyErr_Clear();
+    Py_XDECREF(code);
+    Py_XDECREF(fields);
+    Py_XDECREF(text);
+    return done;
+}
+
+static bool conclude_handshake(struct exchange *x)
+{
+    PyObject *type, *error, *traceback;
+    bool done;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    done = answer_handshake_error(x, error);
+    if (!done) {
+        PyErr_Restore(type, error, traceback);
+        return false;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return true;
+}
+
+bool websocket_conclude(struct exchange *x)
+{
+    bool is_socket = x->stream && !Py_IS_TYPE(x->stream, &stream_type);
+
+    if (!handshake_error)
+        return false;
+    if (!x->stream)
+        return PyErr_ExceptionMatches(handshake_error) && conclude_handshake(x);
+    if (!PyErr_ExceptionMatches(connection_closed) &&
+        !(is_socket && (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_OSError))))
+        return false;
+    PyErr_Clear();
+    return true;
 }
 
 PyObject *websocket_function(void)

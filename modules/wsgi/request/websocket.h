@@ -4,6 +4,8 @@
 #ifndef WEBSOCKET_H
 #define WEBSOCKET_H
 
+#include <stdbool.h>
+
 #include "interp/cpython.h"
 
 struct exchange;
@@ -19,8 +21,21 @@ PyObject *websocket_function(void);
 /* The request is over: waits until no coroutine is in a call on its connection. */
 void websocket_end(struct exchange *x);
 
-/* The functions field and upgrade of _syncless. */
-PyObject *websocket_field(PyObject *module, PyObject *name);
+/* Imports the package's part, so that no request has to. */
+int websocket_import(void);
+void websocket_clear(void);
+
+/* The application has raised an exception. If that is how a WebSocket ends, or the handshake was refused and the
+ * application leaves the answer to us, clears it and returns true: the request is done. */
+bool websocket_conclude(struct exchange *x);
+
+/* Adds the connection's socket to the environ of a request that asks for an upgrade, for libraries that know gunicorn's
+ * name for it. */
+int websocket_add_socket(PyObject *env);
+
+/* The functions fields, upgrade and hand_over of _syncless. */
+PyObject *websocket_fields(PyObject *module, PyObject *name);
 PyObject *websocket_upgrade(PyObject *module, PyObject *args);
+PyObject *websocket_hand_over(PyObject *module, PyObject *socket);
 
 #endif

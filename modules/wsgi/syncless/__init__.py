@@ -31,6 +31,7 @@ if TYPE_CHECKING or _IS_INSIDE:
     import _syncless
     from _syncless import ClientGone, Killed, RequestTimeout
 
+    from ._drain import draining
     from .channel import Channel, ChannelClosed, Queue, receive_with_timeout
     from .coroutine import Coroutine, coroutines, current, sleep, spawn, yield_now
     from .dns import DnsError, Record, resolve
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from .nbio import NonBlockingSocket as NonBlockingSocket, NonBlockingSslSocket as NonBlockingSslSocket
 
 __all__ = ["Channel", "ChannelClosed", "ClientGone", "Coroutine", "DnsError", "Killed", "Queue", "Record",
-           "RequestTimeout", "ThreadPool", "Timeout", "backdoor", "coroutines", "current", "receive_with_timeout",
-           "resolve", "run_in_thread", "sleep", "spawn", "timeout_call", "yield_now"]
+           "RequestTimeout", "ThreadPool", "Timeout", "backdoor", "coroutines", "current", "draining",
+           "receive_with_timeout", "resolve", "run_in_thread", "sleep", "spawn", "timeout_call", "yield_now"]
 
 
 if not TYPE_CHECKING:

@@ -8,30 +8,55 @@
             ws.send(message)
         return []
 
-Each connection is a request that goes on: it has its coroutine, and others may send on it too. There is no compression.
+Each connection is a request that goes on: it has its coroutine, and others may send on it too. Messages are compressed
+if the client can (permessage-deflate, RFC 7692), each for itself, so an idle connection keeps no state of zlib. When
+the worker is about to end, each client is told by a close frame with code 1001.
 """
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+import os
+import socket
 import struct
 import threading
+import weakref
+import zlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+try:
+    from _sha1 import sha1  # type: ignore[import]  # without OpenSSL, which hashlib loads
+except ImportError:
+    from hashlib import sha1
 
+from ._drain import draining, when_draining
 from ._inside import _syncless
+from .coroutine import spawn
 from .timeout import Timeout
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_STATUS, NOT_UTF8, TOO_BIG = 1000, 1001, 1002, 1005, 1007, 1009
 CHUNK = 65536       # bytes
+MIN_DEFLATED = 64   # bytes of a message that is worth to be compressed
+CONTROLS = 32       # control frames after which the others have a turn
+MAX_BLOCKS = 64     # of a frame that are each marked as the last one of the message
+SLACK = 64          # bytes by which an empty or small message may grow when it is compressed
+TAIL = b"\0\0\xff\xff"  # the end of each compressed message, which is not sent (RFC 7692 section 7.2.1)
 CLOSE_TIMEOUT = 10  # seconds that a client has to answer a close frame
 
 
 class HandshakeError(ValueError):
-    """The request is not a WebSocket handshake; answer it with 400 (or 426)."""
+    """The request is not a WebSocket handshake.
+
+    If the application does not catch it, it is answered as it should be: with 426 and the version that we speak, 405 or
+    400. code: that status; headers: its fields.
+    """
+
+    def __init__(self, text: str, code: int = 400, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.code, self.headers = code, list(headers)
 
 
 class ConnectionClosed(ConnectionError):
@@ -60,15 +85,96 @@ def _unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     return (int.from_bytes(data, "big") ^ int.from_bytes(keys, "big")).to_bytes(size, "big")
 
 
-def _frame(opcode: int, data: bytes) -> bytes:
-    size = len(data)
+def _frame(opcode: int, data: bytes, deflated: bool = False) -> bytes:
+    size, first = len(data), (0xC0 if deflated else 0x80) | opcode
     if size < 126:
-        head = struct.pack("!BB", 0x80 | opcode, size)
+        head = struct.pack("!BB", first, size)
     elif size < 65536:
-        head = struct.pack("!BBH", 0x80 | opcode, 126, size)
+        head = struct.pack("!BBH", first, 126, size)
     else:
-        head = struct.pack("!BBQ", 0x80 | opcode, 127, size)
+        head = struct.pack("!BBQ", first, 127, size)
     return head + data
+
+
+class _Inflater:
+    """Decompresses one message, which may become max_size bytes long, and then no more."""
+
+    def __init__(self, max_size: int) -> None:
+        self._stream = zlib.decompressobj(-15)
+        self._left = max_size
+
+    def add(self, data: bytes, final: bool) -> bytes:
+        try:
+            return self._inflate(data + TAIL if final else data)
+        except zlib.error as error:
+            raise _Violation(NOT_UTF8, f"a message that cannot be decompressed: {error}") from None
+
+    def _inflate(self, data: bytes) -> bytes:
+        parts: list[bytes] = []
+        while data:
+            if len(parts) > MAX_BLOCKS:
+                raise _Violation(NOT_UTF8, "a compressed message that ends too often")
+            parts.append(self._stream.decompress(data, self._left + 1))
+            self._left -= len(parts[-1])
+            if self._left < 0 or self._stream.unconsumed_tail:
+                raise _Violation(TOO_BIG, "a decompressed message is too large")
+            data = self._stream.unused_data
+            if self._stream.eof:  # a block was marked as the last one: RFC 7692 section 7.2.3.4
+                self._stream = zlib.decompressobj(-15)
+        return b"".join(parts)
+
+
+class _Deflate:
+    """What was agreed on about compression.
+
+    response: the field that says so. bits: of the largest window that we may use.
+    """
+
+    def __init__(self, parameters: dict[str, str | None]) -> None:
+        self.bits = int(parameters.get("server_max_window_bits") or 15)
+        self.response = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        if "server_max_window_bits" in parameters:
+            self.response += f"; server_max_window_bits={self.bits}"
+
+    def pack(self, data: bytes) -> bytes | None:
+        """Compress a message; None if that makes it no smaller."""
+        stream = zlib.compressobj(6, zlib.DEFLATED, -self.bits, 5)
+        packed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+        return packed[:-4] if len(packed) - 4 < len(data) else None
+
+
+def _window_bits(value: str | None) -> bool:
+    """Whether zlib can use this window; it takes 8 for 9."""
+    return value is not None and value.isascii() and value.isdigit() and value[0] != "0" and 9 <= int(value) <= 15
+
+
+def _parameters(offer: str) -> dict[str, str | None] | None:
+    """The parameters of an offer of permessage-deflate that we can take, or None."""
+    name, *rest = [part.strip() for part in offer.split(";")]
+    found: dict[str, str | None] = {}
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if key.strip() in found:
+            return None
+        found[key.strip()] = value.strip().strip('"') if equals else None
+    flags = [found.get(key) for key in ("server_no_context_takeover", "client_no_context_takeover")]
+    known = {"server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits",
+             "client_max_window_bits"}
+    if name.lower() != "permessage-deflate" or any(flags) or set(found) - known:
+        return None
+    if "server_max_window_bits" in found and not _window_bits(found["server_max_window_bits"]):
+        return None
+    client = found.get("client_max_window_bits")
+    return None if client is not None and client != "8" and not _window_bits(client) else found
+
+
+def _agree(offers: list[str]) -> _Deflate | None:
+    """Take the first offer that we can."""
+    for offer in ",".join(offers).split(","):
+        parameters = _parameters(offer)
+        if parameters is not None:
+            return _Deflate(parameters)
+    return None
 
 
 def _is_code(code: int) -> bool:
@@ -81,7 +187,8 @@ class WebSocket:
     subprotocol: the one that was chosen, or None.
     """
 
-    def __init__(self, stream: _syncless.Stream, subprotocol: str | None, max_size: int) -> None:
+    def __init__(self, stream: _syncless.Stream, subprotocol: str | None, max_size: int,
+                 deflate: _Deflate | None = None) -> None:
         self._stream = stream
         self._buffer = bytearray()
         self._max_size = max_size
@@ -91,7 +198,13 @@ class WebSocket:
         self._said_close = False
         self._message = bytearray()  # the fragments of a message that is not complete
         self._opcode = 0             # of that message, or 0
+        self._inflater: _Inflater | None = None  # of that message, if it is compressed
+        self._deflate = deflate
+        self._controls = 0  # control frames so far
         self.subprotocol = subprotocol
+        _open.add(self)
+        if draining():
+            spawn(self._go_away)
 
     @property
     def closed(self) -> bool:
@@ -137,8 +250,9 @@ class WebSocket:
             self._put(opcode, data)
 
     def _put(self, opcode: int, data: bytes) -> None:
+        packed = self._deflate.pack(data) if self._deflate and opcode < CLOSE and len(data) >= MIN_DEFLATED else None
         try:
-            self._stream.send(_frame(opcode, data))
+            self._stream.send(_frame(opcode, data) if packed is None else _frame(opcode, packed, True))
         except OSError as error:
             self._closed = ConnectionClosed(1006, str(error))
             raise self._closed from None
@@ -148,6 +262,13 @@ class WebSocket:
             if not self._said_close and not self._closed:
                 self._said_close = True
                 self._put(CLOSE, payload)
+
+    def _go_away(self) -> None:
+        """The worker is about to end: tell the client. The application learns it when the client has answered."""
+        try:
+            self._say_close(struct.pack("!H", GOING_AWAY))
+        except ConnectionClosed:
+            pass  # it has gone already
 
     # ---- receiving ----
 
@@ -204,7 +325,8 @@ class WebSocket:
         self._fill(2)
         first, second = self._buffer[:2]
         opcode, size, head = first & 15, second & 127, 2
-        if first & 0x70:
+        deflated = bool(first & 0x40)
+        if first & 0x30 or (deflated and (not self._deflate or opcode not in (TEXT, BINARY))):
             raise _Violation(PROTOCOL_ERROR, "reserved bits are set")
         if not second & 128:
             raise _Violation(PROTOCOL_ERROR, "a client must mask its frames")
@@ -217,7 +339,7 @@ class WebSocket:
             self._fill(head)
             size, = struct.unpack_from(form, self._buffer, 2)
         self._check_data(opcode, size)
-        return self._take_data(opcode, bool(first & 128), self._take_payload(head, size))
+        return self._take_data(opcode, bool(first & 128), deflated, self._take_payload(head, size))
 
     def _take_payload(self, head: int, size: int) -> bytes:
         """Take a frame, whose head and payload have that many bytes, out of the buffer."""
@@ -230,10 +352,15 @@ class WebSocket:
     def _check_data(self, opcode: int, size: int) -> None:
         if opcode > BINARY or (opcode == CONTINUATION) != bool(self._opcode):
             raise _Violation(PROTOCOL_ERROR, "an unexpected frame")
-        if len(self._message) + size > self._max_size:
+        if len(self._message) + size > self._max_size + (SLACK if self._deflate else 0):
             raise _Violation(TOO_BIG, f"a message has more than {self._max_size} bytes")
 
-    def _take_data(self, opcode: int, final: bool, data: bytes) -> str | bytes | None:
+    def _take_data(self, opcode: int, final: bool, deflated: bool, data: bytes) -> str | bytes | None:
+        if deflated:
+            self._inflater = _Inflater(self._max_size)
+        if self._inflater:
+            data = self._inflater.add(data, final)
+            self._inflater = None if final else self._inflater
         if final and not self._opcode:  # as usual, a message in one frame
             return self._decode(data) if opcode == TEXT else data
         self._opcode = self._opcode or opcode
@@ -257,6 +384,9 @@ class WebSocket:
             raise _Violation(PROTOCOL_ERROR, "a malformed control frame")
 
     def _take_control(self, opcode: int, data: bytes) -> None:
+        self._controls += 1
+        if self._controls % CONTROLS == 0:
+            _syncless.yield_now()
         if opcode == PING:
             with self._sending:
                 if not self._said_close:
@@ -283,24 +413,95 @@ def _check_key(key: str) -> bool:
         return False
 
 
-def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20) -> WebSocket:
+_open: weakref.WeakSet[WebSocket] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for ws in list(_open):
+        if not ws.closed:
+            spawn(ws._go_away)  # a slow client holds up no other
+
+
+when_draining(_close_all)
+
+
+def _has_token(name: str, token: str) -> bool:
+    return token in [part.strip().lower() for value in _syncless.fields(name) for part in value.split(",")]
+
+
+def _check_handshake() -> str:
+    """Return the key. HandshakeError, with the answer that RFC 6455 section 4.2 and 4.4 want."""
+    fields = _syncless.fields
+    version = [("Sec-WebSocket-Version", "13")]
+    asks = _has_token("Upgrade", "websocket") and _has_token("Connection", "upgrade")
+    if not asks or fields(":version") != ["1.1"]:
+        raise HandshakeError("the request does not ask for a WebSocket", 426, version)
+    if fields(":method") != ["GET"]:
+        raise HandshakeError("a WebSocket begins with GET", 405, [("Allow", "GET")])
+    if fields("Sec-WebSocket-Version") != ["13"]:
+        raise HandshakeError("the version of the WebSocket protocol is not 13", 426, version)
+    keys = fields("Sec-WebSocket-Key")
+    if len(keys) != 1 or not _check_key(keys[0]):
+        raise HandshakeError("the WebSocket handshake is malformed: it needs one key of 16 bytes in base64")
+    if fields("Transfer-Encoding") or fields("Content-Length") not in ([], ["0"]):
+        raise HandshakeError("a WebSocket handshake has no body")
+    return keys[0]
+
+
+def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20, compression: bool = True) -> WebSocket:
     """Turn the request that this coroutine serves into a WebSocket: environ["syncless.websocket"].
 
     subprotocols: those of the application, best first; the first one that the client offers is chosen.
-    max_size: bytes of the largest message; a larger one closes the connection with code 1009.
+    max_size: bytes of the largest message; a larger one closes the connection with code 1009. compression: whether it
+    is used if the client can.
 
-    HandshakeError if the request is not a WebSocket handshake.
+    HandshakeError if the request is not a WebSocket handshake. What the application returns after it is ignored.
     """
-    field = _syncless.field
-    if (field("Upgrade") or "").lower() != "websocket" or "upgrade" not in (field("Connection") or "").lower():
-        raise HandshakeError("the request does not ask for a WebSocket")
-    key = field("Sec-WebSocket-Key")
-    if field("Sec-WebSocket-Version") != "13" or key is None or not _check_key(key):
-        raise HandshakeError("the WebSocket handshake is malformed, or its version is not 13")
-    digest = hashlib.sha1(key.encode() + GUID).digest()
-    fields = [("Sec-WebSocket-Accept", base64.b64encode(digest).decode())]
-    offered = [name.strip() for name in (field("Sec-WebSocket-Protocol") or "").split(",")]
+    key = _check_handshake()
+    fields = [("Sec-WebSocket-Accept", base64.b64encode(sha1(key.encode() + GUID).digest()).decode())]
+    offered = [name.strip() for value in _syncless.fields("Sec-WebSocket-Protocol") for name in value.split(",")]
     chosen = next((name for name in subprotocols if name in offered), None)
     if chosen:
         fields.append(("Sec-WebSocket-Protocol", chosen))
-    return WebSocket(_syncless.upgrade(fields), chosen, max_size)
+    deflate = _agree(_syncless.fields("Sec-WebSocket-Extensions")) if compression else None
+    if deflate:
+        fields.append(("Sec-WebSocket-Extensions", deflate.response))
+    return WebSocket(_syncless.upgrade(fields), chosen, max_size, deflate)
+
+
+class ClientSocket:
+    """environ["gunicorn.socket"]: the connection of a request that asks for an upgrade, as a blocking socket.
+
+    For libraries that speak the protocol themselves: simple-websocket, Flask-Sock, python-engineio. With its first use,
+    on the coroutine of the request, the server leaves the connection to it; it is closed when the request ends.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._early = b""  # received by the server before
+
+    def _take(self) -> socket.socket:
+        if self._socket is None:
+            fd, self._early = _syncless.hand_over(self)
+            self._socket = socket.socket(fileno=os.dup(fd))
+            self._socket.setblocking(True)
+        return self._socket
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._take(), name)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        sock = self._take()
+        if self._early and not flags:
+            data, self._early = self._early[:size], self._early[size:]
+            return data
+        return sock.recv(size, flags)
+
+    def end(self) -> None:
+        """The request is over: nothing may use the connection any more, on whatever coroutine."""
+        if self._socket is not None:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # closed by the client, or by the library
+            self._socket.close()

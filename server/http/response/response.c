@@ -214,6 +214,8 @@ static char *put_framing(char *at, const struct request *req)
     } else if (req->chunked) {
         at = stpcpy(at, "Transfer-Encoding: chunked\r\n");
     }
+    if (req->status == 426) /* RFC 9110 section 15.5.22 */
+        at = stpcpy(at, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     if (!req->keep_alive)
         return stpcpy(at, "Connection: close\r\n");
     return req->view.http_minor == 0 ? stpcpy(at, "Connection: keep-alive\r\n") : at;
@@ -333,6 +335,27 @@ int response_upgrade(struct request *req, const char *protocol)
     req->in->timeout = 0;
     err = write_head(req, -1);
     return err ? err : output_flush(req->out);
+}
+
+int response_hand_over(struct request *req)
+{
+    int err;
+
+    if (req->head_sent)
+        return -EALREADY;
+    if (req->view.http_minor == 0 || req->view.length != 0)
+        return -EINVAL;
+    err = output_flush(req->out); /* earlier responses */
+    if (err)
+        return err;
+    req->status = 101;
+    req->length = -1;
+    req->keep_alive = false;
+    req->head_sent = true;
+    req->body_kind = BODY_RAW;
+    req->body_done = false;
+    req->in->timeout = 0;
+    return req->in->source->fd;
 }
 
 int response_flush(struct request *req)

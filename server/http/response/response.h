@@ -14,6 +14,9 @@ void response_keep(struct request *req);
 int response_write(struct request *req, const void *buf, size_t size);
 int response_sendfile(struct request *req, int fd, off_t offset, size_t size);
 int response_upgrade(struct request *req, const char *protocol);
+
+/* See sl_hand_over. */
+int response_hand_over(struct request *req);
 int response_flush(struct request *req);
 int response_reply(struct request *req, int status, const char *type, const void *body, size_t size);
 
