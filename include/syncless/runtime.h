@@ -85,6 +85,10 @@ void sl_park_for_good(void) __attribute__((noreturn));
  * Other waits park, since another coroutine may have to end them. Since 4.1. */
 void sl_stay_alone(bool on);
 
+/* Call fn on the loop's stack after signal signum, which is below 64 and not one of the server's, for the life of the
+ * process. Once there is a loop: in start, or later. Since 4.1. */
+void sl_on_signal(int signum, void (*fn)(int signum));
+
 /* Register the shared object that holds this address as a runtime whose threads are coroutines: pthread_self tells
  * coroutines apart in it, and its own pthread mutexes and conditions stay real ones, since its lock is handed over by
  * the hooks above. -EINVAL if no object holds the address. */

@@ -35,6 +35,10 @@ struct sl_service {
  * the caller frees. */
 struct sl_server *sl_serve(const struct sl_service *service, char **why);
 
+/* Returns another server of the same service, whose clients do not speak TLS: the scheme is http. It gets connections
+ * by sl_serve_connection only, and is ended by itself. Never NULL. Since 4.1. */
+struct sl_server *sl_serve_plain(struct sl_server *server);
+
 /* Serve a connection that the program has accepted: fd is a non-blocking stream socket, to the client or to a coroutine
  * in between (TLS), and is the server's from here on. peer is the client's address, for handlers and logs. */
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer);

@@ -23,6 +23,21 @@ struct endpoint *endpoint_open(int fd, const struct listener_handler *handler)
     return endpoint;
 }
 
+struct endpoint *endpoint_twin(struct endpoint *of)
+{
+    struct endpoint *endpoint = xcalloc(1, sizeof(*endpoint));
+
+    memcpy(endpoint->address, of->address, sizeof(endpoint->address));
+    endpoint->port = of->port;
+    endpoint->scheme = of->scheme;
+    endpoint->mount = of->mount;
+    endpoint->users = 1;
+    endpoint->of = of;
+    endpoint->listener.source.fd = -1;
+    of->users++;
+    return endpoint;
+}
+
 void endpoint_close(struct endpoint *endpoint)
 {
     endpoint->closed = true;

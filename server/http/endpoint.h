@@ -17,6 +17,7 @@ struct endpoint {
     bool closed;                     /* its connections serve no further request */
     const char *scheme;              /* of its requests: "http" or "https" */
     void *mount;                     /* the only mount that answers here; NULL: the routes say which one does */
+    struct endpoint *of;             /* it is a twin of this one, which has it as a user; or NULL */
     size_t users;                    /* its connections, and the opener */
     void (*unused)(struct endpoint *endpoint); /* called when there are no users any more; or NULL */
 };
@@ -25,6 +26,9 @@ struct endpoint {
  * are accepted from it; NULL: nothing is accepted here, connections come from elsewhere. Never freed. Fields may be
  * changed before the event loop runs. */
 struct endpoint *endpoint_open(int fd, const struct listener_handler *handler);
+
+/* Make another endpoint for the same address and mount, where nothing is accepted. Never freed. */
+struct endpoint *endpoint_twin(struct endpoint *of);
 
 /* Accept no more, and let requests that run be the last of their connections. Not twice. */
 void endpoint_close(struct endpoint *endpoint);

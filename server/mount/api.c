@@ -298,6 +298,11 @@ struct sl_server *sl_serve(const struct sl_service *service, char **why)
     return (struct sl_server *)embed_open(service, why);
 }
 
+struct sl_server *sl_serve_plain(struct sl_server *server)
+{
+    return (struct sl_server *)embed_plain((struct endpoint *)server);
+}
+
 void sl_serve_connection(struct sl_server *server, int fd, const struct sockaddr *peer)
 {
     embed_connection((struct endpoint *)server, fd, peer);
@@ -309,6 +314,11 @@ void sl_serve_end(struct sl_server *server)
 }
 
 /* ---- syncless/runtime.h ---- */
+
+void sl_on_signal(int signum, void (*fn)(int signum))
+{
+    wait_signal(signum, fn);
+}
 
 int sl_local_create(const struct sl_local *hooks)
 {

@@ -130,6 +130,20 @@ struct endpoint *embed_open(const struct sl_service *service, char **why)
     return endpoint;
 }
 
+static void embed_plain_unused(struct endpoint *endpoint)
+{
+    endpoint_leave(endpoint->of);
+}
+
+struct endpoint *embed_plain(struct endpoint *of)
+{
+    struct endpoint *endpoint = endpoint_twin(of);
+
+    endpoint->scheme = "http";
+    endpoint->unused = embed_plain_unused;
+    return endpoint;
+}
+
 void embed_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer)
 {
     if (endpoint->closed) /* since the program accepted it */

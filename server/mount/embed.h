@@ -9,6 +9,9 @@
  * never freed. */
 struct endpoint *embed_open(const struct sl_service *service, char **why);
 
+/* As sl_serve_plain. */
+struct endpoint *embed_plain(struct endpoint *of);
+
 /* As sl_serve_connection. */
 void embed_connection(struct endpoint *endpoint, int fd, const struct sockaddr *peer);
 

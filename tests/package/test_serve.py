@@ -130,6 +130,34 @@ def test_tls(serving, certificate):
         "tls must be an ssl.SSLContext, (certfile, keyfile) or a dict with these, not 'cert.pem'\n")
 
 
+def test_http_and_https_on_one_port(serving, certificate):
+    out = serving("""
+        import ssl
+        cert, key = sys.argv[1:]
+        trusting = ssl.create_default_context(cafile=cert)
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), tls=(cert, key), use_http=True) as server:
+            plain = server.url.replace("https", "http")
+            silent = socket.create_connection(server.address)
+            for _ in range(2):
+                print(fetch(server.url, context=trusting)[1].split()[:2], fetch(plain)[1].split()[:2])
+            clients = [spawn(fetch, plain + "sleep", b"x" * 300000) for _ in range(5)]
+            clients += [spawn(fetch, server.url + "sleep", b"x" * 300000, context=trusting) for _ in range(5)]
+            print({(status, len(body) > 300000) for status, body in [co.get() for co in clients]})
+            socket.create_connection(server.address).close()
+            kept = http.client.HTTPConnection(*server.address)
+            kept.request("GET", "/")
+            print(kept.getresponse().status)
+        for url, options in (server.url, {"context": trusting}), (plain, {}):
+            try:
+                fetch(url, **options)
+            except urllib.error.URLError as error:
+                print(error.reason.errno)
+        with syncless.wsgi.start(app, ("127.0.0.1", 0), tls=(cert, key), use_http=True, max_body_size=10) as server:
+            print(fetch(server.url.replace("https", "http"), b"x" * 11)[0])
+        """, *certificate)
+    assert out == ("[b'https', b'127.0.0.1'] [b'http', b'127.0.0.1']\n" * 2 + "{(200, True)}\n200\n111\n111\n413\n")
+
+
 def test_errors_and_limits(serving):
     log = []
     out = serving("""

@@ -64,6 +64,8 @@ static PyMethodDef builtin_methods[] = {
     {"serve_connection", serve_accepted, METH_VARARGS,
      "serve_connection(server, fd, host, port)\n--\n\nServe a connection that was accepted; host and port are the "
      "client's."},
+    {"serve_plain", serve_plain, METH_O,
+     "serve_plain(server)\n--\n\nReturn a server for the same application, whose clients do not speak TLS."},
     {"serve_end", serve_end, METH_O, "serve_end(server)\n--\n\nAccept no more."},
     {"fields", websocket_fields, METH_O,
      "fields(name)\n--\n\nReturn the values of the header fields of that name in the request that this coroutine "

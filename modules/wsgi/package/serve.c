@@ -169,6 +169,13 @@ PyObject *serve_accepted(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyObject *serve_plain(PyObject *module, PyObject *capsule)
+{
+    struct sl_server *server = is_on_coroutine() ? PyCapsule_GetPointer(capsule, CAPSULE) : NULL;
+
+    return server ? PyCapsule_New(sl_serve_plain(server), CAPSULE, NULL) : NULL;
+}
+
 PyObject *serve_end(PyObject *module, PyObject *capsule)
 {
     struct sl_server *server = is_on_coroutine() ? PyCapsule_GetPointer(capsule, CAPSULE) : NULL;

@@ -38,10 +38,14 @@ def make_context(tls: Any) -> ssl.SSLContext:
 
 
 class Front:
-    """Accepts connections on a listen socket, and hands them over decrypted."""
+    """Accepts connections on a listen socket, and hands them over decrypted.
 
-    def __init__(self, listener: socket.socket, context: ssl.SSLContext, server: _syncless._Server) -> None:
-        self.listener, self.context, self.server = listener, context, server
+    plain: the server for clients that do not speak TLS; None: there are to be none.
+    """
+
+    def __init__(self, listener: socket.socket, context: ssl.SSLContext, server: _syncless._Server,
+                 plain: _syncless._Server | None) -> None:
+        self.listener, self.context, self.server, self.plain = listener, context, server, plain
         listener.setblocking(True)
         self.acceptor = spawn(self.accept)
         self.acceptor.name = "tls-accept"
@@ -67,6 +71,10 @@ class Front:
             sock.settimeout(HANDSHAKE_TIMEOUT)
             if peer[0]:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.plain and self.is_plain(sock):
+                sock.setblocking(False)
+                _syncless.serve_connection(self.plain, sock.detach(), peer[0], peer[1])
+                return
             tls = self.context.wrap_socket(sock, server_side=True)
         except OSError as error:
             logging.getLogger("syncless").info("TLS handshake with %s failed: %s", peer[0], error)
@@ -74,6 +82,11 @@ class Front:
             return
         with tls:
             self.forward(tls, peer)
+
+    @staticmethod
+    def is_plain(sock: socket.socket) -> bool:
+        """Whether the client does not begin with a TLS handshake, whose records have this type (RFC 8446)."""
+        return sock.recv(1, socket.MSG_PEEK) not in (b"\x16", b"")
 
     def forward(self, tls: ssl.SSLSocket, peer: tuple[str, int]) -> None:
         near, far = socket.socketpair()

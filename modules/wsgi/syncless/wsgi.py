@@ -163,7 +163,8 @@ class Server:
     address: (host, port), or the path of a Unix socket. url: of its root.
     """
 
-    def __init__(self, app: Any, address: Address, tls: Any, backlog: int, limits: dict[str, Limit]) -> None:
+    def __init__(self, app: Any, address: Address, tls: Any, use_http: bool, backlog: int,
+                 limits: dict[str, Limit]) -> None:
         app = adapt(app)
         pairs = _limits(limits)
         context = make_context(tls) if tls is not None else None
@@ -180,7 +181,8 @@ class Server:
         except BaseException:
             self._release()
             raise
-        self._front = Front(self._socket, context, self._server) if context else None
+        self._plain = _syncless.serve_plain(self._server) if context and use_http else None
+        self._front = Front(self._socket, context, self._server, self._plain) if context else None
         name = self._socket.getsockname()
         self.address = name if isinstance(name, str) else name[:2]
         self.url = f"{'https' if context else 'http'}://{_host(name)}/"
@@ -203,10 +205,11 @@ class Server:
             return
         if self._front:
             self._front.close()
-        if _syncless.handle() is None:  # an OS thread: a coroutine does it
-            spawn(_syncless.serve_end, self._server).get()
-        else:
-            _syncless.serve_end(self._server)
+        for server in filter(None, (self._plain, self._server)):
+            if _syncless.handle() is None:  # an OS thread: a coroutine does it
+                spawn(_syncless.serve_end, server).get()
+            else:
+                _syncless.serve_end(server)
         self._release()
         self._ended.release()
 
@@ -232,11 +235,13 @@ def _host(name: Any) -> str:
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
-def start(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, **limits: Limit) -> Server:
+def start(app: Any, address: Address, tls: Any = None, *, use_http: bool = False, backlog: int = 2048,
+          **limits: Limit) -> Server:
     """Serve an application (see adapt) beside what the program does, and return at once. On a coroutine.
 
     address: (host, port), where port 0 is any; "HOST:PORT"; ":PORT" for all addresses; "unix:PATH"; or a listen socket.
     tls: an ssl.SSLContext, or (certfile, keyfile), or {"certfile": ..., "keyfile": ...}.
+    use_http: with tls, clients that do not begin with a TLS handshake are served on the same port, by plain HTTP.
     limits: the keys of the section [limits] in docs/configuration.md, with underscores. Values are numbers (of bytes or
     seconds), or text as in the configuration. max_body_size="20m", request_timeout=2.5, on_disconnect="cancel" hold for
     this server. Those of connections (header_timeout, max_connections, ...) hold for the process, and only its first
@@ -245,12 +250,13 @@ def start(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, *
     TypeError if app is no application; OSError if it cannot listen on the address; ValueError for a bad limit;
     RuntimeError in an OS thread.
     """
-    return Server(app, address, tls, backlog, limits)
+    return Server(app, address, tls, use_http, backlog, limits)
 
 
-def serve(app: Any, address: Address, tls: Any = None, *, backlog: int = 2048, **limits: Limit) -> None:
+def serve(app: Any, address: Address, tls: Any = None, *, use_http: bool = False, backlog: int = 2048,
+          **limits: Limit) -> None:
     """The same, and wait until the coroutine is killed or, on the main coroutine of a program, until Ctrl-C."""
-    with start(app, address, tls, backlog=backlog, **limits) as server:
+    with start(app, address, tls, use_http=use_http, backlog=backlog, **limits) as server:
         logging.getLogger("syncless").info("serving on %s", server.url)
         server.wait()
 
