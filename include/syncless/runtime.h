@@ -85,6 +85,9 @@ void sl_park_for_good(void) __attribute__((noreturn));
  * Other waits park, since another coroutine may have to end them. Since 4.1. */
 void sl_stay_alone(bool on);
 
+/* The signal by which an operator asks a worker for a prompt. Ignored unless a runtime takes it. Since 4.1. */
+#define SL_CONSOLE_SIGNAL (SIGRTMIN + 2)
+
 /* Call fn on the loop's stack after signal signum, which is below 64 and not one of the server's, for the life of the
  * process. Once there is a loop: in start, or later. Since 4.1. */
 void sl_on_signal(int signum, void (*fn)(int signum));

@@ -16,6 +16,7 @@
 #include "interp/import.h"
 #include "interp/interp.h"
 #include "interp/report.h"
+#include "package/console_door.h"
 #include "request/application.h"
 #include "request/request_cancel.h"
 #include "syncless.h"
@@ -90,6 +91,7 @@ static int wsgi_start(void *self)
 {
     struct wsgi *w = self;
 
+    console_door_init();
     if (!w->application.callable)
         return wsgi_acquire(w);
     bridge_become_worker();

@@ -30,6 +30,7 @@
 #include "process/channel.h"
 #include "process/inherit.h"
 #include "process/privilege.h"
+#include "syncless/runtime.h"
 #include "wait/wait.h"
 #include "worker/main_thread.h"
 #include "worker/recycle.h"
@@ -242,6 +243,7 @@ static void set_worker_signals(void)
 
     for (size_t i = 0; i < ARRAY_SIZE(masters); i++)
         own_signal(masters[i], &action);
+    own_signal(SL_CONSOLE_SIGNAL, &action); /* modules of runtimes handle it */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&none);

@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 
@@ -145,6 +146,50 @@ def test_peer_of_another_user_is_refused(script, tmp_path):
             print(error.errno)
         """, str(tmp_path / "door"))
     assert out == ("b''\n98\n" if os.geteuid() != 4711 else out)
+
+
+DOOR_APP = """
+import syncless
+state = ["of the worker"]
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(state).encode()]
+"""
+
+
+@pytest.mark.parametrize("extra", ["", "preload = true\n"])
+def test_console_in_a_worker(terminal, daemon, extra):
+    """By its pid, with no code in the application; and once more, when it is open."""
+    server = daemon(f"[server]\n{extra}[wsgi /]\napp = app\n", {"app.py": DOOR_APP})
+    server.wait_log("worker 1 is ready")
+    worker = str(max(server.worker_pids()))
+    for word in "one", "two":
+        one = terminal("-m", "syncless.console", worker)
+        one.wait_for(">>> ")
+        one.type(f"import app; app.state.append('{word}')\n")
+        one.wait_for(">>> ")
+        assert word.encode() in server.get("/")[2]
+        one.type("print(app.state)\n")
+        one.wait_for(rf"'{word}'\]\s+>>> ")
+        one.type("\x04")
+        assert one.finish() == 0
+    assert server.log.count("a console was opened in this process") == 1
+
+
+def test_console_names_the_workers_of_a_master(daemon):
+    server = daemon("[server]\nworkers = 2\n[wsgi /]\napp = app\n", {"app.py": DOOR_APP})
+    server.wait_log("#0 all workers are ready")
+    error = run_python("-m", "syncless.console", str(server.pid)).stderr
+    assert "it is no worker with Python; its workers are " in error
+    assert all(str(pid) in error for pid in server.worker_pids())
+
+
+def test_console_signal_ends_no_worker(daemon):
+    server = daemon("[hello /]\n")
+    server.wait_log("worker 1 is ready")
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGRTMIN + 2)
+    assert server.get("/")[0] == 200 and server.worker_pids() == [worker]
 
 
 def test_no_backdoor(tmp_path):

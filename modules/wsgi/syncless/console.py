@@ -2,19 +2,24 @@
 
     syncless-python -m syncless.console             a prompt in a new process
     syncless-python -m syncless.console PATH        the prompt of a program that has called syncless.backdoor(PATH)
+    syncless-python -m syncless.console PID         a prompt in a worker of syncless-server
 
-Both have history and completion (Tab).
+All have history and completion (Tab).
 """
 from __future__ import annotations
 
 import code
 import contextlib
 import contextvars
+import errno
 import io
 import json
+import logging
 import os
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, Protocol
@@ -161,7 +166,8 @@ class Backdoor:
     """
 
     def __init__(self, path: str, names: dict[str, Any] | None) -> None:
-        remove_stale(path)
+        if not path.startswith("\0"):
+            remove_stale(path)
         self.path, self.names = path, names
         self.listener = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o177)
@@ -199,8 +205,9 @@ class Backdoor:
         if self.acceptor.alive:
             self.acceptor.kill()
         self.listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        if not self.path.startswith("\0"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
 
 
 def backdoor(path: str, names: dict[str, Any] | None = None) -> Backdoor:
@@ -213,12 +220,82 @@ def backdoor(path: str, names: dict[str, Any] | None = None) -> Backdoor:
     return Backdoor(path, names)
 
 
+# ---- a backdoor that a signal opens ----
+
+SIGNAL = signal.SIGRTMIN + 2
+WAIT = 10  # seconds for the process to open it
+
+_opened: Backdoor | None = None
+
+
+def _door(pid: int) -> str:
+    """An abstract address, which needs no directory and is seen from a chroot too."""
+    return f"\0syncless-console-{pid}"
+
+
+def open_by_signal() -> None:
+    """Open the backdoor of this process, if it is not open."""
+    global _opened
+    if _opened is None:
+        _opened = Backdoor(_door(os.getpid()), None)
+        logging.getLogger("syncless").warning("a console was opened in this process, pid %d, by a signal", os.getpid())
+
+
+def _takes_signal(pid: int) -> bool:
+    """Whether the process handles the signal; another one would be ended by it."""
+    try:
+        with open(f"/proc/{pid}/status") as status, open(f"/proc/{pid}/maps") as maps:
+            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+            return bool(caught >> (SIGNAL - 1) & 1) and "/libsyncless" in maps.read()
+    except (OSError, StopIteration):
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
+    return []
+
+
+def _open_door(pid: int) -> socket.socket:
+    """Send the signal, and connect. OSError if that is not possible."""
+    if not _takes_signal(pid):
+        workers = [str(child) for child in _children(pid) if _takes_signal(child)]
+        raise OSError(errno.ESRCH, "it is no worker with Python" +
+                      (f"; its workers are {', '.join(workers)}" if workers else ""))
+    os.kill(pid, SIGNAL)
+    deadline = time.monotonic() + WAIT
+    while True:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(_door(pid))
+            break
+        except ConnectionRefusedError:
+            sock.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    if peer_uid(sock) != os.stat(f"/proc/{pid}").st_uid:
+        sock.close()
+        raise OSError(errno.EPERM, "somebody else listens there")
+    return sock
+
+
 # ---- the client of the backdoor ----
 
+def _connect_path(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class _Client:
-    def __init__(self, path: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
         self.found: list[str] = []
 
     def read_prompt(self) -> str | None:
@@ -256,8 +333,8 @@ class _Client:
             self.sock.sendall(line.encode() + b"\n")
 
 
-def _connect(path: str) -> None:
-    client = _Client(path)
+def _connect(target: str) -> None:
+    client = _Client(_open_door(int(target)) if target.isdigit() else _connect_path(target))
     save = _use_readline(client.complete)
     try:
         client.run()
@@ -267,14 +344,14 @@ def _connect(path: str) -> None:
 
 def _main(arguments: list[str]) -> None:
     if len(arguments) > 1:
-        sys.exit("usage: syncless-python -m syncless.console [PATH of a backdoor]")
+        sys.exit("usage: syncless-python -m syncless.console [PATH of a backdoor | PID of a worker]")
     if not arguments:
         interact()
         return
     try:
         _connect(arguments[0])
     except OSError as error:
-        sys.exit(f"cannot connect to the backdoor {arguments[0]}: {error.strerror}")
+        sys.exit(f"cannot connect to the backdoor {arguments[0]}: {error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,10 @@
+/*
+ * console_door.h: a signal opens a prompt in this process.
+ */
+#ifndef CONSOLE_DOOR_H
+#define CONSOLE_DOOR_H
+
+/* From now on SL_CONSOLE_SIGNAL does that. When the process is no fork server, and has a loop. */
+void console_door_init(void);
+
+#endif
