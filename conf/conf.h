@@ -77,6 +77,8 @@ struct conf {
     const char *const *own_titles;  /* borrowed: forms of the sections that are not modules, NULL-terminated */
     const struct conf_names *names; /* borrowed, or NULL; for messages */
     const char *cwd;
+    const char *const *files; /* absolute paths of those that were read, ended by NULL; NULL: none */
+    size_t file_count;
     struct conf_section *sections, **sections_end; /* in order of appearance */
     struct conf_message *errors, **errors_end;
     struct conf_message *warnings, **warnings_end;

@@ -216,6 +216,20 @@ static bool is_being_read(const struct reader *r, const struct stat *st)
     return false;
 }
 
+/* Note that the configuration depends on the file. */
+static void note_file(struct conf *c, const char *path)
+{
+    const char **more;
+
+    more = arena_alloc(&c->arena, (c->file_count + 2) * sizeof(*more));
+    for (size_t i = 0; i < c->file_count; i++)
+        more[i] = c->files[i];
+    more[c->file_count++] =
+        arena_printf(&c->arena, "%s%s%s", *path == '/' ? "" : c->cwd, *path == '/' ? "" : "/", path);
+    more[c->file_count] = NULL;
+    c->files = more;
+}
+
 /* place is that of the include; the first file has none. */
 static void read_ini_file(struct conf *c, const char *path, const struct reader *parent, struct conf_place place)
 {
@@ -225,6 +239,7 @@ static void read_ini_file(struct conf *c, const char *path, const struct reader 
         conf_error(c, place, "cannot include %s: not a regular file", path);
         return;
     }
+    note_file(c, path);
     r.in = fopen(path, "re");
     if (!r.in || fstat(fileno(r.in), &r.stat) < 0)
         conf_error(c, place, "cannot read %s: %s", path, strerror(errno));

@@ -22,6 +22,7 @@ struct generation {
     struct fork_server *fork_server; /* the supervisor's; NULL: none */
     int users;                       /* who holds it: its workers, and the supervisor */
     bool proven;                     /* a worker of it has become ready */
+    bool replaces_fast; /* workers that are replaced by those of this one have no shutdown-timeout, see workers.h */
 };
 
 /* Read the configuration and load its modules. Mistakes are in conf->errors; if there are any, or unhosted is set, all

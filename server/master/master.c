@@ -59,6 +59,7 @@ static struct {
     bool stopping;
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
+    bool is_change;     /* by a changed file: workers with the old code are to leave soon */
 } master;
 
 /* In a forked child: close what belongs to the master. */
@@ -112,7 +113,9 @@ static void watch_files(const struct generation *g)
 {
     if (master.watch_fd >= 0)
         close(master.watch_fd);
-    master.watch_fd = watch_open(g->settings.process.reload_on_change);
+    master.watch_fd = watch_open(&(struct watch_spec){.paths = g->settings.process.reload_on_change,
+                                                      .files = g->conf->files,
+                                                      .patterns = g->settings.process.reload_patterns});
 }
 
 /* What the configuration makes us warn of, and that nobody has chosen a user for code of applications. */
@@ -169,9 +172,11 @@ static void master_reload(void)
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
     g = open_generation();
     if (g) {
+        g->replaces_fast = master.is_change;
         supervisor_adopt(g);
         watch_files(g);
     }
+    master.is_change = false;
 }
 
 /* Workers are forked with the logs that are open, so this is called before the next one is. */
@@ -295,8 +300,7 @@ static int64_t master_step(void)
     update_keep_files();
     if (now >= master.changed_due) {
         master.changed_due = WAIT_FOREVER;
-        log_info("files have changed");
-        master.reload_wanted = true;
+        master.reload_wanted = master.is_change = true;
     }
     if (master.reload_wanted && now >= supervisor_adopts_from() && !master.stopping)
         master_reload();
@@ -327,6 +331,17 @@ static size_t fill_polls(void)
     return count;
 }
 
+static void read_changes(void)
+{
+    const char *changed = watch_read(master.watch_fd);
+
+    if (!changed)
+        return;
+    if (master.changed_due == WAIT_FOREVER) /* of several files the first is enough */
+        log_info("%s has changed", changed);
+    master.changed_due = wait_now() + SETTLE_TIME;
+}
+
 static void wait_for_events(int timeout)
 {
     size_t count = fill_polls();
@@ -336,8 +351,8 @@ static void wait_for_events(int timeout)
     for (size_t i = POLL_SUPERVISOR; i < count; i++)
         if (master.polls[i].revents)
             supervisor_on_readable(master.polls[i].fd);
-    if (master.polls[POLL_CHANGES].revents && watch_read(master.watch_fd))
-        master.changed_due = wait_now() + SETTLE_TIME;
+    if (master.polls[POLL_CHANGES].revents)
+        read_changes();
     if (master.polls[POLL_SIGNALS].revents)
         read_signals();
     reap_children();

@@ -223,6 +223,8 @@ static void on_worker_ready(struct worker *w)
         worker_kill(replaced);
     else
         worker_stop(replaced, SIGQUIT);
+    if (w->generation->replaces_fast && replaced->generation != w->generation)
+        worker_hurry(replaced);
 }
 
 static void read_worker_channel(struct worker *w)

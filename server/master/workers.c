@@ -28,6 +28,7 @@
 #define KILL_AFTER (2 * SECOND) /* after shutdown-timeout, workers that are still there are killed */
 #define PASS_TRIES 50           /* to pass a connection to workers that do not read */
 #define PASS_WAIT  1            /* milliseconds between two */
+#define CUT_AFTER  SECOND       /* from the end of its service to that of its requests, in a hurry */
 #define EXIT_TIME  SECOND       /* between the end of a worker's channel and its exit */
 
 struct list workers = LIST_INIT(workers);
@@ -71,7 +72,7 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
     snprintf(name, sizeof(name), "worker %d", number);
     life_begin(&w->life, name, pid, &g->settings.process);
     w->born = wait_now();
-    w->kill_at = w->lost_at = WAIT_FOREVER;
+    w->cut_at = w->kill_at = w->lost_at = WAIT_FOREVER;
     generation_hold(g);
     list_push(&workers, &w->link);
     return w;
@@ -103,6 +104,12 @@ void worker_stop(struct worker *w, int signum)
     stop_within(w, signum, w->generation->settings.shutdown_timeout * 1000000);
 }
 
+void worker_hurry(struct worker *w)
+{
+    w->cut_at = wait_now() + CUT_AFTER;
+    w->kill_at = min_int64(w->kill_at, w->cut_at + KILL_AFTER);
+}
+
 void worker_kill(struct worker *w)
 {
     life_end(&w->life);
@@ -126,9 +133,14 @@ int64_t workers_kill_overdue(int64_t now)
     struct worker *w;
 
     for_each_worker (w) {
+        if (w->cut_at <= now) {
+            w->cut_at = WAIT_FOREVER;
+            kill(w->pid, SIGINT);
+        }
         if (w->kill_at <= now)
             kill(w->pid, SIGKILL);
         next = min_int64(next, w->kill_at <= now ? now + SECOND : w->kill_at); /* look again a second after a kill */
+        next = min_int64(next, w->cut_at);
     }
     return next;
 }

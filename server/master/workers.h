@@ -23,7 +23,8 @@ struct worker {
     bool mute;        /* it answers no pings any more */
     bool killed;      /* because it was stuck or did not become ready, which the log has said */
     struct life life; /* whether it hangs */
-    int64_t born;     /* CLOCK_MONOTONIC nanoseconds; so are the next two, and WAIT_FOREVER: never */
+    int64_t born;     /* CLOCK_MONOTONIC nanoseconds; so are the next three, and WAIT_FOREVER: never */
+    int64_t cut_at;   /* when its requests are cut */
     int64_t kill_at;
     int64_t lost_at; /* when it is to have exited, since it has closed its channel */
 };
@@ -46,6 +47,9 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
 
 /* Send it a signal to stop, and kill it if it does not. */
 void worker_stop(struct worker *w, int signum);
+
+/* After worker_stop: cut its requests soon, and do not wait for shutdown-timeout. */
+void worker_hurry(struct worker *w);
 
 /* Kill it, because it hangs. */
 void worker_kill(struct worker *w);

@@ -1,19 +1,29 @@
 /*
  * watch.c: watch files and directories for changes, by inotify. For development.
  *
- * A directory is watched with all directories below it; files that Python and editors create as they work do not count.
+ * A directory is watched with all directories below it, also with those that appear later. In it only files count whose
+ * names say that they are source, a template or configuration: a project has its database, uploads and logs there too,
+ * and reloads would end the requests that write them. Directories for uploads, virtualenvs and hidden ones are left
+ * out.
+ *
  * Editors write a new file and rename it, so a single file is watched through its directory, where only events with its
- * name count. A directory that is created later is watched from the next reload on.
+ * name count.
  */
 #include "process/watch.h"
 
+#include <dirent.h>
+#include <fnmatch.h>
 #include <ftw.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "log/log.h"
 
@@ -23,14 +33,19 @@
 /* A directory that is watched. It may be in the list several times: for itself, and for files in it. */
 struct watched {
     int wd;     /* inotify's number of it */
-    char *name; /* owned; of the one file that counts; NULL: all files do */
+    char *path; /* owned */
+    char *name; /* owned; of the one file that counts; NULL: all do that fit the patterns */
 };
 
 static struct {
     int fd;               /* the caller's; a variable because nftw's callback has no argument */
     struct watched *list; /* owned */
     size_t count, capacity;
+    const char *const *patterns;
+    char changed[PATH_MAX + NAME_MAX + 2];
 } watch;
+
+/* ---- what is watched ---- */
 
 static void watch_directory(const char *path, const char *name)
 {
@@ -44,28 +59,44 @@ static void watch_directory(const char *path, const char *name)
         watch.capacity = 2 * watch.capacity + 8;
         watch.list = xrealloc(watch.list, watch.capacity * sizeof(*watch.list));
     }
-    watch.list[watch.count++] = (struct watched){wd, name ? xstrdup(name) : NULL};
+    watch.list[watch.count++] = (struct watched){wd, xstrdup(path), name ? xstrdup(name) : NULL};
 }
 
 static void watch_clear(void)
 {
-    while (watch.count > 0)
-        free(watch.list[--watch.count].name);
+    while (watch.count > 0) {
+        free(watch.list[--watch.count].path);
+        free(watch.list[watch.count].name);
+    }
 }
 
-static bool is_hidden(const char *name)
+/* Whether a directory holds nothing that is written by hand. */
+static bool is_left_out(const char *path, const char *name)
 {
-    return *name == '.' || !strcmp(name, "__pycache__");
+    static const char *const names[] = {"__pycache__", "node_modules", "site-packages", "media", "upload", "uploads"};
+    char config[PATH_MAX];
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    snprintf(config, sizeof(config), "%s/pyvenv.cfg", path);
+    return *name == '.' || access(config, F_OK) == 0;
 }
 
 static int watch_visit(const char *path, const struct stat *st, int type, struct FTW *at)
 {
     if (type != FTW_D)
         return FTW_CONTINUE;
-    if (at->level > 0 && is_hidden(path + at->base))
+    if (at->level > 0 && is_left_out(path, path + at->base))
         return FTW_SKIP_SUBTREE;
     watch_directory(path, NULL);
     return FTW_CONTINUE;
+}
+
+static void watch_tree(const char *path)
+{
+    if (nftw(path, watch_visit, OPEN_FDS, FTW_ACTIONRETVAL | FTW_PHYS) < 0)
+        log_warn("reload-on-change: cannot watch %s: %m", path);
 }
 
 static void watch_file(const char *path)
@@ -77,55 +108,100 @@ static void watch_file(const char *path)
     free(copy);
 }
 
-int watch_open(const char *const *paths)
+int watch_open(const struct watch_spec *spec)
 {
     struct stat st;
 
     watch_clear();
-    if (!paths)
+    if (!spec->paths)
         return -1;
+    watch.patterns = spec->patterns;
     watch.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (watch.fd < 0) {
         log_warn("reload-on-change: cannot watch anything: %m");
         return -1;
     }
-    for (; *paths; paths++) {
-        if (stat(*paths, &st) < 0 || !S_ISDIR(st.st_mode))
-            watch_file(*paths);
-        else if (nftw(*paths, watch_visit, OPEN_FDS, FTW_ACTIONRETVAL | FTW_PHYS) < 0)
-            log_warn("reload-on-change: cannot watch %s: %m", *paths);
-    }
+    for (const char *const *path = spec->paths; *path; path++)
+        if (stat(*path, &st) < 0 || !S_ISDIR(st.st_mode))
+            watch_file(*path);
+        else
+            watch_tree(*path);
+    for (const char *const *file = spec->files; file && *file; file++)
+        watch_file(*file);
     return watch.fd;
 }
 
-/* A file that Python or an editor creates as it works. */
-static bool is_by_product(const char *name)
-{
-    size_t size = strlen(name);
+/* ---- events ---- */
 
-    if (size == 0 || is_hidden(name) || name[size - 1] == '~')
-        return true;
-    return size >= 4 && (!strcmp(name + size - 4, ".pyc") || !strcmp(name + size - 4, ".log"));
+static bool fits_patterns(const char *name)
+{
+    for (const char *const *pattern = watch.patterns; pattern && *pattern; pattern++)
+        if (!fnmatch(*pattern, name, FNM_PERIOD))
+            return true;
+    return false;
+}
+
+/* Whether a file in the directory counts, whose path goes to watch.changed. */
+static bool has_fitting_file(const char *directory)
+{
+    DIR *dir = opendir(directory);
+    struct dirent *entry;
+    bool found = false;
+
+    while (dir && !found && (entry = readdir(dir))) {
+        found = entry->d_type != DT_DIR && fits_patterns(entry->d_name);
+        if (found)
+            snprintf(watch.changed, sizeof(watch.changed), "%s/%s", directory, entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+/* A directory has appeared: watch it too. Files may be in it already, so it is a change if one of them counts. */
+static bool watch_new_directory(const char *parent, const char *name)
+{
+    size_t before = watch.count;
+    char path[PATH_MAX];
+    bool changed = false;
+
+    snprintf(path, sizeof(path), "%s/%s", parent, name);
+    if (is_left_out(path, name))
+        return false;
+    watch_tree(path);
+    for (size_t i = before; i < watch.count && !changed; i++)
+        changed = has_fitting_file(watch.list[i].path);
+    return changed;
+}
+
+static bool is_change_of(const struct watched *w, const struct inotify_event *event, const char *name)
+{
+    const char *parent = w->path; /* the list may move */
+
+    if (event->mask & IN_ISDIR)
+        return event->mask & (IN_CREATE | IN_MOVED_TO) && !w->name && watch_new_directory(parent, name);
+    if (event->mask & IN_CREATE || !(w->name ? !strcmp(w->name, name) : fits_patterns(name))) /* created: not written */
+        return false;
+    snprintf(watch.changed, sizeof(watch.changed), "%s/%s", w->path, name);
+    return true;
 }
 
 static bool is_change(const struct inotify_event *event)
 {
     const char *name = event->len ? event->name : "";
+    size_t count = watch.count; /* more are added meanwhile */
 
-    if (event->mask & IN_Q_OVERFLOW)
-        return true; /* events were lost */
-    if (event->mask & IN_CREATE && !(event->mask & IN_ISDIR))
-        return false; /* not written yet */
-    for (size_t i = 0; i < watch.count; i++) {
-        const struct watched *w = &watch.list[i];
-
-        if (w->wd == event->wd && (w->name ? !strcmp(w->name, name) : !is_by_product(name)))
-            return true;
+    if (event->mask & IN_Q_OVERFLOW) {
+        snprintf(watch.changed, sizeof(watch.changed), "more than can be told");
+        return true;
     }
+    for (size_t i = 0; i < count; i++)
+        if (watch.list[i].wd == event->wd && is_change_of(&watch.list[i], event, name))
+            return true;
     return false;
 }
 
-bool watch_read(int fd)
+const char *watch_read(int fd)
 {
     char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool changed = false;
@@ -138,5 +214,5 @@ bool watch_read(int fd)
             changed |= is_change(event);
             at += sizeof(*event) + event->len;
         }
-    return changed;
+    return changed ? watch.changed : NULL;
 }

@@ -2,15 +2,19 @@
 #ifndef PROCESS_WATCH_H
 #define PROCESS_WATCH_H
 
-#include <stdbool.h>
+/* What to watch. All lists end with NULL; NULL: an empty one. */
+struct watch_spec {
+    const char *const *paths;    /* absolute: files, and directories with everything below them; NULL: watch nothing */
+    const char *const *files;    /* absolute: more files */
+    const char *const *patterns; /* fnmatch(3), of the names of files that count below directories; borrowed */
+};
 
-/* Watch these absolute paths, directories with everything below them, and no longer those of the last call. paths ends
- * with NULL; NULL: watch nothing. Returns a descriptor, the caller's, that is readable after a change; or -1, after a
- * message if that is a failure. */
-int watch_open(const char *const *paths);
+/* Watch this, and no longer what the last call has named, whose patterns may be freed afterwards. Returns a descriptor,
+ * the caller's, that is readable after a change; or -1, after a message if that is a failure. */
+int watch_open(const struct watch_spec *spec);
 
-/* Read the events from the descriptor of the last watch_open. Returns whether one of them is a change of a watched
- * file. */
-bool watch_read(int fd);
+/* Read the events from the descriptor of the last watch_open. Returns the path of a watched file that has changed,
+ * valid until the next call; NULL: none has. */
+const char *watch_read(int fd);
 
 #endif

@@ -20,6 +20,11 @@ struct process_raw {
     const char *group, *umask, *socket_mode, *socket_owner;
 };
 
+/* Source, templates and what is configured by hand; not what applications write. */
+static const char *const reload_patterns[] = {"*.py",     "*.pyx",  "*.html", "*.htm",  "*.jinja",
+                                              "*.jinja2", "*.j2",   "*.mako", "*.tmpl", "*.mo",
+                                              "*.ini",    "*.toml", "*.yaml", "*.yml",  NULL};
+
 const struct sl_option process_options[] = {
     SL_OPTION("user", SL_STRING, struct process_raw, s.user, .help = "User of the workers; only root can set it."),
     SL_OPTION("group", SL_STRING, struct process_raw, group,
@@ -34,6 +39,8 @@ const struct sl_option process_options[] = {
               .help = "Load applications once, before the workers are forked."),
     SL_OPTION("reload-on-change", SL_PATHS, struct process_raw, s.reload_on_change,
               .help = "Files and directories that make the server reload when they change."),
+    SL_OPTION("reload-patterns", SL_STRINGS, struct process_raw, s.reload_patterns,
+              .help = "Names of files that count below these directories, such as *.py; repeat for more."),
     SL_OPTION("max-requests", SL_INTEGER, struct process_raw, s.max_requests, .default_value = "0",
               .help = "Requests after which a worker is replaced; 0: never.", .max = INT64_MAX),
     SL_OPTION("max-requests-jitter", SL_INTEGER, struct process_raw, s.max_requests_jitter, .default_value = "0",
@@ -153,5 +160,7 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
     fill_owner(&raw, c, server);
     fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
     fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);
+    if (!raw.s.reload_patterns)
+        raw.s.reload_patterns = reload_patterns;
     *s = raw.s;
 }

@@ -23,6 +23,7 @@ struct process_settings {
     bool daemonize;
     bool preload;
     const char *const *reload_on_change; /* files and directories, or NULL */
+    const char *const *reload_patterns;  /* of the names of files that count in these directories */
     int64_t max_requests;                /* 0: any number; also below */
     int64_t max_requests_jitter;
     int64_t max_lifetime;     /* milliseconds */

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -693,6 +694,86 @@ def test_workers_that_are_always_killed_end_the_server(daemon):
 
 
 # ---- reload-on-change ----
+
+
+def changes(server):
+    return re.findall(r"#0 (?:\S+/daemon\d+/)?(\S+) has changed$", server.log, re.M)
+
+
+def test_reload_on_change_is_for_what_is_written_by_hand(start):
+    """Source, templates and the ini file, also in directories that are new; not databases, uploads, logs, pidfiles and
+    what is below directories of uploads, virtualenvs and hidden ones."""
+    others = {"db.sqlite3": "", "db.sqlite3-journal": "", "photo.jpg": "", "pid": "", "run.log": "", "a.pyc": "",
+              "media/upload.html": "", "uploads/a.py": "", "env/pyvenv.cfg": "", "env/lib/x.py": "", ".git/x.py": "",
+              "__pycache__/x.py": "", "node_modules/x.html": "", ".#app.py": ""}
+    server = ready(start(extra="reload-on-change = .", files={**others, "shop/templates/keep": ""}))
+    watched = ["app.py", "shop/templates/page.html", "server.ini", "new/deep/views.py"]
+    for count, name in enumerate(watched, 1):
+        for other in others:
+            (server.dir / other).write_text("x")
+        (server.dir / name).parent.mkdir(parents=True, exist_ok=True)
+        with open(server.dir / name, "a") as file:
+            file.write("\n")
+        ready(server, count + 1)
+        assert changes(server) == watched[:count]
+    (server.dir / "new/deep/views.py").write_text("again")  # in a directory that is known since
+    ready(server, len(watched) + 2)
+    assert changes(server)[-1] == "new/deep/views.py"
+
+
+def test_reload_patterns(start):
+    server = ready(start(extra="reload-on-change = .\nreload-patterns = *.txt\nreload-patterns = conf.*"))
+    for count, name in enumerate(["a.txt", "conf.json"], 1):
+        (server.dir / "app.py").write_text(APP % "v2")
+        (server.dir / name).write_text("x")
+        ready(server, count + 1)
+    assert changes(server) == ["a.txt", "conf.json"]
+
+
+def test_included_file_is_watched(start):
+    """Also if it is not below the directories of the key."""
+    server = ready(start(extra="reload-on-change = src\ninclude = more/*.ini",
+                         files={"src/keep": "", "more/a.ini": "[limits]\nrequest-timeout = 9s\n"}))
+    (server.dir / "more/a.ini").write_text("[limits]\nrequest-timeout = 8s\n")
+    ready(server, 2)
+    assert changes(server) == ["more/a.ini"]
+
+
+STREAM = """
+import time
+def app(environ, start_response):
+    start_response('200 OK', [])
+    yield b'begun'
+    while environ['PATH_INFO'] == '/stream':
+        time.sleep(0.05)
+        yield b'.'
+    yield b'v1'
+"""
+
+
+def test_stream_does_not_hold_a_reload_for_a_change_up(start):
+    """Its worker leaves at once, not after shutdown-timeout, which is 30 s; after a HUP it has that time."""
+    server = ready(start(extra="reload-on-change = .", files={"app.py": STREAM}))
+    server.wait_until(lambda: len(server.worker_pids()) == 2)
+    before = set(server.worker_pids())
+    with server.connect() as sock:
+        sock.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in sock.recv(1000)
+        os.kill(server.pid, signal.SIGHUP)
+        ready(server, 2)
+        server.wait_until(lambda: len(server.worker_pids()) == 3)
+        left, = before & set(server.worker_pids())
+        begun = time.monotonic()
+        server.wait_until(lambda: time.monotonic() > begun + 1.5)
+        assert left in server.worker_pids() and sock.recv(100)
+    before = set(server.worker_pids()) - {left}
+    with server.connect() as sock:
+        sock.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in sock.recv(1000)
+        (server.dir / "app.py").write_text(STREAM.replace("v1", "v2"))
+        ready(server, 3)
+        server.wait_until(lambda: not before & set(server.worker_pids()), timeout=10)
+        assert body(server).endswith(b"v2")
 
 
 def test_reload_on_change(start):
