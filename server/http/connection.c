@@ -193,8 +193,8 @@ static bool conn_serve(struct conn *conn)
 /* The coroutine has ended in the middle of a session. */
 static void conn_gone(struct client *client)
 {
+    permit_release(&client->permit);
     conn_linger(list_entry(client, struct conn, client));
-    permit_release();
 }
 
 static void conn_coroutine(void *arg)

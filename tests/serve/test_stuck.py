@@ -151,7 +151,7 @@ def pid_of_worker(server, number, count=1):
 
 
 HANGS = {  # view: what the log says of the place
-    "regex": r"GET /regex, at .*:\d+ in match",
+    "regex": r"GET /regex, at .*:\d+ in (?:prefix)?match",
     "spin": r"GET /spin, at \S+/app\.py:13 in spin",
     "read_in_c": r"GET /read_in_c, at \S+/app\.py:17 in read_in_c",
     "read_with_gil": r"GET /read_with_gil, at \S+/app\.py:20 in read_with_gil",

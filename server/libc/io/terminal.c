@@ -24,7 +24,7 @@ static int terminal_wait(int (*run)(void *arg), struct terminal_call call)
     return park_end(wait_thread(run, &call), errno);
 }
 
-static int drain_run(void *arg)
+static int terminal_drain(void *arg)
 {
     const struct terminal_call *call = arg;
 
@@ -33,7 +33,8 @@ static int drain_run(void *arg)
 
 int tcdrain(int fd)
 {
-    return terminal_may_wait(fd) ? terminal_wait(drain_run, (struct terminal_call){fd, 0, NULL}) : real()->tcdrain(fd);
+    return terminal_may_wait(fd) ? terminal_wait(terminal_drain, (struct terminal_call){fd, 0, NULL})
+                                 : real()->tcdrain(fd);
 }
 
 static int break_run(void *arg)
