@@ -119,6 +119,21 @@ def application(environ, start_response):
 """
 
 
+def test_main_thread_stays(daemon):
+    """All threads were looked at while the application was loaded, on a coroutine that serves the first request."""
+    app = """
+import threading
+threading.enumerate()
+
+def application(environ, start_response):
+    me, main = threading.current_thread(), threading.main_thread()
+    start_response("200 OK", [])
+    return [str([me is not main, me.ident != main.ident, main in threading.enumerate()]).encode()]
+"""
+    server = daemon("[wsgi /]\napp = app:application\n", {"app.py": app})
+    assert [server.get("/")[2] for _ in range(2)] == [b"[True, True, True]"] * 2
+
+
 def test_an_object_that_always_comes_back_does_not_keep_the_worker(daemon):
     server = daemon("[wsgi /]\napp = app:application\n", {"app.py": ENDLESS})
     for _ in range(3):

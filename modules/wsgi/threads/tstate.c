@@ -381,6 +381,8 @@ void tstate_disown(void)
 
     if (!t)
         return;
+    if (Py_IsInitialized())
+        handle_end(&t->interrupt); /* the coroutine goes on as another thread */
     t->state = NULL;
     t->is_main = t->runs = has_main = false;
 }
