@@ -131,7 +131,7 @@ struct sl_module {
      * other -errno if the worker cannot run (exit code 3). Says why with sl_log. */
     int (*start)(void *self);
 
-    /* Called on a coroutine. Returns 0 when the response is complete, a status 300..599 that the server answers with a
+    /* Called on a coroutine. Returns 0 when the response is complete, a status 300..999 that the server answers with a
      * plain page (499, that the client is gone, with the end of the connection), or -errno for a page with status 500.
      * If the response has begun, anything but 0 closes the connection, so that the client sees that the response is not
      * whole. */
@@ -170,14 +170,15 @@ struct sl_module {
 /* Returns the value of the first field of that name (in any case), or NULL. */
 const char *sl_find(const struct sl_request *req, const char *name);
 
-/* Set the status line, 200..599; it is 200 if this is never called. reason NULL: the standard phrase. -EALREADY once
+/* Set the status line, 200..999; it is 200 if this is never called. reason NULL: the standard phrase. -EALREADY once
  * the head is sent, -EINVAL for a bad number or a reason with control characters. */
 int sl_status(struct sl_request *req, int status, const char *reason);
 
 /* Add a response field. A Content-Length sets the size of the body: the server sends no more than that and closes the
- * connection if it gets less. Without one the body is chunked (HTTP/1.0: ended by the close). -EINVAL for a name that
- * is no token, a value with control characters, or a hop-by-hop field (Connection, Transfer-Encoding, ...), which are
- * the server's; -EALREADY once the head is sent. The strings are copied. */
+ * connection if it gets less. Without one the body is chunked (HTTP/1.0: ended by the close). Hop-by-hop fields
+ * (Connection, Transfer-Encoding, ...) are the server's, and left out; but `Connection: close` closes the connection
+ * after the response, and an Upgrade stays after a status of 426. -EINVAL for a name that is no token, a value with
+ * control characters, or a bad Content-Length; -EALREADY once the head is sent. The strings are copied. */
 int sl_header(struct sl_request *req, const char *name, const char *value);
 
 /* The same with sizes, for strings without NUL. */
@@ -208,8 +209,8 @@ const char *sl_id(const struct sl_request *req);
 
 /* Read the next bytes of the request body into buf, at least one and at most size. Returns their number; 0 at the end
  * of the body; -EBADMSG if the message is malformed, -EFBIG past max-body-size, -ECONNRESET if the client left before
- * its end: return these from handle and the client gets 400 or 413. Sends "100 Continue" first to a client that waits
- * for it. */
+ * its end, or closed its side: return these from handle and the client gets 400 or 413. Sends "100 Continue" first to a
+ * client that waits for it. */
 ssize_t sl_body(struct sl_request *req, void *buf, size_t size);
 
 /* Make sl_body fail with -ECANCELED, on another coroutine that waits in it and in every later call: the handler has no
@@ -218,7 +219,7 @@ void sl_body_cancel(struct sl_request *req);
 
 /* Write the next bytes of the response body. Small pieces are gathered; a slow client makes this wait. Returns 0;
  * -errno if the client is gone (-EPIPE, -ECONNRESET); -EMSGSIZE for bytes beyond Content-Length (what fits is sent).
- * Does nothing for HEAD, 204 and 304. */
+ * Does nothing for HEAD, 204, 205 and 304. */
 int sl_write(struct sl_request *req, const void *buf, size_t size);
 
 /* Hand everything written so far, and the head, to the kernel. */

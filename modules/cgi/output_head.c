@@ -3,8 +3,8 @@
  *
  * It is collected up to its empty line, split into fields and checked as a whole, and only then handed to the server,
  * so that malformed output leaves nothing in the response. Lines end with LF or CRLF. Content-Type, Location and Status
- * are the CGI fields: one of them must be there, and none twice. All other fields go to the client, except those of the
- * connection, which only the server sets.
+ * are the CGI fields: one of them must be there, and none twice. All other fields go to the server, which leaves out
+ * those of the connection.
  *
  * Location without Status means 302, also for a local path, which by RFC 3875 section 6.2.2 the server would serve
  * itself: a handler cannot start another request, and the client gets to the same place.
@@ -24,23 +24,11 @@ enum single { TYPE, LOCATION, STATUS, LENGTH, SINGLES };
 /* Fields that may be there only once. */
 static const char *const singles[SINGLES] = {"Content-Type", "Location", "Status", "Content-Length"};
 
-static const char *const connection_fields[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-};
-
 struct fields {
     struct sl_field *list;
     size_t count;
     const struct sl_field *single[SINGLES]; /* NULL if not there */
 };
-
-static bool is_connection_field(const char *name)
-{
-    for (size_t i = 0; i < sizeof(connection_fields) / sizeof(*connection_fields); i++)
-        if (!strcasecmp(name, connection_fields[i]))
-            return true;
-    return false;
-}
 
 /* Returns how many bytes of s can be in a field name: tchar in RFC 9110 section 5.6.2. */
 static size_t token_size(const char *s)
@@ -103,8 +91,8 @@ static const char *check_singles(const struct fields *fields)
     if (!status)
         return NULL;
     if (strspn(status->value, "0123456789") != 3 || (status->value[3] && status->value[3] != ' ') ||
-        *status->value < '2' || *status->value > '5')
-        return "Status is not 200 to 599, a space and a phrase";
+        *status->value < '2')
+        return "Status is not 200 to 999, a space and a phrase";
     return NULL;
 }
 
@@ -145,7 +133,7 @@ static int output_head_apply(const struct fields *fields, struct sl_request *req
         const struct sl_field *field = &fields->list[i];
 
         *where = field->name;
-        if (field != status && !is_connection_field(field->name))
+        if (field != status)
             err = sl_header_n(req, field->name, field->name_size, field->value, field->value_size);
     }
     return err;

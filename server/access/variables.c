@@ -188,7 +188,7 @@ static int64_t get_status(const struct record *r)
 {
     int err = r->req->out->error;
 
-    if (err == -EPIPE || err == -ECONNRESET || r->req->body_error == -ECONNRESET)
+    if (err == -EPIPE || err == -ECONNRESET || (r->req->body_error == -ECONNRESET && !request_is_cut(r->req)))
         return STATUS_CLIENT_CLOSED_REQUEST;
     return r->req->status;
 }

@@ -138,12 +138,20 @@ static bool is_client_gone(const struct request *req, int err)
            (err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT || err == -EBADF);
 }
 
+/* Whether an error that a handler returned is of the client's body. One that ends too early is malformed, if the client
+ * has closed its side only: then it reads our answer. */
+static bool is_body_at_fault(const struct request *req, int err)
+{
+    return req->body_error &&
+           (err == -EBADMSG || err == -EFBIG || err == -ETIMEDOUT || (err == -ECONNRESET && request_is_cut(req)));
+}
+
 /* The status for what a handler returned. An error is the client's fault if it came from reading the body. */
 static int status_of_result(const struct request *req, int result)
 {
     if (result > 0)
-        return result >= 300 && result <= 599 ? result : 500;
-    if (!req->body_error || (result != -EBADMSG && result != -EFBIG && result != -ETIMEDOUT))
+        return result >= 300 && result <= 999 ? result : 500;
+    if (!is_body_at_fault(req, result))
         return 500;
     return req->body_error == -EFBIG ? 413 : req->body_error == -ETIMEDOUT ? 408 : 400;
 }
@@ -155,7 +163,7 @@ static bool answer_result(struct request *req, int result)
     int status = status_of_result(req, result);
 
     if (result > 0 && result != status)
-        request_log(req, LOG_LEVEL_ERROR, "the handler returned %d: expected 0, 300 to 599, or a negative errno",
+        request_log(req, LOG_LEVEL_ERROR, "the handler returned %d: expected 0, 300 to 999, or a negative errno",
                     result);
     else if (result < 0 && status == 500 && !is_client_gone(req, result))
         request_log(req, LOG_LEVEL_ERROR, "the handler failed: %s", strerror(-result));

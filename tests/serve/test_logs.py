@@ -174,7 +174,8 @@ def test_a_refused_request_keeps_its_method_and_version(daemon):
 
 
 def test_client_that_left_is_499(daemon):
-    big = "def app(e, s):\n    s('200 OK', [])\n    return (b'x' * 100000 for _ in range(1000))\n"
+    big = ("def app(e, s):\n    e['wsgi.input'].read()\n    s('200 OK', [])\n"
+           "    return (b'x' * 100000 for _ in range(1000))\n")
     server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n[wsgi /]\napp = big:app\n",
                     {"big.py": big})
     with server.connect() as sock:
@@ -182,8 +183,10 @@ def test_client_that_left_is_499(daemon):
         sock.recv(10)
     with server.connect() as sock:
         sock.sendall(b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 400 ")
     log = server.dir / "a.log"
-    server.wait_until(lambda: "499 /left" in log.read_text())
+    server.wait_until(lambda: {"499 /left", "400 /half"} == set(log.read_text().splitlines()))
 
 
 TIMED = """

@@ -393,10 +393,10 @@ def test_running_out_of_memory_ends_the_process_and_is_said(run_server, tmp_path
 
 
 def test_field_the_server_refuses(daemon):
-    server = daemon("[static /]\nroot = .\nheader = Connection: close\nheader = X: y\n", files={"f": "f"})
+    server = daemon("[static /]\nroot = .\nheader = Content-Length: x\nheader = X: y\n", files={"f": "f"})
     status, headers, body = server.get("/f")
     assert (status, headers["X"], body) == (200, "y", b"f")
-    server.wait_log(r'\[error\].*"Connection: close" is left out')
+    server.wait_log(r'\[error\].*"Content-Length: x" is left out')
 
 
 def test_descriptors_are_closed(site):

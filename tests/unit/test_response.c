@@ -37,6 +37,13 @@ static const struct row {
     {"GET", 1, true, 200, "0", NULL, {""}, "Content-Length: 0\r\n", "", true},
     {"GET", 1, true, 404, NULL, "", {0}, "Content-Length: 0\r\n", "", true},
     {"GET", 1, true, 205, NULL, NULL, {0}, "Content-Length: 0\r\n", "", true},
+    {"GET", 1, true, 205, NULL, NULL, {"hello"}, "Content-Length: 0\r\n", "", true},
+    {"GET", 1, true, 205, "5", NULL, {"hello"}, "Content-Length: 0\r\n", "", true},
+    {"GET", 1, true, 205, "5", NULL, {0}, "Content-Length: 0\r\n", "", true},
+    {"GET", 1, true, 205, NULL, "hello", {0}, "Content-Length: 0\r\n", "", true},
+    {"GET", 0, true, 205, NULL, NULL, {"hello"}, "Content-Length: 0\r\nConnection: keep-alive\r\n", "", true},
+    {"HEAD", 1, true, 205, "5", NULL, {0}, "Content-Length: 0\r\n", "", true},
+    {"GET", 1, true, 999, NULL, "hello", {0}, "Content-Length: 5\r\n", "hello", true},
     {"POST", 1, true, 500, NULL, NULL, {0}, "Content-Length: 0\r\n", "", true},
 
     /* length not known */
@@ -82,13 +89,16 @@ static const struct row {
     {"HEAD", 1, true, 200, NULL, NULL, {0}, "", "", true},
     {"HEAD", 0, true, 200, NULL, NULL, {"hello"}, "Connection: keep-alive\r\n", "", true},
 
-    /* 204 has no length, 304 may have that of the representation */
+    /* neither 204 nor 304 has a length */
     {"GET", 1, true, 204, NULL, NULL, {0}, "", "", true},
     {"GET", 1, true, 204, "5", NULL, {"hello"}, "", "", true},
     {"GET", 1, true, 204, NULL, "hello", {0}, "", "", true},
     {"GET", 0, true, 204, NULL, NULL, {0}, "Connection: keep-alive\r\n", "", true},
     {"GET", 1, true, 304, NULL, NULL, {0}, "", "", true},
-    {"GET", 1, true, 304, "5", NULL, {"hello"}, "Content-Length: 5\r\n", "", true},
+    {"GET", 1, true, 304, "5", NULL, {"hello"}, "", "", true},
+    {"GET", 1, true, 304, "0", NULL, {0}, "", "", true},
+    {"HEAD", 1, true, 304, "5", NULL, {0}, "", "", true},
+    {"GET", 0, true, 304, "5", NULL, {"hello"}, "Connection: keep-alive\r\n", "", true},
     {"GET", 1, true, 304, NULL, "hello", {0}, "", "", true},
 };
 
@@ -136,7 +146,7 @@ static void test_framing(void **state)
 
 static void sets_status(void *arg)
 {
-    static const int bad[] = {-1, 0, 99, 100, 101, 199, 600, 1000};
+    static const int bad[] = {-1, 0, 99, 100, 101, 199, 1000, 9999};
 
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_int_equal(response_status(&scene.req, bad[i], NULL), -EINVAL);
@@ -180,14 +190,8 @@ static void test_refused_fields(void **state)
         {"Content-Length", "1 "},
         {"Content-Length", "1,1"},
         {"content-length", "9999999999999999999"},
-        {"Connection", "close"},
-        {"CONNECTION", "keep-alive"},
-        {"Keep-Alive", "timeout=5"},
-        {"Proxy-Connection", "close"},
-        {"TE", "trailers"},
-        {"Trailer", "A"},
-        {"transfer-encoding", "chunked"},
-        {"Upgrade", "h2c"},
+        {"Connection", "close\r\n"},
+        {"Transfer-Encoding", "\x01"},
     };
 
     begin("GET", 1, true);
@@ -197,6 +201,88 @@ static void test_refused_fields(void **state)
     assert_int_equal(response_header(&scene.req, "A", 1, "a\0b", 3), -EINVAL);
     assert_int_equal(response_header(&scene.req, "A\0", 2, "b", 1), -EINVAL);
     assert_int_equal(scene.req.fields_size, 0);
+    scene_close(&scene);
+}
+
+/* Those that are the server's are left out. Only Connection: close has an effect. */
+static const struct {
+    const char *name, *value;
+    bool kept; /* the connection */
+} dropped[] = {
+    {"CONNECTION", "keep-alive", true},
+    {"Connection", "upgrade", true},
+    {"connection", "closed", true},
+    {"Keep-Alive", "timeout=5", true},
+    {"Proxy-Connection", "close", true},
+    {"TE", "trailers", true},
+    {"Trailer", "A", true},
+    {"transfer-encoding", "chunked", true},
+    {"Upgrade", "h2c", true},
+    {"Connection", "close", false},
+    {"connection", "a, ,\tClose\t,", false},
+};
+
+static void sets_dropped_field(void *arg)
+{
+    size_t i = *(size_t *)arg;
+
+    assert_int_equal(header(dropped[i].name, dropped[i].value), 0);
+    assert_int_equal(response_reply(&scene.req, 200, NULL, "hello", 5), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    assert_int_equal(output_flush(&scene.out), 0);
+}
+
+static void test_dropped_fields(void **state)
+{
+    for (size_t i = 0; i < COUNT(dropped); i++) {
+        bool kept = dropped[i].kept;
+
+        begin("GET", 1, true);
+        on_coroutine(sets_dropped_field, &i);
+        assert_string_equal(strstr(taken_without_server_lines(), "\r\n"),
+                            kept ? "\r\nContent-Length: 5\r\n\r\nhello"
+                                 : "\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        assert_int_equal(scene.req.keep_alive, kept);
+        scene_close(&scene);
+    }
+}
+
+/* A handler that starts over has not asked for a close any more. A filter has. */
+static void starts_over_without_close(void *arg)
+{
+    assert_int_equal(header("Connection", "close"), 0);
+    if (arg)
+        response_keep(&scene.req);
+    assert_int_equal(response_reset(&scene.req), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    output_flush(&scene.out);
+}
+
+static void test_close_is_forgotten(void **state)
+{
+    for (int filter = 0; filter < 2; filter++) {
+        begin("GET", 1, true);
+        on_coroutine(starts_over_without_close, filter ? &filter : NULL);
+        taken();
+        assert_int_equal(scene.req.keep_alive, !filter);
+        scene_close(&scene);
+    }
+}
+
+static void asks_for_upgrade(void *arg)
+{
+    assert_int_equal(response_status(&scene.req, 426, NULL), 0);
+    assert_int_equal(header("Upgrade", "websocket"), 0);
+    assert_int_equal(response_finish(&scene.req), 0);
+    output_flush(&scene.out);
+}
+
+static void test_upgrade_required(void **state)
+{
+    begin("GET", 1, true);
+    on_coroutine(asks_for_upgrade, NULL);
+    assert_string_equal(strstr(taken_without_server_lines(), "\r\n"),
+                        "\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n");
     scene_close(&scene);
 }
 
@@ -416,6 +502,9 @@ int main(void)
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_refused_fields),
+        cmocka_unit_test(test_dropped_fields),
+        cmocka_unit_test(test_close_is_forgotten),
+        cmocka_unit_test(test_upgrade_required),
         cmocka_unit_test(test_bytes_of_values),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_own_date_and_server),

@@ -7,7 +7,6 @@
  */
 #include "request/response_head.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -54,22 +53,6 @@ static int get_text(PyObject *object, const char *what, struct text *text)
 static bool is_name(struct text t, const char *name)
 {
     return strlen(name) == t.size && !strncasecmp(t.at, name, t.size);
-}
-
-/* Hop-by-hop fields (RFC 2616 section 13.5.1), which PEP 3333 forbids, besides those that the server refuses to every
- * module. */
-static bool is_forbidden(struct text t)
-{
-    switch (t.size) {
-    case 8:
-        return is_name(t, "Trailers");
-    case 18:
-        return is_name(t, "Proxy-Authenticate");
-    case 19:
-        return is_name(t, "Proxy-Authorization");
-    default:
-        return false;
-    }
 }
 
 static bool is_content_length(struct text t)
@@ -150,17 +133,12 @@ static int get_header(PyObject *header, struct text *name, struct text *value)
 /* Returns what is wrong with a header that was refused, as a format for its repr. */
 static const char *why_refused(struct text name, struct text value)
 {
-    static const char no_name[] = "the name of header %R must consist of letters, digits and hyphens";
-
     if (is_content_length(name))
         return "header %R must be a number of bytes";
     for (size_t i = 0; i < value.size; i++)
         if (((unsigned char)value.at[i] < ' ' && value.at[i] != '\t') || value.at[i] == 127)
             return "the value of header %R has a control character or a line break";
-    for (size_t i = 0; i < name.size; i++)
-        if (!isalnum((unsigned char)name.at[i]) && name.at[i] != '-')
-            return no_name;
-    return name.size == 0 ? no_name : "header %R is hop-by-hop: the server sets it, an application may not";
+    return "the name of header %R must consist of letters, digits and hyphens";
 }
 
 static int set_header(struct exchange *x, PyObject *header)
@@ -174,7 +152,7 @@ static int set_header(struct exchange *x, PyObject *header)
     is_length = is_content_length(name);
     if (is_length && x->length >= 0)
         wrong = "header %R is given twice";
-    else if (is_forbidden(name) || sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
+    else if (sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
         wrong = why_refused(name, value);
     else if (is_length)
         x->length = parse_length(value);

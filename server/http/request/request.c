@@ -7,9 +7,11 @@
  */
 #include "http/request/request.h"
 
+#include <errno.h>
 #include <sys/random.h>
 
 #include "base/digits.h"
+#include "http/io/input.h"
 #include "log/log.h"
 
 static uint64_t id_start[2], id_count;
@@ -43,6 +45,11 @@ const char *request_id(const struct request *const_req)
     digits_hex(text, words, sizeof(words));
     text[2 * sizeof(words)] = '\0';
     return req->id = text;
+}
+
+bool request_is_cut(const struct request *req)
+{
+    return req->body_error == -ECONNRESET && req->in->ended;
 }
 
 void request_vlog(const struct request *req, enum log_level level, const char *fmt, va_list ap)

@@ -62,9 +62,10 @@ struct request {
     bool chunked;
     bool ended; /* the terminating chunk has been written */
     bool has_date, has_server;
+    bool closes; /* the handler wants the connection closed */
     struct {
         size_t fields_size;
-        bool has_date, has_server;
+        bool has_date, has_server, closes;
     } kept;           /* what filters have set: response_reset goes back to this */
     size_t head_size; /* bytes of its head */
 
@@ -85,6 +86,9 @@ static inline int refusal(int status, const char *reason, const char **why)
     *why = reason;
     return status;
 }
+
+/* Whether the client has closed its side of the connection before the end of the body. */
+bool request_is_cut(const struct request *req);
 
 /* Before the first request of a process. */
 void request_init_ids(void);

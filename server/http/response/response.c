@@ -3,7 +3,8 @@
  *
  * The handler's fields are checked and gathered in the arena. The head is written together with the first bytes of the
  * body, or at the end if there are none, so head and body of a short response leave in one send. What frames the
- * message (Content-Length, Transfer-Encoding, Connection, RFC 9112 section 6) is decided here alone.
+ * message (Content-Length, Transfer-Encoding, Connection, RFC 9112 section 6) is decided here alone: of such fields
+ * that a handler sets, as recipes for event streams do, only `Connection: close` has an effect.
  */
 #include "http/response/response.h"
 
@@ -34,7 +35,7 @@ static bool is_field(const char *name, const char *known)
 }
 
 /* Look at the size of the name first: most fields share theirs with none of these. Hop-by-hop fields are those of RFC
- * 9110 section 7.6.1. */
+ * 9110 section 7.6.1 and of RFC 2616 section 13.5.1, to which PEP 3333 refers. */
 static enum field_kind classify_field(const char *name, size_t size)
 {
     switch (size) {
@@ -46,6 +47,8 @@ static enum field_kind classify_field(const char *name, size_t size)
         return is_field(name, "server") ? FIELD_SERVER : FIELD_PLAIN;
     case 7:
         return is_field(name, "trailer") || is_field(name, "upgrade") ? FIELD_HOP : FIELD_PLAIN;
+    case 8:
+        return is_field(name, "trailers") ? FIELD_HOP : FIELD_PLAIN;
     case 10:
         return is_field(name, "connection") || is_field(name, "keep-alive") ? FIELD_HOP : FIELD_PLAIN;
     case 14:
@@ -54,6 +57,10 @@ static enum field_kind classify_field(const char *name, size_t size)
         return is_field(name, "proxy-connection") ? FIELD_HOP : FIELD_PLAIN;
     case 17:
         return is_field(name, "transfer-encoding") ? FIELD_HOP : FIELD_PLAIN;
+    case 18:
+        return is_field(name, "proxy-authenticate") ? FIELD_HOP : FIELD_PLAIN;
+    case 19:
+        return is_field(name, "proxy-authorization") ? FIELD_HOP : FIELD_PLAIN;
     default:
         return FIELD_PLAIN;
     }
@@ -86,7 +93,9 @@ static char *fields_reserve(struct request *req, size_t size)
     return req->fields + req->fields_size;
 }
 
-static void fields_append(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size)
+/* Inlined into response_header, which every response calls a few times. */
+__attribute__((always_inline)) static inline void fields_append(struct request *req, const char *name, size_t name_size,
+                                                                const char *value, size_t value_size)
 {
     char *at = fields_reserve(req, name_size + value_size + 4);
 
@@ -97,6 +106,33 @@ static void fields_append(struct request *req, const char *name, size_t name_siz
     req->fields_size = (size_t)(at - req->fields);
 }
 
+/* Leave a field out that is the server's. It does no harm, so the log is told once in the life of a process. */
+static int drop_field(const struct request *req, const char *name, size_t size)
+{
+    static bool told;
+
+    if (!told)
+        request_log(req, LOG_LEVEL_WARN,
+                    "dropped the response field %.*s: the server sets it itself (said once, for all such fields)",
+                    (int)size, name);
+    told = true;
+    return 0;
+}
+
+/* Deal with a field that is the server's. A 426 must say to what the client is to upgrade, RFC 9110 section 15.5.22. */
+__attribute__((cold, noinline)) static int note_hop_field(struct request *req, struct span name, struct span value)
+{
+    if (token_equals(name, "connection") && token_in_list(value, "close")) {
+        req->closes = true;
+        return 0;
+    }
+    if (!token_equals(name, "upgrade") || req->status != 426)
+        return drop_field(req, name.at, name.size);
+    fields_append(req, "Connection", 10, "upgrade", 7);
+    fields_append(req, name.at, name.size, value.at, value.size);
+    return 0;
+}
+
 int response_header(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size)
 {
     if (req->head_sent)
@@ -105,7 +141,7 @@ int response_header(struct request *req, const char *name, size_t name_size, con
         return -EINVAL;
     switch (classify_field(name, name_size)) {
     case FIELD_HOP:
-        return -EINVAL;
+        return note_hop_field(req, (struct span){name, name_size}, (struct span){value, value_size});
     case FIELD_LENGTH:
         return set_content_length(req, value, value_size);
     case FIELD_DATE:
@@ -125,7 +161,7 @@ int response_status(struct request *req, int status, const char *reason)
 {
     if (req->head_sent)
         return -EALREADY;
-    if (status < 200 || status > 599 || (reason && !token_is_text(reason, strlen(reason))))
+    if (status < 200 || status > 999 || (reason && !token_is_text(reason, strlen(reason))))
         return -EINVAL;
     req->status = status;
     req->reason = reason ? arena_strndup(&req->arena, reason, strlen(reason)) : NULL;
@@ -142,6 +178,7 @@ int response_reset(struct request *req)
     req->length = -1;
     req->has_date = req->kept.has_date;
     req->has_server = req->kept.has_server;
+    req->closes = req->kept.closes;
     return 0;
 }
 
@@ -150,24 +187,32 @@ void response_keep(struct request *req)
     req->kept.fields_size = req->fields_size;
     req->kept.has_date = req->has_date;
     req->kept.has_server = req->has_server;
+    req->kept.closes = req->closes;
     response_reset(req);
 }
 
 /* ---- the head ---- */
 
-/* Responses that never have content, RFC 9110 section 6.4.1. */
+/* Responses that never have content, RFC 9110 sections 6.4.1 and 15.3.6. */
 static bool has_no_content(const struct request *req)
 {
-    return req->status == 204 || req->status == 304 || !strcmp(req->view.method, "HEAD");
+    if (req->status != 200 && (req->status == 204 || req->status == 205 || req->status == 304))
+        return true;
+    return !strcmp(req->view.method, "HEAD");
 }
 
-/* Choose what marks the end of the body: its length, chunks, or the end of the connection. */
+/* Choose what marks the end of the body: its length, chunks, or the end of the connection. A 204 has no length (RFC
+ * 9110 section 8.6). That of a 304 would be of the content that the client has: handlers set it to 0 or to that of a
+ * body that is not sent, so it is left out. Clients wait for the content of a 205 that does not say that there is none.
+ */
 static void choose_framing(struct request *req, int64_t known_length)
 {
-    if (req->length < 0 && known_length >= 0 && !(req->status == 304 || req->status == 204))
+    if (req->length < 0 && known_length >= 0)
         req->length = known_length;
-    if (req->status == 204)
-        req->length = -1; /* RFC 9110 section 8.6 */
+    if (req->status != 200 && (req->status == 204 || req->status == 304))
+        req->length = -1;
+    else if (req->status == 205)
+        req->length = 0;
     if (req->length >= 0 || has_no_content(req) || req->upgrade)
         return;
     if (req->view.http_minor > 0)
@@ -229,8 +274,9 @@ static int write_head(struct request *req, int64_t known_length)
     char *head = NULL, *at;
     int err = 0;
 
-    if ((req->expects_100 && !req->body_done) || req->body_error)
-        req->keep_alive = false; /* the next bytes on this connection are ambiguous */
+    /* Without all of the body the next bytes on this connection are ambiguous. */
+    if ((req->expects_100 && !req->body_done) || req->body_error || req->closes)
+        req->keep_alive = false;
     req->head_sent = true;
     if (capacity < ARENA_BLOCK / 2) {
         err = output_reserve(req->out, capacity, &head);

@@ -194,14 +194,14 @@ static int probe_cut(struct probe *probe, struct sl_request *req)
     return rc ? rc : sl_flush(req) ? -EPIPE : -EIO;
 }
 
-/* Says which of three bad header fields were refused. */
+/* Says which of two bad header fields were refused, and sets one that is the server's. */
 static int probe_headers(struct probe *probe, struct sl_request *req)
 {
     int split = sl_header(req, "X-Split", "a\r\nb: c");
     int space = sl_header(req, "X Space", "a");
     int hop = sl_header(req, "Connection", "close");
 
-    return reply_text(req, sl_printf(req, "%d %d %d\n", split == -EINVAL, space == -EINVAL, hop == -EINVAL));
+    return reply_text(req, sl_printf(req, "%d %d %d\n", split == -EINVAL, space == -EINVAL, hop));
 }
 
 static volatile int depth;
