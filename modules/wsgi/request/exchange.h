@@ -30,7 +30,7 @@ struct exchange {
     PyObject *write;            /* owned */
     PyObject *input;            /* owned; NULL if the request has no body */
     bool head_sent;             /* the first byte of the body, or its end, has come: the head cannot change */
-    bool bodiless;              /* HEAD, 204 or 304 */
+    bool bodiless;              /* HEAD, 204, 205 or 304 */
     int64_t length;             /* Content-Length of the response, -1 if there is none */
     int64_t sent;               /* bytes of body handed to the server */
     int error;                  /* the negative errno by which the connection failed, or 0 */

@@ -6,6 +6,9 @@
  * Everything else is iterated as PEP 3333 demands: an item is handed to the kernel before the next one is asked for,
  * which may take any time.
  *
+ * Items are bytes, or objects with a buffer of bytes (bytearray, memoryview), which are copied: the application may
+ * change them while the client is slow. A result that is such an object itself is one item.
+ *
  * Calls of the server that may wait are made with the GIL held: they rarely wait, and if they do, the park hook of
  * threads/tstate.c releases it. Only sendfile, which may wait for the disk without parking, is called without the GIL.
  */
@@ -37,14 +40,29 @@ static int check_sent(struct exchange *x, int err, size_t size)
     return -1;
 }
 
+/* Returns the bytes of an item that is not bytes as a new reference. */
+static PyObject *copy_item(PyObject *item)
+{
+    if (PyObject_CheckBuffer(item))
+        return PyBytes_FromObject(item);
+    return PyErr_Format(PyExc_TypeError, "the response body must consist of bytes, not %s", Py_TYPE(item)->tp_name);
+}
+
+static int put_copy(struct exchange *x, PyObject *item, int64_t length)
+{
+    PyObject *bytes = copy_item(item);
+    int result = bytes ? response_body_put(x, bytes, length) : -1;
+
+    Py_XDECREF(bytes);
+    return result;
+}
+
 int response_body_put(struct exchange *x, PyObject *bytes, int64_t length)
 {
     size_t size;
 
-    if (!PyBytes_Check(bytes)) {
-        PyErr_Format(PyExc_TypeError, "the response body must consist of bytes, not %s", Py_TYPE(bytes)->tp_name);
-        return -1;
-    }
+    if (!PyBytes_Check(bytes))
+        return put_copy(x, bytes, length);
     size = (size_t)PyBytes_GET_SIZE(bytes);
     if (size == 0 || x->stream)
         return 0;
@@ -69,16 +87,35 @@ int response_body_end(struct exchange *x)
     return err == -EPROTO ? 0 : check_sent(x, err, 0); /* the server logs a body that is too short */
 }
 
-/* Returns the number of bytes in all items of a list or tuple. Items of other types are refused later. */
+/* Returns the number of bytes in an item that is not bytes; 0 if it has none: it is refused later. */
+static Py_ssize_t buffer_size(PyObject *item)
+{
+    Py_buffer view;
+    Py_ssize_t size;
+
+    if (!PyObject_CheckBuffer(item))
+        return 0;
+    if (PyObject_GetBuffer(item, &view, PyBUF_FULL_RO) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    size = view.len;
+    PyBuffer_Release(&view);
+    return size;
+}
+
+static inline Py_ssize_t item_size(PyObject *item)
+{
+    return PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : buffer_size(item);
+}
+
+/* Returns the number of bytes in all items of a list or tuple. */
 static int64_t total_size(PyObject *sequence)
 {
     int64_t size = 0;
 
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
-        PyObject *item = PySequence_Fast_GET_ITEM(sequence, i);
-
-        size += PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : 0;
-    }
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++)
+        size += item_size(PySequence_Fast_GET_ITEM(sequence, i));
     return size;
 }
 
@@ -117,7 +154,7 @@ static bool is_single(PyObject *result)
 
 static int send_item(struct exchange *x, PyObject *item, bool single)
 {
-    int64_t length = single && PyBytes_Check(item) ? PyBytes_GET_SIZE(item) : -1;
+    int64_t length = single ? item_size(item) : -1;
 
     return response_body_put(x, item, length) < 0 ? -1 : response_body_push(x);
 }
@@ -195,7 +232,9 @@ static int send_result(struct exchange *x, PyObject *result)
         return send_sequence(x, result);
     if (Py_IS_TYPE(result, &file_wrapper_type))
         return send_wrapped_file(x, result);
-    if (PyBytes_Check(result) || PyUnicode_Check(result) || result == Py_None) {
+    if (PyObject_CheckBuffer(result))
+        return response_body_put(x, result, item_size(result));
+    if (PyUnicode_Check(result) || result == Py_None) {
         PyErr_Format(PyExc_TypeError, "the application returned %s, where an iterable of bytes is needed: [body]",
                      Py_TYPE(result)->tp_name);
         return -1;

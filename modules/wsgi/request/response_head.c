@@ -4,6 +4,8 @@
  * They go to the server as soon as the application gives them, so that it checks them while the application's frames
  * are still there for a traceback. Only for those that it refuses we look again, to say why. Until the first byte of
  * the body the application may replace them (exc_info): then the server drops the old ones first.
+ *
+ * PEP 3333 wants a list of tuples. As elsewhere any iterable of pairs will do.
  */
 #include "request/response_head.h"
 
@@ -75,19 +77,19 @@ static int64_t parse_length(struct text t)
     return n;
 }
 
-/* Returns the number in "200 OK", or -1. */
+/* Returns the number in "200 OK" or "200", or -1. */
 static int parse_status(struct text t)
 {
     int status = 0;
 
-    if (t.size < 4 || t.at[3] != ' ')
+    if (t.size < 3 || (t.size > 3 && t.at[3] != ' '))
         return -1;
     for (int i = 0; i < 3; i++) {
         if (t.at[i] < '0' || t.at[i] > '9')
             return -1;
         status = status * 10 + (t.at[i] - '0');
     }
-    return status >= 200 && status <= 599 ? status : -1;
+    return status >= 200 ? status : -1;
 }
 
 /* Here and below a loop, or a look at the first character, is faster than a call of libc for so few bytes. */
@@ -112,18 +114,18 @@ static int set_status(struct exchange *x, PyObject *object)
     if (get_text(object, "status", &t) < 0)
         return -1;
     status = parse_status(t);
-    x->bodiless = status == 204 || status == 304 || is_head(x->req->method);
-    if (status > 0 && !has_nul(t.at + 4, t.size - 4) && sl_status(x->req, status, t.at + 4) == 0)
+    x->bodiless = status == 204 || status == 205 || status == 304 || is_head(x->req->method);
+    if (status > 0 && !has_nul(t.at + 3, t.size - 3) && sl_status(x->req, status, t.size > 4 ? t.at + 4 : NULL) == 0)
         return 0;
     return refuse_object(object, PyExc_ValueError,
-                         "status must be a number from 200 to 599, a space and a reason, like '200 OK', not %R",
+                         "status must be a number from 200 to 999, a space and a reason, like '200 OK', not %R",
                          object);
 }
 
 /* Borrows the name and the value of a header tuple. */
 static int get_header(PyObject *header, struct text *name, struct text *value)
 {
-    if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)
+    if (PyTuple_GET_SIZE(header) != 2)
         return refuse_object(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
     if (get_text(PyTuple_GET_ITEM(header, 0), "header name", name) < 0)
         return -1;
@@ -141,7 +143,7 @@ static const char *why_refused(struct text name, struct text value)
     return "the name of header %R must consist of letters, digits and hyphens";
 }
 
-static int set_header(struct exchange *x, PyObject *header)
+static int set_header_tuple(struct exchange *x, PyObject *header)
 {
     const char *wrong = NULL;
     struct text name, value;
@@ -159,23 +161,71 @@ static int set_header(struct exchange *x, PyObject *header)
     return wrong ? refuse_object(header, PyExc_ValueError, wrong, header) : 0;
 }
 
+/* Whether an object is a sequence that may stand for a tuple: a text of two characters does not. */
+static bool is_pair(PyObject *object)
+{
+    return PySequence_Check(object) && !PyUnicode_Check(object) && !PyObject_CheckBuffer(object) &&
+           PySequence_Size(object) == 2;
+}
+
+/* What makes a tuple of header may run code of the application, which may take header out of the list. */
+static int set_header_pair(struct exchange *x, PyObject *header)
+{
+    PyObject *kept = Py_NewRef(header), *pair = is_pair(header) ? PySequence_Tuple(header) : NULL;
+    int result = -1;
+
+    if (pair)
+        result = set_header_tuple(x, pair);
+    else if (!PyErr_Occurred())
+        refuse_object(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
+    Py_XDECREF(pair);
+    Py_DECREF(kept);
+    return result;
+}
+
+static int set_headers(struct exchange *x, PyObject *list)
+{
+    int result = 0;
+
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list) && result == 0; i++) {
+        PyObject *header = PyList_GET_ITEM(list, i);
+
+        result = PyTuple_Check(header) ? set_header_tuple(x, header) : set_header_pair(x, header);
+    }
+    return result;
+}
+
+/* Returns a list of the headers as a new reference. */
+static PyObject *list_of_headers(PyObject *headers)
+{
+    PyObject *iterator = PyUnicode_Check(headers) || PyObject_CheckBuffer(headers) ? NULL : PyObject_GetIter(headers);
+    PyObject *list;
+
+    if (!iterator && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError))
+        return NULL;
+    if (!iterator)
+        return PyErr_Format(PyExc_TypeError, "headers must be a list of tuples (name, value), not %s",
+                            Py_TYPE(headers)->tp_name);
+    list = PySequence_List(iterator);
+    Py_DECREF(iterator);
+    return list;
+}
+
 int response_head_set(struct exchange *x, PyObject *status, PyObject *headers)
 {
+    PyObject *list = PyList_Check(headers) ? Py_NewRef(headers) : list_of_headers(headers);
+    int result;
+
+    if (!list)
+        return -1;
     sl_reset(x->req);
-    x->started = false;
     x->length = -1;
-    if (set_status(x, status) < 0)
-        return -1;
-    if (!PyList_Check(headers)) {
-        PyErr_Format(PyExc_TypeError, "headers must be a list of tuples (name, value), not %s",
-                     Py_TYPE(headers)->tp_name);
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++)
-        if (set_header(x, PyList_GET_ITEM(headers, i)) < 0)
-            return -1;
-    x->started = true;
-    return 0;
+    result = set_status(x, status);
+    if (result == 0)
+        result = set_headers(x, list);
+    x->started = result == 0;
+    Py_DECREF(list);
+    return result;
 }
 
 /* Adds a Content-Length if the application gave none. If no body is sent, an empty one says nothing about the length:

@@ -20,22 +20,56 @@ struct callable {
 
 static PyTypeObject start_response_type, write_type;
 
-/* Borrows the third argument, given by position or by name; NULL if it is absent or None. */
-static int parse_exc_info(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **exc_info)
-{
-    Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+/* The arguments of start_response, borrowed. */
+enum argument { STATUS, HEADERS, EXC_INFO, ARGUMENTS };
 
-    if (count < 2 || count + named > 3) {
+/* Returns the argument of that name, or ARGUMENTS. PEP 3333 calls the second one response_headers. */
+static enum argument find_argument(PyObject *name)
+{
+    static const char *const names[ARGUMENTS] = {"status", "headers", "exc_info"};
+    int i = 0;
+
+    if (PyUnicode_CompareWithASCIIString(name, "response_headers") == 0)
+        return HEADERS;
+    while (i < ARGUMENTS && PyUnicode_CompareWithASCIIString(name, names[i]))
+        i++;
+    return i;
+}
+
+/* Adds the arguments that are given by name. */
+static int parse_named(PyObject *const *values, PyObject *names, PyObject *found[ARGUMENTS])
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        enum argument argument = find_argument(name);
+
+        if (argument == ARGUMENTS || found[argument]) {
+            PyErr_Format(PyExc_TypeError,
+                         argument == ARGUMENTS ? "start_response() has no argument %R"
+                                               : "start_response() has two values for %R",
+                         name);
+            return -1;
+        }
+        found[argument] = values[i];
+    }
+    return 0;
+}
+
+/* Sets found; EXC_INFO to NULL if it is absent or None. */
+static int parse_arguments(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject *found[ARGUMENTS])
+{
+    for (Py_ssize_t i = 0; i < ARGUMENTS; i++)
+        found[i] = i < count ? args[i] : NULL;
+    if (names && parse_named(args + count, names, found) < 0)
+        return -1;
+    if (count > ARGUMENTS || !found[STATUS] || !found[HEADERS]) {
         PyErr_SetString(PyExc_TypeError, "expected start_response(status, headers, exc_info=None)");
         return -1;
     }
-    if (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "exc_info")) {
-        PyErr_Format(PyExc_TypeError, "start_response() has no argument %R", PyTuple_GET_ITEM(names, 0));
-        return -1;
-    }
-    *exc_info = count + named == 3 && args[2] != Py_None ? args[2] : NULL;
-    if (*exc_info && (!PyTuple_Check(*exc_info) || PyTuple_GET_SIZE(*exc_info) != 3)) {
-        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple like that of sys.exc_info(), not %R", *exc_info);
+    if (found[EXC_INFO] == Py_None)
+        found[EXC_INFO] = NULL;
+    if (found[EXC_INFO] && (!PyTuple_Check(found[EXC_INFO]) || PyTuple_GET_SIZE(found[EXC_INFO]) != 3)) {
+        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple like that of sys.exc_info(), not %R", found[EXC_INFO]);
         return -1;
     }
     return 0;
@@ -101,14 +135,14 @@ static int set_or_store_head(struct exchange *x, PyObject *status, PyObject *hea
 static PyObject *start_response_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     struct exchange *x = ((struct callable *)self)->x;
-    PyObject *exc_info, *write;
+    PyObject *found[ARGUMENTS], *write;
 
-    if (parse_exc_info(args, PyVectorcall_NARGS(nargsf), names, &exc_info) < 0 || check_call_order(x, exc_info) < 0)
+    if (parse_arguments(args, PyVectorcall_NARGS(nargsf), names, found) < 0 || check_call_order(x, found[EXC_INFO]) < 0)
         return NULL;
     write = Py_NewRef(x->write);
     if (x->stream)
         return write; /* views of frameworks must return a response */
-    if (set_or_store_head(x, args[0], args[1]) < 0)
+    if (set_or_store_head(x, found[STATUS], found[HEADERS]) < 0)
         Py_CLEAR(write);
     return write;
 }
