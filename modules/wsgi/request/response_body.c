@@ -48,7 +48,7 @@ static PyObject *copy_item(PyObject *item)
     return PyErr_Format(PyExc_TypeError, "the response body must consist of bytes, not %s", Py_TYPE(item)->tp_name);
 }
 
-static int put_copy(struct exchange *x, PyObject *item, int64_t length)
+__attribute__((cold, noinline)) static int put_copy(struct exchange *x, PyObject *item, int64_t length)
 {
     PyObject *bytes = copy_item(item);
     int result = bytes ? response_body_put(x, bytes, length) : -1;
@@ -88,7 +88,7 @@ int response_body_end(struct exchange *x)
 }
 
 /* Returns the number of bytes in an item that is not bytes; 0 if it has none: it is refused later. */
-static Py_ssize_t buffer_size(PyObject *item)
+__attribute__((cold, noinline)) static Py_ssize_t buffer_size(PyObject *item)
 {
     Py_buffer view;
     Py_ssize_t size;

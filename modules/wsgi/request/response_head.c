@@ -143,7 +143,7 @@ static const char *why_refused(struct text name, struct text value)
     return "the name of header %R must consist of letters, digits and hyphens";
 }
 
-static int set_header_tuple(struct exchange *x, PyObject *header)
+static int set_header(struct exchange *x, PyObject *header)
 {
     const char *wrong = NULL;
     struct text name, value;
@@ -168,19 +168,16 @@ static bool is_pair(PyObject *object)
            PySequence_Size(object) == 2;
 }
 
-/* What makes a tuple of header may run code of the application, which may take header out of the list. */
-static int set_header_pair(struct exchange *x, PyObject *header)
+/* Returns a header as a tuple, a new reference. What makes one may run code of the application, which may take the
+ * header out of the list. */
+__attribute__((cold, noinline)) static PyObject *tuple_of_header(PyObject *header)
 {
-    PyObject *kept = Py_NewRef(header), *pair = is_pair(header) ? PySequence_Tuple(header) : NULL;
-    int result = -1;
+    PyObject *kept = Py_NewRef(header), *tuple = is_pair(header) ? PySequence_Tuple(header) : NULL;
 
-    if (pair)
-        result = set_header_tuple(x, pair);
-    else if (!PyErr_Occurred())
+    if (!tuple && !PyErr_Occurred())
         refuse_object(header, PyExc_TypeError, "a header must be a tuple (name, value), not %R", header);
-    Py_XDECREF(pair);
     Py_DECREF(kept);
-    return result;
+    return tuple;
 }
 
 static int set_headers(struct exchange *x, PyObject *list)
@@ -189,14 +186,16 @@ static int set_headers(struct exchange *x, PyObject *list)
 
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list) && result == 0; i++) {
         PyObject *header = PyList_GET_ITEM(list, i);
+        PyObject *tuple = PyTuple_Check(header) ? Py_NewRef(header) : tuple_of_header(header);
 
-        result = PyTuple_Check(header) ? set_header_tuple(x, header) : set_header_pair(x, header);
+        result = tuple ? set_header(x, tuple) : -1;
+        Py_XDECREF(tuple);
     }
     return result;
 }
 
 /* Returns a list of the headers as a new reference. */
-static PyObject *list_of_headers(PyObject *headers)
+__attribute__((cold, noinline)) static PyObject *list_of_headers(PyObject *headers)
 {
     PyObject *iterator = PyUnicode_Check(headers) || PyObject_CheckBuffer(headers) ? NULL : PyObject_GetIter(headers);
     PyObject *list;

@@ -37,7 +37,8 @@ static enum argument find_argument(PyObject *name)
 }
 
 /* Adds the arguments that are given by name. */
-static int parse_named(PyObject *const *values, PyObject *names, PyObject *found[ARGUMENTS])
+__attribute__((cold, noinline)) static int parse_named(PyObject *const *values, PyObject *names,
+                                                       PyObject *found[ARGUMENTS])
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
@@ -58,8 +59,9 @@ static int parse_named(PyObject *const *values, PyObject *names, PyObject *found
 /* Sets found; EXC_INFO to NULL if it is absent or None. */
 static int parse_arguments(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject *found[ARGUMENTS])
 {
-    for (Py_ssize_t i = 0; i < ARGUMENTS; i++)
-        found[i] = i < count ? args[i] : NULL;
+    found[STATUS] = count > STATUS ? args[STATUS] : NULL;
+    found[HEADERS] = count > HEADERS ? args[HEADERS] : NULL;
+    found[EXC_INFO] = count > EXC_INFO ? args[EXC_INFO] : NULL;
     if (names && parse_named(args + count, names, found) < 0)
         return -1;
     if (count > ARGUMENTS || !found[STATUS] || !found[HEADERS]) {
