@@ -3,7 +3,11 @@
  *
  * read() receives directly into the bytes object that it returns; only readline and iteration use a buffer. The size
  * that a client announces is never allocated before the bytes have arrived. The end of the body is the end of the file,
- * chunked or not (wsgi.input_terminated). One object without a body serves all requests that have none.
+ * chunked or not (wsgi.input_terminated). One object without a body serves all requests that have none, so close() has
+ * no effect on that.
+ *
+ * It is an io.BufferedIOBase that cannot seek: read and readinto wait for all that is asked for, read1 and readinto1
+ * for what comes next.
  *
  * Applications may keep the object, or hand it to another thread; reading from it then raises an exception.
  */
@@ -14,6 +18,7 @@
 #include <string.h>
 
 #include "request/exchange.h"
+#include "request/io_object.h"
 #include "syncless.h"
 
 #define BUFFER_SIZE    (8 << 10)
@@ -23,6 +28,7 @@ struct input {
     PyObject_HEAD
     struct exchange *x; /* borrowed; NULL: there is no body, or the request is over */
     bool over;          /* the request is over */
+    bool closed;        /* by the application */
     int64_t left;       /* bytes of body that were not received yet, -1 if not known */
     char *buffer;       /* owned, or NULL */
     size_t at, end;     /* the bytes of buffer from at to end were not read yet */
@@ -37,7 +43,7 @@ static struct input *input_alloc(struct exchange *x, int64_t left)
     if (!in)
         return NULL;
     in->x = x;
-    in->over = false;
+    in->over = in->closed = false;
     in->left = left;
     in->buffer = NULL;
     in->at = in->end = 0;
@@ -72,6 +78,10 @@ static int input_check(const struct input *in)
 {
     if (in->over) {
         PyErr_SetString(PyExc_ValueError, "wsgi.input was used after the request had ended");
+        return -1;
+    }
+    if (in->closed) {
+        PyErr_SetString(PyExc_ValueError, "wsgi.input was used after it had been closed");
         return -1;
     }
     if (in->x && in->x->coroutine != sl_self()) {
@@ -285,16 +295,65 @@ static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize
     return lines;
 }
 
+static PyObject *input_read1(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct input *in = (struct input *)self;
+    PyObject *out;
+    Py_ssize_t n;
+    size_t size;
+
+    if (input_check(in) < 0 || parse_read_size(args, count, "read1", &size) < 0)
+        return NULL;
+    size = size == SIZE_MAX ? BUFFER_SIZE : size < MAX_FIRST_READ ? size : MAX_FIRST_READ;
+    size = limit_to_rest(in, size);
+    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    n = out ? read_some(in, PyBytes_AS_STRING(out), size) : 0;
+    if (n < 0)
+        Py_CLEAR(out);
+    if (out && n < (Py_ssize_t)size)
+        _PyBytes_Resize(&out, n);
+    return out;
+}
+
+/* Fills the target, or reads once. */
+static PyObject *read_into(struct input *in, PyObject *target, bool once)
+{
+    Py_ssize_t n, size = 0;
+    Py_buffer view;
+
+    if (input_check(in) < 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
+        return NULL;
+    do {
+        n = read_some(in, (char *)view.buf + size, (size_t)(view.len - size));
+        size += n;
+    } while (n > 0 && size < view.len && !once);
+    PyBuffer_Release(&view);
+    return n < 0 ? NULL : PyLong_FromSsize_t(size);
+}
+
 static PyObject *input_readinto(PyObject *self, PyObject *target)
 {
-    Py_buffer view;
-    Py_ssize_t n;
+    return read_into((struct input *)self, target, false);
+}
 
-    if (input_check((struct input *)self) < 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
-        return NULL;
-    n = read_some((struct input *)self, view.buf, (size_t)view.len);
-    PyBuffer_Release(&view);
-    return n < 0 ? NULL : PyLong_FromSsize_t(n);
+static PyObject *input_readinto1(PyObject *self, PyObject *target)
+{
+    return read_into((struct input *)self, target, true);
+}
+
+static PyObject *input_close(PyObject *self, PyObject *unused)
+{
+    struct input *in = (struct input *)self;
+
+    in->closed = in->x != NULL;
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *input_closed(PyObject *self, void *unused)
+{
+    const struct input *in = (struct input *)self;
+
+    return PyBool_FromLong(in->over || in->closed);
 }
 
 static PyMethodDef input_methods[] = {
@@ -302,8 +361,31 @@ static PyMethodDef input_methods[] = {
      "read(size=-1): size bytes, fewer only at the end."},
     {"readline", (PyCFunction)(void (*)(void))input_readline, METH_FASTCALL, "readline(size=-1): the next line."},
     {"readlines", (PyCFunction)(void (*)(void))input_readlines, METH_FASTCALL, "readlines(hint=-1): a list of lines."},
+    {"read1", (PyCFunction)(void (*)(void))input_read1, METH_FASTCALL,
+     "read1(size=-1): the bytes that come next, at most size."},
     {"readinto", input_readinto, METH_O,
-     "readinto(buffer): the bytes that have arrived, as one read of a raw file; the number of them."},
+     "readinto(buffer): fill the buffer; the number of bytes, fewer only at the end."},
+    {"readinto1", input_readinto1, METH_O, "readinto1(buffer): the bytes that come next; the number of them."},
+    {"close", input_close, METH_NOARGS, "close(): no more is read."},
+    {"flush", io_object_none, METH_NOARGS, "flush(): nothing."},
+    {"readable", io_object_true, METH_NOARGS, "readable(): True."},
+    {"writable", io_object_false, METH_NOARGS, "writable(): False."},
+    {"seekable", io_object_false, METH_NOARGS, "seekable(): False."},
+    {"isatty", io_object_false, METH_NOARGS, "isatty(): False."},
+    {"__enter__", io_object_enter, METH_NOARGS, NULL},
+    {"__exit__", io_object_exit, METH_VARARGS, NULL},
+    IO_OBJECT_UNSUPPORTED("seek"),
+    IO_OBJECT_UNSUPPORTED("tell"),
+    IO_OBJECT_UNSUPPORTED("truncate"),
+    IO_OBJECT_UNSUPPORTED("fileno"),
+    IO_OBJECT_UNSUPPORTED("write"),
+    IO_OBJECT_UNSUPPORTED("writelines"),
+    IO_OBJECT_UNSUPPORTED("detach"),
+    {0},
+};
+
+static PyGetSetDef input_members[] = {
+    {"closed", input_closed, NULL, "Whether the file is closed, or the request over.", NULL},
     {0},
 };
 
@@ -314,11 +396,12 @@ static PyTypeObject input_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_dealloc = input_dealloc,
     .tp_methods = input_methods,
+    .tp_getset = input_members,
     .tp_iter = PyObject_SelfIter,
     .tp_iternext = input_next,
 };
 
 int wsgi_input_init_type(void)
 {
-    return PyType_Ready(&input_type);
+    return PyType_Ready(&input_type) < 0 ? -1 : io_object_register(&input_type, "BufferedIOBase");
 }
