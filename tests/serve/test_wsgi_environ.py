@@ -101,6 +101,25 @@ def test_underscores_cannot_shadow_hyphens(server):
     assert "HTTP_A_B" not in facts
 
 
+@pytest.mark.parametrize("name", ["Proxy", "PROXY", "proxy", "pRoXy"])
+def test_proxy_never_becomes_http_proxy(server, name):
+    for _ in range(2):  # the second time from the cache
+        facts = environ(server, "GET / HTTP/1.1", f"{name}: evil", "X-Proxy: a", f"{name}:", "Proxies: b")
+        assert "HTTP_PROXY" not in facts and (facts["HTTP_X_PROXY"], facts["HTTP_PROXIES"]) == ("a", "b")
+
+
+def test_names_that_shadow_take_no_place(server):
+    """Also where they are too long for the cache, and where they share a name's letters with others."""
+    long = "X-" + "long" * 20
+    facts = environ(server, "GET / HTTP/1.1", "Content_Type: a", "CONTENT_LENGTH: 5", "Content_Length: 5",
+                    long.replace("-", "_") + ": evil", long + ": good", "Remote-User: x", "Https: on",
+                    "Wsgi.url_scheme: https", "Path-Info: /evil", "Script-Name: evil")
+    assert facts["HTTP_" + long.upper().replace("-", "_")] == "good"
+    assert not {"CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "REMOTE_USER",
+                "HTTPS"} & set(facts)
+    assert (facts["wsgi.url_scheme"], facts["PATH_INFO"], facts["SCRIPT_NAME"]) == ("http", "/", "")
+
+
 def test_empty_field(server):
     assert environ(server, "GET / HTTP/1.1", "X-Empty:")["HTTP_X_EMPTY"] == ""
 

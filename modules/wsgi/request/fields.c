@@ -6,7 +6,8 @@
  * insertion. Each name has one slot, which the most recent name takes, so clients cannot make the cache grow.
  *
  * A name with an underscore becomes the same variable as the name with a hyphen, and so could be mistaken for a field
- * that a proxy has set or removed. Such fields are dropped, as nginx and gunicorn do.
+ * that a proxy has set or removed. Such fields are dropped, as nginx and gunicorn do. So is Proxy: environ is often
+ * copied to os.environ or to a child's environment, where HTTP_PROXY would redirect requests (CVE-2016-5385).
  */
 #include "request/fields.h"
 
@@ -23,7 +24,7 @@
 struct slot {
     char name[MAX_CACHED_NAME];
     unsigned size;   /* of the name; 0: free */
-    PyObject *key;   /* owned */
+    PyObject *key;   /* owned; NULL: the field is dropped */
     PyObject *value; /* owned, or NULL */
     bool upgrade;    /* the name is Upgrade */
 };
@@ -73,6 +74,11 @@ static PyObject *key_new(const struct sl_field *f)
     return key;
 }
 
+static bool is_dropped(const struct sl_field *f)
+{
+    return memchr(f->name, '_', f->name_size) || has_name(f, "Proxy");
+}
+
 /* Returns the slot that has the key for the field's name. */
 static struct slot *slot_get(const struct sl_field *f)
 {
@@ -81,8 +87,8 @@ static struct slot *slot_get(const struct sl_field *f)
 
     if (slot->size == f->name_size && !memcmp(slot->name, f->name, f->name_size))
         return slot;
-    key = key_new(f);
-    if (!key)
+    key = is_dropped(f) ? NULL : key_new(f);
+    if (!key && PyErr_Occurred())
         return NULL;
     memcpy(slot->name, f->name, f->name_size);
     slot->size = f->name_size;
@@ -131,9 +137,14 @@ static int set_variable(PyObject *env, PyObject *key, PyObject *value)
 
 static int add_uncached(PyObject *env, const struct sl_field *f)
 {
-    PyObject *key = key_new(f), *value = key ? convert_latin1(f->value, f->value_size) : NULL;
-    int result = value ? set_variable(env, key, value) : -1;
+    PyObject *key, *value;
+    int result;
 
+    if (is_dropped(f))
+        return 0;
+    key = key_new(f);
+    value = key ? convert_latin1(f->value, f->value_size) : NULL;
+    result = value ? set_variable(env, key, value) : -1;
     Py_XDECREF(key);
     Py_XDECREF(value);
     return result;
@@ -146,11 +157,11 @@ static int environ_add_field(PyObject *env, const struct sl_field *f)
     PyObject *value;
     int result;
 
-    if (memchr(f->name, '_', f->name_size))
-        return 0;
     if (f->name_size > MAX_CACHED_NAME)
         return add_uncached(env, f);
     slot = slot_get(f);
+    if (slot && !slot->key)
+        return 0;
     value = slot ? slot_value(slot, f) : NULL;
     if (!value)
         return -1;
