@@ -166,6 +166,7 @@ static bool conn_give(struct conn *conn, bool fresh)
 
 static void conn_idle(struct conn *conn)
 {
+    share_count_served(session_requests());
     if (share_is_wanted && conn_give(conn, false))
         return;
     conn->state = CONN_IDLE;
@@ -400,16 +401,16 @@ static void conn_take(const struct share_connection *taken, int fd)
     conn_watch(conn, taken->fresh ? &http.fresh : &http.idle);
 }
 
-/* Give away those that have been idle for the shortest time: they are the ones that are used. */
+/* Give away those that have been idle longest: those that are used are shared by requests. */
 static void conns_give(void)
 {
-    struct wait_timeouts *lists[] = {&http.idle, &http.fresh};
+    struct wait_timeouts *lists[] = {&http.fresh, &http.idle};
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         while (share_is_wanted && !list_empty(&lists[i]->list)) {
-            struct list *last = lists[i]->list.prev;
+            struct list *first = lists[i]->list.next;
 
-            if (!conn_give(list_entry(list_entry(last, struct wait_timeout, link), struct conn, timeout), i == 1))
+            if (!conn_give(list_entry(list_entry(first, struct wait_timeout, link), struct conn, timeout), i == 0))
                 break;
         }
 }

@@ -77,6 +77,17 @@ def test_kept_connections_are_shared(start, workers, count):
     assert is_even(counts, workers, EACH), counts
 
 
+@pytest.mark.parametrize("workers, used", [(2, 1), (2, 3), (3, 2)])
+def test_requests_are_shared_if_few_connections_are_used(start, workers, used):
+    """As behind nginx, which takes the kept connection that was used last."""
+    server = start(workers)
+    connections = open_kept(server, 12)
+    spread(connections, 1)
+    counts = spread(connections[:used], 600 // used)
+    assert is_even(counts, workers, 60), counts
+    assert len({connection.sock for connection in connections}) == 12 and None not in (c.sock for c in connections)
+
+
 @pytest.mark.parametrize("workers", [2, 3])
 def test_new_connections_are_shared(start, workers):
     server = start(workers)

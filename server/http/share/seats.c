@@ -58,6 +58,7 @@ struct seat *seat_take(void)
             continue;
         seat->open = 0;
         seat->accepted = 0;
+        seat->served = 0;
         seat->poked = 0;
         raise_used(i + 1);
         return seat;

@@ -13,6 +13,7 @@ struct seat {
     _Atomic uint64_t kind;      /* workers of one kind serve the same sockets in the same way; 0: not yet known */
     _Atomic int64_t open;       /* connections */
     _Atomic uint64_t accepted;  /* connections since the start, but see seat_forgive */
+    _Atomic uint64_t served;    /* requests, in the same way; exact to SERVED_STEP of share.c */
     _Atomic int64_t poked;      /* CLOCK_MONOTONIC ns when it was told to look, and has not yet; 0: it is not behind */
     _Atomic unsigned name_size; /* of name */
     char name[sizeof(sa_family_t) + 8]; /* the address of its socket, which the kernel has chosen */

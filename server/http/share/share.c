@@ -11,6 +11,10 @@
  * busy for a while. So each worker looks once a second, and when it joins, whether another has more, and asks it for
  * idle ones, whose descriptors come by datagram. The one that has fewer asks: that shows that it lives.
  *
+ * Connections are not used evenly either: nginx takes the one that was used last. So requests are counted too. A worker
+ * that is ahead of another offers it a connection, and if that one wants it, gives it the next one that becomes idle;
+ * one more only if it still gets further ahead, or both would pass all of them to and fro.
+ *
  * Why not SO_REUSEPORT: what is in the backlog of a worker that ends is lost, its hash is uneven for tens of
  * connections, and a program for the kernel that counts needs CAP_BPF. Datagrams, because a worker that is started
  * later needs no descriptor of the others for them; the kernel chooses the address of each socket.
@@ -34,14 +38,19 @@
 #define CHECK_EVERY 1000 /* milliseconds between two looks whether another has more */
 #define WANTED_FOR  300  /* milliseconds that a wish for connections is valid */
 #define MAX_WANTED  8    /* connections; the kernel queues 10 datagrams */
+#define SERVED_STEP 8    /* requests after which a worker looks how many others have served */
+#define SERVED_LEAD 24   /* requests that a worker may be ahead of another */
+#define SERVED_DEBT 48   /* the most requests that a worker is behind after it has had none for a while */
+#define OFFER_EVERY 20   /* milliseconds between two offers that are not answered */
 #define MAX_DEBT    32   /* the most that a worker is behind after it has not accepted for a while */
 
-enum share_kind { SHARE_LOOK, SHARE_WANT, SHARE_CONNECTION };
+enum share_kind { SHARE_LOOK, SHARE_OFFER, SHARE_WANT, SHARE_CONNECTION };
 
 struct share_message {
     enum share_kind kind;
     unsigned from;  /* the number of the sender's seat */
     unsigned count; /* SHARE_WANT: how many it wants at most */
+    bool used;      /* SHARE_WANT: of those that are used, after an offer */
     struct share_connection connection;
 };
 
@@ -59,11 +68,16 @@ static struct {
     struct seat *wanting;     /* who has asked for connections last; valid while share_is_wanted */
     pid_t wanting_pid;        /* its pid then */
     unsigned wanted;          /* how many it still wants */
+    bool wanted_used;         /* it wants those that are used */
     int64_t wanted_until;     /* by wait_time */
+    uint64_t served_before;   /* what our seat's count of requests has more than our own */
+    int64_t lead;             /* the lead at which we gave a used connection; 0: we are not far ahead */
+    int64_t offered;          /* by wait_time, when we made the last offer */
     unsigned expected;        /* connections that we have asked for, and have not got */
 } share = {.source.fd = -1};
 
 bool share_is_wanted;
+size_t share_next_look = SIZE_MAX;
 
 /* ---- datagrams ---- */
 
@@ -245,6 +259,66 @@ static void want_connections(void)
     send_message(most, &message, -1);
 }
 
+/* ---- requests ---- */
+
+/* Whoever was without requests for a while must not get all of them until it has caught up. */
+static void forgive_served(struct seat *mine, uint64_t debt)
+{
+    struct seat *seat;
+    uint64_t served = mine->served;
+    unsigned at = 0;
+
+    while ((seat = seat_next(mine, &at)))
+        served = seat->served > served + debt ? seat->served - debt : served;
+    share.served_before += served - mine->served;
+    mine->served = served;
+}
+
+/* Returns the other seat that has served fewest, or NULL. */
+static struct seat *seat_with_fewest_served(void)
+{
+    struct seat *seat, *fewest = NULL;
+    int64_t now = wait_now();
+    unsigned at = 0;
+
+    while ((seat = seat_next(share.seat, &at)))
+        if ((!fewest || seat->served < fewest->served) && !seat_is_busy(seat, now))
+            fewest = seat;
+    return fewest;
+}
+
+void share_look_at_served(size_t requests)
+{
+    struct seat *mine = share.seat, *fewest;
+    int64_t lead;
+
+    share_next_look = requests + SERVED_STEP;
+    mine->served = requests + share.served_before;
+    fewest = seat_with_fewest_served();
+    lead = fewest ? (int64_t)(mine->served - fewest->served) : 0;
+    if (lead < SERVED_LEAD)
+        share.lead = 0;
+    if (lead < share.lead + SERVED_LEAD || wait_time() - share.offered < OFFER_EVERY)
+        return;
+    share.offered = wait_time();
+    send_message(fewest, &(struct share_message){.kind = SHARE_OFFER, .from = seat_number(mine)}, -1);
+}
+
+/* Another worker is ahead of us and offers a connection. */
+static void on_offer(const struct share_message *message)
+{
+    struct seat *seat = seat_of(message->from);
+    struct share_message answer = {.kind = SHARE_WANT, .count = 1, .used = true};
+
+    if (!seat || !share.seat)
+        return;
+    forgive_served(share.seat, SERVED_DEBT);
+    if (share.seat->served + SERVED_LEAD > seat->served)
+        return;
+    answer.from = seat_number(share.seat);
+    send_message(seat, &answer, -1);
+}
+
 static void on_wanted(const struct share_message *message)
 {
     struct seat *seat = seat_of(message->from);
@@ -254,9 +328,11 @@ static void on_wanted(const struct share_message *message)
     share.wanting = seat;
     share.wanting_pid = seat->pid;
     share.wanted = message->count;
+    share.wanted_used = message->used;
     share.wanted_until = wait_time() + WANTED_FOR;
     share_is_wanted = true;
-    share.handler->wanted();
+    if (!message->used)
+        share.handler->wanted();
 }
 
 /* Whether the worker that wants connections still should get some. */
@@ -265,7 +341,7 @@ static bool is_still_wanted(void)
     const struct seat *seat = share.wanting;
 
     return share.seat && share.wanted > 0 && seat->pid == share.wanting_pid && seat->kind == share.seat->kind &&
-           wait_time() <= share.wanted_until && seat->open + 2 <= share.seat->open;
+           wait_time() <= share.wanted_until && (share.wanted_used || seat->open + 2 <= share.seat->open);
 }
 
 bool share_give(const struct share_connection *given, int fd)
@@ -277,6 +353,10 @@ bool share_give(const struct share_connection *given, int fd)
         return false;
     share.wanting->open++; /* so that nobody gives it more before it has looked */
     share.wanted--;
+    if (share.wanted_used) {
+        share.lead = (int64_t)(share.seat->served - share.wanting->served);
+        share.offered = 0;
+    }
     return true;
 }
 
@@ -302,6 +382,8 @@ static void read_messages(void)
             on_given(&message, fd);
         else if (n > 0 && message.kind == SHARE_WANT)
             on_wanted(&message);
+        else if (n > 0 && message.kind == SHARE_OFFER)
+            on_offer(&message);
         look |= n > 0 && message.kind == SHARE_LOOK;
     }
     if (!look || !share.seat)
@@ -379,6 +461,8 @@ void share_join(uint64_t kind, const struct share_handler *handler)
     share.seat = seat;
     seat->kind = kind;
     forgive_all(seat);
+    forgive_served(seat, 0);
+    share_next_look = 0;
     wait_every(CHECK_EVERY, want_connections);
     want_connections();
 }
@@ -389,6 +473,7 @@ void share_leave(void)
         return;
     share.seat = NULL;
     share_is_wanted = false;
+    share_next_look = SIZE_MAX;
     wait_timeout_stop(&share.look);
     seats_vacate(getpid());
     read_messages();
@@ -398,5 +483,6 @@ void share_forget(void)
 {
     share.seat = NULL;
     share_is_wanted = false;
+    share_next_look = SIZE_MAX;
     share.source.fd = -1;
 }

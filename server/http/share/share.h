@@ -50,6 +50,15 @@ enum share_turn share_turn(int fd);
 void share_count_accepted(void);
 void share_count(int change);
 
+/* To be called when a connection is about to be idle: this worker has served so many requests. */
+extern size_t share_next_look;
+void share_look_at_served(size_t requests);
+static inline void share_count_served(size_t requests)
+{
+    if (requests >= share_next_look)
+        share_look_at_served(requests);
+}
+
 /* Whether another worker has asked for idle connections and should still get some. */
 extern bool share_is_wanted;
 
