@@ -110,7 +110,6 @@ bool admission_is_full(void)
 
 bool permit_start_exempt(struct permit *permit)
 {
-    queue_leave(permit);
     permit->exempt = true;
     if (!admission.config.start(permit, true))
         return permit->exempt = false;

@@ -40,8 +40,7 @@ void permit_request(struct permit *permit);
 /* Whether all permits are held. */
 bool admission_is_full(void);
 
-/* On the loop's stack: have start called now, exempt. Takes the permit out of the queue. Returns false if there can be
- * no coroutine now. */
+/* On the loop's stack: have start called now, exempt. Returns false if there can be no coroutine now. */
 bool permit_start_exempt(struct permit *permit);
 
 /* On a coroutine that holds it: it is exempt from now on; and no longer, which returns as permit_await. */

@@ -13,18 +13,18 @@ struct request;
 struct http_config {
     /* Handle a request, on its coroutine. Returns as sl_module.handle. */
     int (*handle)(struct request *req);
-    bool (*is_urgent)(const struct request *req); /* it waits for no permit; NULL: none is. See http_set_urgent. */
-    const struct proxies *proxies;                /* trusted proxies; borrowed, or NULL */
-    size_t max_concurrency;                       /* requests that run at once; others queue */
-    int64_t queue_timeout;                        /* in that queue; then 503 */
-    size_t max_connections;                       /* open at once */
-    size_t max_request_line;                      /* bytes */
-    size_t max_header_size;                       /* bytes of a head, with the request line */
-    size_t max_headers;                           /* fields */
-    int64_t header_timeout;                       /* from the first byte of a head, or from the accept, to its last */
-    int64_t keepalive_timeout;                    /* from the end of a request to the first byte of the next */
-    int64_t body_timeout;                         /* between two receives of a body that is being read */
-    int64_t write_timeout;                        /* between two sends of a response */
+    bool urgent;                   /* see http_set_urgent */
+    const struct proxies *proxies; /* trusted proxies; borrowed, or NULL */
+    size_t max_concurrency;        /* requests that run at once; others queue */
+    int64_t queue_timeout;         /* in that queue; then 503 */
+    size_t max_connections;        /* open at once */
+    size_t max_request_line;       /* bytes */
+    size_t max_header_size;        /* bytes of a head, with the request line */
+    size_t max_headers;            /* fields */
+    int64_t header_timeout;        /* from the first byte of a head, or from the accept, to its last */
+    int64_t keepalive_timeout;     /* from the end of a request to the first byte of the next */
+    int64_t body_timeout;          /* between two receives of a body that is being read */
+    int64_t write_timeout;         /* between two sends of a response */
 
     /* Called for each request when it is over; NULL: timings of requests are not taken either. */
     void (*ended)(const struct request *req);

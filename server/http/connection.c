@@ -294,16 +294,12 @@ static bool conn_may_accept(bool sure)
 
 /* ---- the beginning ---- */
 
-/* Whether all permits are held, and the request needs none. */
-static bool conn_is_exempt(struct conn *conn)
-{
-    return http.config.is_urgent && admission_is_full() && session_is_urgent(&conn->client);
-}
-
 /* Have its request served, now or later. */
 static void conn_ask(struct conn *conn)
 {
-    if (!conn_is_exempt(conn) || !permit_start_exempt(&conn->client.permit))
+    bool exempt = http.config.urgent && admission_is_full();
+
+    if (!exempt || !permit_start_exempt(&conn->client.permit))
         permit_request(&conn->client.permit);
 }
 
@@ -329,8 +325,6 @@ static void on_conn_ready(struct wait_source *source, short events)
             cancel_gone(conn->client.req);
         break;
     case CONN_QUEUED:
-        if (conn_is_exempt(conn) && !permit_start_exempt(&conn->client.permit))
-            permit_request(&conn->client.permit);
         break;
     }
 }
@@ -450,9 +444,9 @@ void http_init(const struct http_config *config)
     wait_on_child(http_forget);
 }
 
-void http_set_urgent(bool (*is_urgent)(const struct request *req))
+void http_set_urgent(void)
 {
-    http.config.is_urgent = is_urgent;
+    http.config.urgent = true;
 }
 
 bool http_is_ready(void)

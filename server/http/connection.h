@@ -2,17 +2,15 @@
 #ifndef HTTP_CONNECTION_H
 #define HTTP_CONNECTION_H
 
-#include <stdbool.h>
-
 #include "http/config.h"
 #include "http/endpoint.h"
 
 /* Once, before the first connection. config is copied. */
 void http_init(const struct http_config *config);
 
-/* Before the first connection: is_urgent tells by its head whether a request runs also where max_concurrency are
- * running. */
-void http_set_urgent(bool (*is_urgent)(const struct request *req));
+/* Before the first connection: some requests run also where max_concurrency are running. Then heads are read without a
+ * permit, and handle has to see to it (permit_resume). */
+void http_set_urgent(void);
 
 /* Whether http_init was called. */
 bool http_is_ready(void);

@@ -8,11 +8,9 @@
 #include "http/session.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/mem.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
 #include "http/proxy/forwarded.h"
@@ -27,7 +25,6 @@
 
 #define FIRST_BUFFER 2048  /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024  /* bytes of the request's memory on the stack */
-#define PROXY_SPACE  600   /* bytes for a PROXY header before the head; larger ones are for nobody in a hurry */
 #define BURST        32    /* requests of one connection before those in the queue go first */
 #define MUST_END     10000 /* milliseconds after its deadline in which a request that blocks the worker has to end */
 
@@ -232,59 +229,6 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     return req->keep_alive;
 }
 
-/* ---- urgent requests ---- */
-
-/* Whether the head that a buffer begins with is there, and is that of an urgent request. The buffer is modified. */
-static bool head_is_urgent(struct client *client, char *buf, size_t size)
-{
-    struct head_scan scan = {0};
-    size_t skip = size >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
-    size_t head_size = head_find(buf + skip, size - skip, &scan);
-    struct request req = {.view = {.scheme = client->endpoint->scheme, .peer = client->peer}};
-    bool urgent = false;
-    const char *why;
-
-    if (!head_size || client->endpoint->mount)
-        return false;
-    arena_init(&req.arena);
-    if (!head_parse(&req, buf + skip, head_size, scan.lines, &why)) {
-        if (client->trusted)
-            forwarded_apply(config->proxies, &req);
-        urgent = *req.view.path == '/' && config->is_urgent(&req);
-    }
-    arena_release(&req.arena);
-    return urgent;
-}
-
-/* The same for what was received, and then for what can be received. */
-static bool peek_is_urgent(struct client *client, const char *received, size_t size)
-{
-    size_t capacity = size + config->max_header_size + PROXY_SPACE;
-    char *buf = xmalloc(capacity);
-    struct proxy_header header;
-    ssize_t n;
-    bool urgent = false;
-
-    memcpy(buf, received, size);
-    n = recv(client->source.fd, buf + size, capacity - size, MSG_DONTWAIT | MSG_PEEK);
-    size += n > 0 ? (size_t)n : 0;
-    n = client->proxied ? proxy_parse(&header, buf, size) : 0;
-    if (n >= 0 && (n > 0 || !client->proxied))
-        urgent = head_is_urgent(client, buf + n, size - (size_t)n);
-    free(buf);
-    return urgent;
-}
-
-bool session_is_urgent(struct client *client)
-{
-    return peek_is_urgent(client, "", 0);
-}
-
-static bool next_is_urgent(struct session *s)
-{
-    return peek_is_urgent(s->client, s->in.buf + s->in.start, input_unread(&s->in));
-}
-
 /* ---- the next head ---- */
 
 static const char line_too_long[] = "the request line is longer than max-request-line";
@@ -347,10 +291,10 @@ static bool await_rest_of_head(struct session *s)
 
     if (!s->head_due)
         s->head_due = timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER;
+    if (config->urgent)
+        permit_exempt(&s->client->permit); /* until it is known which mount the request is for */
     permit_release(&s->client->permit);
     err = input_wait(&s->in, s->head_due);
-    if (config->is_urgent && admission_is_full() && next_is_urgent(s))
-        s->client->permit.exempt = true;
     if (permit_await(&s->client->permit) == -ETIMEDOUT) {
         refuse_early(s, 503, "queue-timeout exceeded");
         return false;
@@ -474,18 +418,6 @@ static bool yield_permit(struct session *s)
     return false;
 }
 
-/* The connection is exempt for the sake of an earlier request. Returns whether the next one may run. */
-static bool may_go_on(struct session *s)
-{
-    if (next_is_urgent(s))
-        return true;
-    output_flush(&s->out);
-    if (permit_resume(&s->client->permit) == 0)
-        return true;
-    refuse_early(s, 503, "queue-timeout exceeded");
-    return false;
-}
-
 /* Serve until there is nothing to serve. Returns whether the connection stays open. */
 static bool serve_requests(struct session *s)
 {
@@ -498,8 +430,6 @@ static bool serve_requests(struct session *s)
         arrival = await_head(s, &scan, &size);
         if (arrival != ARRIVED)
             break;
-        if (s->client->permit.exempt && !may_go_on(s))
-            return false;
         if (!serve_request(s, size, scan.lines))
             return false;
         if (served % BURST == 0 && !yield_permit(s))

@@ -42,9 +42,6 @@ void client_set_peer(struct client *client, const struct sockaddr *peer);
 /* On a coroutine that holds the client's permit: serve the connection until it is idle or over. */
 enum session_end session_run(struct client *client);
 
-/* Whether the next request, as far as it has been received, is one that config.is_urgent is true for. */
-bool session_is_urgent(struct client *client);
-
 /* On the coroutine of a request: the permit of its connection. */
 struct permit *session_permit(void);
 

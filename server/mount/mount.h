@@ -29,7 +29,7 @@ struct mount {
     struct mount_limits limits;
     struct mount *areas; /* those below it, or for a host, that have other limits; copies of it, but for the prefix */
     bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next three */
-    bool is_special;     /* it has a gate, or a high priority */
+    bool is_special;     /* it has a gate, or some mount has a high priority */
     struct gate *gate;   /* at most max-concurrency requests pass it at once; NULL: none */
     struct wait_timeouts deadlines; /* of its requests */
     struct mount *next;             /* in order of the file */

@@ -30,15 +30,6 @@ static struct mount nowhere = {
     .module = {.handle = answer_404}, .title = "no mount", .host = "", .prefix = "", .script = ""};
 static struct mount **routes; /* sorted, ended by nowhere */
 
-static struct mount *find_route(const struct request *req)
-{
-    struct mount **m = routes;
-
-    while (!mount_has_path(*m, req->view.path) || !mount_has_host(*m, req->view.host))
-        m++;
-    return *m;
-}
-
 static bool goes_before(const struct mount *a, const struct mount *b)
 {
     size_t a_size = strlen(a->prefix), b_size = strlen(b->prefix);
@@ -100,24 +91,17 @@ static void open_gate(struct mount *mount, int64_t queue_timeout)
     gate_init(mount->gate, (size_t)limits->max_concurrency, queue_timeout, limits->max_title);
 }
 
-static bool is_urgent(const struct request *req)
-{
-    return find_route(req)->limits.priority == PRIORITY_HIGH;
-}
-
-static void open_route(struct mount *mount, bool is_filtered, int64_t queue_timeout)
+static void open_route(struct mount *mount, bool is_filtered, bool has_urgent, int64_t queue_timeout)
 {
     mount->is_filtered = is_filtered;
     cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
     open_gate(mount, queue_timeout);
-    mount->is_special = mount->gate || mount->limits.priority == PRIORITY_HIGH;
-    if (mount->limits.priority == PRIORITY_HIGH)
-        http_set_urgent(is_urgent);
+    mount->is_special = mount->gate || has_urgent;
 }
 
 void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout)
 {
-    bool are_filtered = filter_init(mounts);
+    bool are_filtered = filter_init(mounts), has_urgent = false;
     size_t count = count_mounts(mounts);
 
     routes = xcalloc(count + 1, sizeof(*routes));
@@ -125,8 +109,12 @@ void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t
     if (are_filtered)
         nowhere.limits = *limits;
     routes[count] = &nowhere;
-    for (struct mount **m = routes; m <= routes + count; m++)
-        open_route(*m, are_filtered, queue_timeout);
+    for (size_t i = 0; i < count; i++)
+        has_urgent |= routes[i]->limits.priority == PRIORITY_HIGH;
+    for (size_t i = 0; i <= count; i++)
+        open_route(routes[i], are_filtered, has_urgent, queue_timeout);
+    if (has_urgent)
+        http_set_urgent();
 }
 
 /* Apply the limits of a mount. A body known to be too large is refused unread, and so is the rest of the connection. */
@@ -170,42 +158,53 @@ static int serve_within_limits(struct mount *mount, struct request *req)
     return cancel_stop(req, call_modules(mount, req));
 }
 
-static int serve_through_gate(struct mount *mount, struct request *req)
+/* The request has waited too long to run. */
+static int refuse_busy(struct request *req)
 {
-    int result;
-
-    if (gate_enter(mount->gate, session_permit())) {
-        response_header(req, "Retry-After", 11, "1", 1);
-        response_keep(req);
-        req->keep_alive = false;
-        return 503;
-    }
-    result = serve_within_limits(mount, req);
-    gate_leave(mount->gate);
-    return result;
+    response_header(req, "Retry-After", 11, "1", 1);
+    response_keep(req);
+    req->keep_alive = false;
+    return 503;
 }
 
-/* The same for a mount that has a gate, or a high priority. */
-static int serve_specially(struct mount *mount, struct request *req)
+/* Wait until a request may run whose mount has a gate, or where some mounts have a high priority. */
+static bool may_run(struct mount *mount)
 {
+    struct permit *permit = session_permit();
+
     if (mount->limits.priority == PRIORITY_HIGH)
-        permit_exempt(session_permit());
-    return mount->gate ? serve_through_gate(mount, req) : serve_within_limits(mount, req);
+        permit_exempt(permit);
+    else if (permit_resume(permit))
+        return false;
+    return !mount->gate || gate_enter(mount->gate, permit) == 0;
 }
 
 /* Serve a request whose path begins with the mount's prefix. */
 static int serve_at(struct mount *mount, struct request *req)
 {
+    int result;
+
     req->view.mount = mount_below_proxy(req, mount->script);
     req->view.path += mount->skip;
     if (!admit_body(mount, req))
         return 413;
-    return mount->is_special ? serve_specially(mount, req) : serve_within_limits(mount, req);
+    if (mount->is_special && !may_run(mount))
+        return refuse_busy(req);
+    result = serve_within_limits(mount, req);
+    if (mount->gate)
+        gate_leave(mount->gate);
+    return result;
 }
 
 int route_handle(struct request *req)
 {
-    return serve_at(req->mount ? req->mount : find_route(req), req); /* or the endpoint's only one */
+    struct mount **m = routes;
+
+    if (req->mount) /* the endpoint's only one */
+        return serve_at(req->mount, req);
+    while (!mount_has_path(*m, req->view.path) || !mount_has_host(*m, req->view.host))
+        m++;
+    return serve_at(*m, req);
 }
 
 void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req))
