@@ -23,7 +23,7 @@
 #include "log/log.h"
 #include "syncless/runtime.h"
 
-#define FIRST_BUFFER 2048  /* bytes of input buffer on the stack: most heads fit */
+#define FIRST_BUFFER 1936  /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024  /* bytes of the request's memory on the stack */
 #define BURST        32    /* requests of one connection before those in the queue go first */
 #define MUST_END     10000 /* milliseconds after its deadline in which a request that blocks the worker has to end */
@@ -367,8 +367,9 @@ static bool may_send_proxy_header(const struct client *client)
     return client->trusted || !proxies || (proxies->count == 0 && !proxies->local);
 }
 
-/* Have the PROXY header that the connection begins with, and apply it. */
-static enum arrival await_proxy_header(struct session *s)
+/* Have the PROXY header that the connection begins with, and apply it. Not inlined: a request that waits would keep it
+ * in its frame. */
+static __attribute__((noinline)) enum arrival await_proxy_header(struct session *s)
 {
     struct proxy_header header;
     ssize_t size;

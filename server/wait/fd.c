@@ -29,7 +29,7 @@
 #include "wait/loop.h"
 
 #define MAX_EVENTS   256  /* taken by one epoll_wait */
-#define FDS_ON_STACK 32   /* waiters of wait_fds that need no memory */
+#define FDS_ON_STACK 32   /* waiters of wait_several that need no memory */
 #define CHUNK        1024 /* watches allocated together */
 #define ALWAYS       (POLLERR | POLLHUP | POLLNVAL)
 #define WATCHED      (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
@@ -262,26 +262,38 @@ static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, in
     return result;
 }
 
-int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
+static int wait_fds_with(struct waiter *waiters, struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    int result;
+
+    do {
+        result = real()->poll(fds, count, 0);
+        if (result != 0)
+            return result < 0 ? -errno : result;
+        result = wait_any(fds, count, waiters, deadline);
+    } while (result >= 0 || result == -EBADF); /* for a closed one the next poll says POLLNVAL */
+    return result == -ETIMEDOUT ? 0 : result;
+}
+
+/* Not inlined: its frame is large, and most waits are for one descriptor. */
+static __attribute__((noinline)) int wait_several(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     struct waiter space[FDS_ON_STACK], *waiters = space;
     int result;
 
     if (count > FDS_ON_STACK)
         waiters = xmalloc(count * sizeof(*waiters));
-    for (;;) {
-        result = real()->poll(fds, count, 0);
-        if (result != 0) {
-            result = result < 0 ? -errno : result;
-            break;
-        }
-        result = wait_any(fds, count, waiters, deadline);
-        if (result < 0 && result != -EBADF) /* for a closed one the next poll says POLLNVAL */
-            break;
-    }
+    result = wait_fds_with(waiters, fds, count, deadline);
     if (waiters != space)
         free(waiters);
-    return result == -ETIMEDOUT ? 0 : result;
+    return result;
+}
+
+int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    struct waiter one;
+
+    return count > 1 ? wait_several(fds, count, deadline) : wait_fds_with(&one, fds, count, deadline);
 }
 
 /* ---- dispatch ---- */

@@ -116,7 +116,8 @@ static int flush_file(PyObject *file)
     return result ? 0 : -1;
 }
 
-int file_wrapper_region(PyObject *wrapper, struct region *region)
+/* Not inlined, so that a request that waits does not have st in its frame. */
+__attribute__((noinline)) int file_wrapper_region(PyObject *wrapper, struct region *region)
 {
     PyObject *file = ((struct file_wrapper *)wrapper)->file;
     struct stat st;

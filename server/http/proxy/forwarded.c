@@ -236,7 +236,8 @@ static void apply_x_forwarded(const struct proxies *proxies, struct request *req
     view_set_prefix(req, believed_element(proxies, req, &list, FORWARDED_PREFIX, "X-Forwarded-Prefix", depth));
 }
 
-void forwarded_apply(const struct proxies *proxies, struct request *req)
+/* Not inlined: a request that waits would keep the lists in its frame. */
+__attribute__((noinline)) void forwarded_apply(const struct proxies *proxies, struct request *req)
 {
     struct elements list;
     const struct span *id = believed_element(proxies, req, &list, FORWARDED_ID, "X-Request-ID", 0);

@@ -114,7 +114,8 @@ static int selection_wait(struct selection *s, int64_t deadline, const sigset_t 
     return result;
 }
 
-static int select_until(int count, fd_set *sets[3], int64_t deadline, const sigset_t *mask)
+/* Not inlined: whoever uses select to sleep need not keep the sets in its frame. */
+static __attribute__((noinline)) int select_until(int count, fd_set *sets[3], int64_t deadline, const sigset_t *mask)
 {
     struct selection s = {.count = count, .size = (size_t)(count + NFDBITS - 1) / NFDBITS * sizeof(fd_mask)};
     fd_set space[3];
@@ -136,6 +137,12 @@ static int select_until(int count, fd_set *sets[3], int64_t deadline, const sigs
 }
 
 /* ---- the calls ---- */
+
+/* Without descriptors it is a sleep, as CPython up to 3.10 sleeps. */
+static int select_nothing(int64_t deadline)
+{
+    return park_end(wait_sleep(deadline), errno);
+}
 
 static bool select_may_park(int count)
 {
@@ -165,7 +172,7 @@ int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *t
     if (!select_may_park(count))
         return real()->select(count, in, out, except, timeout);
     deadline = timespec_deadline_in(timeout ? &length : NULL);
-    result = select_until(count, (fd_set *[]){in, out, except}, deadline, NULL);
+    result = count == 0 ? select_nothing(deadline) : select_until(count, (fd_set *[]){in, out, except}, deadline, NULL);
     if (timeout)
         select_write_back(timeout, deadline);
     return result;
