@@ -232,36 +232,52 @@ def sequential(running, seconds):
                      "p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]}
 
 
-def idle(running, seconds, connections):
-    """Connections that have sent one request and stay open: the memory that the server needs for each, in bytes."""
-    request = f"GET {running.workload.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    socks = []
+class Connections:
+    """Connections to a server, which are closed at the end; and the memory that the server needs for each, in bytes."""
 
-    def open_connections(count):
-        while len(socks) < count:
-            sock = socket.create_connection(("127.0.0.1", running.port), TIMEOUT)
-            socks.append(sock)
+    def __init__(self, running):
+        self.running, self.socks = running, []
+
+    def open(self, count, path, answered):
+        """Open so many, send one request on each, and wait for the answer if it is answered."""
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        for _ in range(count):
+            sock = socket.create_connection(("127.0.0.1", self.running.port), TIMEOUT)
+            self.socks.append(sock)
             sock.sendall(request)
             answer = b""
-            while not answer.endswith(b"\n") or b"\r\n\r\n" not in answer:
+            while answered and not (answer.endswith(b"\n") and b"\r\n\r\n" in answer):
                 answer += sock.recv(65536)
 
-    def own_memory():
+    def own_memory(self):
         time.sleep(2.5)  # the server releases unused memory once a second
-        return memory(tree(running.process.pid), "smaps_rollup", "Private_Dirty")
+        return memory(tree(self.running.process.pid), "smaps_rollup", "Private_Dirty")
 
-    try:
-        open_connections(100)  # the first ones cost more: pools grow
-        before = own_memory()
+    def close(self):
+        for sock in self.socks:
+            sock.close()
+
+
+def memory_each(running, count, path, answered):
+    with contextlib.closing(Connections(running)) as connections:
+        connections.open(100, path, answered)  # the first ones cost more: pools grow
+        before = connections.own_memory()
         with running.measured() as result:
             begin = time.perf_counter()
-            open_connections(100 + connections)
-            result.update(requests=connections, seconds=time.perf_counter() - begin, p50=None, p99=None, errors=0)
-        result["bytes_each"] = (own_memory() - before) / connections
-    finally:
-        for sock in socks:
-            sock.close()
+            connections.open(count, path, answered)
+            result.update(requests=count, seconds=time.perf_counter() - begin, p50=None, p99=None, errors=0)
+        result["bytes_each"] = (connections.own_memory() - before) / count
     return result
+
+
+def idle(running, seconds, connections):
+    """Connections that have sent one request and stay open."""
+    return memory_each(running, connections, running.workload.path, True)
+
+
+def parked(running, seconds, connections):
+    """Requests that are not answered."""
+    return memory_each(running, connections, "/parked", False)
 
 
 def call_in_loop(python, app, env):

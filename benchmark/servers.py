@@ -23,7 +23,7 @@ SYNCLESS = ("{build}/syncless-server -m {app} -b 127.0.0.1:{port} -o server.pyth
 
 SERVERS = [Server(*line) for line in [
     ("floor", {"hello", "pipelined", "flask", "django"}, "{build}/benchmark/floor {port} {alone}"),
-    ("syncless", WSGI | WAITS | {"idle"}, SYNCLESS + "1"),
+    ("syncless", WSGI | WAITS | {"idle", "parked"}, SYNCLESS + "1"),
     ("syncless 2 workers", SPREAD, SYNCLESS + "2"),
     ("syncless C", HELLO | {"pipelined", "idle", "static1k", "static1m"},
      "{build}/syncless-server -c syncless.ini -b 127.0.0.1:{port}"),
@@ -35,7 +35,7 @@ SERVERS = [Server(*line) for line in [
     ("gunicorn gthread", SERIAL, GUNICORN + " -k gthread --threads 10"),
     ("gthread 2 workers", SPREAD, GUNICORN + " -k gthread --threads 10 --workers 2"),
     ("gunicorn gevent", SERIAL | WAITS, GUNICORN + " -k gevent --worker-connections 20000"),
-    ("gevent", SERIAL | WAITS | {"idle"}, "{python} serve.py gevent {port} {app}"),
+    ("gevent", SERIAL | WAITS | {"idle", "parked"}, "{python} serve.py gevent {port} {app}"),
     ("eventlet", SERIAL | {"sleep", "upstream", "mixed", "hello63"}, "{python} serve.py eventlet {port} {app}"),
     ("waitress", SERIAL, "waitress-serve --listen 127.0.0.1:{port} --threads 10 --backlog 4096 {app}"),
     ("cheroot", SERIAL, "{python} serve.py cheroot {port} {app}"),

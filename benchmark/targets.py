@@ -51,6 +51,7 @@ TARGETS = [Target(*row) for row in [
     ("PostgreSQL: queries at once", field("query", "syncless", "at_once"), 200, False),
     ("idle connection: bytes of process memory", field("idle", "syncless C", "bytes_each"), 512, True),
     ("idle connection of a WSGI server: bytes", field("idle", "syncless", "bytes_each"), 512, True),
+    ("request in time.sleep: bytes", field("parked", "syncless", "bytes_each"), 12000, True),
     ("POST of 64 KiB: CPU / the best of others", against_best("echo"), 1.1, True),
     ("1 MiB body: CPU / the best of others", against_best("mebi"), 1.1, True),
     ("100 MB file: CPU / the best of others", against_best("file"), 1.1, True),

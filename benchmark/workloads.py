@@ -39,4 +39,5 @@ WORKLOADS = [Workload(*line) for line in [
     ("spread new", "two workers, a new connection each, from 16 clients", "app:hello", "/hello", 13, measure.spread,
      {"connections": 16, "close": True}),
     ("idle", "10,000 idle connections", "app:hello", "/hello", 13, measure.idle, {"connections": 10000}),
+    ("parked", "9,000 requests in time.sleep", "app:parked", "/hello", 13, measure.parked, {"connections": 9000}),
 ]]

@@ -44,6 +44,12 @@ def mixed(environ, start_response):
     return (sleep if environ["PATH_INFO"] == "/sleep" else hello)(environ, start_response)
 
 
+def parked(environ, start_response):
+    if environ["PATH_INFO"] == "/parked":
+        time.sleep(600)
+    return hello(environ, start_response)
+
+
 def upstream(environ, start_response):
     with urllib.request.urlopen(UPSTREAM) as answer:
         return reply(start_response, answer.read())

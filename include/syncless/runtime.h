@@ -97,6 +97,13 @@ void sl_on_signal(int signum, void (*fn)(int signum));
  * the hooks above. -EINVAL if no object holds the address. */
 int sl_runtime(const void *address);
 
+/* Keep size bytes for the runtime at the top of each stack that is allocated from now on; of one size in a process.
+ * They lie beside the frames that are used first, so what begins there takes no page of its own. sl_reserved returns
+ * those of this coroutine, zeroed at first and kept in the pool, with their size; NULL for one that is older, and
+ * outside of coroutines. Since 4.1. */
+void sl_reserve(size_t size);
+void *sl_reserved(size_t *size);
+
 /* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
  * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as
  * syncless-python. Both static, and "" in a process that is not the runtime's. Since 4.1. */

@@ -1,10 +1,11 @@
 /*
  * coro.c: the scheduler: coroutines with pooled stacks, a run queue, and the one place where stacks are switched.
  *
- * A coroutine's record is at the top of its own stack, a page that is used anyway. The pool is last in, first out: the
- * stack used last is still in the cache. The run queue is first in, first out, and sched_run runs only what was ready
- * when it began, so that the loop polls between two rounds and no coroutine starves another. The loop may also run a
- * new coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
+ * A coroutine's record is at the top of its own stack, a page that is used anyway. What a language runtime keeps for
+ * each coroutine may begin after it, in the same page (coro_reserve). The pool is last in, first out: the stack used
+ * last is still in the cache. The run queue is first in, first out, and sched_run runs only what was ready when it
+ * began, so that the loop polls between two rounds and no coroutine starves another. The loop may also run a new
+ * coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
  * need a stack each. Control passes between the loop and a coroutine only, never from one coroutine to another:
  * coro_leave is the only way out of a coroutine, coro_enter the only way into it.
  */
@@ -32,6 +33,7 @@ __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 
 static struct {
     size_t stack_size;
+    size_t reserve;      /* see coro_reserve */
     struct list ready;   /* by link */
     struct list running; /* by all */
     struct list pool;    /* by link, last used first */
@@ -58,11 +60,22 @@ static struct {
     .ended = LIST_INIT(sched.ended),
 };
 
-void coro_set_stack_size(size_t size)
+/* Returns size, rounded up to whole pages. */
+static size_t whole_pages(size_t size)
 {
     size_t page = stack_page_size();
 
-    sched.stack_size = (size + page - 1) / page * page;
+    return (size + page - 1) / page * page;
+}
+
+void coro_set_stack_size(size_t size)
+{
+    sched.stack_size = whole_pages(size);
+}
+
+void coro_reserve(size_t size)
+{
+    sched.reserve = size;
 }
 
 void coro_init(size_t stack_size)
@@ -164,12 +177,13 @@ static struct coro *coro_new(void)
     struct stack stack;
     struct coro *co;
 
-    if (stack_reserve(&stack, sched.stack_size) < 0)
+    if (stack_reserve(&stack, sched.stack_size + whole_pages(sched.reserve)) < 0)
         return NULL;
-    co = (struct coro *)(stack.low + stack.size) - 1;
+    co = (struct coro *)(stack.low + stack.size - sched.reserve) - 1;
     co = (struct coro *)((uintptr_t)co & ~(uintptr_t)63);
     co->stack = stack.low;
     co->stack_size = stack.size;
+    co->reserved = sched.reserve;
     co->valgrind_id = sanitize_stack_add(stack.low, stack.low + stack.size);
     co->sp = switch_make(stack.low, co, coro_main);
     list_init(&co->link);
@@ -371,7 +385,7 @@ void coro_trim(void)
             coro_dismiss(co);
         } else if (co->used) {
             co->used = false;
-            stack_trim(&(struct stack){co->stack, co->stack_size}, KEEP_TOUCHED);
+            stack_trim(&(struct stack){co->stack, co->stack_size}, co->reserved + KEEP_TOUCHED);
         }
     }
     sched.low = sched.pooled;

@@ -63,6 +63,7 @@ struct coro {
     struct list all;  /* in the list of running coroutines */
     char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
+    size_t reserved;      /* bytes behind this record that are a language runtime's, see coro_reserve */
     int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
     int64_t busy;         /* ns for which it had the OS thread before that */
     struct cxx_state cxx; /* C++ exceptions in flight */
@@ -117,6 +118,9 @@ void coro_init(size_t stack_size);
 
 /* The size of stacks that are allocated from now on. Those in the pool keep theirs. */
 void coro_set_stack_size(size_t size);
+
+/* Keep size bytes for a language runtime behind the record of each coroutine that is allocated from now on. */
+void coro_reserve(size_t size);
 
 /* Free the pool. No coroutine may be running. Threads that still live end now, on their coroutines; if that may wait,
  * call coro_end_pool before. */

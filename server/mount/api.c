@@ -374,6 +374,21 @@ int sl_runtime(const void *address)
     return libc_runtime(address);
 }
 
+void sl_reserve(size_t size)
+{
+    coro_reserve(size);
+}
+
+void *sl_reserved(size_t *size)
+{
+    struct coro *co = coro_self();
+
+    if (!co || !co->reserved)
+        return NULL;
+    *size = co->reserved;
+    return co + 1;
+}
+
 const char *sl_runtime_path(void)
 {
     return host_python();

@@ -203,6 +203,41 @@ static void test_stack_is_aligned(void **state)
     run_to_the_end();
 }
 
+/* What is reserved for a runtime is zero at first, writable to its end, and kept in the pool; frames do not reach it.
+ */
+static void uses_reserved(void *arg)
+{
+    struct coro *co = coro_self();
+    unsigned char *at = (unsigned char *)(co + 1), *before = arg;
+    volatile char frame[8192];
+
+    assert_int_equal(co->reserved, 5000);
+    for (size_t i = 0; i < co->reserved; i++)
+        assert_int_equal(at[i], *before);
+    memset(at, *before + 1, co->reserved);
+    memset((void *)frame, 0xee, sizeof(frame));
+    coro_yield();
+    for (size_t i = 0; i < co->reserved; i++)
+        assert_int_equal(at[i], *before + 1);
+}
+
+static void test_memory_is_reserved(void **state)
+{
+    static unsigned char before[] = {0, 1};
+
+    coro_exit();
+    coro_reserve(5000);
+    for (size_t i = 0; i < COUNT(before); i++) {
+        coro_start(uses_reserved, &before[i]);
+        run_to_the_end();
+        coro_trim();
+    }
+    coro_start(is_aligned, NULL);
+    run_to_the_end();
+    coro_reserve(0);
+    coro_exit();
+}
+
 /* ---- hooks ---- */
 
 static int keys[CORO_LOCALS], key_count;
@@ -436,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_errno_and_rounding_are_kept),
         cmocka_unit_test(test_registers_are_kept),
         cmocka_unit_test(test_stack_is_aligned),
+        cmocka_unit_test(test_memory_is_reserved),
         cmocka_unit_test(test_stack_is_used_again),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_hooks_run_at_switches),

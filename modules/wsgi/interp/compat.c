@@ -7,6 +7,10 @@
  * From 3.12 on a thread that looks for signals first collects garbage, if that is due. Finalizers and callbacks of
  * weak references then run the signal handlers, and what these raise there is only printed. So the collection is put
  * off: the next object that is made asks for it again.
+ *
+ * Since 3.11 frames of Python code lie on a stack of their own, in chunks that CPython maps and unmaps, of 16 KiB. Of
+ * the first one most threads use a few hundred bytes, so it takes a page of which the rest is lost; here it lies beside
+ * the coroutine's C stack. CPython never unmaps the first one while the state lives.
  */
 #include <patchlevel.h>
 
@@ -62,6 +66,40 @@ void compat_use_this_stack(PyThreadState *state)
     if (!pthread_attr_getguardsize(&attr, &guard) && !pthread_attr_getstack(&attr, &low, &size))
         PyUnstable_ThreadState_SetStackProtection(state, (char *)low + guard, size - guard);
     pthread_attr_destroy(&attr);
+}
+
+#endif
+
+#if PY_VERSION_HEX < 0x030b0000
+
+void compat_give_memory(PyThreadState *state, void *memory, size_t size)
+{
+}
+
+void compat_take_memory(PyThreadState *state, const void *memory)
+{
+}
+
+#else
+
+void compat_give_memory(PyThreadState *state, void *memory, size_t size)
+{
+    _PyStackChunk *chunk = memory;
+
+    *chunk = (_PyStackChunk){.size = size};
+    state->datastack_chunk = chunk;
+    state->datastack_top = chunk->data + 1; /* so that the chunk is not freed when its first frame ends */
+    state->datastack_limit = (PyObject **)((char *)memory + size);
+}
+
+void compat_take_memory(PyThreadState *state, const void *memory)
+{
+    _PyStackChunk **place = &state->datastack_chunk;
+
+    while (*place && *place != memory)
+        place = &(*place)->previous;
+    if (*place)
+        *place = NULL;
 }
 
 #endif

@@ -68,6 +68,21 @@ void compat_use_this_stack(PyThreadState *state);
  * that of a thread that has run nothing; what the frames refer to is lost. With the GIL. */
 void compat_cut(PyThreadState *state);
 
+/* Bytes that compat_give_memory can use for the frames of Python code; 0: it needs none. The rest over whole pages
+ * shares one with the C stack: as much as a request needs that waits for an Event, so that both fit in two pages. */
+#if PY_VERSION_HEX >= 0x030c0000
+#define COMPAT_FRAMES_SIZE (16 * 1024 + 768)
+#elif PY_VERSION_HEX >= 0x030b0000
+#define COMPAT_FRAMES_SIZE (16 * 1024 + 1024)
+#else
+#define COMPAT_FRAMES_SIZE 0
+#endif
+
+/* Has a new state, which has run nothing, keep the first of its frames in this memory, which must be zeroed or have
+ * been used so before. compat_take_memory ends that, when nothing runs with the state any more. */
+void compat_give_memory(PyThreadState *state, void *memory, size_t size);
+void compat_take_memory(PyThreadState *state, const void *memory);
+
 /* The state's thread is about to run the handler of a signal in place of the main thread: has it look for signals
  * before its next instruction, and not collect garbage before that. Needs no GIL. */
 void compat_expect_signal(PyThreadState *state);

@@ -117,12 +117,25 @@ static void make_pending_calls(void)
     sl_as_main_thread(false);
 }
 
+/* Has the first frames of this coroutine lie in its own memory, not in a page of theirs. */
+static void thread_give_memory(PyThreadState *state)
+{
+    size_t size;
+    void *memory = sl_reserved(&size);
+
+    if (memory)
+        compat_give_memory(state, memory, size);
+}
+
 /* Frees the state, with which the GIL is held, and releases the GIL. */
 static void thread_drop_state(struct thread *t)
 {
+    size_t size;
+
     make_pending_calls();
     PyThreadState_Clear(t->state);
     handle_end(&t->interrupt); /* destructors of threading.local may have made one */
+    compat_take_memory(t->state, sl_reserved(&size));
     t->state = NULL;
     PyThreadState_DeleteCurrent();
 }
@@ -267,6 +280,7 @@ int tstate_init(void)
     thread_key = sl_local_create(&thread_hooks);
     if (thread_key < 0)
         return thread_key;
+    sl_reserve(COMPAT_FRAMES_SIZE);
     return -pthread_atfork(before_any_fork, after_fork_in_any_parent, after_fork_in_any_child);
 }
 
@@ -296,6 +310,7 @@ static int thread_attach_new(struct thread *t)
         return -ENOMEM;
     gil_take(state);
     t->state = state;
+    thread_give_memory(state);
     thread_object_forget(state->thread_id);
     return 0;
 }
