@@ -99,7 +99,7 @@ static int handle(struct request *req)
     if (!strcmp(path, "/status"))
         return 418;
     if (!strcmp(path, "/no-status"))
-        return 666;
+        return 1666;
     if (!strcmp(path, "/fail"))
         return -EIO;
     if (!strcmp(path, "/gone"))

@@ -282,7 +282,7 @@ static void test_upgrade_required(void **state)
     begin("GET", 1, true);
     on_coroutine(asks_for_upgrade, NULL);
     assert_string_equal(strstr(taken_without_server_lines(), "\r\n"),
-                        "\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n");
+                        "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n");
     scene_close(&scene);
 }
 

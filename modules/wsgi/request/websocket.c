@@ -350,7 +350,7 @@ static bool answer_handshake_error(struct exchange *x, PyObject *error)
     PyObject *text = PyObject_Str(error);
     const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
     bool done = code && fields && PyList_Check(fields) && utf8 && !x->started && !x->head_sent &&
-                add_response_fields(x, fields) == 0;
+                sl_status(x->req, (int)PyLong_AsLong(code), NULL) == 0 && add_response_fields(x, fields) == 0;
 
     if (done)
         x->head_sent = sl_reply(x->req, (int)PyLong_AsLong(code), "text/plain", utf8, strlen(utf8)) == 0;

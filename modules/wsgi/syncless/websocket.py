@@ -432,7 +432,7 @@ def _has_token(name: str, token: str) -> bool:
 def _check_handshake() -> str:
     """Return the key. HandshakeError, with the answer that RFC 6455 section 4.2 and 4.4 want."""
     fields = _syncless.fields
-    version = [("Sec-WebSocket-Version", "13")]
+    version = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     asks = _has_token("Upgrade", "websocket") and _has_token("Connection", "upgrade")
     if not asks or fields(":version") != ["1.1"]:
         raise HandshakeError("the request does not ask for a WebSocket", 426, version)

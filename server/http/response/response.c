@@ -128,7 +128,7 @@ __attribute__((cold, noinline)) static int note_hop_field(struct request *req, s
     }
     if (!token_equals(name, "upgrade") || req->status != 426)
         return drop_field(req, name.at, name.size);
-    fields_append(req, "Connection", 10, "upgrade", 7);
+    fields_append(req, "Connection", 10, "Upgrade", 7);
     fields_append(req, name.at, name.size, value.at, value.size);
     return 0;
 }
@@ -259,8 +259,6 @@ static char *put_framing(char *at, const struct request *req)
     } else if (req->chunked) {
         at = stpcpy(at, "Transfer-Encoding: chunked\r\n");
     }
-    if (req->status == 426) /* RFC 9110 section 15.5.22 */
-        at = stpcpy(at, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     if (!req->keep_alive)
         return stpcpy(at, "Connection: close\r\n");
     return req->view.http_minor == 0 ? stpcpy(at, "Connection: keep-alive\r\n") : at;
