@@ -59,7 +59,6 @@ const char *conf_expand(struct conf *c, struct conf_entry *e);
 
 int conf_value_bool(const char *s, bool *value);
 int conf_value_size(const char *s, int64_t *value);
-int conf_value_duration(const char *s, int64_t *value);
 int conf_value_choice(const char *s, const char *const *choices, int *value);
 
 /* Returns an SL_INTEGER, SL_SIZE or SL_DURATION as an ini file has it, in the largest unit that needs no fraction. */

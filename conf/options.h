@@ -53,4 +53,7 @@ const char *conf_value_path(struct conf *c, const struct conf_section *s, const 
 /* Parse a whole number. Returns 0, -EINVAL or -ERANGE. */
 int conf_value_integer(const char *s, int64_t *value);
 
+/* Parse a time, such as 500ms, as milliseconds. Returns 0, -EINVAL or -ERANGE. */
+int conf_value_duration(const char *s, int64_t *value);
+
 #endif

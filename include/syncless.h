@@ -290,6 +290,10 @@ void sl_cancel(void *coroutine, int error);
 /* Let all other coroutines run that are ready, and the loop look for events. Does nothing outside of a coroutine. */
 void sl_yield(void);
 
+/* The same if this coroutine has run for a slice (time-slice, or 5 ms): for loops that compute. The calls of this API
+ * that read and write do so too. Costs two instructions while that is not so. Since 4.1. */
+void sl_give_way(void);
+
 /* Run fn(arg) on a thread of the pool while this coroutine waits, and return its result. For code that computes for
  * long or blocks where nothing can park it (disk, system calls made directly). Outside of a coroutine: calls fn. */
 int sl_offload(int (*fn)(void *arg), void *arg);

@@ -104,6 +104,23 @@ int sl_runtime(const void *address);
 void sl_reserve(size_t size);
 void *sl_reserved(size_t *size);
 
+/* How coroutines that run the runtime's code share the OS thread by time. */
+struct sl_preempt {
+    /* The coroutine that runs has used up its slice. Called on another OS thread: have the runtime's code let go of its
+     * lock as soon as it can, as for a thread that wants the lock. Where the runtime then calls pthread_cond_wait, to
+     * see that thread have it, the coroutine lets others run; the call returns even if nobody takes the lock. */
+    void (*ask)(void);
+
+    /* Returns whether this coroutine holds the lock. Its code then expects that no other code of the runtime runs, so
+     * no call of libc lets others run that does not have to wait. */
+    bool (*holds)(void);
+
+    const void *spare[2]; /* NULL: for members of later versions */
+};
+
+/* Register these functions; hooks is static. One runtime can. Since 4.1. */
+void sl_preempt(const struct sl_preempt *hooks);
+
 /* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
  * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as
  * syncless-python. Both static, and "" in a process that is not the runtime's. Since 4.1. */

@@ -8,6 +8,12 @@
  * coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
  * need a stack each. Control passes between the loop and a coroutine only, never from one coroutine to another:
  * coro_leave is the only way out of a coroutine, coro_enter the only way into it.
+ *
+ * A coroutine that has used up a slice (slice.h) goes to a second queue, of which one runs for one slice between two
+ * polls: so the others wait for one slice at most, however many compute. One that has used up a slice and then waits is
+ * expected to do so again, and starts in the second queue when it is woken. A round ends when somebody has used up a
+ * slice, since the loop has not looked for events for so long. While the first queue does not become empty, the second
+ * one gets a slice now and then.
  */
 #include "coro/coro.h"
 
@@ -21,20 +27,28 @@
 
 #include "base/real.h"
 #include "coro/sanitize.h"
+#include "coro/slice.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
 #include "syncless/runtime.h"
 
 #define KEEP_TOUCHED (32 * 1024) /* bytes of a pooled stack that stay in memory */
 #define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */
+#define LATE_WAIT    10000000    /* nanoseconds for which the run queue may keep the second one waiting */
 
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
+struct slice slice;
 
 static struct {
     size_t stack_size;
     size_t reserve;      /* see coro_reserve */
     struct list ready;   /* by link */
+    struct list starts;  /* by link: those that were woken and start late */
+    struct list late;    /* by link: those that have used up a slice and go on */
+    bool start_next;     /* the next one is of starts, if there is one */
+    unsigned late_count; /* in both */
+    int64_t late_ran;    /* CLOCK_MONOTONIC ns at which one of the two has run, or was the first there */
     struct list running; /* by all */
     struct list pool;    /* by link, last used first */
     struct list ended;   /* by link: their threads have ended, and they can be freed */
@@ -48,6 +62,7 @@ static struct {
     size_t loop_size;
     struct sl_local locals[CORO_LOCALS];
     int local_count;
+    const struct sl_preempt *preempt;      /* or NULL */
     void (*end_tls)(struct coro_tls *tls); /* or NULL */
     void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
@@ -55,6 +70,8 @@ static struct {
     bool clocked;                          /* see coro_clock */
 } sched = {
     .ready = LIST_INIT(sched.ready),
+    .starts = LIST_INIT(sched.starts),
+    .late = LIST_INIT(sched.late),
     .running = LIST_INIT(sched.running),
     .pool = LIST_INIT(sched.pool),
     .ended = LIST_INIT(sched.ended),
@@ -101,11 +118,15 @@ static void resume_hooks(struct coro *co)
             sched.locals[i].resume(co->local[i]);
 }
 
-/* From the running coroutine to the loop, until the loop enters it again. */
+/* From the running coroutine to the loop, until the loop enters it again. Its run ends before the hooks, in which it
+ * cannot give way: it is in a queue already. */
 static void coro_leave(struct coro *co)
 {
     int saved = errno;
 
+    if (slice_is_mine())
+        co->late = co->has_computed = true;
+    slice_begin();
     park_hooks(co);
     sanitize_leave(&co->fake_stack, sched.loop_low, sched.loop_size);
     switch_to(&co->sp, sched.loop_sp);
@@ -128,6 +149,7 @@ static void coro_enter(struct coro *co)
     coro_current = co;
     if (sched.clocked)
         co->since = coro_now();
+    slice_begin();
     sanitize_leave(&sched.loop_fake_stack, co->stack, co->stack_size);
     switch_to(&sched.loop_sp, co->sp);
     sanitize_arrive(sched.loop_fake_stack, NULL, NULL);
@@ -168,6 +190,16 @@ static void coro_main(void)
         coro_retire(co);
         coro_leave(co); /* until the next start */
     }
+}
+
+/* ---- the second queue ---- */
+
+/* Add a coroutine to one of the two parts of the second queue. */
+static void queue_late(struct list *part, struct coro *co)
+{
+    if (sched.late_count++ == 0)
+        sched.late_ran = coro_now();
+    list_push(part, &co->link);
 }
 
 /* ---- starting and pooling ---- */
@@ -224,6 +256,8 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     co->arg = arg;
     co->id = ++sched.last_id;
     co->parked = false;
+    co->late = false;
+    co->has_computed = false;
     co->as_main = false;
     co->alone = false;
     coro_cancel_reset(co);
@@ -258,6 +292,15 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg)
 
     if (co)
         list_push(&sched.ready, &co->link);
+    return co;
+}
+
+struct coro *coro_start_late(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = coro_prepare(fn, arg);
+
+    if (co)
+        queue_late(&sched.starts, co);
     return co;
 }
 
@@ -408,7 +451,10 @@ bool coro_wake(struct coro *co, int result)
         return false;
     co->parked = false;
     co->result = result;
-    list_push(&sched.ready, &co->link);
+    if (co->late)
+        queue_late(&sched.starts, co);
+    else
+        list_push(&sched.ready, &co->link);
     return true;
 }
 
@@ -420,18 +466,77 @@ void coro_yield(void)
     coro_leave(co);
 }
 
-bool sched_ready(void)
+void coro_yield_late(void)
 {
-    return !list_empty(&sched.ready);
+    struct coro *co = coro_current;
+
+    queue_late(&sched.late, co);
+    coro_leave(co);
 }
 
-bool sched_run(void)
+void coro_give_way_slow(void)
+{
+    if (coro_current && slice_is_mine())
+        coro_yield_late();
+}
+
+bool sched_ready(void)
+{
+    return !list_empty(&sched.ready) || sched.late_count > 0;
+}
+
+/* Take the one that runs next of the second queue: of its two parts in turns. */
+static struct list *take_late(void)
+{
+    bool start = list_empty(&sched.late) || (sched.start_next && !list_empty(&sched.starts));
+
+    sched.late_count--;
+    sched.start_next = !start;
+    return list_pop(start ? &sched.starts : &sched.late);
+}
+
+/* Run one coroutine of the second queue, until it leaves. */
+static void run_late(void)
+{
+    struct coro *co = list_entry(take_late(), struct coro, link);
+
+    co->late = false;
+    coro_enter(co);
+    sched.late_ran = coro_now();
+}
+
+/* Run what is in the run queue. If somebody uses up a slice the rest stays there, as the first. */
+static void run_round(void)
 {
     struct list round = LIST_INIT(round), *node;
 
     list_splice(&round, &sched.ready);
-    while ((node = list_pop(&round)))
+    while ((node = list_pop(&round))) {
         coro_enter(list_entry(node, struct coro, link));
+        if (!slice_is_over())
+            continue;
+        list_splice(&round, &sched.ready);
+        list_splice(&sched.ready, &round);
+        return;
+    }
+}
+
+/* The same, but if somebody has used up a slice, or others are ready, these go first for a while. */
+static void run_late_beside(bool used)
+{
+    if ((!used && list_empty(&sched.ready)) || coro_now() - sched.late_ran >= LATE_WAIT)
+        run_late();
+}
+
+bool sched_run(void)
+{
+    bool used = slice_is_over(); /* by those that the events have started */
+
+    if (used)
+        slice_clear();
+    run_round();
+    if (sched.late_count > 0)
+        run_late_beside(used || slice_is_over());
     return sched_ready();
 }
 
@@ -518,6 +623,27 @@ void coro_cancel_new(int code)
     sched.cancel_new = code;
 }
 
+void coro_expire(unsigned run)
+{
+    atomic_store(&slice.expired, run);
+    atomic_store(&slice.over, true);
+    if (!atomic_load(&slice.preempts))
+        return;
+    atomic_store(&slice.asked, true);
+    if (sched.preempt)
+        sched.preempt->ask();
+}
+
+void coro_preempt_by(const struct sl_preempt *hooks)
+{
+    sched.preempt = hooks;
+}
+
+bool coro_is_alone(void)
+{
+    return sched.preempt && sched.preempt->holds();
+}
+
 int coro_local_create(const struct sl_local *hooks)
 {
     if (sched.local_count == CORO_LOCALS)
@@ -533,6 +659,10 @@ void coro_inherit(void)
     struct coro *co = coro_current;
 
     list_init(&sched.ready);
+    list_init(&sched.starts);
+    list_init(&sched.late);
+    sched.late_count = 0;
+    slice_forget();
     list_init(&sched.running);
     list_init(&sched.pool); /* their values of modules are the parent's */
     list_init(&sched.ended);
@@ -572,6 +702,7 @@ int coro_renew(void (*run_loop)(void))
 void coro_forget(void)
 {
     sched.forgotten = true;
+    slice_forget();
     if (coro_current)
         coro_detached = coro_current;
     coro_current = NULL;

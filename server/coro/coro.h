@@ -19,8 +19,10 @@
 
 #include "base/list.h"
 #include "coro/cxx.h"
+#include "coro/slice.h"
 
 struct sl_local;
+struct sl_preempt;
 
 #define CORO_LOCALS 5 /* keys of coroutine-local values: one is for http/, four are for modules */
 
@@ -45,14 +47,16 @@ struct coro_tls {
 };
 
 struct coro {
-    struct list link; /* in the run queue, or in the pool */
-    void *sp;         /* saved stack pointer while it does not run */
-    int result;       /* what coro_park returns */
-    bool parked;      /* between coro_park and the coro_wake that ends it */
-    bool waiting;     /* parked in a wait that a cancellation or a signal may end */
-    bool is_main;     /* keeps the OS thread's identity (syncless-python's main coroutine) */
-    bool as_main;     /* has that identity too, until its next wait, see wait_cancel */
-    bool alone;       /* keeps the OS thread while it waits for a pipe or a child, see sl_stay_alone */
+    struct list link;  /* in the run queue, or in the pool */
+    void *sp;          /* saved stack pointer while it does not run */
+    int result;        /* what coro_park returns */
+    bool parked;       /* between coro_park and the coro_wake that ends it */
+    bool waiting;      /* parked in a wait that a cancellation or a signal may end */
+    bool is_main;      /* keeps the OS thread's identity (syncless-python's main coroutine) */
+    bool as_main;      /* has that identity too, until its next wait, see wait_cancel */
+    bool alone;        /* keeps the OS thread while it waits for a pipe or a child, see sl_stay_alone */
+    bool late;         /* has used up a slice when it ran last: it starts late when it is woken */
+    bool has_computed; /* has used up a slice since coro_start */
     struct coro_cancel cancel;
     bool used;                /* has run since coro_trim last looked at its stack */
     uint64_t id;              /* unique in the process, new at each coro_start */
@@ -150,6 +154,9 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg);
  * coroutine. */
 bool coro_run(void (*fn)(void *arg), void *arg);
 
+/* The same as coro_start, but it starts in the second queue, as one that is expected to compute. */
+struct coro *coro_start_late(void (*fn)(void *arg), void *arg);
+
 /* Give up the OS thread until coro_wake; returns the result given there. Only on a coroutine. errno is kept. */
 int coro_park(void);
 
@@ -163,6 +170,33 @@ void coro_quit(void);
 
 /* Go to the end of the run queue: everything ready, and one poll of the loop, comes first. */
 void coro_yield(void);
+
+/* Go to the second queue: one of those that have used up a slice runs between two polls of the loop. */
+void coro_yield_late(void);
+
+/* Whether the running coroutine has used up a slice since coro_start, or its present one. */
+static inline bool coro_has_computed(void)
+{
+    return coro_current->has_computed || slice_is_mine();
+}
+
+/* Do so if this coroutine has used up its slice. For C code that works without waiting. */
+void coro_give_way_slow(void);
+static inline void coro_give_way(void)
+{
+    if (slice_is_over())
+        coro_give_way_slow();
+}
+
+/* The coroutine that has got the OS thread for that run (slice.run) has used up its slice: it gives way as soon as it
+ * can, and runtimes are asked to have their code do so. Called on another OS thread. */
+void coro_expire(unsigned run);
+
+/* Have a runtime be asked to have its code give way; see sl_preempt. */
+void coro_preempt_by(const struct sl_preempt *hooks);
+
+/* Whether the running coroutine holds the runtime's lock, and must be alone while it does not have to wait. */
+bool coro_is_alone(void);
 
 /* Returns the number of coroutines that have been started and have not returned. */
 size_t coro_count(void);
@@ -179,7 +213,8 @@ struct coro_stats coro_stats(void);
 /* The list of these coroutines, linked by coro.all. */
 struct list *coro_all(void);
 
-/* Run what is ready at the time of the call. Returns whether more became ready meanwhile. For the loop only. */
+/* Run what is ready at the time of the call, or until somebody has used up a slice; and one of those that have used up
+ * theirs. Returns whether anything is ready then. For the loop only. */
 bool sched_run(void);
 
 /* Whether anything is ready. */

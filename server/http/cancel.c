@@ -14,21 +14,22 @@
 #include "log/log.h"
 
 #define GRACE    5000 /* milliseconds to clean up */
+#define COMPUTES 1000 /* milliseconds after which one that computes, and does not wait, is cancelled again */
 #define TO_BEGIN 1    /* milliseconds, as short as a timeout can be */
 
-static struct wait_timeouts graces, gone_early;
+static struct wait_timeouts graces, computing, gone_early;
 
 static struct request *request_of_timeout(struct wait_timeout *timeout)
 {
     return list_entry(timeout, struct request, deadline);
 }
 
-/* Cancel the handler, now and after each GRACE. */
+/* Cancel the handler, now and after each GRACE; sooner if it was preempted, and so has not been told. */
 static void cancel_now(struct wait_timeout *timeout)
 {
     struct request *req = request_of_timeout(timeout);
 
-    wait_timeout_start(&graces, timeout);
+    wait_timeout_start(req->coro->parked ? &graces : &computing, timeout);
     req->cancel(req);
 }
 
@@ -58,6 +59,7 @@ static void cancel_gone_early(struct wait_timeout *timeout)
 void cancel_init(void)
 {
     wait_timeouts_init(&graces, GRACE, cancel_now);
+    wait_timeouts_init(&computing, COMPUTES, cancel_now);
     wait_timeouts_init(&gone_early, TO_BEGIN, cancel_gone_early);
 }
 

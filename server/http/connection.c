@@ -44,6 +44,7 @@ struct conn {
         int64_t opened;     /* wait_time() of the accept; until it lingers */
         int64_t linger_end; /* wait_time() until which it may linger */
     };
+    bool computes; /* its last requests have used up a slice, and so may the next one */
 };
 
 static struct {
@@ -182,6 +183,7 @@ static bool conn_serve(struct conn *conn)
     bool exempt = conn->client.permit.exempt;
 
     conn->client.permit.exempt = false;
+    conn->computes = coro_has_computed();
     if (end == SESSION_LINGER)
         conn_linger(conn);
     else if (end == SESSION_IDLE && !http.closing)
@@ -206,6 +208,7 @@ static void conn_coroutine(void *arg)
     while (conn_serve(conn) && (next = permit_next())) {
         conn = conn_of(next);
         conn->state = CONN_ACTIVE;
+        coro_self()->has_computed = false;
         coro_yield(); /* as a new coroutine would wait for its turn in the run queue */
     }
 }
@@ -215,7 +218,9 @@ static bool conn_start(struct permit *permit, bool now)
     struct conn *conn = conn_of(permit);
 
     conn->state = CONN_ACTIVE;
-    if (now ? wait_start_now(conn_coroutine, conn) : wait_start(conn_coroutine, conn) != NULL)
+    if (conn->computes ? wait_start_computing(conn_coroutine, conn) != NULL
+        : now          ? wait_start_now(conn_coroutine, conn)
+                       : wait_start(conn_coroutine, conn) != NULL)
         return true;
     conn->state = CONN_QUEUED;
     return false;

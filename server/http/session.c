@@ -435,6 +435,7 @@ static bool serve_requests(struct session *s)
             return false;
         if (served % BURST == 0 && !yield_permit(s))
             return false;
+        coro_give_way();
     }
     return arrival == IDLE;
 }

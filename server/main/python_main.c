@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/exit_code.h"
+#include "conf/options.h"
 #include "host/host.h"
 #include "host/interpreter.h"
 #include "libc/libc.h"
@@ -29,7 +30,9 @@
 
 #define COMMAND_MODULE  "wsgi"
 #define STACK_SIZE      (16 * 1024 * 1024) /* bytes: as large as a main thread's; only touched pages take memory */
-#define DEFAULT_THREADS 0                  /* libuv's number of threads, for calls that cannot park */
+#define SLICE_VARIABLE  "SYNCLESS_TIME_SLICE"
+#define MAX_SLICE       1000 /* milliseconds */
+#define DEFAULT_THREADS 0    /* libuv's number of threads, for calls that cannot park */
 
 static struct {
     struct sl_module module;
@@ -84,6 +87,20 @@ static bool prepare_command(char **argv)
     return ready;
 }
 
+/* Coroutines share the OS thread by time as soon as there is a second one. */
+static void watch_slices(void)
+{
+    const char *text = getenv(SLICE_VARIABLE);
+    int64_t milliseconds = WAIT_SLICE / 1000000;
+
+    if (text && (conf_value_duration(text, &milliseconds) || milliseconds > MAX_SLICE)) {
+        fprintf(stderr, SLICE_VARIABLE ": expected a time of up to 1s, such as 5ms, or 0: %s\n", text);
+        exit(EXIT_BADCONF);
+    }
+    wait_watch_late(&(struct wait_watching){.slice = milliseconds ? milliseconds * 1000000 : WAIT_SLICE,
+                                            .preempt = milliseconds > 0});
+}
+
 static void run_command(void *arg)
 {
     wait_set_main(coro_self());
@@ -116,6 +133,7 @@ int syncless_python(int argc, char **argv)
     if (!prepare_command(argv))
         return EXIT_BOOT;
     init_event_loop();
+    watch_slices();
     if (!wait_start(run_command, NULL))
         return EXIT_BOOT;
     wait_run();

@@ -131,6 +131,7 @@ void sl_body_cancel(struct sl_request *req)
 
 int sl_write(struct sl_request *req, const void *buf, size_t size)
 {
+    coro_give_way(); /* what is small is only collected, so a loop of these may never come to a system call */
     return response_write(request_of(req), buf, size);
 }
 
@@ -253,6 +254,12 @@ void sl_yield(void)
         coro_yield();
 }
 
+void sl_give_way(void)
+{
+    if (slice_is_over() && coro_self() && wait_revive())
+        coro_give_way();
+}
+
 static int resolve_error(int code)
 {
     switch (code) {
@@ -367,6 +374,11 @@ void sl_stay_alone(bool on)
 {
     if (coro_self())
         coro_self()->alone = on;
+}
+
+void sl_preempt(const struct sl_preempt *hooks)
+{
+    coro_preempt_by(hooks);
 }
 
 int sl_runtime(const void *address)

@@ -52,6 +52,8 @@ const struct sl_option process_options[] = {
     SL_OPTION("watchdog-timeout", SL_DURATION, struct process_raw, s.watchdog_timeout, .default_value = "1s",
               .old_name = "hog-limit",
               .help = "Time that something may block the event loop before the log says what; 0: any time."),
+    SL_OPTION("time-slice", SL_DURATION, struct process_raw, s.time_slice, .default_value = "5ms", .max = 1000,
+              .help = "Time that Python code may run while others could; 0: until it waits."),
     SL_OPTION("worker-timeout", SL_DURATION, struct process_raw, s.worker_timeout, .default_value = "30s",
               .help = "Time without an answer after which a worker is replaced and killed; 0: never."),
     SL_OPTION("start-timeout", SL_DURATION, struct process_raw, s.start_timeout, .default_value = "2m",

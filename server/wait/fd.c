@@ -12,6 +12,10 @@
  *
  * epoll_wait returns many events at once. The handler of one may close the descriptor of a later one and open another
  * file with the same number. So each event carries the generation of its watch, and is dropped if that has changed.
+ *
+ * A handler may also run a coroutine that uses up a slice. The events after it are then kept, and the set is looked at
+ * again: newer events go first, since the owner of such an event has not used up anything, and most will not. Of those
+ * that are kept one at least is handled each time.
  */
 #include "wait/wait.h"
 
@@ -19,6 +23,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -69,6 +74,12 @@ static struct {
 } set = {.epoll = -1};
 
 static atomic_uint iterations; /* two for each: odd while the loop sleeps */
+
+/* Events that are still to be handled, the oldest first. */
+static struct {
+    struct epoll_event events[MAX_EVENTS + 1]; /* one more is taken when there are so many */
+    int count;
+} kept;
 
 /* A child without exec keeps our files open: from then on close(2) alone does not take them out of the set. */
 static void fd_note_fork(void)
@@ -338,47 +349,92 @@ unsigned wait_iteration(void)
 }
 
 /* Milliseconds are rounded up, so that no timer fires early. */
-static int poll_milliseconds(struct epoll_event *events, int64_t nanoseconds)
+static int poll_milliseconds(struct epoll_event *events, int max, int64_t nanoseconds)
 {
     int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
 
-    return real()->epoll_wait(set.epoll, events, MAX_EVENTS, milliseconds > INT_MAX ? -1 : (int)milliseconds);
+    return real()->epoll_wait(set.epoll, events, max, milliseconds > INT_MAX ? -1 : (int)milliseconds);
 }
 
-static int poll_nanoseconds(struct epoll_event *events, int64_t nanoseconds)
+static int poll_nanoseconds(struct epoll_event *events, int max, int64_t nanoseconds)
 {
     struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
 
-    return real()->epoll_pwait2(set.epoll, events, MAX_EVENTS, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
+    return real()->epoll_pwait2(set.epoll, events, max, nanoseconds == WAIT_FOREVER ? NULL : &time, NULL);
 }
 
-static int poll_set(struct epoll_event *events, int64_t nanoseconds)
+/* max is at least 1. */
+static int poll_set(struct epoll_event *events, int max, int64_t nanoseconds)
 {
-    int count = set.coarse ? -1 : poll_nanoseconds(events, nanoseconds);
+    int count = set.coarse ? -1 : poll_nanoseconds(events, max, nanoseconds);
 
     if (count < 0 && (errno == ENOSYS || errno == EPERM)) /* Linux before 5.11, or a container that forbids it */
         set.coarse = true;
-    return set.coarse ? poll_milliseconds(events, nanoseconds) : count;
+    return set.coarse ? poll_milliseconds(events, max, nanoseconds) : count;
+}
+
+/* Keep an event. It may be there already: a listening socket is reported again and again. */
+static void fd_keep(const struct epoll_event *event)
+{
+    for (int i = 0; i < kept.count; i++) {
+        if (kept.events[i].data.u64 != event->data.u64)
+            continue;
+        kept.events[i].events |= event->events;
+        return;
+    }
+    kept.events[kept.count++] = *event;
+}
+
+/* Handle the oldest events that are kept: one, and more until somebody has used up a slice. Seldom called: inlined, it
+ * would make the frame of fd_poll so large that the stack has to be probed. */
+static __attribute__((noinline)) void fd_dispatch_kept(void)
+{
+    struct epoll_event events[MAX_EVENTS + 1];
+    int count = kept.count;
+
+    memcpy(events, kept.events, (size_t)count * sizeof(*events));
+    kept.count = 0;
+    for (int i = 0; i < count; i++) {
+        if (i > 0 && slice_is_over())
+            fd_keep(&events[i]);
+        else
+            watch_dispatch(events[i].data.u64, (short)events[i].events);
+    }
+}
+
+/* Handle events. Returns whether libuv has one. */
+static bool fd_dispatch(const struct epoll_event *events, int count)
+{
+    bool uv_ready = false;
+
+    slice_clear();
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 == UV_TAG)
+            uv_ready = true;
+        else if (slice_is_over())
+            fd_keep(&events[i]);
+        else
+            watch_dispatch(events[i].data.u64, (short)events[i].events);
+    }
+    return uv_ready;
 }
 
 bool fd_poll(int64_t nanoseconds)
 {
     struct epoll_event events[MAX_EVENTS];
-    bool uv_ready = false;
-    int count;
+    int count, older = kept.count;
+    bool uv_ready;
 
     fd_count_iteration();
-    count = poll_set(events, nanoseconds);
+    count = poll_set(events, older < MAX_EVENTS ? MAX_EVENTS - older : 1, older > 0 ? 0 : nanoseconds);
     fd_count_iteration();
     if (count < 0 && errno != EINTR)
         log_die("cannot wait for events: %m: something may have closed descriptors that it had not opened");
+    watcher_wake();
     loop_update_time();
-    for (int i = 0; i < count; i++) {
-        if (events[i].data.u64 == UV_TAG)
-            uv_ready = true;
-        else
-            watch_dispatch(events[i].data.u64, (short)events[i].events);
-    }
+    uv_ready = fd_dispatch(events, count);
+    if (older > 0)
+        fd_dispatch_kept();
     return uv_ready;
 }
 
@@ -453,6 +509,7 @@ void wait_source_end(struct wait_source *source)
 void fd_forget(void)
 {
     set.epoll = -1;
+    kept.count = 0;
     for (int fd = 0; set.table && fd < set.table->count * CHUNK; fd++) {
         struct watch *watch = watch_exists(fd) ? watch_of(fd) : NULL;
 

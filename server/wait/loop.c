@@ -271,6 +271,7 @@ void wait_forget(void)
 
     atomic_store(&wait_addr_waiters, 0);
     interrupt_forget();
+    watcher_forget();
     signal_forget();
     fd_forget();
     loop.lost = true;

@@ -2,6 +2,7 @@
 #ifndef WAIT_LOOP_H
 #define WAIT_LOOP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -31,6 +32,21 @@ void fd_forget(void);
 /* Wait up to so many nanoseconds, or WAIT_FOREVER, then wake the waiters and call the sources that have events. Returns
  * whether uv_fd is ready. */
 bool fd_poll(int64_t nanoseconds);
+
+/* watcher.c: the loop has looked for events, and the watcher may sleep because nothing happened before. */
+extern atomic_int watcher_sleeps;
+void watcher_wake_slow(void);
+static inline void watcher_wake(void)
+{
+    if (__builtin_expect(atomic_load_explicit(&watcher_sleeps, memory_order_relaxed), 0))
+        watcher_wake_slow();
+}
+
+/* A coroutine is about to be started: start the watcher, if it is to be started then. */
+void watcher_start_late(void);
+
+/* In a forked child: there is no watcher. */
+void watcher_forget(void);
 
 /* work.c: set the size of the thread pool, which is made when it is first needed. */
 void work_init(unsigned threads);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "log/log.h"
+#include "wait/loop.h"
 
 /* At most once a second: under load every connection would log it. */
 static void log_no_stack(void)
@@ -23,10 +24,21 @@ static void log_no_stack(void)
 
 struct coro *wait_start(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = coro_start(fn, arg);
+    struct coro *co;
 
+    watcher_start_late();
+    co = coro_start(fn, arg);
     if (!co && errno == EPERM && wait_revive())
         co = coro_start(fn, arg);
+    if (!co && errno == ENOMEM)
+        log_no_stack();
+    return co;
+}
+
+struct coro *wait_start_computing(void (*fn)(void *arg), void *arg)
+{
+    struct coro *co = coro_start_late(fn, arg);
+
     if (!co && errno == ENOMEM)
         log_no_stack();
     return co;

@@ -90,6 +90,25 @@ void wait_on_child(void (*fn)(void));
 /* coro_start and coro_run. If there is no memory for another stack, that is logged, at most once a second. */
 struct coro *wait_start(void (*fn)(void *arg), void *arg);
 bool wait_start_now(void (*fn)(void *arg), void *arg);
+struct coro *wait_start_computing(void (*fn)(void *arg), void *arg); /* coro_start_late */
+
+/* ---- watcher.c: an OS thread that watches the loop, for time slices and for the watchdog ---- */
+
+#define WAIT_SLICE INT64_C(5000000) /* nanoseconds: the slice for calls where no other one is set */
+
+struct wait_watching {
+    int64_t slice; /* nanoseconds after which a coroutine gives way, at a call that lets others run */
+    bool preempt;  /* runtimes are asked to have their code give way too */
+
+    /* Called on the watcher's thread at least every so many nanoseconds, with wait_iteration(); or NULL. */
+    void (*look)(unsigned iteration);
+    int64_t look_every;
+};
+
+/* Watch the loop from now on; returns 0 or a negative errno. Or only when a second coroutine is started, in this
+ * process or in a forked child where coroutines go on. Once. */
+int wait_watch(const struct wait_watching *watching);
+void wait_watch_late(const struct wait_watching *watching);
 
 /* ---- signal.c ---- */
 

@@ -372,7 +372,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_stop_signal);
     watch_channel(job->channel);
     open_endpoints(job->settings, job->sockets);
-    watchdog_start(job->settings->process.watchdog_timeout);
+    watchdog_start(&job->settings->process);
     recycle_start(&job->settings->process, ask_for_replacement);
     http_share(kind_of_worker());
     log_info("worker %d is ready", job->number);

@@ -16,6 +16,7 @@
 #include "any_cmocka.h"
 
 #include "coro/coro.h"
+#include "slice_test.h"
 #include "syncless/runtime.h"
 #include "wait/wait.h"
 

@@ -31,6 +31,7 @@
 #include "base/array.h"
 #include "coro/coro.h"
 #include "libc/libc.h"
+#include "slice_test.h"
 #include "wait/wait.h"
 
 #define LATER_MS   15

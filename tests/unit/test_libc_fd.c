@@ -2,9 +2,12 @@
 #include "libc_test.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 struct shared {
@@ -449,17 +452,51 @@ COMPARE(lock_record, 3 * BEATS)
 
 /* ---- fairness ---- */
 
-/* A peer that is always faster must not keep others from running. */
-static void bounce(void *arg)
+/* Calls that never wait: each lets others run when the slice is used up, and keeps errno. */
+static void calls_that_need_not_wait(void *arg)
 {
     struct shared *s = arg;
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    int file = open("/proc/self/exe", O_RDONLY), null = open("/dev/null", O_WRONLY);
+    struct iovec iov;
     char buf[8];
+    sem_t sem;
 
-    for (int i = 0; i < 20000; i++) {
-        assert_int_equal(send(s->ends[0], "a", 1, 0), 1);
-        assert_int_equal(recv(s->ends[1], buf, 1, 0), 1);
-    }
+    sem_init(&sem, 0, 1);
+    iov = (struct iovec){buf, 1};
+    errno = ENOTTY;
+#define LETS_OTHERS_RUN(call)                                                                                          \
+    do {                                                                                                               \
+        long before = s->beats;                                                                                        \
+        use_up_slice();                                                                                                \
+        assert_true((call) >= 0);                                                                                      \
+        if (s->beats == before)                                                                                        \
+            fail_msg("%s lets nobody run", #call);                                                                     \
+        assert_int_equal(errno, ENOTTY);                                                                               \
+    } while (0)
+    LETS_OTHERS_RUN(send(s->ends[0], "a", 1, 0));
+    LETS_OTHERS_RUN(recv(s->ends[1], buf, 1, 0));
+    LETS_OTHERS_RUN(write(s->ends[0], "a", 1));
+    LETS_OTHERS_RUN(read(s->ends[1], buf, 1));
+    LETS_OTHERS_RUN(read(file, buf, 1));
+    LETS_OTHERS_RUN(readv(file, &iov, 1));
+    LETS_OTHERS_RUN(write(null, buf, 1));
+    LETS_OTHERS_RUN(writev(null, &iov, 1));
+    LETS_OTHERS_RUN(sendfile(null, file, NULL, 1));
+    LETS_OTHERS_RUN(-pthread_mutex_lock(&mutex));
+    LETS_OTHERS_RUN(sem_wait(&sem));
+    pthread_mutex_unlock(&mutex);
+    close(file);
+    close(null);
     s->over = true;
+}
+
+static void beats_always(void *arg)
+{
+    struct shared *s = arg;
+
+    for (; !s->over; s->beats++)
+        coro_yield();
 }
 
 static void test_fairness(void **state)
@@ -467,8 +504,7 @@ static void test_fairness(void **state)
     struct shared s = {0};
 
     make_pair(SOCK_STREAM, s.ends);
-    RUN(&s, bounce, tick_shared);
-    assert_true(s.beats >= BEATS);
+    RUN(&s, calls_that_need_not_wait, beats_always);
     close_both(s.ends);
 }
 

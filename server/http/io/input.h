@@ -15,7 +15,6 @@ struct input {
     char *buf; /* [start, end) is unread; the caller's memory until it has grown */
     size_t size, start, end;
     int64_t timeout; /* nanoseconds that input_await waits; 0: no limit */
-    size_t in_a_row; /* bytes of body received since the coroutine parked or yielded */
     bool grown;      /* buf is on the heap, and owned */
     bool drained;    /* the last receive took all there was */
     bool ended;      /* the client has closed its side */

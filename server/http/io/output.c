@@ -14,12 +14,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/real.h"
-#include "http/io/fair.h"
 #include "http/io/socket.h"
 
-#define MAX_COPY   4096 /* bytes; larger pieces are sent from where they are */
-#define MAX_PIECES 4
+#define MAX_COPY     4096 /* bytes; larger pieces are sent from where they are */
+#define MAX_PIECES   4
+#define MAX_SENDFILE (512 * 1024) /* bytes of one call, before others may run */
 
 void output_init(struct output *out, struct wait_source *source)
 {
@@ -67,7 +68,6 @@ static int output_wait(struct output *out)
 {
     int events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
 
-    out->in_a_row = 0;
     return events < 0 ? events : 0;
 }
 
@@ -95,7 +95,7 @@ static int send_pieces(struct output *out, struct iovec *pieces, int count)
 
         if (n >= 0) {
             skip_sent(&pieces, &count, (size_t)n);
-            fair_count(&out->in_a_row, (size_t)n);
+            coro_give_way();
         } else if (errno == EAGAIN) {
             out->error = output_wait(out);
         } else if (errno != EINTR) {
@@ -219,7 +219,7 @@ static ssize_t sendfile_once(struct output *out, int fd, off_t *offset, size_t s
     ssize_t n;
 
     for (;;) {
-        n = real()->sendfile(out->source->fd, fd, offset, size < FAIR_BYTES ? size : FAIR_BYTES);
+        n = real()->sendfile(out->source->fd, fd, offset, min_size(size, MAX_SENDFILE));
         if (n > 0)
             return n;
         if (n == 0)
@@ -248,7 +248,7 @@ int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
             break;
         }
         size -= (size_t)n;
-        fair_count(&out->in_a_row, (size_t)n);
+        coro_give_way();
     }
     output_unlock(out);
     return err;

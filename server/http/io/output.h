@@ -15,7 +15,6 @@ struct output {
     size_t start, end; /* unsent bytes of block */
     int error;         /* the -errno after which nothing more can be sent, or 0 */
     int64_t timeout;   /* nanoseconds without room to send; 0: no limit */
-    size_t in_a_row;   /* bytes sent since the coroutine parked or yielded */
     bool sending;      /* a coroutine sends; others wait */
 };
 

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "http/io/fair.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
 #include "http/request/token.h"
@@ -46,7 +45,6 @@ static int await_body(struct request *req)
         return req->body_error;
     req->reader = coro_self();
     err = input_await(req->in);
-    req->in->in_a_row = 0;
     req->reader = NULL;
     return err;
 }
@@ -58,10 +56,8 @@ static ssize_t receive_body(struct request *req, void *buf, size_t size)
         ssize_t n = buf ? input_recv(req->in, buf, size) : input_fill(req->in);
         int err;
 
-        if (n > 0) {
-            fair_count(&req->in->in_a_row, (size_t)n);
+        if (n > 0)
             return n;
-        }
         if (n == 0)
             return -ECONNRESET;
         if (n != -EAGAIN)
@@ -281,6 +277,7 @@ ssize_t body_read(struct request *req, void *buf, size_t size)
 {
     ssize_t n;
 
+    coro_give_way(); /* a client may send as fast as we read, or a buffer may hold thousands of small chunks */
     if (req->body_error)
         return req->body_error == -ECANCELED ? -ECANCELED : -EBADMSG;
     if (req->body_done || size == 0)

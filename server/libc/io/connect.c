@@ -155,7 +155,7 @@ int accept4(int fd, struct sockaddr *from, socklen_t *size, int flags)
 
     if (!coro_self())
         return real()->accept4(fd, from, size, flags);
-    return (int)io_end_fair(&io, io_await(&io) ? real()->accept4(fd, from, size, flags) : -1);
+    return (int)io_end(&io, io_await(&io) ? real()->accept4(fd, from, size, flags) : -1);
 }
 
 int accept(int fd, struct sockaddr *from, socklen_t *size)

@@ -24,10 +24,6 @@
 #include "libc/io/kind.h"
 #include "libc/runtime/timespec.h"
 
-#define MAX_READY_IN_A_ROW 64
-
-static unsigned ready_in_a_row; /* calls of all coroutines since the last wait that were done at the first try */
-
 /* ---- leaving IO_NEW ---- */
 
 /* Whether the call does not wait: O_NONBLOCK, or an error, since the reading end of a pipe never becomes writable. */
@@ -82,7 +78,6 @@ static bool io_parks(struct io *io)
  * with one of these it is not restarted after a handler. */
 static bool io_parked(const struct io *io, int result)
 {
-    ready_in_a_row = 0;
     if (park_restarts(result) && io->deadline == WAIT_FOREVER)
         return true;
     return park_ok(result == -ETIMEDOUT ? -EAGAIN : result);
@@ -152,15 +147,4 @@ bool io_await(struct io *io)
         if (!io_parked(io, wait_fd(io->fd, io->events, io->deadline)))
             return false;
     return true;
-}
-
-/* ---- the end ---- */
-
-ssize_t io_end_fair(const struct io *io, ssize_t result)
-{
-    if (io->state == IO_NEW && ++ready_in_a_row >= MAX_READY_IN_A_ROW && park_possible()) {
-        ready_in_a_row = 0;
-        coro_yield();
-    }
-    return io_end(io, result);
 }

@@ -74,16 +74,14 @@ bool io_await(struct io *io);
  * if they must not be made again. */
 bool io_pause(struct io *io);
 
-/* Returns the result for the caller, with the errno from before the call if it has succeeded. */
+/* Returns the result for the caller, with the errno from before the call if it has succeeded. A coroutine whose calls
+ * never wait lets others run now and then. */
 static inline ssize_t io_end(const struct io *io, ssize_t result)
 {
     if (result >= 0)
         errno = io->saved_errno;
+    park_give_way();
     return result;
 }
-
-/* The same for calls on sockets. A coroutine whose socket is always ready would never give way, so that one fast peer
- * could hold up all others: after so many such calls in a row it goes to the end of the run queue. */
-ssize_t io_end_fair(const struct io *io, ssize_t result);
 
 #endif

@@ -92,7 +92,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
     if (receive_passes(flags))
         return real()->recvmsg(fd, msg, flags);
-    return io_end_fair(&io, receive_msg(&io, msg, flags));
+    return io_end(&io, receive_msg(&io, msg, flags));
 }
 
 /* ---- recv and recvfrom ---- */
@@ -127,7 +127,7 @@ ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *fro
 
     if (receive_passes(flags))
         return real()->recvfrom(fd, buf, size, flags, from, from_size);
-    return io_end_fair(&io, receive_from(&io, buf, size, flags, from, from_size));
+    return io_end(&io, receive_from(&io, buf, size, flags, from, from_size));
 }
 
 ssize_t recv(int fd, void *buf, size_t size, int flags)
@@ -136,7 +136,7 @@ ssize_t recv(int fd, void *buf, size_t size, int flags)
 
     if (receive_passes(flags))
         return real()->recv(fd, buf, size, flags);
-    return io_end_fair(&io, receive_from(&io, buf, size, flags, NULL, NULL));
+    return io_end(&io, receive_from(&io, buf, size, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t size, size_t capacity, int flags)
@@ -187,5 +187,5 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct
     got = receive_many(&io, messages, count, flags, deadline);
     if (timeout && got > 0)
         *timeout = timespec_of_ns(deadline - wait_now());
-    return (int)io_end_fair(&io, got);
+    return (int)io_end(&io, got);
 }

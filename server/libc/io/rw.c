@@ -84,6 +84,7 @@ static ssize_t write_pieces(struct io *io, const char *buf, size_t size)
         if (put < 0)
             break;
         done += (size_t)put;
+        park_give_way();
     }
     return done > 0 ? (ssize_t)done : put;
 }

@@ -59,7 +59,7 @@ ssize_t send(int fd, const void *buf, size_t size, int flags)
 
     if (send_passes(flags))
         return real()->send(fd, buf, size, flags);
-    return io_end_fair(&io, send_to(&io, buf, size, flags, NULL, 0));
+    return io_end(&io, send_to(&io, buf, size, flags, NULL, 0));
 }
 
 ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
@@ -68,7 +68,7 @@ ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct soc
 
     if (send_passes(flags))
         return real()->sendto(fd, buf, size, flags, to, to_size);
-    return io_end_fair(&io, send_to(&io, buf, size, flags, to, to_size));
+    return io_end(&io, send_to(&io, buf, size, flags, to, to_size));
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -77,13 +77,13 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
     if (send_passes(flags))
         return real()->sendmsg(fd, msg, flags);
-    return io_end_fair(&io, send_msg(&io, msg, flags));
+    return io_end(&io, send_msg(&io, msg, flags));
 }
 
 static bool sendmmsg_one(int fd, struct mmsghdr *message, int flags)
 {
     struct io io = io_out(fd);
-    ssize_t put = io_end_fair(&io, send_msg(&io, &message->msg_hdr, flags));
+    ssize_t put = io_end(&io, send_msg(&io, &message->msg_hdr, flags));
 
     if (put >= 0)
         message->msg_len = (unsigned)put;

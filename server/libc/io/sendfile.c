@@ -63,7 +63,7 @@ static ssize_t sendfile_by_copying(int out, int in, off_t *offset, size_t count)
         *offset = at;
     else
         lseek(in, at, SEEK_SET);
-    return io_end_fair(&io, put);
+    return io_end(&io, put);
 }
 
 /* To anything else than a socket, in pieces that a pipe takes as a whole. */
@@ -77,6 +77,7 @@ static ssize_t sendfile_pieces(int out, int in, off_t *offset, size_t count)
         put = io_await(&io) ? real()->sendfile(out, in, offset, min_size(count - done, PIPE_BUF)) : -1;
         if (put > 0)
             done += (size_t)put;
+        park_give_way();
     } while (put > 0 && done < count);
     return io_end(&io, done > 0 ? (ssize_t)done : put);
 }

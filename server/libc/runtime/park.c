@@ -58,6 +58,12 @@ void park_fair(void)
     coro_yield();
 }
 
+void park_give_way_slow(void)
+{
+    if (coro_self() && slice_is_mine() && !coro_is_alone() && park_possible())
+        coro_yield_late();
+}
+
 int64_t park_backoff_end(struct park_backoff *backoff, int64_t deadline)
 {
     backoff->pause = backoff->pause == 0 ? FIRST_PAUSE : min_int64(2 * backoff->pause, MAX_PAUSE);

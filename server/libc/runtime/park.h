@@ -63,6 +63,14 @@ static inline void park_ignore(int result)
  * another coroutine has to do. So after so many in a row the coroutine goes to the end of the run queue. */
 void park_fair(void);
 
+/* For calls that were done without waiting: if the coroutine has used up its slice, it lets others run. Keeps errno. */
+void park_give_way_slow(void);
+static inline void park_give_way(void)
+{
+    if (slice_is_over())
+        park_give_way_slow();
+}
+
 /* Pauses that double from 1 to 32 ms, for what nothing notifies us of: file locks, room in the backlog of a Unix
  * socket, semaphores in shared memory. Starts as zero. */
 struct park_backoff {

@@ -5,6 +5,13 @@
  * unlocks the mutex, so that no signal is lost. A signal wakes one of libc's waiters, which are OS threads, and one in
  * the lot. That may be one too many, which conditions allow. Calls by a runtime or by libuv pass through, as in
  * mutex.c.
+ *
+ * But CPython calls pthread_cond_wait when it has let go of the GIL on request, to see another thread have it. There a
+ * coroutine that has used up its slice lets others run (sl_preempt); the mutex is unlocked meanwhile. If it was we who
+ * asked, nobody may want the GIL, so that wait returns at once. And it does not last for ever in any case: another
+ * thread than the one that was meant may have found our request, and we cannot tell it from that of a thread. A
+ * coroutine that waits to take the GIL does not let others run: if an OS thread never lets go of it, no request is
+ * served, and the worker must be seen to be stuck.
  */
 #include <limits.h>
 
@@ -49,10 +56,43 @@ static int cond_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid
     return timespec_is_point(until) ? cond_wait_until(cond, mutex, clock, until) : EINVAL;
 }
 
+/* ---- the lock of a runtime ---- */
+
+/* The wait of a runtime that has let go of its lock on request, in nanoseconds. */
+#define RUNTIME_PAUSE INT64_C(5000000)
+
+/* If the coroutine has used up its slice it lets others run, and true is returned. */
+static bool runtime_gives_way(pthread_mutex_t *mutex)
+{
+    if (!coro_self() || !slice_is_mine() || !park_possible())
+        return false;
+    real()->pthread_mutex_unlock(mutex);
+    coro_yield_late();
+    real()->pthread_mutex_lock(mutex);
+    return true;
+}
+
+static int runtime_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    bool asked = slice_take_asked();
+    struct timespec until;
+    int result;
+
+    if (runtime_gives_way(mutex) || asked)
+        return 0;
+    if (!atomic_load_explicit(&slice.preempts, memory_order_relaxed))
+        return real()->pthread_cond_wait(cond, mutex);
+    until = timespec_of_ns(wait_now() + RUNTIME_PAUSE);
+    result = real()->pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &until);
+    return result == ETIMEDOUT ? 0 : result;
+}
+
 /* ---- the calls ---- */
 
 int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
+    if (caller_kind() == CALLER_RUNTIME)
+        return runtime_wait(cond, mutex);
     if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_wait(cond, mutex);
     return cond_wait_until(cond, mutex, CLOCK_REALTIME, NULL);
