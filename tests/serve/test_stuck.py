@@ -92,7 +92,8 @@ def app(environ, start_response):
 @pytest.fixture
 def start(daemon):
     def run(workers=1, timeout="1s", more="", app=APP, log="", **options):
-        ini = (f"[server]\nworkers = {workers}\nworker-timeout = {timeout}\nwatchdog-timeout = 500ms\n{more}\n"
+        ini = (f"[server]\nworkers = {workers}\nworker-timeout = {timeout}\nwatchdog-timeout = 500ms\n"
+               f"time-slice = 0\n{more}\n"
                f"[wsgi /]\napp = app:app\n{log}")
         server = daemon(ini, {"app.py": app}, **options)
         server.wait_log("all workers are ready")

@@ -11,10 +11,12 @@
  * Since 3.11 frames of Python code lie on a stack of their own, in chunks that CPython maps and unmaps, of 16 KiB. Of
  * the first one most threads use a few hundred bytes, so it takes a page of which the rest is lost; here it lies beside
  * the coroutine's C stack. CPython never unmaps the first one while the state lives.
+ *
+ * A thread that wants the GIL sets a flag: up to 3.12 one of the interpreter, later one of the thread that has it.
  */
 #include <patchlevel.h>
 
-#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+#if PY_VERSION_HEX < 0x030d0000
 #define Py_BUILD_CORE 1
 #include "interp/cpython.h"
 #include <internal/pycore_interp.h>
@@ -140,4 +142,14 @@ void compat_cut(PyThreadState *state)
 #endif
     state->exc_info = &state->exc_state;
     PyErr_Clear();
+}
+
+void compat_ask_for_gil(PyThreadState *state)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    __atomic_fetch_or(&state->eval_breaker, (uintptr_t)1, __ATOMIC_SEQ_CST); /* _PY_GIL_DROP_REQUEST_BIT */
+#else
+    _Py_atomic_store_relaxed(&state->interp->ceval.gil_drop_request, 1);
+    _Py_atomic_store_relaxed(&state->interp->ceval.eval_breaker, 1);
+#endif
 }

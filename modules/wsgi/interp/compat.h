@@ -87,6 +87,10 @@ void compat_take_memory(PyThreadState *state, const void *memory);
  * before its next instruction, and not collect garbage before that. Needs no GIL. */
 void compat_expect_signal(PyThreadState *state);
 
+/* Has the code of this state, which has the GIL or will have it, drop the GIL before one of its next instructions, as a
+ * thread does that wants it. Needs no GIL, and may be called in any thread. */
+void compat_ask_for_gil(PyThreadState *state);
+
 /* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);
 

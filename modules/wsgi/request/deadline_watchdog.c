@@ -1,8 +1,9 @@
 /*
  * deadline_watchdog.c: raises an exception in requests that compute past their request-timeout.
  *
- * They block the event loop, so nothing that runs on it can reach them. But the server's watchdog (watchdog-timeout)
- * has their stack dumped, by a signal that interrupts their code. Here the request is noted then, and a thread is
+ * They do not wait, so the exceptions of request_cancel.c do not reach them. If they are preempted, that notices it a
+ * second later. If they block the event loop (C code, or time-slice = 0), the server's watchdog (watchdog-timeout) has
+ * their stack dumped, by a signal that interrupts their code. In both cases the request is noted here, and a thread is
  * woken. It takes the GIL as any thread does, from between two instructions of the request, and has CPython raise the
  * exception. Unlike the exceptions of request_cancel.c this one may strike anywhere, in a finally block too: it is only
  * for requests that cannot be reached otherwise.
@@ -22,19 +23,31 @@
 #include "request/exchange.h"
 #include "request/request_cancel.h"
 #include "syncless.h"
+#include "threads/interrupt.h"
 #include "threads/tstate.h"
 
 static atomic_uint noted;     /* how many requests were noted; the futex that the thread waits for */
 static atomic_ulong identity; /* of the Python thread of the last one */
 
-/* In a signal handler on the request's coroutine. */
-static void note_blocking(const struct exchange *x, unsigned long id)
+static void wake_deadline_watchdog(unsigned long id)
 {
-    if (!exchange_is_overdue(x))
-        return;
     atomic_store(&identity, id);
     atomic_fetch_add(&noted, 1);
     syscall(SYS_futex, &noted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* In a signal handler on the request's coroutine. */
+static void note_blocking(const struct exchange *x, unsigned long id)
+{
+    if (exchange_is_overdue(x))
+        wake_deadline_watchdog(id);
+}
+
+void deadline_watchdog_note(struct exchange *x)
+{
+    interrupt_unsend(x->interrupt);
+    x->quiet_until = 0;
+    wake_deadline_watchdog(tstate_identity(x->interrupt));
 }
 
 /* The GIL is held, so the request cannot end meanwhile; but it may have ended before. */

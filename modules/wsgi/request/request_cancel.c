@@ -4,13 +4,14 @@
  *
  * The application gets an exception where it waits (threads/interrupt.c), so that its finally blocks run. They may wait
  * too, so for a few seconds no further exception is raised. One that computes instead of waiting is reached by
- * deadline_watchdog.c.
+ * deadline_watchdog.c: if it is preempted, by a second call a second later; if it blocks the loop, by the watchdog.
  */
 #include "request/request_cancel.h"
 
 #include <errno.h>
 
 #include "interp/report.h"
+#include "request/deadline_watchdog.h"
 #include "request/exchange.h"
 #include "threads/interrupt.h"
 
@@ -66,8 +67,12 @@ void request_cancel(void *self, struct sl_request *req, int why)
 {
     struct exchange *x = req->local;
 
-    if (x && request_cancel_begin(x))
+    if (!x)
+        return;
+    if (request_cancel_begin(x))
         interrupt_send(x->interrupt, why == -ETIMEDOUT ? raise_timeout : raise_gone);
+    else if (why == -ETIMEDOUT && interrupt_is_sent(x->interrupt)) /* a second ago, and it has not waited since */
+        deadline_watchdog_note(x);
 }
 
 int request_cancel_conclude(const struct sl_request *req)

@@ -25,4 +25,17 @@ PyThreadState *gil_park(PyThreadState *state);
  * find the state found again, what compat_found returned before the park, unless that is NULL. */
 void gil_resume(PyThreadState *held, PyThreadState *found);
 
+/* This state is of the coroutine that runs Python code from now on, or may do so; NULL: of none. The GIL is dropped for
+ * others when it has used up its slice. */
+void gil_watch(PyThreadState *state);
+
+/* The state is about to be freed: it is not watched any more, in no thread. */
+void gil_unwatch(const PyThreadState *state);
+
+/* In a forked child: no other thread uses it. */
+void gil_forget_threads(void);
+
+/* In any thread: have the code of the state that is watched drop the GIL. */
+void gil_ask(void);
+
 #endif

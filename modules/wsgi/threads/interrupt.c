@@ -42,6 +42,17 @@ void interrupt_send(struct interrupt *i, void (*raise)(void))
     interrupt_renew(i);
 }
 
+bool interrupt_is_sent(const struct interrupt *i)
+{
+    return i->raise != NULL;
+}
+
+void interrupt_unsend(struct interrupt *i)
+{
+    if (i->raise)
+        interrupt_send(i, NULL);
+}
+
 int interrupt_queue(struct interrupt *i, PyObject *exception)
 {
     if (!i->queue && !(i->queue = PyList_New(0)))

@@ -48,6 +48,12 @@ void interrupt_cancelled(struct interrupt *i, int error);
 /* This coroutine has ended what could be interrupted: drops what is pending. With the GIL. */
 void interrupt_settle(struct interrupt *i);
 
+/* Whether what was sent has not been raised yet: the coroutine has not waited since. */
+bool interrupt_is_sent(const struct interrupt *i);
+
+/* Takes that back; in the worker's OS thread. */
+void interrupt_unsend(struct interrupt *i);
+
 /* Whether the exception that is set is syncless.Killed. */
 bool interrupt_is_kill(void);
 

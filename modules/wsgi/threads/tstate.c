@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "interp/compat.h"
@@ -70,6 +71,7 @@ static void thread_park(void *value)
 
     if (!t->runs)
         return;
+    gil_watch(NULL);
     t->found = compat_found(t->state);
     t->held = gil_park(t->state);
 }
@@ -83,6 +85,7 @@ static void thread_resume(void *value)
     if (!Py_IsInitialized() && !t->is_main)
         sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
     gil_resume(t->held, t->found);
+    gil_watch(t->state);
 }
 
 static void thread_link(struct thread *t)
@@ -136,6 +139,7 @@ static void thread_drop_state(struct thread *t)
     PyThreadState_Clear(t->state);
     handle_end(&t->interrupt); /* destructors of threading.local may have made one */
     compat_take_memory(t->state, sl_reserved(&size));
+    gil_unwatch(t->state);
     t->state = NULL;
     PyThreadState_DeleteCurrent();
 }
@@ -229,6 +233,16 @@ static bool thread_cancel(void *value)
     return true;
 }
 
+/* Whether the GIL is held by this coroutine. */
+static bool thread_holds(void)
+{
+    const struct thread *t = sl_local_get(thread_key);
+
+    return t && t->runs && compat_holder(t->state);
+}
+
+static const struct sl_preempt preempt_hooks = {.ask = gil_ask, .holds = thread_holds};
+
 static const struct sl_local thread_hooks = {
     .park = thread_park,
     .resume = thread_resume,
@@ -261,6 +275,7 @@ static void after_fork_in_any_parent(void)
 static void after_fork_in_any_child(void)
 {
     threads_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    gil_forget_threads();
     for (struct thread *t = threads; t; t = t->next)
         if (t != forking)
             handle_abandon(&t->interrupt);
@@ -281,6 +296,7 @@ int tstate_init(void)
     if (thread_key < 0)
         return thread_key;
     sl_reserve(COMPAT_FRAMES_SIZE);
+    sl_preempt(&preempt_hooks);
     return -pthread_atfork(before_any_fork, after_fork_in_any_parent, after_fork_in_any_child);
 }
 
@@ -328,6 +344,7 @@ static int thread_attach(struct thread *t, PyObject *function)
     if (err < 0)
         return err;
     t->runs = true;
+    gil_watch(t->state);
     t->interrupt.function = Py_XNewRef(function);
     trace_hooks_begin();
     return 0;
@@ -350,6 +367,7 @@ void tstate_leave(void)
     t->x = NULL;
     thread_settle(t);
     t->runs = false;
+    gil_watch(NULL);
     gil_keep(t->state);
 }
 
@@ -388,6 +406,7 @@ void tstate_adopt(void)
     t = sl_must(thread_get());
     t->state = PyThreadState_Get();
     t->is_main = t->runs = has_main = true;
+    gil_watch(t->state);
 }
 
 void tstate_disown(void)
@@ -398,6 +417,7 @@ void tstate_disown(void)
         return;
     if (Py_IsInitialized())
         handle_end(&t->interrupt); /* the coroutine goes on as another thread */
+    gil_unwatch(t->state);
     t->state = NULL;
     t->is_main = t->runs = has_main = false;
 }
@@ -431,6 +451,13 @@ struct interrupt *tstate_interrupt(void)
 void tstate_on_cut(void (*fn)(struct exchange *x))
 {
     on_cut = fn;
+}
+
+unsigned long tstate_identity(const struct interrupt *interrupt)
+{
+    const struct thread *t = (const void *)((const char *)interrupt - offsetof(struct thread, interrupt));
+
+    return t->state->thread_id;
 }
 
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity))

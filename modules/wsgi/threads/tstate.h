@@ -50,6 +50,9 @@ struct exchange *tstate_find(unsigned long identity);
 /* Called with the GIL when a coroutine that serves a request ends by pthread_exit; one function. */
 void tstate_on_cut(void (*fn)(struct exchange *x));
 
+/* Returns the identity of the Python thread that the coroutine of these interrupts is. It serves a request. */
+unsigned long tstate_identity(const struct interrupt *interrupt);
+
 /* Has fn called when a request blocks the event loop, with that request and the identity of its Python thread. fn runs
  * in a signal handler that has interrupted the request's own code. */
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity));
