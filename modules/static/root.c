@@ -8,7 +8,10 @@
  * that inode is opened if its name is below that of the root.
  *
  * The root is opened again once a second: releases are often deployed by replacing a symbolic link on the way to it, or
- * by writing the folder again.
+ * by writing the folder again. While a request looks up a path in the old one that stays open.
+ *
+ * A path that the kernel has in memory is looked up at once, any other on a thread of the pool (RESOLVE_CACHED). Where
+ * openat2 is not used, open goes there by itself if the file system is slow.
  */
 #include "root.h"
 
@@ -17,11 +20,22 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "syncless.h"
+
+#ifndef RESOLVE_CACHED /* Linux 5.12 */
+#define RESOLVE_CACHED 0x20
+#endif
+
+/* A descriptor of the folder, O_PATH, with those who use it. */
+struct root_folder {
+    int fd;
+    unsigned users; /* the root, and requests that look up a path in it */
+};
 
 /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
 #define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -33,32 +47,61 @@ static int open_folder(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int open_beneath(int dirfd, const char *path)
+static struct root_folder *folder_new(int fd)
 {
-    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH};
-    long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+    struct root_folder *folder = sl_must(malloc(sizeof(*folder)));
+
+    *folder = (struct root_folder){.fd = fd, .users = 1};
+    return folder;
+}
+
+static void folder_leave(struct root_folder *folder)
+{
+    if (--folder->users > 0)
+        return;
+    close(folder->fd);
+    free(folder);
+}
+
+/* A path to look up below dirfd. */
+struct lookup {
+    int dirfd;
+    const char *path;
+    uint64_t resolve; /* RESOLVE_CACHED, or 0 */
+};
+
+/* Returns a descriptor or -errno. */
+static int open_beneath(void *arg)
+{
+    const struct lookup *l = arg;
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | l->resolve};
+    long fd = syscall(SYS_openat2, l->dirfd, l->path, &how, sizeof(how));
 
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* Whether this kernel, and the sandbox we may run in, let us use openat2. */
-static bool openat2_works(int dirfd)
+/* Returns whether this kernel, and the sandbox we may run in, let us use openat2 so: 0 or -errno. */
+static int try_openat2(int dirfd, uint64_t resolve)
 {
-    int fd = open_beneath(dirfd, ".");
+    int fd = open_beneath(&(struct lookup){dirfd, ".", resolve});
 
     if (fd >= 0)
         close(fd);
-    return fd != -ENOSYS && fd != -EPERM;
+    return fd == -ENOSYS || fd == -EPERM || fd == -EINVAL ? fd : 0;
 }
 
 int root_start(struct root *root, const char *path, bool follow)
 {
-    *root = (struct root){.path = path, .follow = follow, .fd = open_folder(path)};
-    if (root->fd < 0) {
-        sl_log(NULL, SL_ERROR, "static: cannot open the root %s: %s", path, strerror(-root->fd));
-        return root->fd;
+    int fd = open_folder(path);
+
+    *root = (struct root){.path = path, .follow = follow};
+    if (fd < 0) {
+        sl_log(NULL, SL_ERROR, "static: cannot open the root %s: %s", path, strerror(-fd));
+        return fd;
     }
-    root->openat2 = openat2_works(root->fd);
+    root->folder = folder_new(fd);
+    root->openat2 = try_openat2(fd, 0) == 0;
+    root->cached = root->openat2 && try_openat2(fd, RESOLVE_CACHED) == 0;
     if (!root->openat2 && !follow && access("/proc/self/fd", X_OK) < 0) {
         sl_log(NULL, SL_ERROR,
                "static: symbolic links below %s cannot be checked: the system has no openat2(2), and /proc is not "
@@ -72,8 +115,8 @@ int root_start(struct root *root, const char *path, bool follow)
 
 void root_stop(struct root *root)
 {
-    close(root->fd);
-    root->fd = -1;
+    folder_leave(root->folder);
+    root->folder = NULL;
 }
 
 /* Open the root again if that was last done in another second. If it fails, a deployment may be under way, and the old
@@ -92,8 +135,8 @@ static void root_refresh(struct root *root)
         sl_log(NULL, SL_WARN, "static: cannot open the root %s again: %s", root->path, strerror(-fd));
         return;
     }
-    close(root->fd);
-    root->fd = fd;
+    folder_leave(root->folder);
+    root->folder = folder_new(fd);
 }
 
 static bool is_well_known(const char *segment, size_t size)
@@ -131,7 +174,7 @@ static ssize_t fd_name(int fd, char *name, size_t size)
     ssize_t n;
 
     format_fd_link(fd, link);
-    n = readlink(link, name, size - 1);
+    n = syscall(SYS_readlinkat, AT_FDCWD, link, name, size - 1); /* not a disk: readlink() looks at the clock */
     if (n >= 0)
         name[n] = '\0';
     return n;
@@ -149,14 +192,14 @@ static bool is_below(int root, int fd)
     return !strncmp(name, folder, (size_t)size) && (name[size] == '/' || name[size] == '\0');
 }
 
-/* Open what the O_PATH descriptor found refers to, for reading. */
+/* Open what the O_PATH descriptor found refers to, for reading. It is in memory since it was found. */
 static int open_found(int found)
 {
     char link[LINK_SIZE];
     int fd;
 
     format_fd_link(found, link);
-    fd = open(link, OPEN_FLAGS);
+    fd = (int)syscall(SYS_openat, AT_FDCWD, link, OPEN_FLAGS, 0);
     return fd < 0 ? -errno : fd;
 }
 
@@ -172,28 +215,44 @@ static int open_checked(int root, const char *path)
     return fd;
 }
 
-static int open_any(const struct root *root, const char *path)
+/* Look up a path: at once, or if it is not in memory on the pool. Returns a descriptor or -errno. */
+static int open_beneath_anywhere(const struct root *root, int dirfd, const char *path)
+{
+    struct lookup lookup = {dirfd, path, root->cached ? RESOLVE_CACHED : 0};
+    int fd = open_beneath(&lookup);
+
+    if (fd != -EAGAIN || !root->cached)
+        return fd;
+    lookup.resolve = 0;
+    return sl_offload(open_beneath, &lookup);
+}
+
+static int open_any(const struct root *root, int dirfd, const char *path)
 {
     int fd;
 
     if (root->follow) {
-        fd = openat(root->fd, path, OPEN_FLAGS);
+        fd = openat(dirfd, path, OPEN_FLAGS);
         return fd < 0 ? -errno : fd;
     }
     if (!root->openat2)
-        return open_checked(root->fd, path);
-    fd = open_beneath(root->fd, path);
+        return open_checked(dirfd, path);
+    fd = open_beneath_anywhere(root, dirfd, path);
     if (fd == -EXDEV || fd == -EAGAIN) /* an absolute link, or one with ".." while something was renamed */
-        fd = open_checked(root->fd, path);
+        fd = open_checked(dirfd, path);
     return fd;
 }
 
 int root_open(struct root *root, const char *path, struct stat *st)
 {
+    struct root_folder *folder;
     int err = 0, fd;
 
     root_refresh(root);
-    fd = open_any(root, *path ? path : ".");
+    folder = root->folder;
+    folder->users++;
+    fd = open_any(root, folder->fd, *path ? path : ".");
+    folder_leave(folder);
     if (fd < 0)
         return fd;
     if (fstat(fd, st) < 0)

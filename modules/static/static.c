@@ -1,9 +1,10 @@
 /*
  * static.c: the module that serves files; docs/static.md is the user's page.
  *
- * A request takes the system calls openat2, fstat, sendfile and close, and only memory of the request. lookup.c decides
- * what is served, root.c opens it, reply.c sends it; the other files are pure functions, each for one field of the
- * protocol. The worker's own thread opens and reads the files, as in nginx: popular files are in the page cache.
+ * A request takes the system calls openat2, fstat, preadv2 or sendfile, and close, and only memory of the request.
+ * lookup.c decides what is served, root.c opens it, reply.c sends it; the other files are pure functions, each for one
+ * field of the protocol. What is in memory, as popular files are, is opened and read by the worker's own thread, the
+ * rest on its pool.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #define BASE_REAL_H
 
 #include <aio.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -31,6 +32,7 @@
 #include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -79,9 +81,12 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
 #define REAL_CALLS(X)                                                                                            \
     /* reading and writing */                                                                                    \
     X(read) X(readv) X(write) X(writev) X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg)  \
-    X(sendmmsg) X(sendfile) X(splice) X(preadv2) X(pwritev2) X(aio_suspend) X(lio_listio)                        \
+    X(sendmmsg) X(sendfile) X(splice) X(aio_suspend) X(lio_listio)                                               \
     /* terminals */                                                                                              \
     X(tcdrain) X(tcsendbreak) X(tcsetattr)                                                                       \
+    /* files */                                                                                                  \
+    X(pread) X(preadv) X(preadv2) X(pwrite) X(pwritev) X(pwritev2) X(posix_fallocate) X(faccessat) X(fchmodat)   \
+    X(utimensat) X(opendir) X(readdir)                                                                           \
     /* streams */                                                                                                \
     X(fgetc) X(fgetc_unlocked) X(fgets) X(fgets_unlocked) X(getdelim) X(fread) X(__uflow) X(__underflow)         \
     X(fwrite) X(fputc) X(fputc_unlocked) X(__overflow) X(vfprintf) X(__vfprintf_chk) X(vdprintf)                 \

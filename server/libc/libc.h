@@ -11,6 +11,7 @@
  *     runtime/  may this call park, who makes it, what a coroutine is to a runtime that knows threads only
  *     outbound/ limits for connections that an application opens
  *     sync/     locks: semaphores, mutexes, conditions, futexes and so on
+ *     disk/     calls on files, which go to a pool of threads
  *     io/       calls on descriptors, and streams
  *     process/  children, signals, sleeping, System V IPC, syslog
  *     names/    host names: resolver, DNS; users and services

@@ -1,22 +1,24 @@
 /*
  * output.c: the output buffer of a connection.
  *
- * Small pieces are copied into one block, so that head and body, and the responses to pipelined requests, leave in one
- * send. A large piece is not copied: it leaves after the block, in one sendmsg. The block is sent when it is full, when
- * it is flushed, when the connection has no further request, and at the latest when the coroutine parks: a response
- * never waits for a later request that sleeps.
+ * Small pieces, and small files, are copied into one block, so that head and body, and the responses to pipelined
+ * requests, leave in one send. A large piece is not copied: it leaves after the block, in one sendmsg. The block is
+ * sent when it is full, when it is flushed, when the connection has no further request, and at the latest when the
+ * coroutine parks: a response never waits for a later request that sleeps.
  */
 #include "http/io/output.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/real.h"
 #include "http/io/socket.h"
+#include "libc/disk/disk.h"
 
 #define MAX_COPY     4096 /* bytes; larger pieces are sent from where they are */
 #define MAX_PIECES   4
@@ -212,14 +214,34 @@ void output_commit(struct output *out, size_t used)
     out->end += used;
 }
 
-/* Send a part of a file. Returns the bytes sent, or -errno. real(), since the interposed sendfile would ask the kernel
- * each time whether the socket has O_NONBLOCK. */
+/* A part of a file that is sent. */
+struct part {
+    int to, from;
+    off_t *offset;
+    size_t size;
+};
+
+/* real(), since the interposed sendfile would ask the kernel each time whether the socket has O_NONBLOCK. */
+static long send_part(void *arg)
+{
+    const struct part *p = arg;
+
+    return real()->sendfile(p->to, p->from, p->offset, p->size);
+}
+
+/* Send a part of a file: on the pool if it must be read from a disk. */
+static ssize_t send_part_anywhere(struct part part)
+{
+    return disk_is_cached(part.from, *part.offset, part.size) ? send_part(&part) : disk_offload(send_part, &part);
+}
+
+/* Send a part of a file. Returns the bytes sent, or -errno. */
 static ssize_t sendfile_once(struct output *out, int fd, off_t *offset, size_t size)
 {
     ssize_t n;
 
     for (;;) {
-        n = real()->sendfile(out->source->fd, fd, offset, min_size(size, MAX_SENDFILE));
+        n = send_part_anywhere((struct part){out->source->fd, fd, offset, min_size(size, MAX_SENDFILE)});
         if (n > 0)
             return n;
         if (n == 0)
@@ -233,12 +255,32 @@ static ssize_t sendfile_once(struct output *out, int fd, off_t *offset, size_t s
     }
 }
 
+/* Append a small file that is in memory, so that it leaves with the head. Returns whether that was possible. */
+static bool append_file(struct output *out, int fd, off_t offset, size_t size)
+{
+    struct iovec piece;
+
+    if (size > ARENA_BLOCK - out->end || out->error)
+        return false;
+    if (!out->block)
+        out->block = arena_block_get();
+    piece = (struct iovec){out->block + out->end, size};
+    if (real()->preadv2(fd, &piece, 1, offset, RWF_NOWAIT) != (ssize_t)size)
+        return false;
+    out->end += size;
+    return true;
+}
+
 int output_sendfile(struct output *out, int fd, off_t offset, size_t size)
 {
     int err = output_lock(out);
 
     if (err)
         return err;
+    if (append_file(out, fd, offset, size)) {
+        output_unlock(out);
+        return 0;
+    }
     err = flush_locked(out); /* without MSG_MORE: pages behind a corked head cost the kernel half as much again */
     while (!err && size > 0) {
         ssize_t n = sendfile_once(out, fd, &offset, size);

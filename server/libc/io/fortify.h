@@ -12,6 +12,8 @@
 void __chk_fail(void) __attribute__((noreturn));
 
 ssize_t __read_chk(int fd, void *buf, size_t size, size_t capacity);
+ssize_t __pread_chk(int fd, void *buf, size_t size, off_t at, size_t capacity);
+ssize_t __pread64_chk(int fd, void *buf, size_t size, off64_t at, size_t capacity);
 ssize_t __recv_chk(int fd, void *buf, size_t size, size_t capacity, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t capacity, int flags, struct sockaddr *from,
                        socklen_t *from_size);

@@ -8,15 +8,18 @@
  *
  * A device may wait for anything, such as the carrier of a serial line. It is opened by a thread of its own; not
  * pseudo-terminals, /dev/null and the like. The kind of the file is asked first, which takes a system call, only for
- * flags with which the call may wait.
+ * flags with which the call may wait. Where the file system is slow, a thread of the pool does both (disk/disk.c).
  */
 #include "libc/io/open.h"
 
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "base/real.h"
+#include "base/ticks.h"
+#include "libc/disk/disk.h"
 #include "libc/io/fortify.h"
 #include "libc/runtime/park.h"
 
@@ -117,11 +120,12 @@ static bool device_is_quick(dev_t device)
     return kind == MEMORY_DEVICES || kind == TTY_DEVICES || (kind >= FIRST_PTS_MAJOR && kind <= LAST_PTS_MAJOR);
 }
 
-static enum opening_kind opening_kind_of(const struct opening *o)
+static enum opening_kind opening_find_kind(const struct opening *o)
 {
+    int flags = o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, saved = errno, result;
     struct stat st;
-    int saved = errno, result = fstatat(o->dirfd, o->path, &st, o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
 
+    result = (int)real()->syscall(SYS_newfstatat, o->dirfd, o->path, &st, flags);
     errno = saved;
     if (result == 0 && S_ISFIFO(st.st_mode) && (o->flags & O_ACCMODE) != O_RDWR)
         return OPENING_FIFO;
@@ -130,30 +134,96 @@ static enum opening_kind opening_kind_of(const struct opening *o)
     return OPENING_QUICK;
 }
 
-/* Whether an open with these flags may wait at some file. */
+/* Whether an open with these flags may wait at some file, other than for a disk. */
 static inline bool flags_may_wait(int flags)
 {
-    return !(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) &&
-           coro_self();
+    return !(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+}
+
+/* ---- where it is done, by what the disk costs ---- */
+
+struct opening_try {
+    const struct opening *o;
+    enum opening_kind kind;
+};
+
+static long opening_try_kind(void *arg)
+{
+    struct opening_try *t = arg;
+
+    t->kind = opening_find_kind(t->o);
+    return 0;
+}
+
+/* Open the file if that is quick. */
+static long opening_try_open(void *arg)
+{
+    struct opening_try *t = arg;
+
+    t->kind = opening_find_kind(t->o);
+    return t->kind == OPENING_QUICK ? real()->openat(t->o->dirfd, t->o->path, t->o->flags, t->o->mode) : -1;
+}
+
+static enum opening_kind opening_kind_of(const struct opening *o)
+{
+    struct opening_try try = {.o = o};
+
+    disk_run_path(o->dirfd, o->path, opening_try_kind, &try);
+    return try.kind;
 }
 
 bool opening_may_wait(const struct opening *o)
 {
-    return flags_may_wait(o->flags) && opening_kind_of(o) != OPENING_QUICK && park_possible();
+    return flags_may_wait(o->flags) && coro_self() && opening_kind_of(o) != OPENING_QUICK && park_possible();
+}
+
+static int opening_wait_as(struct opening *o, enum opening_kind kind)
+{
+    return park_end(kind == OPENING_FIFO ? fifo_open(o) : wait_thread(opening_run, o), errno);
 }
 
 int opening_wait(struct opening *o)
 {
-    bool fifo = opening_kind_of(o) == OPENING_FIFO;
-
-    return park_end(fifo ? fifo_open(o) : wait_thread(opening_run, o), errno);
+    return opening_wait_as(o, opening_kind_of(o));
 }
 
 static int open_or_wait(int dirfd, const char *path, int flags, mode_t mode)
 {
     struct opening o = {dirfd, path, flags, mode};
+    struct opening_try try = {.o = &o};
+    int fd = (int)disk_run_path(dirfd, path, opening_try_open, &try);
 
-    return opening_may_wait(&o) ? opening_wait(&o) : real()->openat(dirfd, path, flags, mode);
+    if (try.kind == OPENING_QUICK)
+        return fd;
+    return park_possible() ? opening_wait_as(&o, try.kind) : real()->openat(dirfd, path, flags, mode);
+}
+
+static long opening_call(void *arg)
+{
+    const struct opening *o = arg;
+
+    return real()->openat(o->dirfd, o->path, o->flags, o->mode);
+}
+
+/* With flags with which the call waits for a disk only. */
+static int open_file(int dirfd, const char *path, int flags, mode_t mode)
+{
+    uint64_t begun;
+    int fd;
+
+    if (disk_slow_count > 0)
+        return (int)disk_run_path(dirfd, path, opening_call, &(struct opening){dirfd, path, flags, mode});
+    begun = ticks_now();
+    fd = real()->openat(dirfd, path, flags, mode);
+    disk_path_took(dirfd, path, ticks_since(begun));
+    return fd;
+}
+
+static int open_anywhere(int dirfd, const char *path, int flags, mode_t mode)
+{
+    if (!coro_self())
+        return real()->openat(dirfd, path, flags, mode);
+    return flags_may_wait(flags) ? open_or_wait(dirfd, path, flags, mode) : open_file(dirfd, path, flags, mode);
 }
 
 /* ---- the calls ---- */
@@ -173,7 +243,7 @@ int open(const char *path, int flags, ...)
     if (opening_has_mode(flags))
         mode = va_arg(ap, mode_t);
     va_end(ap);
-    return flags_may_wait(flags) ? open_or_wait(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
+    return coro_self() ? open_anywhere(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
 }
 
 int openat(int dirfd, const char *path, int flags, ...)
@@ -185,7 +255,7 @@ int openat(int dirfd, const char *path, int flags, ...)
     if (opening_has_mode(flags))
         mode = va_arg(ap, mode_t);
     va_end(ap);
-    return flags_may_wait(flags) ? open_or_wait(dirfd, path, flags, mode) : real()->openat(dirfd, path, flags, mode);
+    return open_anywhere(dirfd, path, flags, mode);
 }
 
 int creat(const char *path, mode_t mode)

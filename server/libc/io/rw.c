@@ -2,10 +2,11 @@
  * rw.c: read, readv, write, writev and the like, on any kind of descriptor.
  *
  * The kind is not known, so a descriptor is first treated as a socket: if it is one, that is the only system call; if
- * not, it fails cheaply with ENOTSOCK. Pipes, terminals, event and timer descriptors and the like are then awaited by
- * poll(2), which calls disk files always ready. After that a read does not block, unless another process that shares
- * the pipe reads first. A write may: a pipe is writable as soon as PIPE_BUF bytes fit. So more than that is written in
- * pieces of PIPE_BUF, each of which is awaited, until all is written, as a blocking write does.
+ * not, it fails cheaply with ENOTSOCK. What is there in a file or a pipe is then read at once (file.c). Else pipes,
+ * terminals, event and timer descriptors and the like are awaited by poll(2), which calls disk files always ready.
+ * After that a read does not block, unless another process that shares the pipe reads first. A write may: a pipe is
+ * writable as soon as PIPE_BUF bytes fit. So more than that is written in pieces of PIPE_BUF, each of which is awaited,
+ * until all is written, as a blocking write does.
  */
 #include <limits.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 
 #include "base/array.h"
 #include "base/real.h"
+#include "libc/io/file.h"
 #include "libc/io/fortify.h"
 #include "libc/io/io.h"
 #include "libc/io/iov.h"
@@ -21,6 +23,19 @@
 #include "libc/io/send.h"
 
 /* ---- read ---- */
+
+static ssize_t read_non_socket(struct io *io, const struct iovec *iov, int count)
+{
+    ssize_t got = file_read(io->fd, iov, count, AT_POSITION, 0);
+    int why = errno;
+
+    if (got >= 0 || (why != EAGAIN && why != EOPNOTSUPP && why != EINVAL && why != ENOSYS))
+        return got;
+    if (!io_await(io))
+        return -1;
+    errno = why;
+    return file_read_ready(io->fd, iov, count, AT_POSITION, 0);
+}
 
 ssize_t read(int fd, void *buf, size_t size)
 {
@@ -31,7 +46,7 @@ ssize_t read(int fd, void *buf, size_t size)
         return real()->read(fd, buf, size);
     got = receive_from(&io, buf, size, 0, NULL, NULL);
     if (got < 0 && errno == ENOTSOCK)
-        got = io_await(&io) ? real()->read(fd, buf, size) : -1;
+        got = read_non_socket(&io, &(struct iovec){buf, size}, 1);
     return io_end(&io, got);
 }
 
@@ -58,7 +73,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
         return real()->readv(fd, iov, count);
     got = receive_msg(&io, &msg, 0);
     if (got < 0 && errno == ENOTSOCK)
-        got = io_await(&io) ? real()->readv(fd, iov, count) : -1;
+        got = read_non_socket(&io, iov, count);
     return io_end(&io, got);
 }
 
@@ -93,7 +108,7 @@ static ssize_t write_non_socket(struct io *io, const void *buf, size_t size)
 {
     if (size > PIPE_BUF && kind_is_pipe(io->fd))
         return write_pieces(io, buf, size);
-    return io_await(io) ? real()->write(io->fd, buf, size) : -1;
+    return io_await(io) ? file_write(io->fd, &(struct iovec){(void *)buf, size}, 1, AT_POSITION, 0) : -1;
 }
 
 ssize_t write(int fd, const void *buf, size_t size)
@@ -127,7 +142,7 @@ static ssize_t writev_non_socket(struct io *io, const struct iovec *iov, int cou
 {
     if (iov_total(iov, (size_t)count) > PIPE_BUF && kind_is_pipe(io->fd))
         return writev_pieces(io, iov, count);
-    return io_await(io) ? real()->writev(io->fd, iov, count) : -1;
+    return io_await(io) ? file_write(io->fd, iov, count, AT_POSITION, 0) : -1;
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
@@ -159,12 +174,12 @@ static bool rw_is_plain(int fd, off_t offset, int flags)
 
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-    return rw_is_plain(fd, offset, flags) ? readv(fd, iov, count) : real()->preadv2(fd, iov, count, offset, flags);
+    return rw_is_plain(fd, offset, flags) ? readv(fd, iov, count) : file_preadv2(fd, iov, count, offset, flags);
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-    return rw_is_plain(fd, offset, flags) ? writev(fd, iov, count) : real()->pwritev2(fd, iov, count, offset, flags);
+    return rw_is_plain(fd, offset, flags) ? writev(fd, iov, count) : file_pwritev2(fd, iov, count, offset, flags);
 }
 
 ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)

@@ -2,16 +2,18 @@
  * sendfile.c: sendfile, splice, tee and vmsplice.
  *
  * sendfile(2) to a blocking socket cannot be told not to block, and the kernel does not say how much would fit. So the
- * bytes are read and sent here. Only applications with blocking sockets pay for that copy: for sockets with O_NONBLOCK,
- * like the server's own, it is the real sendfile. A pipe gets as many bytes at once as are sure to fit. splice, tee and
- * vmsplice have a flag for their pipes; a socket at the other end of a splice is awaited, and given at most as many
- * bytes as are sure to fit.
+ * bytes are read and sent here. Only applications with blocking sockets pay for that copy: for sockets with O_NONBLOCK
+ * it is the real sendfile, on the pool if the file is not in memory. A pipe gets as many bytes at once as are sure to
+ * fit. splice, tee and vmsplice have a flag for their pipes; a socket at the other end of a splice is awaited, and
+ * given at most as many bytes as are sure to fit.
  */
 #include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/real.h"
+#include "libc/disk/disk.h"
 #include "libc/io/io.h"
 #include "libc/io/kind.h"
 #include "libc/io/send.h"
@@ -82,12 +84,37 @@ static ssize_t sendfile_pieces(int out, int in, off_t *offset, size_t count)
     return io_end(&io, done > 0 ? (ssize_t)done : put);
 }
 
+/* A call that does not wait for the socket. */
+struct sendfile_call {
+    int out, in;
+    off_t *offset;
+    size_t count;
+};
+
+static long sendfile_run(void *arg)
+{
+    const struct sendfile_call *c = arg;
+
+    return real()->sendfile(c->out, c->in, c->offset, c->count);
+}
+
+/* From the disk, if need be, on the pool. */
+static ssize_t sendfile_at_once(int out, int in, off_t *offset, size_t count)
+{
+    struct sendfile_call call = {out, in, offset, count};
+    off_t at = offset || !coro_self() ? 0 : lseek(in, 0, SEEK_CUR);
+
+    if (!coro_self() || at < 0 || disk_is_cached(in, offset ? *offset : at, count))
+        return sendfile_run(&call);
+    return disk_offload(sendfile_run, &call);
+}
+
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
     struct io io = io_out(out);
 
     if (sendfile_passes(out))
-        return real()->sendfile(out, in, offset, count);
+        return sendfile_at_once(out, in, offset, count);
     if (sendfile_can_copy(out, in))
         return sendfile_by_copying(out, in, offset, count);
     if (kind_is_pipe(out))
