@@ -19,6 +19,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@
 #define KEEP_TOUCHED (32 * 1024) /* bytes of a pooled stack that stay in memory */
 #define MAX_TRIM     256         /* stacks that one coro_trim looks at, to bound its time */
 #define LATE_WAIT    10000000    /* nanoseconds for which the run queue may keep the second one waiting */
+#define CROWD        1000        /* coroutines; when most of so many have ended the heap is trimmed */
 
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
@@ -54,6 +56,7 @@ static struct {
     struct list ended;   /* by link: their threads have ended, and they can be freed */
     size_t pooled, low;  /* low: the least pooled since the last trim */
     size_t ended_count;
+    size_t crowd;      /* the most running at a coro_trim since the heap was trimmed */
     size_t count, max; /* running, and the largest count so far */
     uint64_t last_id;
     void *loop_sp;
@@ -413,6 +416,18 @@ void coro_exit(void)
     free_ended();
 }
 
+/* What coroutines had on the heap, thread-locals for one, is free when they have ended, but the allocator keeps such
+ * memory unless it is the last. To give it back takes milliseconds, so that is done when a crowd has gone. */
+static void trim_heap(void)
+{
+    if (sched.count > sched.crowd)
+        sched.crowd = sched.count;
+    if (sched.crowd < CROWD || sched.count > sched.crowd / 4)
+        return;
+    sched.crowd = sched.count;
+    malloc_trim(0);
+}
+
 void coro_trim(void)
 {
     struct list *node = sched.pool.prev; /* from the one unused longest */
@@ -432,6 +447,7 @@ void coro_trim(void)
         }
     }
     sched.low = sched.pooled;
+    trim_heap();
 }
 
 /* ---- parking and waking ---- */

@@ -221,7 +221,7 @@ bool sched_run(void);
 bool sched_ready(void);
 
 /* Give memory back that the pool does not need: deep pages of stacks, and stacks that were not used lately, whose
- * threads end first. Called by the loop about once a second. */
+ * threads end first; and of the heap, when many have ended. Called by the loop about once a second. */
 void coro_trim(void);
 
 /* Measure from now on for how long coroutines have the OS thread. */

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import PYTHON_HOST, SANITIZED
-from harness import NATIVE, host_version, in_requests, library, same, wheels
+from harness import NATIVE, host_version, in_requests, library, on_coroutines, same, wheels
 
 REPEAT = int(os.environ.get("REPEAT", 5))  # how often the scenes that once crashed are run; 100 by hand
 TORCH = pathlib.Path("/opt/wheels")
@@ -136,6 +136,42 @@ def test_keys(daemon, library, scene):
     if load.returncode != 0:
         pytest.skip(f"there is no {library}")
     check(daemon, scene)
+
+
+COPIES = """
+import ctypes, os, time
+lib = ctypes.CDLL(os.environ["LIBRARY"])
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def one():
+    lib.fill()
+    time.sleep(1)
+
+def scene():
+    before = resident()
+    ends = [start(one) for n in range(3000)]
+    time.sleep(0.5)
+    most = resident()
+    for end in ends:
+        end()
+    for _ in range(100):
+        time.sleep(0.1)
+        if resident() < before + (most - before) / 3:
+            break
+    return most - before > 3000 * 30000, resident() < before + (most - before) / 3
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="AddressSanitizer keeps what is freed")
+def test_memory_of_copies_is_given_back(tmp_path):
+    """3000 coroutines, each with 30 KB of thread-locals."""
+    (tmp_path / "copies.c").write_text("#include <string.h>\n_Thread_local char space[30000];\n"
+                                       "void fill(void)\n{\n    memset(space, 1, sizeof(space));\n}\n")
+    path = library(tmp_path, str(tmp_path / "copies.c"))
+    assert on_coroutines(COPIES, env={"LIBRARY": str(path)}) == [True, True]
 
 
 MODELS = [("-ftls-model=initial-exec", "initial-exec"), ("-mtls-dialect=gnu2", "TLS descriptors")]
