@@ -175,6 +175,7 @@ static void reopen(struct scene *s)
     fclose(file);
     file = fopen("/dev/zero", "r");
     CALL(&s->report, freopen("/nonexistent/file", "r", file) == NULL);
+    CALL(&s->report, fclose(file)); /* it was closed, but not freed */
     unlink(fifo);
 }
 COMPARE(reopen, BEATS)
