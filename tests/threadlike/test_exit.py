@@ -66,4 +66,4 @@ def test_request(daemon, how):
     for _ in range(20):
         assert server.get(f"/{how}")[0] == 500
     assert server.get("/")[::2] == (200, ",".join([how] * 20).encode())
-    assert server.log.count("the handler has called pthread_exit") == 20
+    server.wait_log("the handler has called pthread_exit", count=20)
