@@ -156,7 +156,7 @@ def test_a_mistake_is_a_500_without_the_fields_of_that_filter(server):
 
 def test_a_result_that_means_nothing(server):
     assert server.get("/app/x", {"Do": "inner=nonsense"})[0] == 500
-    server.wait_log(r"the handler returned 2: expected 0, 300 to 599, or a negative errno")
+    server.wait_log(r"the handler returned 2: expected 0, 300 to 999, or a negative errno")
 
 
 def test_the_body_is_read_by_a_filter_that_answers(server):

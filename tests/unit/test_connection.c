@@ -99,7 +99,7 @@ static int handle(struct request *req)
     if (!strcmp(path, "/status"))
         return 418;
     if (!strcmp(path, "/no-status"))
-        return 1666;
+        return 1000;
     if (!strcmp(path, "/fail"))
         return -EIO;
     if (!strcmp(path, "/gone"))
