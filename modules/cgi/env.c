@@ -69,8 +69,10 @@ static void env_server_name(struct env *env)
 
     if (size)
         env_set(env, "SERVER_NAME", sl_printf(req, "%.*s", (int)size, req->host));
+    else if (!req->server_port)
+        env_set(env, "SERVER_NAME", "localhost");
     else
-        env_set(env, "SERVER_NAME", req->server_port ? req->server : "localhost");
+        env_set(env, "SERVER_NAME", sl_printf(req, strchr(req->server, ':') ? "[%s]" : "%s", req->server));
     env_set_number(env, "SERVER_PORT", req->server_port ? req->server_port : port);
 }
 

@@ -112,6 +112,13 @@ const char *address_parse(union address *address, socklen_t *size, const char *t
     return NULL;
 }
 
+bool address_is_wildcard(const union address *address)
+{
+    if (address->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+    return address->any.sa_family == AF_INET && address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 int address_of_socket(union address *address, int fd)
 {
     socklen_t size = sizeof(*address);

@@ -28,6 +28,9 @@ const char *address_parse(union address *address, socklen_t *size, const char *t
 /* Set the IP address and the port. Returns false if ip is not an address of that family. */
 bool address_set(union address *address, int family, const char *ip, uint16_t port);
 
+/* Whether an address stands for all of the host's. */
+bool address_is_wildcard(const union address *address);
+
 /* The address that a socket is bound to. Returns 0 or -errno. */
 int address_of_socket(union address *address, int fd);
 

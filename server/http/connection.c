@@ -73,6 +73,7 @@ static struct conn *conn_of(struct permit *permit)
 static void conn_forget(struct conn *conn)
 {
     list_remove(&conn->all);
+    endpoint_local_address_end(conn->client.endpoint, conn->client.server);
     endpoint_leave(conn->client.endpoint);
     share_count(-1);
     if (--http.count == 0 && http.draining)
@@ -340,6 +341,7 @@ static struct conn *conn_new(struct endpoint *endpoint, int fd)
 
     endpoint->users++;
     conn->client.endpoint = endpoint;
+    conn->client.server = endpoint_local_address(endpoint, fd);
     conn->client.proxied = endpoint->proxied;
     conn->client.source = (struct wait_source){.ready = on_conn_ready, .fd = fd};
     permit_init(&conn->client.permit);

@@ -12,6 +12,7 @@
 struct endpoint {
     struct listener listener;
     char address[ADDRESS_TEXT_SIZE]; /* see address_text */
+    bool wildcard;                   /* connections come in on any of the host's addresses */
     uint16_t port;                   /* 0 for a Unix socket */
     bool proxied;                    /* its connections begin with a PROXY header */
     bool closed;                     /* its connections serve no further request */
@@ -32,6 +33,10 @@ struct endpoint *endpoint_twin(struct endpoint *of);
 
 /* Accept no more, and let requests that run be the last of their connections. Not twice. */
 void endpoint_close(struct endpoint *endpoint);
+
+/* The address that a connection of an endpoint came in on, as address_text. To be given back; valid as long. */
+const char *endpoint_local_address(const struct endpoint *endpoint, int fd);
+void endpoint_local_address_end(const struct endpoint *endpoint, const char *address);
 
 /* Drop one of the users. */
 void endpoint_leave(struct endpoint *endpoint);

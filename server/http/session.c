@@ -81,7 +81,7 @@ static void request_begin(struct session *s)
                 .target = "",
                 .peer = client->peer,
                 .peer_port = client->peer_port,
-                .server = client->endpoint->address,
+                .server = client->server,
                 .server_port = client->endpoint->port,
             },
     };

@@ -12,6 +12,7 @@ struct client {
     struct wait_source source;
     struct permit permit;
     struct endpoint *endpoint; /* one of its users is this connection */
+    const char *server;        /* endpoint_local_address */
     struct request *req;       /* in work; NULL between requests */
     int64_t arrived; /* ns when bytes came to the idle connection; 0: none did, or http_config.ended is NULL */
     bool proxied;    /* it begins with a PROXY header, which is yet to come */

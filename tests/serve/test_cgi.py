@@ -10,13 +10,14 @@ import os
 import pathlib
 import re
 import select
+import socket
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from conftest import preload
+from conftest import exchange, preload
 
 MIB = 1 << 20
 TEXT = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n"  # the beginning of most scripts here
@@ -186,6 +187,17 @@ def test_variables_that_do_not_apply_are_absent(server):
 def test_server_name(server, host, name):
     raw = server.raw(f"GET /auth/env HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     assert json.loads(re.search(rb"\{.*\}", raw, re.S)[0])["env"]["SERVER_NAME"] == name
+
+
+def test_server_name_of_an_ipv6_address(daemon):
+    """It has brackets, unlike SERVER_ADDR."""
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("no IPv6")
+    server = daemon("[server]\nbind = [::]:0\n[cgi /]\nroot = %(here)\n",
+                    {"s": TEXT + "echo $SERVER_NAME $SERVER_ADDR $SERVER_PORT\n"})
+    with socket.create_connection(("::1", server.port), 10) as sock:
+        answer = exchange(sock, b"GET /s HTTP/1.0\r\n\r\n")
+    assert answer.endswith(f"\r\n\r\n[::1] ::1 {server.port}\n".encode())
 
 
 def test_fields_become_variables(server):

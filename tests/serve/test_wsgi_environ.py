@@ -1,8 +1,12 @@
 """The environ dict of the WSGI bridge: what PEP 3333 asks for, from requests written byte by byte."""
 import ast
+import os
 import re
+import socket
 
 import pytest
+
+from conftest import exchange
 
 INI = """
 [wsgi /]
@@ -150,6 +154,35 @@ def test_unix_socket(daemon, tmp_path, host, name, port):
     facts = ast.literal_eval(answer.partition(b"\r\n\r\n")[2].decode())
     assert (facts["SERVER_NAME"], facts["SERVER_PORT"]) == (name, port)
     assert (facts["REMOTE_ADDR"], facts["REMOTE_PORT"]) == ("", "")
+
+
+def server_name(server, address):
+    with socket.create_connection((address, server.port), 10) as sock:
+        answer = exchange(sock, b"GET / HTTP/1.0\r\n\r\n")
+    facts = ast.literal_eval(answer.partition(b"\r\n\r\n")[2].decode())
+    assert facts["SERVER_PORT"] == str(server.port)
+    return facts["SERVER_NAME"]
+
+
+@pytest.mark.parametrize("bind, names", [
+    ("0.0.0.0:0", {"127.0.0.1": "127.0.0.1", "127.0.0.2": "127.0.0.2"}),
+    ("[::]:0", {"::1": "[::1]"}),
+    ("[::1]:0", {"::1": "[::1]"}),
+    ("127.0.0.1:0", {"127.0.0.1": "127.0.0.1"})])
+def test_server_name_is_the_address_that_the_connection_came_in_on(daemon, bind, names):
+    if "[" in bind and not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("no IPv6")
+    server = daemon(f"[server]\nbind = {bind}\n" + INI, {"app.py": APP})
+    for address, name in [*names.items(), *names.items()]:
+        assert server_name(server, address) == name
+
+
+def test_server_name_on_a_kept_connection(daemon):
+    server = daemon("[server]\nbind = *:0\n" + INI, {"app.py": APP})
+    with socket.create_connection(("127.0.0.2", server.port), 10) as first:
+        for _ in range(3):
+            assert b"'SERVER_NAME': '127.0.0.2'" in exchange(first, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", until=b"}")
+            assert server_name(server, "127.0.0.3") == "127.0.0.3"
 
 
 VALIDATED = """

@@ -192,11 +192,28 @@ static int update_unix_server(struct environ *e, const struct sl_request *req)
     return update_port(e, SERVER_PORT, &e->server_port, port);
 }
 
+/* An IPv6 address has brackets here, as in a URL (RFC 3875 section 4.1.14). */
+static int update_server_name(struct environ *e, const char *address)
+{
+    const char *known = e->text[SERVER_NAME];
+    size_t size = strlen(address);
+    char text[64];
+
+    if (!strcmp(known, address))
+        return 0;
+    if (!memchr(address, ':', size) || size + 2 >= sizeof(text))
+        return change_text(e, SERVER_NAME, address, size);
+    text[0] = '[';
+    memcpy(text + 1, address, size);
+    strcpy(text + 1 + size, "]");
+    return update_text(e, SERVER_NAME, text);
+}
+
 static int update_server(struct environ *e, const struct sl_request *req)
 {
     if (req->server_port == 0)
         return update_unix_server(e, req);
-    if (update_text(e, SERVER_NAME, req->server) < 0)
+    if (update_server_name(e, req->server) < 0)
         return -1;
     return update_port(e, SERVER_PORT, &e->server_port, req->server_port);
 }
