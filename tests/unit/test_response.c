@@ -272,7 +272,7 @@ static void test_close_is_forgotten(void **state)
 static void asks_for_upgrade(void *arg)
 {
     assert_int_equal(response_status(&scene.req, 426, NULL), 0);
-    assert_int_equal(header("Upgrade", "websocket"), 0);
+    assert_int_equal(header("Upgrade", arg), 0);
     assert_int_equal(response_finish(&scene.req), 0);
     output_flush(&scene.out);
 }
@@ -280,7 +280,12 @@ static void asks_for_upgrade(void *arg)
 static void test_upgrade_required(void **state)
 {
     begin("GET", 1, true);
-    on_coroutine(asks_for_upgrade, NULL);
+    on_coroutine(asks_for_upgrade, "h2c");
+    assert_string_equal(strstr(taken_without_server_lines(), "\r\n"),
+                        "\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n");
+    scene_close(&scene);
+    begin("GET", 1, true);
+    on_coroutine(asks_for_upgrade, "websocket");
     assert_string_equal(strstr(taken_without_server_lines(), "\r\n"),
                         "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n");
     scene_close(&scene);
