@@ -34,15 +34,16 @@
 #include "log/log.h"
 #include "wait/wait.h"
 
-#define PATIENCE    10   /* milliseconds for a worker that was poked */
-#define CHECK_EVERY 1000 /* milliseconds between two looks whether another has more */
-#define WANTED_FOR  300  /* milliseconds that a wish for connections is valid */
-#define MAX_WANTED  8    /* connections; the kernel queues 10 datagrams */
-#define SERVED_STEP 8    /* requests after which a worker looks how many others have served */
-#define SERVED_LEAD 24   /* requests that a worker may be ahead of another */
-#define SERVED_DEBT 48   /* the most requests that a worker is behind after it has had none for a while */
-#define OFFER_EVERY 20   /* milliseconds between two offers that are not answered */
-#define MAX_DEBT    32   /* the most that a worker is behind after it has not accepted for a while */
+#define PATIENCE     10   /* milliseconds for a worker that was poked */
+#define CHECK_EVERY  1000 /* milliseconds between two looks whether another has more */
+#define WANTED_FOR   300  /* milliseconds that a wish for connections is valid */
+#define MAX_WANTED   8    /* connections; the kernel queues 10 datagrams */
+#define SERVED_STEP  8    /* requests after which a worker looks how many others have served */
+#define SERVED_ALONE 1024 /* the same, if there are none; a message of another ends that */
+#define SERVED_LEAD  24   /* requests that a worker may be ahead of another */
+#define SERVED_DEBT  48   /* the most requests that a worker is behind after it has had none for a while */
+#define OFFER_EVERY  20   /* milliseconds between two offers that are not answered */
+#define MAX_DEBT     32   /* the most that a worker is behind after it has not accepted for a while */
 
 enum share_kind { SHARE_LOOK, SHARE_OFFER, SHARE_WANT, SHARE_CONNECTION };
 
@@ -144,11 +145,11 @@ static int64_t tolerance(int64_t open)
 }
 
 /* Whether it was told to look, and has not for so long that it cannot be counted on. */
-static bool seat_is_busy(const struct seat *seat, int64_t now)
+static bool seat_is_busy(const struct seat *seat)
 {
     int64_t poked = seat->poked;
 
-    return poked && now - poked > PATIENCE * INT64_C(1000000);
+    return poked && wait_now() - poked > PATIENCE * INT64_C(1000000);
 }
 
 /* Whether a connection is that one's rather than ours: it has fewer, and has accepted fewer. The sum of both keeps the
@@ -171,13 +172,12 @@ static void seat_forgive(struct seat *seat, uint64_t accepted, uint64_t debt)
 static struct seat *seat_in_turn(void)
 {
     struct seat *mine = share.seat, *seat, *first = NULL;
-    int64_t now = wait_now();
     uint64_t accepted = 0;
     unsigned at = 0;
 
     while ((seat = seat_next(mine, &at))) {
         accepted = seat->accepted > accepted ? seat->accepted : accepted;
-        if (seat_precedes(seat, mine) && (!first || seat_precedes(seat, first)) && !seat_is_busy(seat, now))
+        if (seat_precedes(seat, mine) && (!first || seat_precedes(seat, first)) && !seat_is_busy(seat))
             first = seat;
     }
     seat_forgive(mine, accepted, MAX_DEBT);
@@ -278,11 +278,10 @@ static void forgive_served(struct seat *mine, uint64_t debt)
 static struct seat *seat_with_fewest_served(void)
 {
     struct seat *seat, *fewest = NULL;
-    int64_t now = wait_now();
     unsigned at = 0;
 
     while ((seat = seat_next(share.seat, &at)))
-        if ((!fewest || seat->served < fewest->served) && !seat_is_busy(seat, now))
+        if ((!fewest || seat->served < fewest->served) && !seat_is_busy(seat))
             fewest = seat;
     return fewest;
 }
@@ -295,6 +294,8 @@ void share_look_at_served(size_t requests)
     share_next_look = requests + SERVED_STEP;
     mine->served = requests + share.served_before;
     fewest = seat_with_fewest_served();
+    if (!fewest)
+        share_next_look = requests + SERVED_ALONE;
     lead = fewest ? (int64_t)(mine->served - fewest->served) : 0;
     if (lead < SERVED_LEAD)
         share.lead = 0;
@@ -377,6 +378,7 @@ static void read_messages(void)
     ssize_t n;
     int fd;
 
+    share_next_look = share.seat ? 0 : SIZE_MAX;
     while ((n = receive_message(&message, &fd)) >= 0) {
         if (n > 0 && message.kind == SHARE_CONNECTION && fd >= 0)
             on_given(&message, fd);
