@@ -38,6 +38,13 @@ def stream(environ, start_response):
         yield b"data: more\\n\\n"
     yield b"data: end\\n\\n"
 
+def caught(environ, start_response):  # as Flask and Django
+    try:
+        environ["syncless.websocket"]()
+    except Exception:
+        start_response(environ["QUERY_STRING"].replace("%20", " "), [("Content-Length", "4")])
+        return [b"oops"]
+
 def raw(environ, start_response):  # as simple-websocket and Flask-Sock
     sock = environ["gunicorn.socket"]
     sock.send(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n\\r\\n")
@@ -100,6 +107,16 @@ def test_handshake_is_refused_as_it_should_be(server, change, status, field):
     request = HANDSHAKE.format("/echo").replace(*change).encode() + b"abc" * ("Length: 3" in change[1])
     answer = server.raw(request, until=b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 %d " % status) and field in answer
+
+
+@pytest.mark.parametrize("answer, status", [("500 Internal Server Error", 426), ("404 Not Found", 404)])
+def test_refused_handshake_of_a_framework(server, answer, status):
+    """It catches what a view raises, and makes 500 of it; another status is the application's own."""
+    request = HANDSHAKE.format("/caught?" + answer.replace(" ", "%20")).replace("Version: 13", "Version: 8").encode()
+    answer = server.raw(request, until=b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (b"Sec-WebSocket-Version: 13" in answer) == (status == 426)
+    assert server.get("/sockets")[2] == b"False"
 
 
 def test_refused_handshake_leaves_the_connection(server):
@@ -277,6 +294,56 @@ def test_the_module_is_imported_before_the_application(server):
 def test_only_upgrades_have_the_socket(server):
     assert server.get("/sockets")[2] == b"False"
     assert server.get("/sockets", {"Connection": "Upgrade", "Upgrade": "websocket"})[2] == b"True"
+
+
+FLASK = """
+from flask import Flask, request
+app = Flask(__name__)
+
+@app.route("/chat", websocket=True)
+def chat():
+    ws = request.environ["syncless.websocket"]()
+    for message in ws:
+        ws.send(message)
+    return ""
+"""
+
+DJANGO = """
+import django
+from django.conf import settings
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x",
+                   MIDDLEWARE=["django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
+                               "django.middleware.gzip.GZipMiddleware"])
+django.setup()
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+
+def chat(request):
+    ws = request.META["syncless.websocket"]()
+    for message in ws:
+        ws.send(message)
+    return HttpResponse()
+
+urlpatterns = [path("chat", chat)]
+app = get_wsgi_application()
+"""
+
+
+@pytest.mark.parametrize("source", [pytest.param(FLASK, marks=pytest.mark.needs("flask"), id="flask"),
+                                    pytest.param(DJANGO, marks=pytest.mark.needs("django"), id="django")])
+def test_recipes(daemon, source):
+    """Those of docs/package.md."""
+    server = daemon(INI.replace("app = app", "app = site_app:app"), {"site_app.py": source})
+    with Client(server, "/chat") as client:
+        client.send(frame(1, b"hello"))
+        assert client.recv() == (1, b"hello")
+        client.send(close(1000))
+        assert client.recv() == said(1000) and client.recv() is None
+    server.wait_until(lambda: '"GET /chat HTTP/1.1" 101' in (server.dir / "access").read_text())
+    request = HANDSHAKE.format("/chat").replace("Version: 13", "Version: 8").encode()
+    answer = server.raw(request, until=b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 426 ") and b"Sec-WebSocket-Version: 13" in answer
 
 
 @pytest.mark.needs("simple_websocket")

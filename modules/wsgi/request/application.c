@@ -120,6 +120,7 @@ static void exchange_release(struct exchange *x)
     start_response_end(x);
     Py_XDECREF(x->status);
     Py_XDECREF(x->headers);
+    Py_XDECREF(x->refused);
     websocket_end(x);
     wsgi_errors_end(x);
 }

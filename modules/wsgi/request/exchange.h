@@ -35,6 +35,7 @@ struct exchange {
     int64_t sent;               /* bytes of body handed to the server */
     int error;                  /* the negative errno by which the connection failed, or 0 */
     struct partial_line line;
+    PyObject *refused;           /* owned; the HandshakeError of a WebSocket that was refused, or NULL */
     PyObject *stream;            /* owned; the connection after an upgrade, or NULL: what it answers else is ignored */
     struct interrupt *interrupt; /* of the coroutine */
     int64_t quiet_until;         /* exchange_now() before which no further exception ends it */

@@ -9,6 +9,7 @@
 #include "request/exchange.h"
 #include "request/response_body.h"
 #include "request/response_head.h"
+#include "request/websocket.h"
 #include "syncless.h"
 
 /* start_response or write, which differ only in the function that is called. */
@@ -142,6 +143,8 @@ static PyObject *start_response_call(PyObject *self, PyObject *const *args, size
     if (parse_arguments(args, PyVectorcall_NARGS(nargsf), names, found) < 0 || check_call_order(x, found[EXC_INFO]) < 0)
         return NULL;
     write = Py_NewRef(x->write);
+    if (x->refused && websocket_refuse(x, found[STATUS]))
+        return write;
     if (x->stream)
         return write; /* views of frameworks must return a response */
     if (set_or_store_head(x, found[STATUS], found[HEADERS]) < 0)

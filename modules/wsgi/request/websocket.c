@@ -156,7 +156,7 @@ static void stream_end(struct stream *s)
 
 static void socket_end(struct exchange *x)
 {
-    PyObject *result = PyObject_CallMethod(x->stream, "end", NULL);
+    PyObject *result = x->stream == Py_None ? Py_NewRef(Py_None) : PyObject_CallMethod(x->stream, "end", NULL);
 
     if (!result)
         report_raised(x->req, "cannot close the socket of the connection");
@@ -337,10 +337,27 @@ void websocket_clear(void)
     Py_CLEAR(socket_class);
 }
 
+/* A view has raised the exception that is set: keep it, if it says that the handshake was refused. */
+static void note_refusal(struct exchange *x)
+{
+    PyObject *type, *error, *traceback;
+
+    if (!x || !PyErr_ExceptionMatches(handshake_error))
+        return;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    Py_XSETREF(x->refused, Py_XNewRef(error));
+    PyErr_Restore(type, error, traceback);
+}
+
 /* environ['syncless.websocket'](**options) */
 static PyObject *websocket_accept(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    return websocket_import() < 0 ? NULL : PyObject_Call(accept_function, args, kwargs);
+    PyObject *result = websocket_import() < 0 ? NULL : PyObject_Call(accept_function, args, kwargs);
+
+    if (!result && handshake_error)
+        note_refusal(tstate_exchange());
+    return result;
 }
 
 /* Answers with the status of a HandshakeError, which has its fields. Returns whether that was possible. */
@@ -359,6 +376,18 @@ static bool answer_handshake_error(struct exchange *x, PyObject *error)
     Py_XDECREF(fields);
     Py_XDECREF(text);
     return done;
+}
+
+bool websocket_refuse(struct exchange *x, PyObject *status)
+{
+    const char *text = PyUnicode_Check(status) ? PyUnicode_AsUTF8(status) : NULL;
+
+    if (!text)
+        PyErr_Clear();
+    if (!text || strncmp(text, "500", 3) || x->coroutine != sl_self() || !answer_handshake_error(x, x->refused))
+        return false;
+    x->stream = Py_NewRef(Py_None); /* what the application answers is ignored */
+    return true;
 }
 
 static bool conclude_handshake(struct exchange *x)

@@ -29,6 +29,10 @@ void websocket_clear(void);
  * application leaves the answer to us, clears it and returns true: the request is done. */
 bool websocket_conclude(struct exchange *x);
 
+/* The handshake was refused, and the application answers with that status. If it is 500, as of a framework that has
+ * caught the HandshakeError of a view, answers as that says and returns true. */
+bool websocket_refuse(struct exchange *x, PyObject *status);
+
 /* Adds the connection's socket to the environ of a request that asks for an upgrade, for libraries that know gunicorn's
  * name for it. */
 int websocket_add_socket(PyObject *env);
