@@ -248,6 +248,18 @@ def test_clients_are_told_of_a_reload_or_stop_at_once(own_server, signum):
     assert "the application failed" not in own_server.log
 
 
+def test_client_that_does_not_answer_holds_up_nothing(daemon):
+    app = "import syncless.websocket\nsyncless.websocket.CLOSE_TIMEOUT = 0.1\n" + APP
+    server = daemon(INI.replace("timeout = 20", "timeout = 1h"), {"app.py": app})
+    with Client(server, "/echo") as client:
+        client.send(frame(1, b"x"))
+        assert client.recv() == (1, b"x")
+        os.kill(server.pid, signal.SIGTERM)
+        assert client.recv() == said(1001) and client.recv() is None
+    assert server.wait_exit() == 0
+    assert "the application failed" not in server.log
+
+
 @pytest.mark.parametrize("how", ["", "?wait"])
 def test_streams_learn_that_they_should_end(own_server, how):
     with own_server.connect() as sock:

@@ -111,9 +111,19 @@ static PyObject *stream_send(PyObject *self, PyObject *bytes)
     return stream_leave(s, SEND, err, "cannot send to the client") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *stream_stop(PyObject *self, PyObject *none)
+{
+    const struct stream *s = (struct stream *)self;
+
+    if (s->x)
+        sl_body_cancel(s->x->req);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef stream_methods[] = {
     {"recv", stream_recv, METH_O,
      "recv(size)\n--\n\nReturn at least one and at most size bytes; b'' when the client sends no more."},
+    {"stop", stream_stop, METH_NOARGS, "stop()\n--\n\nMake recv fail with OSError from now on, where it waits too."},
     {"send", stream_send, METH_O, "send(bytes)\n--\n\nSend all of them. Raise OSError when the client is gone."},
     {NULL, NULL, 0, NULL},
 };

@@ -20,6 +20,7 @@ import os
 import socket
 import struct
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
@@ -268,7 +269,10 @@ class WebSocket:
         try:
             self._say_close(struct.pack("!H", GOING_AWAY))
         except ConnectionClosed:
-            pass  # it has gone already
+            return  # it has gone already
+        time.sleep(CLOSE_TIMEOUT)
+        if not self._closed:
+            self._stream.stop()
 
     # ---- receiving ----
 
@@ -319,6 +323,10 @@ class WebSocket:
             return self._stream.recv(CHUNK)
         except (ConnectionError, TimeoutError):
             return b""
+        except OSError:
+            if not self._said_close:
+                raise
+            return b""  # by _go_away: the client has not answered
 
     def _take_frame(self) -> str | bytes | None:
         """Read a frame. Return the message that it completes, or None."""
