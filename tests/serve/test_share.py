@@ -11,8 +11,18 @@ import pytest
 from conftest import TIMEOUT
 
 APP = """
-import os
+import os, time
+def hold():
+    yield f"{os.getpid()}".encode()
+    end = time.monotonic() + 60
+    while not os.path.exists(f"go {os.getpid()}") and time.monotonic() < end:
+        time.sleep(0.05)
+        yield b""
+
 def app(environ, start_response):
+    if environ["PATH_INFO"] == "/hold":
+        start_response("200 OK", [("Content-Length", str(len(str(os.getpid()))))])
+        return hold()
     body = f"{os.getpid()} {environ['REMOTE_ADDR']}:{environ.get('REMOTE_PORT')}".encode()
     start_response('200 OK', [('Content-Length', str(len(body)))])
     return [body]
@@ -178,6 +188,28 @@ def test_stopped_worker_gets_no_connections(start):
         os.kill(stopped, signal.SIGCONT)
     counts = spread_until_even(kept, 2)
     assert is_even(counts, 2, EACH), counts
+
+
+def test_worker_that_is_full_holds_up_nobody(start):
+    """Though it has accepted fewer than the other."""
+    server = start(extra="max-connections = 4")
+    held = []
+    for _ in range(8):
+        sock = server.connect()
+        sock.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.append((int(sock.recv(65536).split()[-1]), sock))
+    assert is_even(collections.Counter(pid for pid, _ in held), 2, 0)
+    one, other = {pid for pid, _ in held}
+    try:
+        (server.dir / f"go {one}").write_text("")
+        for pid, sock in held:
+            if pid == one:
+                sock.close()
+        began = time.monotonic()
+        assert {int(server.get("/")[2].split()[0]) for _ in range(12)} == {one}
+        assert time.monotonic() - began < 8
+    finally:
+        (server.dir / f"go {other}").write_text("")
 
 
 def test_workers_with_preload_share(start):

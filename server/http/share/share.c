@@ -66,6 +66,7 @@ static struct {
     struct wait_source source; /* the socket for datagrams; fd -1: none */
     struct wait_timeouts timeouts;
     struct wait_timeout look; /* runs while it is another's turn */
+    bool impatient;           /* it has run out */
     struct seat *wanting;     /* who has asked for connections last; valid while share_is_wanted */
     pid_t wanting_pid;        /* its pid then */
     unsigned wanted;          /* how many it still wants */
@@ -202,7 +203,7 @@ static bool has_backlog(int fd)
 
 enum share_turn share_turn(int fd)
 {
-    struct seat *seat = share_has_others() ? seat_in_turn() : NULL;
+    struct seat *seat = share_has_others() && !share.impatient ? seat_in_turn() : NULL;
 
     if (!seat || !has_backlog(fd))
         return SHARE_OURS;
@@ -212,9 +213,12 @@ enum share_turn share_turn(int fd)
     return SHARE_ANOTHERS;
 }
 
+/* Take what still waits: the worker whose turn it was may have looked, and have no place or no descriptor left. */
 static void on_patience_over(struct wait_timeout *timeout)
 {
+    share.impatient = true;
     share.handler->look();
+    share.impatient = false;
 }
 
 bool share_has_others(void)
