@@ -111,8 +111,8 @@ struct sl_preempt {
      * see that thread have it, the coroutine lets others run; the call returns even if nobody takes the lock. */
     void (*ask)(void);
 
-    /* Returns whether this coroutine holds the lock. Its code then expects that no other code of the runtime runs, so
-     * no call of libc lets others run that does not have to wait. */
+    /* Returns whether this coroutine holds the lock, or must not be preempted for another reason. Its code then expects
+     * that no other code of the runtime runs, so no call lets others run that does not have to wait. */
     bool (*holds)(void);
 
     const void *spare[2]; /* NULL: for members of later versions */

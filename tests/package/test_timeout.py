@@ -54,9 +54,25 @@ def test_not_raised(script):
                 pass
         yield_now()
         time.sleep(0.05)
-        print(limit.expired, cancelled.expired, computing.expired)
+        print(limit.expired, cancelled.expired)
         """)
-    assert out == "True\nFalse False False\n"
+    assert out == "True\nFalse False\n"
+
+
+def test_expires_while_it_is_cancelled(script):
+    """The clock may preempt the coroutine anywhere: either the exception is raised, or cancel() takes it back."""
+    script("""
+        def compute(steps):
+            for n in range(steps):
+                pass
+
+        end, n = time.monotonic() + 1, 0
+        while time.monotonic() < end:
+            n += 1
+            with Timeout(0.001), Timeout(0.0015), Timeout(60):
+                compute(n % 500 * 100)
+        time.sleep(0.01)                                   # nothing is left
+        """, env={"SYNCLESS_TIME_SLICE": "1ms"})
 
 
 def test_own_exceptions(script):

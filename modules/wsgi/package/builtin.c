@@ -21,6 +21,12 @@ static PyObject *builtin_yield_now(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *builtin_steady(PyObject *module, PyObject *on)
+{
+    tstate_steady(on == Py_True);
+    Py_RETURN_NONE;
+}
+
 static PyObject *builtin_handle(PyObject *module, PyObject *unused)
 {
     return tstate_handle();
@@ -55,6 +61,9 @@ static PyMethodDef builtin_methods[] = {
      "Call the function on a coroutine of its own, which begins when this one waits. Any thread may call spawn."},
     {"yield_now", builtin_yield_now, METH_NOARGS,
      "yield_now()\n--\n\nLet all coroutines that are ready run first. In an OS thread it does nothing."},
+    {"steady", builtin_steady, METH_O,
+     "steady(on)\n--\n\nThis coroutine is not preempted until steady(False), called as often as steady(True). It may "
+     "wait. In an OS thread it does nothing."},
     {"query", builtin_query, METH_VARARGS,
      "query(name, type)\n--\n\nReturn the message by which DNS answers. Raise OSError if there is no answer."},
     {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,

@@ -28,13 +28,20 @@ class Timer:
         self.ident = threading.get_ident()  # of who has started it
 
     def stop(self) -> None:
-        if self.function is not None:
-            self.function = None
-            _clock.note_stopped()
+        _syncless.steady(True)
+        try:
+            if self.function is not None:
+                self.function = None
+                _clock.note_stopped()
+        finally:
+            _syncless.steady(False)
 
 
 class Clock:
-    """The timers of this process, and the coroutine that waits for the first of them. Used on coroutines only."""
+    """The timers of this process, and the coroutine that waits for the first of them. Used on coroutines only.
+
+    It is changed by coroutines that are not preempted meanwhile.
+    """
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Timer]] = []  # time, order, timer
@@ -46,11 +53,15 @@ class Clock:
 
     def start(self, seconds: float, function: Callable[[], object]) -> Timer:
         timer = Timer(function)
-        heapq.heappush(self.heap, (time.monotonic() + seconds, next(self.order), timer))
-        if not self.running:
-            self.begin()
-        elif self.heap[0][2] is timer and self.wake.locked():
-            self.wake.release()
+        _syncless.steady(True)
+        try:
+            heapq.heappush(self.heap, (time.monotonic() + seconds, next(self.order), timer))
+            if not self.running:
+                self.begin()
+            elif self.heap[0][2] is timer and self.wake.locked():
+                self.wake.release()
+        finally:
+            _syncless.steady(False)
         return timer
 
     def begin(self) -> None:
@@ -69,6 +80,7 @@ class Clock:
         handle = _syncless.handle()
         assert handle is not None
         handle.internal = True
+        _syncless.steady(True)
         try:
             while self.heap:
                 self.wake.acquire(timeout=min(max(self.heap[0][0] - time.monotonic(), 0), MAX_SLEEP))
@@ -91,7 +103,8 @@ _clock = Clock()
 
 
 def call_later(seconds: float, function: Callable[[], object]) -> Timer:
-    """Call function(), which must neither wait nor raise, after that many seconds. On a coroutine."""
+    """Call function(), which must neither wait nor raise and is not preempted, after that many seconds. On a coroutine.
+    """
     return _clock.start(seconds, function)
 
 

@@ -78,9 +78,10 @@ class Timeout(BaseException):
             self._timer = call_later(self.seconds, self._expire)
 
     def _expire(self) -> None:
+        if self._handle is None:  # cancel() was preempted before it stopped the timer
+            return
         self._raised = self if self._exc is None or self._exc is False else _make(self._exc)
         self.expired = True
-        assert self._handle is not None
         self._handle.interrupt(self._raised)
 
     def cancel(self) -> bool:

@@ -45,6 +45,7 @@
 /* What the bridge knows of a coroutine. */
 struct thread {
     PyThreadState *state; /* owned, unless is_main; NULL if there is none now */
+    unsigned steady;      /* calls of tstate_steady that are not taken back */
     bool is_main;         /* state is the interpreter's main one */
     bool runs;            /* Python code, or waits in it; if not, it is idle or in code that is not Python */
     PyThreadState *held;  /* with which it had the GIL when it parked; or NULL */
@@ -85,7 +86,7 @@ static void thread_resume(void *value)
     if (!Py_IsInitialized() && !t->is_main)
         sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
     gil_resume(t->held, t->found);
-    gil_watch(t->state);
+    gil_watch(t->steady > 0 ? NULL : t->state);
 }
 
 static void thread_link(struct thread *t)
@@ -151,6 +152,7 @@ static void thread_settle(struct thread *t)
     Py_CLEAR(t->interrupt.function);
     handle_end(&t->interrupt);
     interrupt_settle(&t->interrupt);
+    t->steady = 0;
 }
 
 /* pthread_exit was called in the middle of Python code, whose frames are never left. Takes the GIL, unless C code that
@@ -233,12 +235,12 @@ static bool thread_cancel(void *value)
     return true;
 }
 
-/* Whether the GIL is held by this coroutine. */
+/* Whether this coroutine holds the GIL, or is steady. */
 static bool thread_holds(void)
 {
     const struct thread *t = sl_local_get(thread_key);
 
-    return t && t->runs && compat_holder(t->state);
+    return t && t->runs && (t->steady > 0 || compat_holder(t->state));
 }
 
 static const struct sl_preempt preempt_hooks = {.ask = gil_ask, .holds = thread_holds};
@@ -451,6 +453,16 @@ struct interrupt *tstate_interrupt(void)
 void tstate_on_cut(void (*fn)(struct exchange *x))
 {
     on_cut = fn;
+}
+
+void tstate_steady(bool on)
+{
+    struct thread *t = sl_local_get(thread_key);
+
+    if (!t)
+        return;
+    t->steady += on ? 1 : -1U;
+    gil_watch(t->steady > 0 ? NULL : t->state);
 }
 
 unsigned long tstate_identity(const struct interrupt *interrupt)

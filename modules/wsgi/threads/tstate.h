@@ -4,6 +4,8 @@
 #ifndef TSTATE_H
 #define TSTATE_H
 
+#include <stdbool.h>
+
 #include "interp/cpython.h"
 
 struct exchange;
@@ -49,6 +51,10 @@ struct exchange *tstate_find(unsigned long identity);
 
 /* Called with the GIL when a coroutine that serves a request ends by pthread_exit; one function. */
 void tstate_on_cut(void (*fn)(struct exchange *x));
+
+/* This coroutine is not preempted, until that is taken back as often as it was said. It may wait. Does nothing in an OS
+ * thread. */
+void tstate_steady(bool on);
 
 /* Returns the identity of the Python thread that the coroutine of these interrupts is. It serves a request. */
 unsigned long tstate_identity(const struct interrupt *interrupt);
