@@ -68,9 +68,102 @@ static void test_a_round_ends(void **state)
     assert_false(sched_ready());
 }
 
-/* ---- waking ---- */
-
 static struct coro *sleeper;
+
+/* ---- time slices ---- */
+
+/* Uses up one slice for each letter. */
+static void computes(void *arg)
+{
+    for (const char *letter = arg; *letter; letter++) {
+        put(*letter);
+        use_up_slice();
+        coro_give_way();
+    }
+}
+
+/* One that has not used up a slice goes on. */
+static void is_quick(void *arg)
+{
+    coro_give_way();
+    put(*(char *)arg);
+    coro_give_way();
+}
+
+/* Between two rounds the loop polls. */
+static void poll_and_run(const char *expected)
+{
+    slice_clear();
+    sched_run();
+    assert_string_equal(trace, expected);
+}
+
+static void test_a_used_up_slice_ends_the_round(void **state)
+{
+    clear();
+    coro_start(computes, "12");
+    coro_start(is_quick, "a");
+    coro_start(computes, "34");
+    coro_start(is_quick, "b");
+    poll_and_run("1");
+    coro_start(is_quick, "c");
+    poll_and_run("1a3");
+    poll_and_run("1a3bc2"); /* nobody else is ready any more, so one of the second queue runs */
+    poll_and_run("1a3bc24");
+    run_to_the_end();
+}
+
+/* Who has used up a slice before it waits starts late when it is woken. */
+static void computes_and_sleeps(void *arg)
+{
+    use_up_slice();
+    sleeper = coro_self();
+    coro_park();
+    put(*(char *)arg);
+}
+
+static void test_who_has_computed_starts_late(void **state)
+{
+    clear();
+    coro_start(computes_and_sleeps, "L");
+    sched_run();
+    assert_true(coro_wake(sleeper, 0));
+    coro_start(is_quick, "a");
+    coro_start(is_quick, "b");
+    run_to_the_end();
+    assert_string_equal(trace, "abL");
+    clear();
+    coro_start_late(is_quick, "L");
+    coro_start(is_quick, "a");
+    run_to_the_end();
+    assert_string_equal(trace, "aL");
+}
+
+/* However many are ready all the time, the second queue has its turn. */
+static bool late_one_has_run;
+
+static void runs_late(void *arg)
+{
+    late_one_has_run = true;
+}
+
+static void is_always_ready(void *arg)
+{
+    while (!late_one_has_run)
+        coro_yield();
+}
+
+static void test_the_second_queue_does_not_starve(void **state)
+{
+    late_one_has_run = false;
+    coro_start(is_always_ready, NULL);
+    coro_start_late(runs_late, NULL);
+    sched_run();
+    assert_false(late_one_has_run);
+    run_to_the_end();
+}
+
+/* ---- waking ---- */
 
 static void sleeps(void *arg)
 {
@@ -271,14 +364,21 @@ static void on_end(void *value)
     put(*(char *)value);
 }
 
+/* A runtime that lets go of its lock may try to give way. The watcher has seen the run that ends here. */
+static void gives_way_in_hook(void *value)
+{
+    coro_expire(atomic_load(&slice.run) - 1);
+    coro_give_way();
+}
+
 /* A process has so many keys and no more; later tests use the first two. */
 static void test_keys(void **state)
 {
     static const struct sl_local all = {.park = on_park, .resume = on_resume, .end = on_end, .release = on_release},
-                                 none = {0};
+                                 giving = {.park = gives_way_in_hook}, none = {0};
 
     while (key_count < CORO_LOCALS) {
-        keys[key_count] = coro_local_create(key_count < 2 ? &all : &none);
+        keys[key_count] = coro_local_create(key_count < 2 ? &all : key_count == 3 ? &giving : &none);
         assert_int_equal(keys[key_count], key_count);
         key_count++;
     }
@@ -309,6 +409,28 @@ static void test_hooks_run_at_switches(void **state)
     coro_start(with_locals, NULL);
     run_to_the_end();
     assert_string_equal(trace, "(aa)(a(ba)b)(bb)");
+}
+
+static void leaves_with_hook(void *arg)
+{
+    coro_self()->local[keys[3]] = arg;
+    for (int i = 0; i < 3; i++) {
+        use_up_slice();
+        coro_give_way();
+        coro_yield();
+    }
+    coro_self()->local[keys[3]] = NULL;
+    put('.');
+}
+
+/* It is in a queue already. */
+static void test_a_coroutine_that_leaves_cannot_give_way(void **state)
+{
+    clear();
+    coro_start(leaves_with_hook, "a");
+    coro_start(leaves_with_hook, "b");
+    run_to_the_end();
+    assert_string_equal(trace, "..");
 }
 
 /* A value stays with a coroutine in the pool; each start calls resume once, and each end calls park once. */
@@ -466,6 +588,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_is_first_in_first_out),
         cmocka_unit_test(test_a_round_ends),
+        cmocka_unit_test(test_a_used_up_slice_ends_the_round),
+        cmocka_unit_test(test_who_has_computed_starts_late),
+        cmocka_unit_test(test_the_second_queue_does_not_starve),
         cmocka_unit_test(test_first_wake_up_wins),
         cmocka_unit_test(test_self_is_the_coroutine_that_runs),
         cmocka_unit_test(test_errno_and_rounding_are_kept),
@@ -475,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_stack_is_used_again),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_hooks_run_at_switches),
+        cmocka_unit_test(test_a_coroutine_that_leaves_cannot_give_way),
         cmocka_unit_test(test_values_rest_in_the_pool),
         cmocka_unit_test(test_threads_end_on_their_coroutine),
         cmocka_unit_test(test_trim_frees_what_nobody_needed),

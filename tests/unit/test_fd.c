@@ -522,6 +522,50 @@ static void test_an_event_of_a_closed_descriptor_wakes_nobody(void **state)
 
 /* ---- what a wait costs ---- */
 
+/* Events are kept when somebody uses up a slice, and each is handled once. */
+static struct wait_source crowd[4];
+static int crowd_calls[4], polls_of_crowd[4], crowd_polls;
+
+static void uses_up_slice_in_dispatch(struct wait_source *s, short events)
+{
+    int n = (int)(s - crowd);
+
+    crowd_calls[n]++;
+    polls_of_crowd[n] = crowd_polls;
+    atomic_store(&slice.over, true);
+}
+
+static void count_poll_of_crowd(void)
+{
+    crowd_polls++;
+}
+
+static void test_events_are_kept_when_a_slice_is_used_up(void **state)
+{
+    int peers[4];
+
+    for (int i = 0; i < 4; i++) {
+        crowd[i] = (struct wait_source){uses_up_slice_in_dispatch, open_pair(&peers[i]), 0};
+        assert_int_equal(wait_source_open(&crowd[i]), 0);
+    }
+    run_loop(); /* they are writable */
+    memset(crowd_calls, 0, sizeof(crowd_calls));
+    crowd_polls = 0;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(write(peers[i], "a", 1), 1);
+    wait_each_iteration(count_poll_of_crowd);
+    run_loop();
+    run_loop();
+    wait_each_iteration(NULL);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(crowd_calls[i], 1);
+        for (int n = 0; n < i; n++)
+            assert_true(polls_of_crowd[i] != polls_of_crowd[n]); /* the loop has polled between them */
+        wait_source_end(&crowd[i]);
+        close(peers[i]);
+    }
+}
+
 static int epoll_ctls, mallocs;
 
 int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
@@ -592,6 +636,7 @@ int main(void)
         WITH_PAIR(test_shared_source_reports_what_is_there),
         cmocka_unit_test(test_an_event_of_a_closed_source_is_dropped),
         cmocka_unit_test(test_an_event_of_a_closed_descriptor_wakes_nobody),
+        cmocka_unit_test(test_events_are_kept_when_a_slice_is_used_up),
         WITH_PAIR(test_a_wait_is_cheap),
     };
 
