@@ -131,6 +131,11 @@ void conf_value_error(struct conf *c, const struct conf_section *s, const char *
         conf_error(c, (struct conf_place){0}, "\"%s\": %s", key, text);
 }
 
+bool conf_gives(const struct conf_section *s, const char *key)
+{
+    return conf_entry_first(s, key) != NULL;
+}
+
 size_t conf_report(const struct conf *c, FILE *out)
 {
     for (const struct conf_message *m = c->errors; m; m = m->next)

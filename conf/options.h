@@ -44,6 +44,9 @@ void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t
 void conf_value_error(struct conf *c, const struct conf_section *s, const char *key, size_t index, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Whether the section has the key with a value. */
+bool conf_gives(const struct conf_section *s, const char *key);
+
 /* Returns the value of a key that was not checked yet, as a path; NULL if it is not given. */
 const char *conf_unchecked_path(struct conf *c, const struct conf_section *s, const char *key);
 

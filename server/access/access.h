@@ -1,23 +1,40 @@
-/* access.h: the access log: a line for each request, written when it is over. */
+/* access.h: the access logs: a line for each request, written when it is over. */
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
+#include <stddef.h>
+
 #include "access/format.h"
+#include "http/request/request.h"
 #include "log/sink.h"
 
-/* Open the log; target is as in sink_open, format is borrowed. Returns 0 or -errno. */
-int access_open(const char *target, const struct format *format);
+/* Which requests have a line, where and how: of [log], or of a mount. */
+struct access_rule {
+    const char *target; /* as sink_open takes it; NULL: no line */
+    size_t log;         /* the target's index in the list given to access_open */
+    const struct format *format;
+    const char *const *exclude; /* fnmatch(3), of paths whose requests have no line; ended by NULL; NULL: none */
+    int64_t sample;             /* one of so many requests has a line; those with status 500 or more always */
+    int64_t skipped;            /* requests since the last one that had */
+};
 
-/* From now on there is no access log. */
-void access_close(void);
+/* Write to these logs from now on, and no longer to those of the last call; targets ends with NULL. Returns 0, or
+ * -errno with the target that cannot be opened in *failed, and then nothing has changed. */
+int access_open(const char *const *targets, const char **failed);
 
-/* Its sink, or NULL if there is no access log. */
-struct sink *access_sink(void);
+/* Returns the n-th log, which is owned here, or NULL if there are fewer. */
+struct sink *access_sink(size_t n);
 
-/* Add the line of a request. Never waits. */
+/* For requests that no mount with a rule of its own has served. Borrowed. */
+void access_set_default(struct access_rule *rule);
+
+/* A request is over: write its line. */
 void access_log(const struct request *req);
 
-/* Write the lines gathered in an iteration of the event loop. */
+/* Hand the lines over that were gathered. */
 void access_flush(void);
+
+/* Before the end of the process: give slow readers some time to take them. */
+void access_drain(int milliseconds);
 
 #endif

@@ -55,15 +55,18 @@ static void restore_stderr(void)
 
 void log_redirect_stderr(void)
 {
-    if (!sink_is_file(log_state.sink)) {
+    int fd = sink_dup_for_stderr(log_state.sink);
+
+    if (fd < 0) {
         restore_stderr();
         return;
     }
     if (log_state.original_stderr < 0)
         log_state.original_stderr = real()->fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    real()->dup2(sink_fd(log_state.sink), STDERR_FILENO);
+    real()->dup2(fd, STDERR_FILENO);
     if (log_state.takes_stdout)
-        real()->dup2(sink_fd(log_state.sink), STDOUT_FILENO);
+        real()->dup2(fd, STDOUT_FILENO);
+    real()->close(fd);
 }
 
 void log_take_stdout(void)

@@ -1,8 +1,8 @@
 /*
  * log_target.c: where a log may go, as the configuration names it.
  *
- * We speak to syslogd by its socket, not by syslog(3): that takes a lock, waits for a slow syslogd, and has one state
- * for the whole process, which belongs to the application.
+ * We speak to syslogd and journald by their sockets, not by syslog(3): that takes a lock, waits for a slow syslogd, and
+ * has one state for the whole process, which belongs to the application.
  */
 #include "log/log_target.h"
 
@@ -17,7 +17,8 @@
 #include "base/array.h"
 #include "base/real.h"
 
-#define SYSLOG_SOCKET "/dev/log"
+#define SYSLOG_SOCKET  "/dev/log"
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 static const struct {
     const char *name;
@@ -49,13 +50,31 @@ int log_target_standard_fd(const char *target)
 
 bool log_target_is_known(const char *target)
 {
-    return log_target_is_file(target) || log_target_standard_fd(target) >= 0 || log_target_facility(target) >= 0;
+    return log_target_is_file(target) || log_target_standard_fd(target) >= 0 || log_target_facility(target) >= 0 ||
+           log_target_is_journal(target) || log_target_command(target);
 }
 
-int log_target_connect_syslog(void)
+bool log_target_is_journal(const char *target)
 {
-    struct sockaddr_un address = {AF_UNIX, SYSLOG_SOCKET};
+    return !strcmp(target, "journal");
+}
+
+const char *log_target_command(const char *target)
+{
+    const char *command = target + 1;
+
+    if (*target != '|')
+        return NULL;
+    command += strspn(command, " \t");
+    return *command ? command : NULL;
+}
+
+int log_target_connect(const char *target)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    strcpy(address.sun_path, log_target_is_journal(target) ? JOURNAL_SOCKET : SYSLOG_SOCKET);
 
     if (fd >= 0 && real()->connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         int err = errno;

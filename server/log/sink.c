@@ -21,20 +21,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/real.h"
+#include "base/array.h"
 #include "log/log.h"
+#include "log/log_program.h"
 #include "log/log_target.h"
 
 #define FLUSH_AT     32768     /* bytes that are worth a system call */
 #define BUFFER       (1 << 20) /* bytes for a slow reader; the system gives memory only for those in use */
 #define REPORT_EVERY 60        /* seconds */
 
-enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
+enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG, SINK_JOURNAL };
 
 struct sink {
     char *target; /* owned */
@@ -94,9 +97,12 @@ struct sink *sink_open(const char *target)
 
     s->target = xstrdup(target);
     s->facility = log_target_facility(target);
-    if (s->facility >= 0) {
-        s->kind = SINK_SYSLOG;
-        s->fd = log_target_connect_syslog();
+    if (s->facility >= 0 || log_target_is_journal(target)) {
+        s->kind = s->facility >= 0 ? SINK_SYSLOG : SINK_JOURNAL;
+        s->fd = log_target_connect(target);
+    } else if (log_target_command(target)) {
+        s->kind = SINK_PIPE;
+        s->fd = log_program_open(log_target_command(target));
     } else if (log_target_standard_fd(target) >= 0) {
         sink_use_standard(s, log_target_standard_fd(target));
     } else {
@@ -113,7 +119,7 @@ struct sink *sink_open(const char *target)
 
 void sink_close(struct sink *s)
 {
-    if (s->fd != STDERR_FILENO)
+    if (s->fd > STDERR_FILENO)
         real()->close(s->fd);
     free(s->target);
     free(s->buf);
@@ -145,14 +151,32 @@ void sink_reopen(struct sink *s, int fd)
     sink_replace_fd(s, fd);
 }
 
-bool sink_is_file(const struct sink *s)
+static bool sink_is_file(const struct sink *s)
 {
     return log_target_is_file(s->target);
 }
 
+/* Whether each line is a message of its own. */
+static bool is_messages(const struct sink *s)
+{
+    return s->kind == SINK_SYSLOG || s->kind == SINK_JOURNAL;
+}
+
+int sink_dup_for_stderr(const struct sink *s)
+{
+    char path[32];
+
+    if (sink_is_file(s))
+        return real()->fcntl(s->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (!log_target_command(s->target))
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd); /* which waits for the reader, as programs expect */
+    return real()->open(path, O_WRONLY | O_CLOEXEC);
+}
+
 int sink_fd(const struct sink *s)
 {
-    return s->kind == SINK_SYSLOG ? STDERR_FILENO : s->fd;
+    return is_messages(s) ? STDERR_FILENO : s->fd;
 }
 
 bool sink_is_writable(int fd, int milliseconds)
@@ -170,12 +194,23 @@ static size_t sink_chunk_size(const struct sink *s)
     const char *from = s->buf + s->start, *end;
     size_t size = s->end - s->start, max = PIPE_BUF; /* a pipe takes so much as a whole or not at all */
 
-    if (s->kind == SINK_SYSLOG) /* a message per line */
+    if (is_messages(s))
         return (size_t)((char *)memchr(from, '\n', size) + 1 - from);
     if (s->kind != SINK_PIPE || size <= max)
         return size;
     end = memrchr(from, '\n', max);
     return end ? (size_t)(end + 1 - from) : max;
+}
+
+/* Send a line to journald, systemd.journal-fields(7): it begins with its severity as a digit. Returns as below. */
+static ssize_t sink_send_to_journal(const struct sink *s, const char *line, size_t size)
+{
+    char head[80];
+    struct iovec parts[] = {{head, 0}, {(void *)(line + 1), size - 2}}; /* without the line break */
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
+
+    parts[0].iov_len = (size_t)snprintf(head, sizeof(head), "PRIORITY=%c\nSYSLOG_IDENTIFIER=syncless\nMESSAGE=", *line);
+    return real()->sendmsg(s->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : (ssize_t)size;
 }
 
 /* Returns the number of bytes written, or -1 with errno. */
@@ -185,6 +220,8 @@ static ssize_t sink_write_chunk(struct sink *s, size_t size)
 
     if (s->kind == SINK_SOCKET)
         return real()->send(s->fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (s->kind == SINK_JOURNAL)
+        return sink_send_to_journal(s, from, size);
     if (s->kind == SINK_SYSLOG) { /* without the line break */
         ssize_t n = real()->send(s->fd, from, size - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -207,14 +244,14 @@ static bool sink_is_temporary(int err)
  * application may have closed descriptors that are not its own. Standard error has the log then. */
 static bool sink_reconnect(struct sink *s)
 {
-    bool is_closed = errno == EBADF && s == log_sink() && s->kind != SINK_SYSLOG && s->fd != STDERR_FILENO;
+    bool is_closed = errno == EBADF && s == log_sink() && !is_messages(s) && s->fd != STDERR_FILENO;
     int fd = log_target_standard_fd(s->target);
 
     if (is_closed || (errno == ENOTSOCK && s->kind == SINK_SOCKET)) {
         sink_use_standard(s, fd < 0 || is_closed ? STDERR_FILENO : fd);
         return true;
     }
-    fd = s->kind == SINK_SYSLOG ? log_target_connect_syslog() : -1;
+    fd = is_messages(s) ? log_target_connect(s->target) : -1;
     if (fd < 0)
         return false;
     sink_replace_fd(s, fd);
@@ -257,15 +294,16 @@ static void sink_append(struct sink *s, const char *lines, size_t size)
     s->end += size;
 }
 
-/* Write to head what syslogd expects before a message: RFC 3164 section 4.1, as libc's syslog(3) does. Returns its
- * size.
- */
+/* Write to head what syslogd expects before a message: RFC 3164 section 4.1, as libc's syslog(3) does; for journald
+ * the severity. Returns its size. */
 static size_t sink_syslog_head(const struct sink *s, int severity, char *head, size_t capacity)
 {
     time_t now = time(NULL);
     struct tm tm;
     size_t size;
 
+    if (s->kind == SINK_JOURNAL)
+        return (size_t)snprintf(head, capacity, "%d", severity);
     localtime_r(&now, &tm);
     size = (size_t)snprintf(head, capacity, "<%d>", s->facility | severity);
     size += strftime(head + size, capacity - size, "%h %e %T ", &tm);
@@ -328,7 +366,7 @@ static void sink_report(struct sink *s)
 void sink_write(struct sink *s, int severity, const char *lines, size_t size, bool now)
 {
     sink_lock(s);
-    if (s->kind == SINK_SYSLOG)
+    if (is_messages(s))
         sink_append_syslog(s, severity, lines, size);
     else
         sink_append(s, lines, size);

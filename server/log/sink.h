@@ -1,4 +1,4 @@
-/* sink.h: a destination of log lines: a file, standard error, syslog. Writing never waits. */
+/* sink.h: a destination of log lines: a file, a standard stream, a program, syslog, journald. Writing never waits. */
 #ifndef LOG_SINK_H
 #define LOG_SINK_H
 
@@ -32,8 +32,9 @@ int sink_open_file(const char *target);
 /* Write to fd from now on, and close it: the sink keeps its descriptor number. */
 void sink_reopen(struct sink *s, int fd);
 
-/* Whether the target is a file. */
-bool sink_is_file(const struct sink *s);
+/* Returns a descriptor, the caller's, for standard error to be redirected to, if the target is a file or a program;
+ * otherwise -1. */
+int sink_dup_for_stderr(const struct sink *s);
 
 /* Returns the descriptor that must become writable before pending lines can be written; -1 if there are none, or if it
  * makes no sense to wait for it. */

@@ -14,9 +14,21 @@
 #include "base/exit_code.h"
 #include "base/mem.h"
 #include "log/log.h"
+#include "log/log_program.h"
 #include "log/sink.h"
 #include "process/channel.h"
+#include "settings/access_rule.h"
 #include "worker/worker_log.h"
+
+/* Collect the targets of all access logs. */
+static void find_access_logs(struct generation *g)
+{
+    static const char *const none[] = {NULL};
+
+    g->access_logs = settings_add_target(&g->conf->arena, none, g->settings.log.access);
+    for (const struct mount *m = g->mounts; m; m = m->next)
+        g->access_logs = settings_add_target(&g->conf->arena, g->access_logs, m->log);
+}
 
 struct generation *generation_load(configure_fn *configure, const struct command *cmd)
 {
@@ -27,6 +39,7 @@ struct generation *generation_load(configure_fn *configure, const struct command
     configure(cmd, g->conf);
     settings_fill(&g->settings, g->conf);
     g->mounts = mounts_load(g->conf, &g->settings, &g->unhosted);
+    find_access_logs(g);
     if (!g->mounts && !g->unhosted && !g->conf->error_count)
         conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;
@@ -35,21 +48,26 @@ struct generation *generation_load(configure_fn *configure, const struct command
 int generation_open_logs(const struct generation *g)
 {
     const struct log_settings *log = &g->settings.log;
-    int err = log_open(log->error_log);
+    const char *failed = log->error_log;
+    int err;
 
+    log_programs_unused();
+    err = log_open(log->error_log);
     log_init((enum log_level)log->level, 0);
     if (err)
-        log_error("cannot open the error log %s: %s", log->error_log, strerror(-err));
-    else if (!log->access_log)
-        access_close();
-    else if ((err = access_open(log->access_log, log->format)))
-        log_error("cannot open the access log %s: %s", log->access_log, strerror(-err));
-    return err;
+        log_error("cannot open the error log %s: %s", failed, strerror(-err));
+    else if ((err = access_open(g->access_logs, &failed)))
+        log_error("cannot open the access log %s: %s", failed, strerror(-err));
+    if (err)
+        return err;
+    access_set_default(log->access);
+    log_programs_close_unused();
+    return 0;
 }
 
-static void reopen_log(enum channel_kind kind, const char *target, int channel)
+static void reopen_log(enum channel_kind kind, int number, const char *target, int channel)
 {
-    struct channel_message message = {kind, 0, target ? sink_open_file(target) : -1};
+    struct channel_message message = {kind, number, sink_open_file(target)};
     int err;
 
     if (message.fd < 0)
@@ -67,8 +85,9 @@ static void reopen_log(enum channel_kind kind, const char *target, int channel)
 
 void generation_reopen_logs(const struct generation *g, int channel)
 {
-    reopen_log(CHANNEL_ERROR_LOG, g->settings.log.error_log, channel);
-    reopen_log(CHANNEL_ACCESS_LOG, g->settings.log.access_log, channel);
+    reopen_log(CHANNEL_ERROR_LOG, 0, g->settings.log.error_log, channel);
+    for (int n = 0; g->access_logs[n]; n++)
+        reopen_log(CHANNEL_ACCESS_LOG, n, g->access_logs[n], channel);
 }
 
 int generation_dump(const struct generation *g, FILE *out)

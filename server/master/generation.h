@@ -17,6 +17,7 @@ struct generation {
     struct conf *conf; /* owned; the other fields point into it */
     struct settings settings;
     struct mount *mounts;
+    const char *const *access_logs;      /* targets of all access logs, ended by NULL */
     const struct conf_section *unhosted; /* the first section that needs Python where there is none; NULL: none */
     struct listen_set sockets;
     struct fork_server *fork_server; /* the supervisor's; NULL: none */

@@ -26,7 +26,10 @@
 #include "base/exit_code.h"
 #include "base/mem.h"
 #include "http/share/seats.h"
+#include "access/access.h"
 #include "log/log.h"
+#include "log/log_program.h"
+#include "log/log_target.h"
 #include "log/sink.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
@@ -40,9 +43,10 @@
 #include "wait/wait.h"
 #include "worker/stack_report.h"
 
-#define SECOND      INT64_C(1000000000)
-#define SETTLE_TIME (SECOND / 10) /* between the last change of a watched file and the reload */
-#define MAX_POLL    3600000       /* milliseconds of one poll() */
+#define SECOND        INT64_C(1000000000)
+#define SETTLE_TIME   (SECOND / 10) /* between the last change of a watched file and the reload */
+#define PROGRAMS_TIME 500           /* milliseconds for the programs of logs to end, when the server does */
+#define MAX_POLL      3600000       /* milliseconds of one poll() */
 
 enum { POLL_SIGNALS, POLL_CHANGES, POLL_SUPERVISOR };
 
@@ -71,6 +75,7 @@ static void close_inherited(void)
     daemonize_close();
     supervisor_close_channels();
     reload_state_close();
+    log_programs_close();
 }
 
 /* ---- stopping ---- */
@@ -261,7 +266,7 @@ static void reap_children(void)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!supervisor_on_exit(pid, status))
+        if (!supervisor_on_exit(pid, status) && !log_program_on_exit(pid, status))
             upgrade_on_exit(pid, status);
 }
 
@@ -314,6 +319,7 @@ static int64_t master_step(void)
     if (master.reload_wanted && !master.stopping)
         next = min_int64(next, supervisor_adopts_from());
     sink_flush(log_sink());
+    next = min_int64(next, log_programs_step(now));
     return min_int64(next, min_int64(master.changed_due, master.ping_due));
 }
 
@@ -401,6 +407,17 @@ static int master_open(struct generation *g)
     return err;
 }
 
+/* They end when no process has their pipes open any more, this one neither. */
+static void end_log_programs(void)
+{
+    const char *failed;
+
+    access_open((const char *[]){NULL}, &failed);
+    if (log_target_command(supervisor_generation()->settings.log.error_log))
+        log_open("stderr");
+    log_programs_end(PROGRAMS_TIME);
+}
+
 /* Take over g and serve until told to stop. Returns the exit code. */
 static int master_serve(struct generation *g)
 {
@@ -424,6 +441,7 @@ static int master_serve(struct generation *g)
     }
     log_info("stopped");
     log_drain();
+    end_log_programs();
     code = supervisor_exit_code();
     supervisor_release();
     return code;

@@ -14,6 +14,7 @@
 #include "log/log.h"
 #include "mount/loader.h"
 #include "mount/module_file.h"
+#include "settings/access_rule.h"
 #include "settings/settings.h"
 
 /* ---- loading ---- */
@@ -106,6 +107,7 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
     };
     memset(mount->self, 0, module->size);
     settings_fill_mount(c, section, module->options, mount->self, module->handle ? &mount->limits : NULL);
+    mount->log = module->handle ? settings_access_rule_of_mount(c, section) : NULL;
     set_script(c, mount, section);
     if (module->handle)
         mount->areas = mount_areas(c, mount, section);

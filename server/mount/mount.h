@@ -26,6 +26,7 @@ struct mount {
     const char *prefix;        /* "" or "/shop" */
     const char *script;        /* SCRIPT_NAME of the handler: the prefix, or another one */
     size_t skip;               /* bytes of the path that are not the handler's: the prefix, or a part of it */
+    struct access_rule *log;   /* of its requests; NULL: that of [log] */
     struct mount_limits limits;
     struct mount *areas; /* those below it, or for a host, that have other limits; copies of it, but for the prefix */
     bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next three */

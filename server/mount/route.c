@@ -184,6 +184,7 @@ static int serve_at(struct mount *mount, struct request *req)
 {
     int result;
 
+    req->log = mount->log;
     req->view.mount = mount_below_proxy(req, mount->script);
     req->view.path += mount->skip;
     if (!admit_body(mount, req))

@@ -11,7 +11,7 @@ enum channel_kind {
     CHANNEL_REPLACE,    /* to the master: this worker has reached a limit and asks for a replacement */
     CHANNEL_PING,       /* to a worker, which sends it back */
     CHANNEL_ERROR_LOG,  /* to a worker or the fork server: fd is the error log from now on */
-    CHANNEL_ACCESS_LOG, /* the same for the access log */
+    CHANNEL_ACCESS_LOG, /* the same for the access log of this number */
     CHANNEL_CONNECTION, /* to a worker: fd is a connection of the listen socket of this number, from its backlog */
     CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
     CHANNEL_SPAWNED,    /* the answer: number is the pid, or a negative errno */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conf/options.h"
+#include "settings/access_rule.h"
 
 static const char *const disconnect_names[] = {"ignore", "cancel", NULL};
 static const char *const priority_names[] = {"normal", "high", NULL};
@@ -72,7 +73,8 @@ void settings_fill_mount(struct conf *c, struct conf_section *s, const struct sl
     static const struct sl_option none[] = {{.name = NULL}};
     struct conf_section *chain[] = {s, conf_section_find(c, s->name)};
     const struct sl_option *tables[] = {options ? options : none, limits ? mount_limits_options : NULL,
-                                        mount_own_options, script_options, NULL};
+                                        mount_own_options,        script_options,
+                                        access_rule_options,      NULL};
 
     conf_check_section(c, s, tables);
     if (!s->prefix)
@@ -141,6 +143,7 @@ void settings_dump_mount(struct conf *c, const char *title, const struct sl_opti
     conf_dump_options(c, chain, count, mount_limits_options, out);
     conf_dump_options(c, chain, count - 1, mount_own_options, out);
     conf_dump_options(c, own, 2, script_options, out);
+    settings_dump_access_rule(c, s, out);
 }
 
 /* Of these sections, only what they have: the rest is that of the mount. */

@@ -4,17 +4,17 @@
 
 #include "access/format.h"
 
+struct access_rule;
 struct conf;
 struct sl_option;
 
 struct log_settings {
-    int level;                   /* enum log_level */
-    const char *error_log;       /* as sink_open takes it */
-    const char *access_log;      /* the same; NULL: none */
-    const struct format *format; /* of the access log */
+    int level;                  /* enum log_level */
+    const char *error_log;      /* as sink_open takes it */
+    struct access_rule *access; /* of [log]; mounts may have their own */
 };
 
-/* The keys of [log]. */
+/* The keys of [log] that are in no other table. */
 extern const struct sl_option log_options[];
 
 /* Fill in s from [log]. Mistakes are recorded in c, which owns what s points at. */

@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "conf/options.h"
+#include "settings/access_rule.h"
 #include "settings/peers.h"
 #include "settings/settings.h"
 
 static const struct sl_option *const server_tables[] = {server_options, proxies_options, process_options, http_options,
                                                         NULL};
-static const struct sl_option *const log_tables[] = {log_options, NULL};
+static const struct sl_option *const log_tables[] = {log_options, access_rule_options, NULL};
 static const struct sl_option *const limits_tables[] = {mount_limits_options, http_options, NULL};
 
 /* Of two sections that have a key, the last one is its proper place. */

@@ -14,7 +14,9 @@
 
 #include "base/array.h"
 #include "conf/options.h"
+#include "access/access.h"
 #include "log/log_target.h"
+#include "settings/access_rule.h"
 #include "settings/cpus.h"
 #include "settings/module_dirs.h"
 #include "settings/names.h"
@@ -55,7 +57,7 @@ const struct sl_option server_options[] = {
     {.name = NULL},
 };
 
-static const struct sl_option *const log_tables[] = {log_options, NULL};
+static const struct sl_option *const log_tables[] = {log_options, access_rule_options, NULL};
 
 static void parse_workers(struct conf *c, const struct conf_section *server, const char *text, int64_t *workers)
 {
@@ -125,7 +127,7 @@ static void check_sections(struct conf *c)
 /* In the background there are no standard streams. */
 static void check_daemonize(struct conf *c, const struct conf_section *server, const struct settings *s)
 {
-    const char *access = s->log.access_log;
+    const char *access = s->log.access->target;
 
     if (!s->process.daemonize)
         return;

@@ -34,14 +34,24 @@ static void drain_when_writable(struct sink *sink)
 static void drain_sinks(void *arg)
 {
     drain_when_writable(log_sink());
-    drain_when_writable(access_sink());
+    for (size_t i = 0; access_sink(i); i++)
+        drain_when_writable(access_sink(i));
     draining = false;
+}
+
+static bool are_pending(void)
+{
+    bool pending = sink_pending_fd(log_sink()) >= 0;
+
+    for (size_t i = 0; access_sink(i); i++)
+        pending |= sink_pending_fd(access_sink(i)) >= 0;
+    return pending;
 }
 
 static void check_sinks(void)
 {
     worker_log_flush();
-    if (draining || (sink_pending_fd(log_sink()) < 0 && (!access_sink() || sink_pending_fd(access_sink()) < 0)))
+    if (draining || !are_pending())
         return;
     draining = wait_start(drain_sinks, NULL);
 }
@@ -49,36 +59,35 @@ static void check_sinks(void)
 void worker_log_flush(void)
 {
     sink_flush(log_sink());
-    if (access_sink())
-        access_flush();
+    access_flush();
 }
 
 void worker_log_reopen(const struct channel_message *message)
 {
-    struct sink *sink = message->kind == CHANNEL_ERROR_LOG ? log_sink() : access_sink();
+    bool is_error_log = message->kind == CHANNEL_ERROR_LOG;
+    struct sink *sink = is_error_log ? log_sink() : access_sink((size_t)message->number);
 
-    if (message->kind != CHANNEL_ERROR_LOG && message->kind != CHANNEL_ACCESS_LOG)
+    if (!is_error_log && message->kind != CHANNEL_ACCESS_LOG)
         return;
     if (!sink) {
         close(message->fd);
         return;
     }
     sink_reopen(sink, message->fd);
-    if (message->kind == CHANNEL_ERROR_LOG)
+    if (is_error_log)
         log_redirect_stderr();
 }
 
 void worker_log_drain(void)
 {
-    if (access_sink())
-        sink_drain(access_sink(), DRAIN_FOR);
+    access_drain(DRAIN_FOR);
     log_drain();
 }
 
 void worker_log_start(int number)
 {
     wait_every(CHECK_EVERY, check_sinks);
-    if (!access_sink())
+    if (!access_sink(0))
         return;
     format_set_worker(number);
     coro_clock();

@@ -279,7 +279,7 @@ MISTAKES = {
     "log-format = %x": r'server\.ini:2: "log-format = %x": "%" must be followed by',
     "log-format = %{X}": r'server\.ini:2: "log-format = %\{X\}": "%\{" must be followed by the name',
     "access-log = syslog:mail": r'server\.ini:2: "access-log = syslog:mail": expected syslog:daemon',
-    "error-log =": r'server\.ini:2: "error-log =": expected stderr, stdout, syslog or a file',
+    "error-log =": r'server\.ini:2: "error-log =": expected stderr, stdout, syslog, journal, \|COMMAND or a file',
     "acess-log = x": r'server\.ini:2: unknown key "acess-log" in \[log\]; did you mean "access-log"\?',
 }
 
@@ -410,3 +410,187 @@ def test_syslog_that_does_not_take_more(syslog, daemon):
     assert all(re.fullmatch(rb"<158>\w{3} [ \d]\d \d\d:\d\d:\d\d syncless\[\d+\]: line of /(a{3000}|last)", line)
                for line in lines)
     server.wait_log(r"dropped \d+ log lines: syslog:local3 was not accepting writes")
+
+
+# ---- logs of mounts, programs, journald ----
+
+
+def lines_of(path, count):
+    wait_until(lambda: path.exists() and len(path.read_text().splitlines()) >= count)
+    found = path.read_text().splitlines()
+    assert len(found) == count, found
+    return found
+
+
+def test_mounts_have_logs_of_their_own(daemon):
+    """A mount has what its section says, else its module, else [log]; mounts with the same file share it; requests
+    that no mount has served are in the log of [log]. All of them are reopened."""
+    server = daemon("""
+[log]
+access-log = all.log
+log-format = all %(uri)
+[static]
+access-log = static.log
+[static /a]
+root = .
+[static /b]
+root = .
+log-format = b %(uri) %(status)
+[static /c]
+root = .
+access-log = off
+[hello /d]
+[hello /e]
+access-log = all.log
+log-format = e %(uri)
+""", {"f": ""})
+    paths = ["/a/f", "/b/x", "/c/f", "/d", "/e?q", "/none"]
+    for path in paths:
+        server.get(path)
+    assert lines_of(server.dir / "static.log", 2) == ["all /a/f", "b /b/x 404"]
+    assert lines_of(server.dir / "all.log", 3) == ["all /d", "e /e?q", "all /none"]
+    for name in ("all", "static"):
+        (server.dir / f"{name}.log").rename(server.dir / f"{name}.old")
+    server.process.send_signal(signal.SIGUSR1)
+    server.wait_log("log files reopened")
+    wait_until(lambda: (server.get("/a/f"), server.get("/d")) and (server.dir / "static.log").exists()
+               and (server.dir / "static.log").read_text() and (server.dir / "all.log").read_text())
+
+
+def test_logs_of_mounts_alone(daemon):
+    server = daemon("[hello /a]\n[hello /b]\naccess-log = b.log\nlog-format = %(uri)\n")
+    server.get("/a"), server.get("/b"), server.get("/none")
+    assert lines_of(server.dir / "b.log", 1) == ["/b"]
+    (server.dir / "server.ini").write_text("[hello /a]\naccess-log = a.log\nlog-format = %(uri)\n[hello /b]\n")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("#0 all workers are ready", count=2)
+    wait_until(lambda: server.get("/a") and (server.dir / "a.log").read_text())
+
+
+def test_excluded_paths(daemon):
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(uri)\naccess-log-exclude = /healthz\n"
+                    "access-log-exclude = /static/*\n[hello /]\n[hello /own]\naccess-log-exclude = /own/quiet\n")
+    for path in ("/healthz", "/healthz?full", "/healthz/deep", "/static/a/b.css", "/own", "/own/quiet", "/last"):
+        server.get(path)
+    assert lines_of(server.dir / "a.log", 3) == ["/healthz/deep", "/own", "/last"]
+
+
+def test_sample(daemon):
+    """One line for so many requests, but each error of the server has one."""
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(status) %(uri)\naccess-log-sample = 10\n"
+                    "[wsgi /]\napp = app:app\n", {"app.py": APP})
+    for number in range(40):
+        server.get("/fail" if number in (3, 4) else f"/{number}")
+    server.get("/end")
+    found = lines_of(server.dir / "a.log", 5)
+    assert found[:2] == ["500 /fail"] * 2 and all(line.startswith("201 /") for line in found[2:])
+
+
+RULE_MISTAKES = {
+    "access-log-sample = 0": r'server\.ini:3: "access-log-sample = 0": expected 1 to',
+    "access-log-exclude = healthz": r'server\.ini:3: "access-log-exclude = healthz": expected a path that begins',
+    "access-log = |": r'server\.ini:3: "access-log = \|": expected a command after the \|',
+    "log-format = %(no)": r'server\.ini:3: "log-format = %\(no\)": there is no variable',
+    "access-log = syslog:mail": r'server\.ini:3: "access-log = syslog:mail": expected syslog:daemon',
+}
+
+
+@pytest.mark.parametrize("line", RULE_MISTAKES)
+@pytest.mark.parametrize("section", ["[log]", "[hello /a]"])
+def test_mistakes_in_rules(run_server, line, section):
+    done = run_server(["--check"], f"[hello /]\n{section}\n{line}\n")
+    assert done.returncode == 78 and re.search(RULE_MISTAKES[line], done.stderr), done.stderr
+
+
+PROGRAM = "|while read -r line; do echo \"$$ $line\" >> got; done; echo end >> got"
+
+
+def test_program_takes_a_log(daemon):
+    """Lines of several workers. When it dies another goes on with the same pipe, and nothing is lost. At the stop it
+    has all lines, and then the end of its input."""
+    server = daemon(f"[server]\nworkers = 2\n[log]\naccess-log = {PROGRAM}\nlog-format = %(uri)\n[hello /]\n")
+    got = server.dir / "got"
+    server.get("/0")
+    first = lines_of(got, 1)[0].split()
+    assert first[1] == "/0"
+    os.kill(int(first[0]), signal.SIGKILL)
+    server.wait_log(r"\[error\] \d+#0 the program of a log ended \(signal 9\): starting it again in a second: while")
+    for number in range(1, 20):
+        server.get(f"/{number}")
+    lines = lines_of(got, 20)
+    assert sorted(int(line.split("/")[1]) for line in lines) == list(range(20))
+    second, = {line.split()[0] for line in lines[1:]}
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("#0 all workers are ready", count=2)
+    server.get("/reloaded")
+    assert lines_of(got, 21)[-1] == f"{second} /reloaded", "a reload keeps it"
+    server.get("/last")
+    assert server.stop() == 0
+    assert lines_of(got, 23)[-2:] == [f"{second} /last", "end"]
+
+
+def test_program_that_a_reload_does_not_name_ends(daemon):
+    server = daemon(f"[log]\naccess-log = {PROGRAM}\nlog-format = %(uri)\n[hello /]\n")
+    server.get("/0")
+    lines_of(server.dir / "got", 1)
+    (server.dir / "server.ini").write_text("[hello /]\n")
+    server.process.send_signal(signal.SIGHUP)
+    assert lines_of(server.dir / "got", 2)[-1] == "end"
+    assert "program of a log" not in server.log
+
+
+def test_program_takes_the_error_log(daemon):
+    """And with it standard error of the application and of its children."""
+    app = "import os, sys\n" + APP + "\nprint('said', file=sys.stderr, flush=True)\nos.system('echo child >&2')\n"
+    server = daemon("[log]\nerror-log = stderr\n[wsgi /]\napp = app:app\n", {"app.py": app})
+    (server.dir / "server.ini").write_text("[log]\nerror-log = |cat >> errors\n[wsgi /]\napp = app:app\n")
+    server.process.send_signal(signal.SIGHUP)
+    errors = server.dir / "errors"
+    wait_until(lambda: errors.exists() and "all workers are ready" in errors.read_text())
+    server.stop()
+    text = errors.read_text()
+    assert {"said", "child"} <= set(text.splitlines()) and text.endswith("#0 stopped\n")
+
+
+def test_journal(daemon, tmp_path):
+    """Native messages of journald, one for each line, with the priority."""
+    path = pathlib.Path("/run/systemd/journal/socket")
+    if path.exists() or os.geteuid() != 0:
+        pytest.skip("journald runs here")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(str(path))
+            sock.settimeout(TIMEOUT)
+            server = daemon("[log]\naccess-log = journal\nlog-format = line of %(uri)\n[wsgi /]\napp = app:app\n",
+                            {"app.py": APP})
+            server.get("/a")
+            assert sock.recv(1000) == b"PRIORITY=6\nSYSLOG_IDENTIFIER=syncless\nMESSAGE=line of /a"
+            (server.dir / "server.ini").write_text("[log]\nerror-log = journal\n[wsgi /]\napp = app:app\n")
+            server.process.send_signal(signal.SIGHUP)
+            while not (message := sock.recv(10000)).endswith(b"all workers are ready"):
+                assert re.fullmatch(rb"PRIORITY=[3-7]\nSYSLOG_IDENTIFIER=syncless\nMESSAGE=[^\n]+", message)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_stdout_that_is_a_file_outlives_a_reload(tmp_path):
+    """The old log is closed, but not its descriptor 1."""
+    ini = "[server]\nbind = unix:%(here)/s\n[log]\naccess-log = -\nlog-format = on %(uri)\n[hello /]\n"
+    write_files(tmp_path, {"server.ini": ini})
+    with open(tmp_path / "out", "w") as out:
+        process = subprocess.Popen(server_args(tmp_path, ini, []), env=server_env(), stdout=out,
+                                   stderr=subprocess.PIPE, text=True)
+    try:
+        for number in range(3):
+            while "all workers are ready" not in process.stderr.readline():
+                pass
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(TIMEOUT)
+                sock.connect(str(tmp_path / "s"))
+                exchange(sock, b"GET /%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % number)
+            process.send_signal(signal.SIGHUP)
+    finally:
+        process.terminate()
+        process.communicate(timeout=TIMEOUT)
+    assert sorted(lines_of(tmp_path / "out", 3)) == ["on /0", "on /1", "on /2"]

@@ -269,7 +269,7 @@ static void test_usage_errors(void **state)
          "--mount: here it is \"app\" in [wsgi /prefix]: each prefix is a section, [wsgi "
          "/prefix]\n"},
         {{"--access-log", "a:b"},
-         "--access-log: write -o log.access-log=VALUE: it is stdout, stderr, syslog or a file\n"},
+         "--access-log: write -o log.access-log=VALUE: it is stdout, stderr, syslog, journal, a file or |COMMAND\n"},
         /* files that are not ours */
         {{"-c", "gunicorn.conf.py"},
          "-c gunicorn.conf.py: a configuration is an ini file: \"syncless-server --migrate "

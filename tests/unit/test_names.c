@@ -2,6 +2,7 @@
  * test_names.c: keys in the wrong section, and the names that other servers have for keys.
  */
 #include "conf_test.h"
+#include "settings/access_rule.h"
 #include "settings/names.h"
 #include "settings/peers.h"
 
@@ -103,7 +104,7 @@ static void test_sections(void **state)
 /* Before settings_fill has run there are no names of others. */
 static void test_without_names(void **state)
 {
-    static const struct sl_option *const tables[] = {log_options, NULL};
+    static const struct sl_option *const tables[] = {log_options, access_rule_options, NULL};
     struct conf *c = parse_ini("[log]\nprocesses = 4\nlevle = info\n");
 
     conf_check_section(c, conf_section_find(c, "log"), tables);

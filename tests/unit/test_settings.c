@@ -4,6 +4,7 @@
 #include "conf_test.h"
 #include "libc/libc.h"
 #include "log/log.h"
+#include "settings/access_rule.h"
 #include "settings/cpus.h"
 
 static void test_settings_defaults(void **state)
@@ -229,8 +230,8 @@ static bool is_name_in(const struct sl_option *table, const char *name)
 
 static void test_tables(void **state)
 {
-    const struct sl_option *const tables[] = {server_options, proxies_options, process_options,
-                                              log_options,    http_options,    mount_limits_options};
+    const struct sl_option *const tables[] = {server_options,      proxies_options, process_options,     log_options,
+                                              access_rule_options, http_options,    mount_limits_options};
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
         for (const struct sl_option *o = tables[i]; o->name; o++) {

@@ -20,6 +20,8 @@ enum body_kind {
     BODY_RAW, /* bytes of another protocol, up to the end of the connection */
 };
 
+struct access_rule;
+
 struct request {
     struct sl_request view; /* what modules see; first, see request_of */
     const char *id;         /* see request_id; NULL: none yet */
@@ -46,6 +48,7 @@ struct request {
     struct coro *coro;                   /* the handler's */
     void (*cancel)(struct request *req); /* NULL while no handler runs that can be cancelled */
     void *mount;                         /* that handles it; before routing: the endpoint's only one, or NULL */
+    struct access_rule *log;             /* access.h: of the mount; borrowed; NULL: none of its own */
     struct wait_timeout deadline;
     int cancelled; /* 0, or why: -ETIMEDOUT, -ECONNRESET */
     bool if_gone;  /* cancel it if the client closes the connection */
