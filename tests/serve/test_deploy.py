@@ -46,6 +46,53 @@ def test_behind_nginx(daemon, tmp_path, page):
         nginx.end()
 
 
+ENDLESS = """
+import time
+def app(environ, start_response):
+    seen = [environ.get(name) for name in ('HTTP_HOST', 'REMOTE_ADDR', 'wsgi.url_scheme', 'HTTP_ORIGIN')]
+    if environ['PATH_INFO'] == '/ws':
+        ws = environ['syncless.websocket']()
+        ws.send(repr([*seen, ws.recv()]))
+        return []
+    start_response('200 OK', [('Content-Type', 'text/event-stream')])
+    def events():
+        yield b'data: %s\\n\\n' % repr(seen).encode()
+        time.sleep(30)
+    return events()
+"""
+
+
+def receive_until(sock, end):
+    received = b""
+    while end not in received:
+        received += sock.recv(1000)
+    return received
+
+
+def test_streams_and_websockets_behind_nginx(daemon, tmp_path):
+    """By the blocks of deploy.md: the first event comes before the last, the handshake passes, and in both places the
+    application sees the client and the host: not nginx, nor what the client says of itself."""
+    server = daemon("[server]\nbind = unix:%(here)/shop.sock\ntrusted-proxies = unix\nshutdown-timeout = 500ms\n"
+                    "[wsgi /]\napp = shop:app\n", {"shop.py": ENDLESS})
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    nginx = documented(tmp_path, server.path, "docs/deploy.md", f"listen 127.0.0.1:{port};")
+    head = b"GET %s HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 203.0.113.9\r\nOrigin: http://a\r\n%s\r\n"
+    upgrade = (b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+    try:
+        for path, fields, end in ((b"/events", b"", b"\n\n"), (b"/ws", upgrade, b"hello']")):
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
+                sock.sendall(head % (path, fields))
+                if fields:
+                    assert receive_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+                    sock.sendall(b"\x81\x85\0\0\0\0hello")
+                received = receive_until(sock, end)
+            assert b"['shop.example', '127.0.0.1', 'http', 'http://a'" in received, received
+    finally:
+        nginx.end()
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The PREFIX of a `make install`, from a copy of the build folder in which only what must be is made again."""
