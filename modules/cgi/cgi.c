@@ -18,7 +18,7 @@
 #include "cgi.h"
 
 static const struct sl_option options[] = {
-    SL_OPTION("root", SL_PATH, struct cgi, root, .help = "Directory of the scripts.", .flags = SL_REQUIRED),
+    SL_OPTION("root", SL_PATH, struct cgi, root, .help = "Directory of the scripts.", .flags = SL_REQUIRED | SL_EXISTS),
     SL_OPTION("index", SL_STRING, struct cgi, index, .help = "Script that answers for a directory."),
     SL_OPTION("timeout", SL_DURATION, struct cgi, timeout, .default_value = "60s",
               .help = "How long a script may be silent before it is ended; 0 for no limit."),

@@ -19,7 +19,8 @@
 #include "syncless.h"
 
 static const struct sl_option options[] = {
-    SL_OPTION("root", SL_PATH, struct site, folder, .help = "The folder whose files are served.", .flags = SL_REQUIRED),
+    SL_OPTION("root", SL_PATH, struct site, folder, .help = "The folder whose files are served.",
+              .flags = SL_REQUIRED | SL_EXISTS),
     SL_OPTION("index", SL_STRINGS, struct site, index, .default_value = "index.html",
               .help = "File served for a folder; of several the first that exists."),
     SL_OPTION("listing", SL_BOOL, struct site, listing, .default_value = "off",
@@ -31,7 +32,7 @@ static const struct sl_option options[] = {
     SL_OPTION("precompressed", SL_BOOL, struct site, precompressed, .default_value = "on",
               .help = "Serve FILE.br, FILE.zst or FILE.gz in place of FILE."),
     SL_OPTION("mime-types", SL_PATH, struct site, mime_types,
-              .help = "A mime.types file; its types take precedence over the built-in ones."),
+              .help = "A mime.types file; its types take precedence over the built-in ones.", .flags = SL_EXISTS),
     SL_OPTION("default-type", SL_STRING, struct site, default_type, .default_value = "application/octet-stream",
               .help = "Type of files whose extension is unknown."),
     SL_OPTION("charset", SL_STRING, struct site, charset, .default_value = "utf-8",

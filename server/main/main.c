@@ -13,6 +13,7 @@
 
 #include "base/exit_code.h"
 #include "base/array.h"
+#include "main/check_start.h"
 #include "main/cmdline.h"
 #include "main/enter.h"
 #include "main/migrate.h"
@@ -110,6 +111,8 @@ static int start_server(const struct command *cmd, struct generation *g)
 /* Do what is asked for instead of starting a server. Returns the exit code. */
 static int run_without_server(const struct command *cmd, struct generation *g)
 {
+    if (cmd->check && g->conf->error_count == 0)
+        check_start(g);
     if (conf_report(g->conf, stderr) > 0)
         return EXIT_BADCONF;
     if (cmd->signum)

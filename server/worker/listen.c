@@ -116,6 +116,26 @@ static const char *bind_advice(const struct bind_address *address, int err)
     }
 }
 
+int listen_check(const struct bind_address *address, const char **advice)
+{
+    const char *path = socket_path(address);
+    int fd, err = 0;
+
+    if (path) {
+        struct stat st;
+
+        if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+            err = -EADDRINUSE;
+    } else {
+        fd = bind_socket(address);
+        err = fd == -EADDRINUSE ? 0 : min_int64(fd, 0); /* most likely by the server that runs */
+        if (fd >= 0)
+            close(fd);
+    }
+    *advice = err ? bind_advice(address, err) : "";
+    return err;
+}
+
 /* Log the error and return it. */
 static int listen_error(const struct bind_address *address, int err)
 {

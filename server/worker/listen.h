@@ -28,6 +28,10 @@ struct listen_set {
  * after a message that names the address; then nothing has changed and the set is empty. */
 int listen_acquire(const struct settings *settings, struct listen_set *set);
 
+/* Find out, without a change to anything, whether a server could listen on the address; that another one does is no
+ * failure, and the directory of a Unix socket is not looked at. Returns 0 or -errno with what to do about it. */
+int listen_check(const struct bind_address *address, const char **advice);
+
 /* Empty the set: a socket that no other configuration uses is closed, and the file of a Unix socket removed. */
 void listen_release(struct listen_set *set);
 

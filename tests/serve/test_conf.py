@@ -2,10 +2,11 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
-from conftest import BUILD, ROOT, write_files
+from conftest import BUILD, ROOT, SERVER, TIMEOUT, write_files
 
 CONFIG, USAGE, OK = 78, 2, 0
 
@@ -302,3 +303,58 @@ def test_module_that_is_in_no_folder(run_server, tmp_path, name):
     assert done.returncode == 78
     assert (f"server.ini:4: unknown section [{name} /]: there is no {name}.so in {tmp_path}/a, {tmp_path}/b, "
             f"{(BUILD / 'modules').resolve()}; ") in done.stderr
+
+
+# ---- -t opens what a start would open ----
+
+OPENED = {
+    "bind = unix:%(here)/no/s": "cannot create a socket in DIR/no: No such file or directory",
+    "bind = unix:%(here)/file": "cannot listen there: Address already in use: another server listens there, or the",
+    "bind = 192.0.2.1:80": "cannot listen there: Cannot assign requested address: no interface of this machine",
+    "pidfile = no/pid": "cannot create files in DIR/no: No such file or directory",
+    "pidfile = .": "DIR is a directory",
+    "error-log = no/e.log": "cannot create files in DIR/no: No such file or directory",
+    "access-log = folder": "DIR/folder is a directory",
+    "[static /a]\nroot = no": "cannot open DIR/no: No such file or directory",
+    "[static /a]\nroot = .\nmime-types = no": "cannot open DIR/no: No such file or directory",
+    "[static]\nroot = no\n[static /a]": "cannot open DIR/no: No such file or directory",
+    "[cgi /a]\nroot = no": "cannot open DIR/no: No such file or directory",
+    "[wsgi /a]\napp = a:b\nchdir = no": "cannot open DIR/no: No such file or directory",
+    "[wsgi /a]\napp = a:b\nvirtualenv = no": "virtualenv = DIR/no: this is not a virtualenv",
+    "[hello /a]\naccess-log = no/a.log": "cannot create files in DIR/no: No such file or directory",
+}
+
+
+@pytest.mark.parametrize("lines", OPENED)
+def test_check_opens_what_a_start_would_open(run_server, tmp_path, lines):
+    """And says what cannot be opened with file and line, without making anything."""
+    write_files(tmp_path, {"file": "", "folder/keep": ""})
+    section = "" if lines.startswith("[") else "[log]\n" if "-log" in lines else "[server]\n"
+    done = run_server(["--check"], f"[hello /]\n{section}{lines}\n")
+    assert done.returncode == 78, done
+    assert re.search(r"server\.ini:\d: .*" + re.escape(OPENED[lines].replace("DIR", str(tmp_path))), done.stderr), done
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "server.ini"]
+
+
+def test_check_beside_the_server_that_runs(daemon, run_server):
+    """What it has open is no mistake, and nothing is touched."""
+    server = daemon("[server]\nbind = 127.0.0.1:0\nbind = unix:%(here)/s\npidfile = pid\n[log]\naccess-log = a.log\n"
+                    "[hello /]\n")
+    port = f"server.bind=127.0.0.1:{server.port}"
+    command = [SERVER, "-t", "-c", server.dir / "server.ini", "-o", port, "-o", "server.bind=unix:%(here)/s"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert server.get("/")[0] == 200 and (server.dir / "s").is_socket()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can set user")
+@pytest.mark.parametrize("check", ["--check", "--check=app"])
+def test_check_looks_as_the_user_of_the_workers(run_server, open_folder, check):
+    """The static files are root's alone; the log is opened by the master."""
+    write_files(open_folder, {"private/x": "", "app.py": "import os\nassert os.geteuid() == 1\napp = len\n"})
+    os.chmod(open_folder / "private", 0o700)
+    ini = (f"[server]\nuser = daemon\n[log]\naccess-log = {open_folder}/private/a.log\n"
+           f"[wsgi /]\napp = app:app\nchdir = {open_folder}\n")
+    assert run_server([check], ini).returncode == 0
+    done = run_server([check], ini + f"[static /a]\nroot = {open_folder}/private\n")
+    assert done.returncode == 78 and f"cannot open {open_folder}/private: Permission denied" in done.stderr
