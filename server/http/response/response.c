@@ -193,12 +193,18 @@ void response_keep(struct request *req)
 
 /* ---- the head ---- */
 
+/* The first letter tells most methods from HEAD. */
+static inline bool is_to_head(const struct request *req)
+{
+    return *req->view.method == 'H' && !strcmp(req->view.method, "HEAD");
+}
+
 /* Responses that never have content, RFC 9110 sections 6.4.1 and 15.3.6. */
 static bool has_no_content(const struct request *req)
 {
     if (req->status != 200 && (req->status == 204 || req->status == 205 || req->status == 304))
         return true;
-    return !strcmp(req->view.method, "HEAD");
+    return is_to_head(req);
 }
 
 /* Choose what marks the end of the body: its length, chunks, or the end of the connection. A 204 has no length (RFC
@@ -460,7 +466,7 @@ int response_finish(struct request *req)
     int err = 0;
 
     if (!req->head_sent)
-        err = write_head(req, strcmp(req->view.method, "HEAD") ? 0 : -1);
+        err = write_head(req, is_to_head(req) ? -1 : 0);
     if (!err)
         err = req->out->error;
     if (err || has_no_content(req))
