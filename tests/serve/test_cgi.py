@@ -519,6 +519,14 @@ def test_output(script, text, status, fields, body):
     assert {name: got[1][name] for name in fields} == fields
 
 
+@pytest.mark.parametrize("body", ["Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nab"])
+def test_body_that_is_cut(script, body):
+    """The script is not told that this is the end, and the client, which has closed its side only, gets 400."""
+    server = script("#!/bin/sh\nbody=$(cat)\nprintf 'Content-Type: a/b\\n\\n%s' \"$body\"\n")
+    answer = server.raw(f"POST /s HTTP/1.1\r\nHost: a\r\n{body}".encode(), shutdown=True)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
 def test_reason_phrase(script):
     assert script(printed(r"Status: 299 Very Fine\n\n")).raw(head("/s", "Connection: close")).startswith(
         b"HTTP/1.1 299 Very Fine\r\n")
