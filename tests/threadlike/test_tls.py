@@ -75,7 +75,7 @@ def pybind11_site(tmp_path_factory):
     return folder
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(60 * REPEAT)
 def test_pybind11(daemon, pybind11_site):
     for _ in range(REPEAT):
         check(daemon, PYBIND11, pybind11_site)
@@ -323,7 +323,7 @@ def one(n):
 """
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(60 * REPEAT)
 def test_greenlet(daemon):
     for _ in range(REPEAT):
         check(daemon, GREENLET, wheels("greenlet"))
