@@ -39,7 +39,7 @@ def scene():
         results.append(together(lambda: read(0), lambda: write("hello")))
         results.append(together(lambda: write("late reader"), lambda: (time.sleep(0.1), read(0))[1]))
         results.append(together(read_raw, write_raw))
-        results.append(beats(lambda: together(lambda: read(0), lambda: (time.sleep(0.1), write("x")))) > 20)
+        results.append(beats(lambda: together(lambda: read(0), lambda: (time.sleep(0.1), write("x")))) > 5)
     finally:
         shutil.rmtree(folder)
     return results
@@ -71,7 +71,7 @@ def scene():
     took = time.monotonic() - began
     peer.close()
     listener.close()
-    return went_on > 100, 0.9 < took < 5
+    return went_on > 20, 0.9 < took < 5
 '''
 
 
@@ -110,7 +110,7 @@ def scene():
     try:
         return [together(receive, send), received, together(expect_nothing),
                 together(semaphore.acquire, lambda: (time.sleep(0.05), semaphore.release())[1]),
-                beats(expect_nothing) > 20]
+                beats(expect_nothing) > 5]
     finally:
         queue.unlink()
         queue.close()
@@ -150,7 +150,7 @@ def scene():
 
     try:
         return [together(receive, send), together(acquire, release),
-                beats(lambda: together(acquire, lambda: (time.sleep(0.1), release()))) > 20]
+                beats(lambda: together(acquire, lambda: (time.sleep(0.1), release()))) > 5]
     finally:
         queue.remove()
         semaphore.remove()
