@@ -35,6 +35,7 @@
 struct root_folder {
     int fd;
     unsigned users; /* the root, and requests that look up a path in it */
+    char *name;     /* owned; the kernel's when it was last asked for, or NULL */
 };
 
 /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
@@ -60,6 +61,7 @@ static void folder_leave(struct root_folder *folder)
     if (--folder->users > 0)
         return;
     close(folder->fd);
+    free(folder->name);
     free(folder);
 }
 
@@ -180,16 +182,27 @@ static ssize_t fd_name(int fd, char *name, size_t size)
     return n;
 }
 
-static bool is_below(int root, int fd)
+static bool name_is_below(const char *folder, const char *name)
 {
-    char folder[PATH_MAX], name[PATH_MAX];
-    ssize_t size = fd_name(root, folder, sizeof(folder));
+    size_t size = strlen(folder);
 
-    if (size < 0 || fd_name(fd, name, sizeof(name)) < 0)
+    return size == 1 /* "/" */ || (!strncmp(name, folder, size) && (name[size] == '/' || name[size] == '\0'));
+}
+
+/* The folder may have been renamed since it was last asked for its name. */
+static bool is_below(struct root_folder *folder, int fd)
+{
+    char now[PATH_MAX], name[PATH_MAX];
+
+    if (fd_name(fd, name, sizeof(name)) < 0)
         return false;
-    if (size == 1) /* "/" */
+    if (folder->name && name_is_below(folder->name, name))
         return true;
-    return !strncmp(name, folder, (size_t)size) && (name[size] == '/' || name[size] == '\0');
+    if (fd_name(folder->fd, now, sizeof(now)) < 0)
+        return false;
+    free(folder->name);
+    folder->name = sl_must(strdup(now));
+    return name_is_below(now, name);
 }
 
 /* Open what the O_PATH descriptor found refers to, for reading. It is in memory since it was found. */
@@ -203,14 +216,14 @@ static int open_found(int found)
     return fd < 0 ? -errno : fd;
 }
 
-static int open_checked(int root, const char *path)
+static int open_checked(struct root_folder *folder, const char *path)
 {
-    int found = openat(root, path, O_PATH | O_CLOEXEC);
+    int found = openat(folder->fd, path, O_PATH | O_CLOEXEC);
     int fd;
 
     if (found < 0)
         return -errno;
-    fd = is_below(root, found) ? open_found(found) : -EXDEV;
+    fd = is_below(folder, found) ? open_found(found) : -EXDEV;
     close(found);
     return fd;
 }
@@ -227,19 +240,19 @@ static int open_beneath_anywhere(const struct root *root, int dirfd, const char 
     return sl_offload(open_beneath, &lookup);
 }
 
-static int open_any(const struct root *root, int dirfd, const char *path)
+static int open_any(const struct root *root, struct root_folder *folder, const char *path)
 {
     int fd;
 
     if (root->follow) {
-        fd = openat(dirfd, path, OPEN_FLAGS);
+        fd = openat(folder->fd, path, OPEN_FLAGS);
         return fd < 0 ? -errno : fd;
     }
     if (!root->openat2)
-        return open_checked(dirfd, path);
-    fd = open_beneath_anywhere(root, dirfd, path);
+        return open_checked(folder, path);
+    fd = open_beneath_anywhere(root, folder->fd, path);
     if (fd == -EXDEV || fd == -EAGAIN) /* an absolute link, or one with ".." while something was renamed */
-        fd = open_checked(dirfd, path);
+        fd = open_checked(folder, path);
     return fd;
 }
 
@@ -251,7 +264,7 @@ int root_open(struct root *root, const char *path, struct stat *st)
     root_refresh(root);
     folder = root->folder;
     folder->users++;
-    fd = open_any(root, folder->fd, *path ? path : ".");
+    fd = open_any(root, folder, *path ? path : ".");
     folder_leave(folder);
     if (fd < 0)
         return fd;
