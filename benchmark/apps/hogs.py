@@ -1,8 +1,14 @@
 """Requests that compute: /NAME calls the function NAME, / answers at once. One function for each load of ../hogs."""
+import hashlib
 import json
+import os
 import re
+import sqlite3
+import tempfile
+import zlib
 
 NUMBERS = [n * 7919 % 100003 for n in range(50_000)]
+BYTES = os.urandom(1 << 20) * 8
 TEXT = json.dumps([{"id": n, "name": f"name {n}", "tags": ["a", "b"]} for n in range(20_000)])
 
 
@@ -29,7 +35,39 @@ def re_sub():
         re.sub(r"name (\d+)", lambda match: match[1], TEXT)
 
 
-LOADS = {f"/{function.__name__}": function for function in (loop, json_loads, sorted_key, re_sub)}
+def pbkdf2():
+    """C code without the GIL, as the next three: a login, about 0.2 s."""
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 250_000)
+
+
+def scrypt():
+    hashlib.scrypt(b"password", salt=b"salt", n=32768, r=8, p=1, maxmem=1 << 27)
+
+
+def compress():
+    zlib.compress(BYTES)
+
+
+def query():
+    count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500000) SELECT count(*) FROM c"
+    sqlite3.connect(":memory:").execute(count).fetchone()
+
+
+def disk():
+    """Writes and syncs a file, and reads it back from the disk."""
+    with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
+        for _ in range(4):
+            file.write(BYTES)
+            file.flush()
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            file.seek(0)
+            while file.read(65536):
+                pass
+
+
+LOADS = {f"/{function.__name__}": function
+         for function in (loop, json_loads, sorted_key, re_sub, pbkdf2, scrypt, compress, query, disk)}
 
 
 def app(environ, start_response):
