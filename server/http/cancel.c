@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "http/io/input.h"
+#include "http/io/output.h"
 #include "http/response/status.h"
 #include "log/log.h"
 
@@ -41,10 +42,34 @@ static void cancel_once(struct request *req, int why)
     cancel_now(&req->deadline);
 }
 
+/* Whether the time of a request is over: that which its list of timeouts knows is, but it may have waited for its
+ * client meanwhile, and may do so now. */
+static bool is_due(struct request *req)
+{
+    if (req->client_wait.count > 0)
+        return false;
+    if (req->view.deadline <= wait_time())
+        return true;
+    wait_timeout_start_at(req->deadlines, &req->deadline, req->view.deadline);
+    return false;
+}
+
+static void on_client_wait(struct client_wait *wait, int64_t waited)
+{
+    struct request *req = list_entry(wait, struct request, client_wait);
+
+    req->due += waited;
+    req->view.deadline = waited ? (req->due + 999999) / 1000000 : 0;
+    if (waited && !req->cancelled && list_empty(&req->deadline.link))
+        wait_timeout_start_at(req->deadlines, &req->deadline, req->view.deadline);
+}
+
 static void cancel_overdue(struct wait_timeout *timeout)
 {
     struct request *req = request_of_timeout(timeout);
 
+    if (!is_due(req))
+        return;
     request_log(req, LOG_LEVEL_WARN, "request-timeout exceeded, cancelling the request");
     cancel_once(req, -ETIMEDOUT);
 }
@@ -68,17 +93,28 @@ void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds)
     wait_timeouts_init(deadlines, milliseconds, cancel_overdue);
 }
 
-void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_gone,
-                  void (*cancel)(struct request *req))
+static void start_deadline(struct request *req, const struct cancel_config *config)
 {
+    wait_timeout_start(config->deadlines, &req->deadline);
+    req->deadlines = config->deadlines;
+    req->view.deadline = req->deadline.due;
+    req->due = req->deadline.due * 1000000;
+    if (config->counts_waits)
+        return;
+    req->client_wait = (struct client_wait){.changed = on_client_wait};
+    req->out->client_wait = &req->client_wait;
+}
+
+void cancel_start(struct request *req, const struct cancel_config *config, void (*cancel)(struct request *req))
+{
+    bool if_gone = config->if_gone;
+
     req->coro = coro_self();
     req->cancel = cancel;
     req->if_gone = if_gone;
     list_init(&req->deadline.link);
-    if (deadlines) {
-        wait_timeout_start(deadlines, &req->deadline);
-        req->view.deadline = req->deadline.due;
-    }
+    if (config->deadlines)
+        start_deadline(req, config);
     if (if_gone && req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
         wait_timeout_start(&gone_early, &req->deadline);
 }
@@ -86,6 +122,7 @@ void cancel_start(struct request *req, struct wait_timeouts *deadlines, bool if_
 int cancel_stop(struct request *req, int result)
 {
     wait_timeout_stop(&req->deadline);
+    req->out->client_wait = NULL;
     req->cancel = NULL;
     if (!req->cancelled)
         return result;

@@ -14,7 +14,6 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
-#include "http/cancel.h"
 #include "mount/loader.h"
 #include "mount/route.h"
 #include "settings/settings.h"
@@ -92,7 +91,7 @@ static struct mount *embed_mount(const struct sl_service *service, const struct 
         .script = "",
         .limits = *limits,
     };
-    cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
+    route_set_cancels(mount);
     return mount;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/cancel.h"
 #include "http/request/request.h"
 #include "settings/limits.h"
 #include "syncless.h"
@@ -29,10 +30,11 @@ struct mount {
     struct access_rule *log;   /* of its requests; NULL: that of [log] */
     struct mount_limits limits;
     struct mount *areas; /* those below it, or for a host, that have other limits; copies of it, but for the prefix */
-    bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next three */
+    bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next four */
     bool is_special;     /* it has a gate, or some mount has a high priority */
     struct gate *gate;   /* at most max-concurrency requests pass it at once; NULL: none */
     struct wait_timeouts deadlines; /* of its requests */
+    struct cancel_config cancels;   /* when its requests are cancelled */
     struct mount *next;             /* in order of the file */
 };
 

@@ -91,10 +91,22 @@ static void open_gate(struct mount *mount, int64_t queue_timeout)
     gate_init(mount->gate, (size_t)limits->max_concurrency, queue_timeout, limits->max_title);
 }
 
+void route_set_cancels(struct mount *mount)
+{
+    const struct mount_limits *limits = &mount->limits;
+
+    cancel_deadlines(&mount->deadlines, limits->request_timeout);
+    mount->cancels = (struct cancel_config){
+        .deadlines = limits->request_timeout ? &mount->deadlines : NULL,
+        .counts_waits = limits->timeout_counts == TIMEOUT_COUNTS_ALL,
+        .if_gone = limits->on_disconnect == ON_DISCONNECT_CANCEL,
+    };
+}
+
 static void open_route(struct mount *mount, bool is_filtered, bool has_urgent, int64_t queue_timeout)
 {
     mount->is_filtered = is_filtered;
-    cancel_deadlines(&mount->deadlines, mount->limits.request_timeout);
+    route_set_cancels(mount);
     open_gate(mount, queue_timeout);
     mount->is_special = mount->gate || has_urgent;
 }
@@ -148,13 +160,10 @@ static int call_modules(struct mount *mount, struct request *req)
 /* Have the request served, and cancelled by the limits of its mount. */
 static int serve_within_limits(struct mount *mount, struct request *req)
 {
-    bool if_gone = mount->limits.on_disconnect == ON_DISCONNECT_CANCEL;
-    struct wait_timeouts *deadlines = mount->limits.request_timeout ? &mount->deadlines : NULL;
-
-    if (!deadlines && !if_gone)
+    if (!mount->cancels.deadlines && !mount->cancels.if_gone)
         return call_modules(mount, req);
     req->mount = mount;
-    cancel_start(req, deadlines, if_gone, cancel_module);
+    cancel_start(req, &mount->cancels, cancel_module);
     return cancel_stop(req, call_modules(mount, req));
 }
 
@@ -167,8 +176,14 @@ static int refuse_busy(struct request *req)
     return 503;
 }
 
+/* At the end of a request, also if its coroutine ends in the middle of it. */
+static void leave_gate(void *gate)
+{
+    gate_leave(gate);
+}
+
 /* Wait until a request may run whose mount has a gate, or where some mounts have a high priority. */
-static bool may_run(struct mount *mount)
+static bool may_run(struct mount *mount, struct request *req)
 {
     struct permit *permit = session_permit();
 
@@ -176,25 +191,25 @@ static bool may_run(struct mount *mount)
         permit_exempt(permit);
     else if (permit_resume(permit))
         return false;
-    return !mount->gate || gate_enter(mount->gate, permit) == 0;
+    if (!mount->gate)
+        return true;
+    if (gate_enter(mount->gate, permit))
+        return false;
+    arena_defer(&req->arena, leave_gate, mount->gate);
+    return true;
 }
 
 /* Serve a request whose path begins with the mount's prefix. */
 static int serve_at(struct mount *mount, struct request *req)
 {
-    int result;
-
     req->log = mount->log;
     req->view.mount = mount_below_proxy(req, mount->script);
     req->view.path += mount->skip;
     if (!admit_body(mount, req))
         return 413;
-    if (mount->is_special && !may_run(mount))
+    if (mount->is_special && !may_run(mount, req))
         return refuse_busy(req);
-    result = serve_within_limits(mount, req);
-    if (mount->gate)
-        gate_leave(mount->gate);
-    return result;
+    return serve_within_limits(mount, req);
 }
 
 int route_handle(struct request *req)

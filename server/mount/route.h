@@ -14,6 +14,9 @@ void route_http_init(const struct http_settings *s, void (*ended)(const struct r
  * serves, and the milliseconds for which requests wait for others of the same mount (0: no limit). */
 void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout);
 
+/* Set when requests of a mount that is no route are cancelled. */
+void route_set_cancels(struct mount *mount);
+
 /* Hand a request to the mount with the longest prefix of its path, among those for its host, after the filters have let
  * it pass. Returns the result of sl_module.handle or filter; 404 if there is no such mount. */
 int route_handle(struct request *req);

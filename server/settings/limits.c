@@ -14,11 +14,15 @@
 #include "settings/access_rule.h"
 
 static const char *const disconnect_names[] = {"ignore", "cancel", NULL};
+static const char *const counts_names[] = {"application", "all", NULL};
 static const char *const priority_names[] = {"normal", "high", NULL};
 
 const struct sl_option mount_limits_options[] = {
     SL_OPTION("request-timeout", SL_DURATION, struct mount_limits, request_timeout, .default_value = "0",
               .help = "Time for a request; when it is over the handler is cancelled, and the answer is 504. 0: none."),
+    SL_OPTION("request-timeout-counts", SL_CHOICE, struct mount_limits, timeout_counts, .default_value = "application",
+              .choices = counts_names,
+              .help = "What that time is: that of the application, or also waits for the client."),
     SL_OPTION("on-disconnect", SL_CHOICE, struct mount_limits, on_disconnect, .default_value = "ignore",
               .choices = disconnect_names, .help = "When the client disconnects: go on, or cancel its request."),
     SL_OPTION("max-body-size", SL_SIZE, struct mount_limits, max_body_size, .default_value = "1g",

@@ -94,3 +94,16 @@ void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t)
     if (t->due < timeouts.armed)
         timeouts_arm(t->due);
 }
+
+void wait_timeout_start_at(struct wait_timeouts *list, struct wait_timeout *t, int64_t due)
+{
+    struct list *after = &list->list; /* t goes before it */
+
+    list_remove(&t->link);
+    t->due = due;
+    while (after->prev != &list->list && list_entry(after->prev, struct wait_timeout, link)->due > due)
+        after = after->prev;
+    list_push(after, &t->link);
+    if (due < timeouts.armed)
+        timeouts_arm(due);
+}

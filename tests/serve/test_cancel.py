@@ -1,6 +1,7 @@
 """Requests that are ended before their handler returns: request-timeout, and on-disconnect = cancel."""
 import os
 import re
+import select
 import time
 
 import pytest
@@ -133,8 +134,15 @@ def app(environ, start_response):
     if name == 'rlock_free':
         with rlock:
             return answer(start_response, 'free')
-    if name == 'body':
+    if name == 'body/all':
         environ['wsgi.input'].read()
+    if name.startswith('body/'):
+        while environ['wsgi.input'].read(10):
+            time.sleep(float(name[5:]))
+        return answer(start_response, 'read')
+    if name.startswith('slowly/'):
+        start_response('200 OK', [])
+        return (b'x' * 1000000 for _ in iter(lambda: time.sleep(float(name[7:])), 1) if len(finished) < 100)
     if name == 'endless':
         start_response('200 OK', [])
         return iter(lambda: b'x' * 100000, None)
@@ -160,6 +168,10 @@ request-timeout = 500ms
 max-body-size = 0
 [wsgi /free]
 app = app:app
+[limits /body/all]
+request-timeout-counts = all
+[limits /endless]
+request-timeout-counts = all
 """
 WAITS = ["sleep", "lock", "lock_timeout", "with_lock", "rlock", "condition", "event", "queue", "queue_timeout", "recv",
          "recv_timeout", "accept", "read", "file", "select", "poll", "epoll", "subprocess",
@@ -170,6 +182,11 @@ WAITS = ["sleep", "lock", "lock_timeout", "with_lock", "rlock", "condition", "ev
 @pytest.fixture(scope="module")
 def server(shared_daemon):
     return shared_daemon(INI, {"app.py": APP})
+
+
+def chunked_pieces(count):
+    """Chunks in pieces of 10 bytes."""
+    return b"5\r\nxxxxx\r\n" * count + b"0\r\n\r\n"
 
 
 def finished(server):
@@ -269,7 +286,61 @@ def test_a_body_that_has_begun_is_cut_and_closed(server):
 
 
 def test_a_request_that_waits_for_its_body(server):
-    assert one(server.raw(post("/body", b"x" * 100)[:-50]))[0] == 504
+    assert one(server.raw(post("/body/all", b"x" * 100)[:-50]))[0] == 504
+
+
+def drip(sock, data, pauses):
+    """Send 10 bytes after each pause, as long as nothing has been answered."""
+    for i in range(pauses):
+        if select.select([sock], [], [], 0.1)[0]:
+            return
+        sock.sendall(data[10 * i:10 * i + 10])
+
+
+def test_waiting_for_the_body_does_not_count(server):
+    """The client takes 1.5 s, the request 0.5."""
+    with server.connect() as sock:
+        message = post("/body/0.001", b"x" * 150, "Connection: close")
+        sock.sendall(message[:-150])
+        drip(sock, message[-150:], 15)
+        assert one(exchange(sock, b""))[::2] == (200, b"read")
+
+
+@pytest.mark.parametrize("data", [b"x" * 200, chunked_pieces(20)], ids=["sized", "chunked"])
+def test_time_of_the_application_counts_between_waits(server, data):
+    """It works for 0.1 s after each piece, and is cancelled in the middle."""
+    finished(server)
+    started = time.monotonic()
+    with server.connect() as sock:
+        framing = "Content-Length: 200" if data[:1] == b"x" else "Transfer-Encoding: chunked"
+        sock.sendall(get("/body/0.1", framing).replace(b"GET", b"POST"))
+        drip(sock, data, len(data) // 10)
+        assert one(exchange(sock, b""))[0] == 504
+    assert time.monotonic() - started > 0.6
+
+
+def test_body_of_a_script_does_not_count(daemon):
+    script = "#!/bin/sh\nn=$(wc -c)\necho Content-Type: text/plain\necho\necho $n\n"
+    server = daemon("[cgi /]\nroot = cgi\nrequest-timeout = 400ms\n", {"cgi/s": script})
+    with server.connect() as sock:
+        message = post("/s", b"x" * 100, "Connection: close")
+        sock.sendall(message[:-100])
+        drip(sock, message[-100:], 10)
+        assert one(exchange(sock, b""))[2].strip() == b"100"
+
+
+def test_a_slow_reader_does_not_count(server):
+    """Nobody reads for three times the request-timeout; then the application has its whole time."""
+    with server.connect() as sock:
+        log = len(server.log)
+        sock.sendall(get("/slowly/0.001"))
+        time.sleep(1.5)
+        assert "request-timeout exceeded" not in server.log[log:]
+        received = 0
+        while chunk := sock.recv(1 << 20):  # until it has waited for 0.5 s by itself
+            received += len(chunk)
+    server.wait_until(lambda: "/slowly/0.001: request-timeout exceeded" in server.log[log:])
+    assert received > 3000000
 
 
 def test_a_client_that_does_not_read(server):

@@ -27,7 +27,7 @@ static void begin(bool timed, bool if_gone)
     scene.req.view.method = "GET";
     scene.req.view.target = "/";
     cancels = 0;
-    cancel_start(&scene.req, timed ? &deadlines : NULL, if_gone, cancel_handler);
+    cancel_start(&scene.req, &(struct cancel_config){timed ? &deadlines : NULL, false, if_gone}, cancel_handler);
 }
 
 static int sleep_ms(int ms)
@@ -87,7 +87,7 @@ static void has_left_before(void *arg)
     scene_open(&scene, SOCK_STREAM);
     scene.source.seen = POLLRDHUP;
     cancels = 0;
-    cancel_start(&scene.req, NULL, true, cancel_handler);
+    cancel_start(&scene.req, &(struct cancel_config){.if_gone = true}, cancel_handler);
     assert_int_equal(sleep_ms(5000), -ECANCELED);
     assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 499);
     scene_close(&scene);

@@ -145,13 +145,38 @@ static void test_not_early(void **state)
     on_coroutine(many, NULL);
 }
 
+static void at_other_times(void *arg)
+{
+    static const int expected[] = {3, 1, 4, 0, 2};
+    struct item items[] = {item(0), item(1), item(2), item(3), item(4)};
+    int64_t now = wait_time();
+
+    fired_count = 0;
+    start(&longs, &items[2]);
+    for (size_t i = 0; i < COUNT(items); i++)
+        if (i != 2)
+            list_init(&items[i].timeout.link);
+    wait_timeout_start_at(&longs, &items[0].timeout, now + 100);
+    wait_timeout_start_at(&longs, &items[1].timeout, now + 20);
+    wait_timeout_start_at(&longs, &items[3].timeout, now + 10);
+    wait_timeout_start_at(&longs, &items[4].timeout, now + 100);
+    wait_timeout_start_at(&longs, &items[4].timeout, now + 50); /* runs already */
+    sleep_ms(300);
+    assert_int_equal(fired_count, 5);
+    assert_memory_equal(fired, expected, sizeof(expected));
+}
+
+static void test_at_other_times(void **state)
+{
+    on_coroutine(at_other_times, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists_and_orders),
-        cmocka_unit_test(test_started_again),
-        cmocka_unit_test(test_restarts_itself),
-        cmocka_unit_test(test_not_early),
+        cmocka_unit_test(test_lists_and_orders), cmocka_unit_test(test_started_again),
+        cmocka_unit_test(test_restarts_itself),  cmocka_unit_test(test_not_early),
+        cmocka_unit_test(test_at_other_times),
     };
 
     return cmocka_run_group_tests(tests, setup, loop_teardown);

@@ -68,8 +68,12 @@ static void output_unlock(struct output *out)
 
 static int output_wait(struct output *out)
 {
-    int events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
+    struct client_wait *client_wait = out->client_wait; /* the request may be over meanwhile */
+    int events;
 
+    client_wait_begin(client_wait);
+    events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
+    client_wait_end(client_wait);
     return events < 0 ? events : 0;
 }
 

@@ -7,15 +7,17 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "http/io/client_wait.h"
 #include "wait/wait.h"
 
 struct output {
     struct wait_source *source;
-    char *block;       /* of ARENA_BLOCK bytes; NULL if there is nothing to send */
-    size_t start, end; /* unsent bytes of block */
-    int error;         /* the -errno after which nothing more can be sent, or 0 */
-    int64_t timeout;   /* nanoseconds without room to send; 0: no limit */
-    bool sending;      /* a coroutine sends; others wait */
+    char *block;                     /* of ARENA_BLOCK bytes; NULL if there is nothing to send */
+    size_t start, end;               /* unsent bytes of block */
+    int error;                       /* the -errno after which nothing more can be sent, or 0 */
+    int64_t timeout;                 /* nanoseconds without room to send; 0: no limit */
+    bool sending;                    /* a coroutine sends; others wait */
+    struct client_wait *client_wait; /* told when one waits for room to send; or NULL */
 };
 
 void output_init(struct output *out, struct wait_source *source);

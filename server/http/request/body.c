@@ -36,15 +36,26 @@ static int send_before_wait(struct request *req)
     return err || req->out->sending ? err : output_flush(req->out); /* sending: another coroutine is flushing */
 }
 
+/* Who is told that a coroutine waits for the client. After an upgrade another coroutine than the handler's may do so
+ * all the time. */
+static struct client_wait *body_client_wait(const struct request *req)
+{
+    return req->body_kind == BODY_RAW && coro_self() != req->coro ? NULL : req->out->client_wait;
+}
+
 /* Wait for the client, unless body_cancel was called before or is meanwhile. */
 static int await_body(struct request *req)
 {
+    struct client_wait *client_wait;
     int err;
 
     if (req->body_error)
         return req->body_error;
     req->reader = coro_self();
+    client_wait = body_client_wait(req);
+    client_wait_begin(client_wait);
     err = input_await(req->in);
+    client_wait_end(client_wait);
     req->reader = NULL;
     return err;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "http/io/client_wait.h"
 #include "log/log.h"
 #include "syncless.h"
 #include "wait/wait.h"
@@ -50,8 +51,11 @@ struct request {
     void *mount;                         /* that handles it; before routing: the endpoint's only one, or NULL */
     struct access_rule *log;             /* access.h: of the mount; borrowed; NULL: none of its own */
     struct wait_timeout deadline;
-    int cancelled; /* 0, or why: -ETIMEDOUT, -ECONNRESET */
-    bool if_gone;  /* cancel it if the client closes the connection */
+    struct wait_timeouts *deadlines; /* the list of such timeouts; NULL: there is no deadline */
+    struct client_wait client_wait;  /* by which its time does not run while it waits for the client */
+    int64_t due;                     /* ns of the deadline, as long as it does not */
+    int cancelled;                   /* 0, or why: -ETIMEDOUT, -ECONNRESET */
+    bool if_gone;                    /* cancel it if the client closes the connection */
 
     /* response.c: the response */
     int status;
