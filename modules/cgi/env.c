@@ -40,6 +40,14 @@ static char **env_place(struct env *env, const char *name, size_t size)
     return var;
 }
 
+/* The same among the variables before end; end if there is none. */
+static char **env_place_before(char **vars, char **end, const char *name, size_t size)
+{
+    while (vars < end && (strncmp(*vars, name, size) || (*vars)[size] != '='))
+        vars++;
+    return vars;
+}
+
 /* Set a variable, replacing an earlier one of that name. */
 static void env_set(struct env *env, const char *name, const char *value)
 {
@@ -132,19 +140,71 @@ static bool is_passed_on(const struct cgi *cgi, const struct sl_field *field)
     return cgi->pass_authorization || strcasecmp(field->name, "Authorization");
 }
 
-/* Set HTTP_NAME for a field. Fields of one name are joined as RFC 9110 section 5.3 says, cookies by their own rule. */
-static void env_field(struct env *env, const struct sl_field *field)
+/* By name, then in the order of the request. */
+static int compare_fields(const void *a, const void *b)
 {
-    char *name = sl_printf(env->req, "HTTP_%s", field->name);
-    char **var;
+    const struct sl_field *left = *(const struct sl_field *const *)a, *right = *(const struct sl_field *const *)b;
+    int order = strcasecmp(left->name, right->name);
 
-    for (char *s = name; *s; s++)
-        *s = *s == '-' ? '_' : (char)toupper((unsigned char)*s);
-    var = env_place(env, name, strlen(name));
-    if (*var)
-        *var = sl_printf(env->req, "%s%s%s", *var, strcmp(name, "HTTP_COOKIE") ? ", " : "; ", field->value);
-    else
-        env_set(env, name, field->value);
+    return order ? order : left < right ? -1 : 1;
+}
+
+/* Returns the fields that become variables, sorted, and their number. */
+static const struct sl_field **sort_fields(const struct env *env, const struct cgi *cgi, size_t *count)
+{
+    const struct sl_request *req = env->req;
+    const struct sl_field **sorted = sl_alloc(env->req, (req->field_count + 1) * sizeof(struct sl_field *));
+
+    *count = 0;
+    for (size_t i = 0; i < req->field_count; i++)
+        if (is_passed_on(cgi, &req->fields[i]))
+            sorted[(*count)++] = &req->fields[i];
+    qsort(sorted, *count, sizeof(struct sl_field *), compare_fields);
+    return sorted;
+}
+
+/* Returns HTTP_NAME=VALUE for the fields of one name, which are joined as RFC 9110 section 5.3 says, cookies by their
+ * own rule. */
+static char *join_values(struct env *env, const struct sl_field *const *fields, size_t count)
+{
+    const char *separator = strcasecmp(fields[0]->name, "Cookie") ? ", " : "; ";
+    size_t size = sizeof("HTTP_=") + fields[0]->name_size;
+    char *var, *at;
+
+    for (size_t i = 0; i < count; i++)
+        size += fields[i]->value_size + 2;
+    var = sl_alloc(env->req, size);
+    at = stpcpy(var, "HTTP_");
+    for (const char *s = fields[0]->name; *s; s++)
+        *at++ = *s == '-' ? '_' : (char)toupper((unsigned char)*s);
+    *at++ = '=';
+    for (size_t i = 0; i < count; i++)
+        at = mempcpy(mempcpy(at, separator, i > 0 ? 2 : 0), fields[i]->value, fields[i]->value_size);
+    *at = '\0';
+    return var;
+}
+
+/* Set HTTP_NAME for all fields. Only those that were set before, by pass-env, may have the same name. */
+static void env_fields(struct env *env, const struct cgi *cgi)
+{
+    char **end = env->vars, **before;
+    size_t count, same;
+    const struct sl_field **fields = sort_fields(env, cgi, &count);
+
+    while (*end)
+        end++;
+    before = end;
+    for (size_t i = 0; i < count; i += same) {
+        char *var, **place;
+
+        for (same = 1; i + same < count && !strcasecmp(fields[i]->name, fields[i + same]->name);)
+            same++;
+        var = join_values(env, &fields[i], same);
+        place = env_place_before(env->vars, before, var, strcspn(var, "="));
+        if (place == before)
+            place = end++;
+        *place = var;
+    }
 }
 
 /* Set NAME=VALUE from the configuration. */
@@ -173,9 +233,7 @@ char **env_build(const struct cgi *cgi, struct sl_request *req, const struct scr
         env_pass(&env, *s, NULL);
     env_server(&env, cgi);
     env_request(&env, cgi, script);
-    for (size_t i = 0; i < req->field_count; i++)
-        if (is_passed_on(cgi, &req->fields[i]))
-            env_field(&env, &req->fields[i]);
+    env_fields(&env, cgi);
     for (const char *const *s = cgi->env; s && *s; s++)
         env_configured(&env, *s);
     return env.vars;

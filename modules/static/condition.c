@@ -10,13 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* A list may come in several fields, which mean the same as one joined field. Fields that are no lists may come only
- * once; joined, they are malformed and are ignored. */
-static const char *join_field_values(struct sl_request *req, const char *before, const char *value)
-{
-    return before ? sl_printf(req, "%s, %s", before, value) : value;
-}
-
 /* Returns member if the name is the one expected, whose size it has. */
 static const char **if_named(const char *name, const char *expected, const char **member)
 {
@@ -46,14 +39,53 @@ static const char **find_condition(struct conditions *c, const struct sl_field *
     }
 }
 
+static bool is_named_as(const struct sl_field *a, const struct sl_field *b)
+{
+    return a->name_size == b->name_size && !strncasecmp(a->name, b->name, a->name_size);
+}
+
+/* Returns the values of all fields of that name as one list, which means the same. first is the first of them. */
+static const char *join_list(struct sl_request *req, const struct sl_field *first)
+{
+    const struct sl_field *end = req->fields + req->field_count;
+    size_t size = 1;
+    char *list, *at;
+
+    for (const struct sl_field *field = first; field < end; field++)
+        size += is_named_as(field, first) ? field->value_size + 2 : 0;
+    list = at = sl_alloc(req, size);
+    for (const struct sl_field *field = first; field < end; field++)
+        if (is_named_as(field, first))
+            at = mempcpy(mempcpy(at, ", ", at > list ? 2 : 0), field->value, field->value_size);
+    *at = '\0';
+    return list;
+}
+
+static bool is_list_of_values(const struct conditions *c, const char *const *value)
+{
+    return value == &c->if_match || value == &c->if_none_match || value == &c->accept_encoding;
+}
+
+/* A list may come in several fields, which are joined when the second one is found. The others may come only once:
+ * then "", which is malformed, is ignored. */
 void conditions_read(struct conditions *conditions, struct sl_request *req)
 {
+    const struct sl_field *firsts[sizeof(*conditions) / sizeof(char *)] = {NULL};
+    bool repeated[sizeof(*conditions) / sizeof(char *)] = {false};
+
     *conditions = (struct conditions){0};
     for (const struct sl_field *field = req->fields; field < req->fields + req->field_count; field++) {
         const char **value = find_condition(conditions, field);
+        size_t n = value ? (size_t)(value - (const char **)conditions) : 0;
 
-        if (value)
-            *value = join_field_values(req, *value, field->value);
+        if (!value || repeated[n])
+            continue;
+        repeated[n] = firsts[n] != NULL;
+        if (!repeated[n])
+            *value = field->value;
+        else
+            *value = is_list_of_values(conditions, value) ? join_list(req, firsts[n]) : "";
+        firsts[n] = field;
     }
 }
 
