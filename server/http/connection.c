@@ -379,7 +379,7 @@ static void conn_accepted(struct listener *listener, int fd, const struct sockad
     conn_open(list_entry(listener, struct endpoint, listener), fd, peer);
 }
 
-const struct listener_handler conn_handler = {conn_may_accept, conn_accepted};
+const struct listener_handler conn_handler = {conn_may_accept, conn_make_room, conn_accepted};
 
 /* ---- sharing them with other workers ---- */
 

@@ -120,10 +120,15 @@ static bool may_accept_one(struct listener *listener, bool first)
 /* Accept one and hand it over. Returns false if there is none. */
 static bool accept_one(struct listener *listener)
 {
-    struct sockaddr_storage peer = {0};
-    socklen_t size = sizeof(peer);
-    int fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage peer;
+    socklen_t size;
+    int fd;
 
+    do {
+        memset(&peer, 0, sizeof(peer));
+        size = sizeof(peer);
+        fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && (errno == EMFILE || errno == ENFILE) && listener->handler->make_room());
     if (fd < 0) {
         on_accept_error(listener, errno);
         return false;

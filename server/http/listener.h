@@ -14,6 +14,10 @@ struct listener_handler {
     /* Whether another connection may be accepted. sure: one waits in the backlog; else one may. */
     bool (*may_accept)(bool sure);
 
+    /* There is no descriptor for another connection: close one that nobody waits for. Returns false if there is none.
+     */
+    bool (*make_room)(void);
+
     /* Take over an accepted, non-blocking socket. */
     void (*accepted)(struct listener *listener, int fd, const struct sockaddr *peer);
 };

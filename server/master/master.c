@@ -37,6 +37,7 @@
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
+#include "process/open_files.h"
 #include "process/pidfile.h"
 #include "process/reload_state.h"
 #include "process/watch.h"
@@ -129,6 +130,7 @@ static void log_warnings(const struct generation *g)
     settings_log_messages(g->conf);
     if (geteuid() == 0 && !g->settings.process.user)
         log_warn("the workers run as root: set \"user\" in [server], or start the server as another user");
+    open_files_check(g->settings.http.max_connections);
 }
 
 /* exit_code: of a server that was started with the new configuration. */

@@ -47,6 +47,19 @@ static void enable_option(int fd, int level, int option)
     setsockopt(fd, level, option, &on, sizeof(on)); /* the server works without, if less well */
 }
 
+/* Connections inherit this: a client that is gone without a word is noticed after two minutes, and not by a timeout
+ * only that may be switched off. */
+static void enable_keepalive(int fd)
+{
+    static const struct {
+        int name, value;
+    } options[] = {{TCP_KEEPIDLE, 60}, {TCP_KEEPINTVL, 10}, {TCP_KEEPCNT, 6}}; /* seconds, seconds, probes */
+
+    enable_option(fd, SOL_SOCKET, SO_KEEPALIVE);
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) /* fails for a Unix socket, which needs none */
+        setsockopt(fd, IPPROTO_TCP, options[i].name, &options[i].value, sizeof(options[i].value));
+}
+
 /* The path of a Unix socket, or NULL: an abstract one has no file. */
 static const char *socket_path(const struct bind_address *address)
 {
@@ -197,6 +210,7 @@ static struct listen_socket *listen_socket_new(const struct bind_address *addres
     s->address.text = s->text;
     s->fd = fd;
     own_fd(fd);
+    enable_keepalive(fd);
     list_push(&all_sockets, &s->link);
     return s;
 }

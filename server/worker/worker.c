@@ -29,6 +29,7 @@
 #include "mount/route.h"
 #include "process/channel.h"
 #include "process/inherit.h"
+#include "process/open_files.h"
 #include "process/privilege.h"
 #include "syncless/runtime.h"
 #include "wait/wait.h"
@@ -254,6 +255,7 @@ int worker_prepare(const struct settings *settings, const struct listen_set *soc
 {
     set_worker_signals();
     listen_close_others(sockets);
+    open_files_raise();
     return privilege_drop(&settings->process);
 }
 

@@ -1,9 +1,12 @@
 """Limits and timeouts: each with its key and its status, and other clients are not affected."""
 import os
+import re
+import resource
 import select
 import socket
 import statistics
 import struct
+import subprocess
 import threading
 import time
 
@@ -122,9 +125,6 @@ def test_refused_upload_without_end_holds_up_nobody(serve):
         flooding.join()
 
 
-# ---- times ----
-
-
 @pytest.mark.parametrize("field", ["Range: bytes=0-", "Accept-Encoding: x", 'If-None-Match: "x"', "Cookie: a=b",
                                    "X-Forwarded-For: ::1"])
 @pytest.mark.parametrize("path", ["/static/large", "/cgi/wait"])
@@ -144,6 +144,9 @@ def test_memory_of_repeated_fields(daemon, path, field):
     for sock in socks:
         sock.close()
     assert grown < 15 * (400 << 10) or server.sanitized, grown
+
+
+# ---- times ----
 
 
 def end_of(sock):
@@ -285,6 +288,48 @@ def test_max_connections_waits_if_all_are_busy(serve, bind, name):
     for sock in busy:
         assert one(exchange(sock, b""))[2] == b"slept\n"
         sock.close()
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "silent"])
+def test_descriptors_run_out(serve, idle):
+    """Connections that nobody waits for make room."""
+    server = serve()
+    assert server.get("/")[0] == 200
+    pid, = server.worker_pids()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid) + 10,) * 2)
+    socks = [server.connect() for _ in range(30)]
+    if idle:
+        for sock in socks:
+            sock.sendall(get("/"))
+    started = time.monotonic()
+    for _ in range(3):
+        assert server.get("/")[0] == 200
+    assert time.monotonic() - started < 10
+    for sock in socks:
+        sock.close()
+
+
+def test_soft_limit_of_files_is_raised(serve):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] - 100, before[1]))
+    try:
+        server = serve("max-connections = 10000000")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    server.wait_log(r"max-connections is 10000000, but a worker can have \d+ files open: raise that")
+    server.wait_log("worker 1 is ready")
+    pid, = server.worker_pids()
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:0", "[::1]:0", "unix:%(here)/s"])
+def test_connections_are_probed(serve, bind):
+    server = serve(f"[server]\nbind = {bind}")
+    with server.connect() as sock:
+        assert exchange(sock, get("/"), until=b"probe").endswith(b"probe")
+        if server.port:
+            text = subprocess.check_output(["ss", "-tno", f"sport = :{server.port}"], text=True)
+            assert re.search(r"timer:\(keepalive,(\d+sec|1min)", text), text
 
 
 def test_max_concurrency_has_a_bounded_wait(serve):
