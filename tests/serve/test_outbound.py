@@ -246,7 +246,7 @@ def test_all_workers_together_and_a_killed_one(serve, peer):
     server = serve(f"[outbound 127.0.0.1:{peer.port}]\nmax-connections = 3\nqueue-timeout = 20s", workers=2)
     assert outcomes(server, "tcp", peer.port, 40, 0.02) == ["ok"] * 40
     server.get_all([f"/keep?tcp,{peer.port},0"] * 3)
-    assert peer.open == 3
+    server.wait_until(lambda: peer.open == 3)
     waiting = [server.connect() for _ in range(2)]
     for sock in waiting:
         sock.sendall(get(f"/?tcp,{peer.port},0"))
