@@ -109,7 +109,6 @@ int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *u
 
     if (mutex_is_mine(mutex))
         return mutex_lock_again(mutex, EDEADLK);
-    park_give_way();
     result = mutex_try(mutex);
     if (result != EBUSY)
         return result;

@@ -53,7 +53,6 @@ static int rwlock_lock(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clo
         return EINVAL;
     if (lock->__data.__cur_writer == owner_of_coroutine())
         return EDEADLK;
-    park_give_way();
     result = try(lock);
     if (result != EBUSY)
         return result;

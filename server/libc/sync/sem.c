@@ -66,8 +66,6 @@ int sem_wait(sem_t *sem)
 
     if (!coro_self() || caller_kind() == CALLER_LOOP)
         return real()->sem_wait(sem);
-    if (slice_is_over() && caller_kind() == CALLER_OTHER) /* the code of a runtime is preempted */
-        park_give_way();
     if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
@@ -81,8 +79,6 @@ int sem_timedwait(sem_t *sem, const struct timespec *until)
 
     if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until))
         return real()->sem_timedwait(sem, until);
-    if (slice_is_over() && caller_kind() == CALLER_OTHER) /* the code of a runtime is preempted */
-        park_give_way();
     if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
@@ -97,8 +93,6 @@ int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
     if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until) ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->sem_clockwait(sem, clock, until);
-    if (slice_is_over() && caller_kind() == CALLER_OTHER) /* the code of a runtime is preempted */
-        park_give_way();
     if (sem_try(sem) == 0)
         return 0;
     if (!park_possible())
