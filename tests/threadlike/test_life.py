@@ -67,7 +67,7 @@ def test_a_destructor_that_waits_for_ever_does_not_keep_the_worker(daemon):
     began = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - began < TIMEOUT / 2
-    assert "3 coroutines were still running" in server.log
+    assert re.search("[23] coroutines were still running", server.log)  # one may be told that the worker stops
 
 
 TELLER = """
