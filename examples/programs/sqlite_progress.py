@@ -1,5 +1,5 @@
-"""A long SQLite query computes on another core: C code that lets go of the GIL leaves the thread of the coroutines. Only
-the main coroutine stays there, so from that one it is called in a thread."""
+"""A long SQLite query computes on another core: C code that lets go of the GIL leaves the thread of the coroutines.
+Only the main coroutine stays there, so from that one it is called in a thread."""
 import sqlite3
 import time
 
