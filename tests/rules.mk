@@ -96,7 +96,7 @@ test-image: image-deps
 soak: export SOAK ?= 300
 soak: test-deps
 	@$(MAKE) --no-print-directory all
-	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py tests/threadlike/test_soak.py -rP
+	SYNCLESS_BUILD=$(BUILD) tests/run tests/clients/test_soak.py tests/threadlike/test_threadlike_soak.py -rP
 
 # 100,000 broken connections; `make test` makes as many as fit into a few seconds.
 steady: test-deps
