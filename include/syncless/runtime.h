@@ -64,8 +64,7 @@ struct sl_local {
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */
 int sl_local_create(const struct sl_local *hooks);
 
-/* The value of this coroutine, NULL at first, also upon another thread (sl_depart). Outside of a coroutine get returns
- * NULL, and set does nothing. */
+/* The value of this coroutine, NULL at first. Outside of a coroutine get returns NULL, and set does nothing. */
 void *sl_local_get(int key);
 void sl_local_set(int key, void *value);
 
@@ -121,27 +120,6 @@ struct sl_preempt {
 
 /* Register these functions; hooks is static. One runtime can. Since 4.1. */
 void sl_preempt(const struct sl_preempt *hooks);
-
-/* Have calls of functions from shared objects go to others: those that are loaded, and those that will be. The table
- * ends with a row whose name is NULL, and stays valid; there can be one. Since 4.1. */
-struct sl_redirect {
-    const char *name; /* of the function */
-    void *to;         /* the function that is called in its place */
-    const void *in;   /* an address in an object: of all but this calls are redirected, or if only is set, of this one.
-                       * Not of the object in which `to` is */
-    bool only;
-};
-void sl_redirect(const struct sl_redirect *table);
-
-/* This coroutine goes on upon a thread of the pool, to compute there while others run; the park hooks are called. If
- * too many are there it first waits. Until sl_return its code is that of an OS thread: sl_self returns NULL, and calls
- * of libc wait as libc's; thread-locals are the coroutine's. Returns 0, or -EPERM if it stays where it is: it is the
- * main coroutine, or none. sl_return returns on the worker's own OS thread, after the resume hooks. Since 4.1. */
-int sl_depart(void);
-void sl_return(void);
-
-/* Counts the iterations of the event loop: while it stays the same no coroutine has waited. Since 4.1. */
-unsigned sl_iteration(void);
 
 /* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
  * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as

@@ -7,9 +7,7 @@
  * began, so that the loop polls between two rounds and no coroutine starves another. The loop may also run a new
  * coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
  * need a stack each. Control passes between the loop and a coroutine only, never from one coroutine to another:
- * coro_leave is the only way out of a coroutine, coro_enter the only way into it. An exception is a coroutine that goes
- * on upon another OS thread, to compute there, and comes back: it leaves the loop by coro_depart, and the other thread
- * by coro_return.
+ * coro_leave is the only way out of a coroutine, coro_enter the only way into it.
  *
  * A coroutine that has used up a slice (slice.h) goes to a second queue, of which one runs for one slice between two
  * polls: so the others wait for one slice at most, however many compute. One that has used up a slice and then waits is
@@ -43,7 +41,6 @@
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 struct slice slice;
-__thread struct coro *coro_guest __attribute__((tls_model("initial-exec")));
 
 static struct {
     size_t stack_size;
@@ -69,7 +66,6 @@ static struct {
     struct sl_local locals[CORO_LOCALS];
     int local_count;
     const struct sl_preempt *preempt;      /* or NULL */
-    void (*departing)(struct coro *co);    /* see coro_depart; NULL: the coroutine does not */
     void (*end_tls)(struct coro_tls *tls); /* or NULL */
     void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
@@ -150,15 +146,6 @@ static int64_t coro_now(void)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* A coroutine departs, and its stack is no longer in use here. */
-static void coro_send_off(struct coro *co)
-{
-    void (*after)(struct coro * co) = sched.departing;
-
-    sched.departing = NULL;
-    after(co);
-}
-
 /* From the loop to a coroutine, until that leaves or ends. */
 static void coro_enter(struct coro *co)
 {
@@ -172,8 +159,6 @@ static void coro_enter(struct coro *co)
     coro_current = NULL;
     if (sched.clocked)
         co->busy += coro_now() - co->since;
-    if (__builtin_expect(sched.departing != NULL, 0))
-        coro_send_off(co);
 }
 
 /* The function of a coroutine has returned: put it into the pool. */
@@ -497,60 +482,6 @@ void coro_yield(void)
     coro_leave(co);
 }
 
-/* ---- away upon other threads ---- */
-
-/* Compilers take the address of errno for the same in all of a function. Not across these. */
-static __attribute__((noipa)) int errno_here(void)
-{
-    return errno;
-}
-
-static __attribute__((noipa)) void errno_set_here(int error)
-{
-    errno = error;
-}
-
-void coro_depart(void (*after)(struct coro *co))
-{
-    struct coro *co = coro_current;
-    int saved = errno_here();
-
-    co->parked = true;
-    slice_begin();
-    park_hooks(co);
-    sched.departing = after;
-    sanitize_leave(&co->fake_stack, sched.loop_low, sched.loop_size);
-    switch_to(&co->sp, sched.loop_sp);
-    sanitize_arrive(co->fake_stack, &co->host_low, &co->host_size); /* upon the other thread */
-    errno_set_here(saved);
-}
-
-void coro_host(struct coro *co)
-{
-    int64_t begun = sched.clocked ? coro_now() : 0;
-    void *fake_stack;
-
-    coro_guest = coro_detached = co;
-    sanitize_leave(&fake_stack, co->stack, co->stack_size);
-    switch_to(&co->host_sp, co->sp);
-    sanitize_arrive(fake_stack, NULL, NULL);
-    coro_guest = coro_detached = NULL;
-    if (sched.clocked)
-        co->busy += coro_now() - begun;
-}
-
-void coro_return(void)
-{
-    struct coro *co = coro_guest;
-    int saved = errno_here();
-
-    sanitize_leave(&co->fake_stack, co->host_low, co->host_size);
-    switch_to(&co->sp, co->host_sp);
-    sanitize_arrive(co->fake_stack, &sched.loop_low, &sched.loop_size); /* upon the loop's thread */
-    resume_hooks(co);
-    errno_set_here(saved);
-}
-
 void coro_yield_late(void)
 {
     struct coro *co = coro_current;
@@ -788,7 +719,6 @@ void coro_forget(void)
 {
     sched.forgotten = true;
     slice_forget();
-    coro_guest = NULL; /* coro_detached stays */
     if (coro_current)
         coro_detached = coro_current;
     coro_current = NULL;

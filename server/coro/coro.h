@@ -71,12 +71,9 @@ struct coro {
     int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
     int64_t busy;         /* ns for which it had the OS thread before that */
     struct cxx_state cxx; /* C++ exceptions in flight */
-    void *host_sp;        /* while it is away: the stack of the thread of the pool */
-    const void *host_low; /* the same, for AddressSanitizer */
-    size_t host_size;
-    struct coro_tls tls; /* kept in the pool, as local */
-    char name[16];       /* as a thread, see libc/runtime/identity.c; empty: it has none */
-    void *fake_stack;    /* AddressSanitizer's */
+    struct coro_tls tls;  /* kept in the pool, as local */
+    char name[16];        /* as a thread, see libc/runtime/identity.c; empty: it has none */
+    void *fake_stack;     /* AddressSanitizer's */
     unsigned valgrind_id;
 };
 
@@ -87,19 +84,9 @@ extern __thread struct coro *coro_current __attribute__((tls_model("initial-exec
  * interrupted, in a forked child the one that has forked. NULL if there is none. */
 extern __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 
-/* The coroutine that is away upon this OS thread, one of a pool (coro_depart), or NULL. It may not park there; it is
- * coro_detached too. */
-extern __thread struct coro *coro_guest __attribute__((tls_model("initial-exec")));
-
 static inline struct coro *coro_self(void)
 {
     return coro_current;
-}
-
-/* Returns the coroutine whose code this is: the running one, or the one that is away here; or NULL. */
-static inline struct coro *coro_here(void)
-{
-    return coro_current ? coro_current : coro_guest;
 }
 
 /* Returns the coroutine whose thread this code is, NULL if it is the OS thread's. This says whose thread-locals apply:
@@ -210,17 +197,6 @@ void coro_preempt_by(const struct sl_preempt *hooks);
 
 /* Whether the running coroutine holds the runtime's lock, and must be alone while it does not have to wait. */
 bool coro_is_alone(void);
-
-/* The running coroutine goes on upon another OS thread: it gives up the loop's, on whose stack after(co) is called.
- * That has another thread call coro_host, and there this function returns. Until coro_return the code of the coroutine
- * is that of an OS thread, with the thread-locals of the coroutine. */
-void coro_depart(void (*after)(struct coro *co));
-
-/* On a thread of a pool: run a coroutine that departs, until it returns. Then the loop is to call coro_wake. */
-void coro_host(struct coro *co);
-
-/* On the thread of the pool: give it up. Returns on the loop's thread. */
-void coro_return(void);
 
 /* Returns the number of coroutines that have been started and have not returned. */
 size_t coro_count(void);

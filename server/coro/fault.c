@@ -69,7 +69,7 @@ static void call_next(int signum, siginfo_t *info, void *context)
 
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
-    const struct coro *co = coro_here();
+    const struct coro *co = coro_current;
 
     if (guarded)
         siglongjmp(rescue, 1);

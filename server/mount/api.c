@@ -23,8 +23,6 @@
 #include "host/host.h"
 #include "libc/dns/dns.h"
 #include "libc/libc.h"
-#include "libc/runtime/park.h"
-#include "libc/runtime/redirect.h"
 #include "log/log.h"
 #include "mount/embed.h"
 #include "syncless/runtime.h"
@@ -336,14 +334,14 @@ int sl_local_create(const struct sl_local *hooks)
 
 void *sl_local_get(int key)
 {
-    struct coro *co = coro_here();
+    struct coro *co = coro_self();
 
     return co ? co->local[key] : NULL;
 }
 
 void sl_local_set(int key, void *value)
 {
-    struct coro *co = coro_here();
+    struct coro *co = coro_self();
 
     if (co)
         co->local[key] = value;
@@ -401,26 +399,6 @@ void *sl_reserved(size_t *size)
         return NULL;
     *size = co->reserved;
     return co + 1;
-}
-
-void sl_redirect(const struct sl_redirect *table)
-{
-    redirect_add(table);
-}
-
-int sl_depart(void)
-{
-    return park_possible() && wait_depart() ? 0 : -EPERM;
-}
-
-void sl_return(void)
-{
-    wait_return();
-}
-
-unsigned sl_iteration(void)
-{
-    return wait_iteration();
 }
 
 const char *sl_runtime_path(void)

@@ -28,7 +28,7 @@ const char *const settings_sections[] = {"server", "log", "limits", "limits /pre
 struct server_raw {
     struct settings s;
     const char *const *binds;
-    const char *workers, *threads;
+    const char *workers;
 };
 
 static const char *const resolver_names[] = {[RESOLVER_CARES] = "c-ares", [RESOLVER_SYSTEM] = "system", NULL};
@@ -43,10 +43,8 @@ const struct sl_option server_options[] = {
               .help = "Connections that the kernel queues until they are accepted."),
     SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "8m", .min = 64 << 10,
               .max = 1 << 30, .help = "Address space for the stack of a coroutine; only touched pages take memory."),
-    SL_OPTION("threads", SL_STRING, struct server_raw, threads, .default_value = "auto",
-              .help =
-                  "OS threads of a worker, for disks, names and C code that computes without the GIL; auto: two for "
-                  "each CPU that this process may use."),
+    SL_OPTION("threads", SL_INTEGER, struct server_raw, s.threads, .default_value = "4", .min = 1, .max = 1024,
+              .help = "OS threads of a worker, for calls that cannot park."),
     SL_OPTION("resolver", SL_CHOICE, struct server_raw, s.resolver, .default_value = "c-ares",
               .choices = resolver_names,
               .help = "How host names are looked up: c-ares, or system for the C library on an OS thread."),
@@ -67,14 +65,6 @@ static void parse_workers(struct conf *c, const struct conf_section *server, con
         *workers = min_int64(cpus_count(), MAX_WORKERS);
     else if (conf_value_integer(text, workers) || *workers < 1 || *workers > MAX_WORKERS)
         conf_value_error(c, server, "workers", 0, "expected 1 to %d, or auto", MAX_WORKERS);
-}
-
-static void parse_threads(struct conf *c, const struct conf_section *server, const char *text, int64_t *threads)
-{
-    if (!strcmp(text, "auto"))
-        *threads = cpus_threads();
-    else if (conf_value_integer(text, threads) || *threads < 1 || *threads > MAX_THREADS)
-        conf_value_error(c, server, "threads", 0, "expected 1 to %d, or auto", MAX_THREADS);
 }
 
 static bool is_same_address(const struct bind_address *a, const struct bind_address *b)
@@ -162,7 +152,6 @@ void settings_fill(struct settings *s, struct conf *c)
     process_settings_fill(&raw.s.process, c);
     outbound_settings_fill(&raw.s.outbound, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
-    parse_threads(c, server, raw.threads, &raw.s.threads);
     parse_binds(c, server, raw.binds, &raw.s);
     raw.s.module_path = module_dirs_after(&c->arena, raw.s.module_path);
     if (raw.s.python && strchr(raw.s.python, '/'))

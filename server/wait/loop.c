@@ -274,7 +274,6 @@ void wait_forget(void)
     watcher_forget();
     signal_forget();
     fd_forget();
-    away_forget();
     loop.lost = true;
     loop.owner = real()->pthread_self();
     loop.post_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;

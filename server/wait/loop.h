@@ -51,14 +51,6 @@ void watcher_forget(void);
 /* work.c: set the size of the thread pool, which is made when it is first needed. */
 void work_init(unsigned threads);
 
-/* Queue work for the pool, and return its size. */
-void work_queue(uv_work_t *uv, uv_work_cb run, uv_after_work_cb done);
-unsigned work_threads(void);
-
-/* away.c: nobody is away; the second one in a forked child. */
-void away_init(void);
-void away_forget(void);
-
 /* timer.c: park until coro_wake or the deadline, whatever else happens. Returns the result, or -ETIMEDOUT. */
 int timer_park(int64_t deadline);
 

@@ -25,7 +25,7 @@
 
 /* ---- loop.c: the event loop, one in the process ---- */
 
-/* Make the loop, and this OS thread its owner. threads: size of the pool behind wait_offload; 0: 4. */
+/* Make the loop, and this OS thread its owner. threads: size of the pool behind wait_offload; 0: libuv's default. */
 void wait_init(unsigned threads);
 
 /* Free the loop. No coroutine may be running. */
@@ -270,17 +270,6 @@ int wait_offload(int (*fn)(void *arg), void *arg);
 
 /* The same on a thread of its own, for what may take so long that others would have to wait for the pool. */
 int wait_thread(int (*fn)(void *arg), void *arg);
-
-/* ---- away.c ---- */
-
-/* The running coroutine goes on upon a thread of the pool, to compute there; if too many are away it first waits until
- * one is back. Returns false, and it stays, if it cannot: a main coroutine, whose thread-locals are the OS thread's.
- * It returns by wait_return. Cannot be cancelled. */
-bool wait_depart(void);
-void wait_return(void);
-
-/* Returns how many are away. */
-unsigned wait_away(void);
 
 /* ---- child.c ---- */
 

@@ -18,8 +18,7 @@
 #include "log/log.h"
 #include "wait/loop.h"
 
-#define SIZE_VARIABLE   "UV_THREADPOOL_SIZE"
-#define DEFAULT_THREADS 4
+#define SIZE_VARIABLE "UV_THREADPOOL_SIZE"
 
 struct work {
     uv_work_t uv; /* first: libuv's callbacks get a pointer to it */
@@ -29,13 +28,12 @@ struct work {
     int result;
 };
 
-static unsigned pool_size; /* threads */
+static unsigned pool_size; /* threads; 0: libuv's default */
 static bool pool_made;
 
 void work_init(unsigned threads)
 {
-    pool_size = threads ? threads : DEFAULT_THREADS;
-    away_init();
+    pool_size = threads;
 }
 
 void work_forget(void)
@@ -56,7 +54,7 @@ static void work_done(uv_work_t *uv, int status)
 }
 
 /* Queue the first work, for which libuv makes a pool of pool_size threads. */
-static int work_queue_first(uv_work_t *uv, uv_work_cb run, uv_after_work_cb done)
+static int work_queue_first(uv_work_t *uv)
 {
     const char *found = getenv(SIZE_VARIABLE);
     char *saved = found ? xstrdup(found) : NULL, number[16];
@@ -64,7 +62,7 @@ static int work_queue_first(uv_work_t *uv, uv_work_cb run, uv_after_work_cb done
 
     snprintf(number, sizeof(number), "%u", pool_size);
     setenv(SIZE_VARIABLE, number, 1);
-    err = libuv.uv_queue_work(loop_uv(), uv, run, done);
+    err = libuv.uv_queue_work(loop_uv(), uv, work_run, work_done);
     if (saved)
         setenv(SIZE_VARIABLE, saved, 1);
     else
@@ -74,26 +72,17 @@ static int work_queue_first(uv_work_t *uv, uv_work_cb run, uv_after_work_cb done
     return err;
 }
 
-void work_queue(uv_work_t *uv, uv_work_cb run, uv_after_work_cb done)
-{
-    int err = pool_made ? libuv.uv_queue_work(loop_uv(), uv, run, done) : work_queue_first(uv, run, done);
-
-    if (err)
-        log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
-}
-
-unsigned work_threads(void)
-{
-    return pool_size;
-}
-
 int wait_offload(int (*fn)(void *arg), void *arg)
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
+    int err;
 
     if (!work.co || !wait_revive())
         return fn(arg);
-    work_queue(&work.uv, work_run, work_done);
+    err = pool_made || pool_size == 0 ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
+                                      : work_queue_first(&work.uv);
+    if (err)
+        log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
     coro_park();
     return work.result;
 }

@@ -37,7 +37,6 @@
 #include "threads/gil.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
-#include "threads/without_gil.h"
 #include "threads/stack_dump.h"
 #include "threads/thread_object.h"
 #include "threads/thread_table.h"
@@ -53,7 +52,6 @@ struct thread {
     PyThreadState *found; /* by PyGILState_Ensure when it parked, see compat_found; or NULL */
     struct exchange *x;   /* the request that it serves, borrowed; or NULL */
     struct interrupt interrupt;
-    struct section section;
     struct thread *next;  /* in the list of all */
     struct thread **link; /* what points to it in the list */
 };
@@ -472,23 +470,6 @@ unsigned long tstate_identity(const struct interrupt *interrupt)
     const struct thread *t = (const void *)((const char *)interrupt - offsetof(struct thread, interrupt));
 
     return t->state->thread_id;
-}
-
-struct section *tstate_section(void)
-{
-    struct thread *t = sl_local_get(thread_key);
-
-    return t ? &t->section : NULL;
-}
-
-void tstate_returned(void)
-{
-    struct thread *t = sl_local_get(thread_key);
-
-    if (!t || !t->runs || !interrupt_is_pending(&t->interrupt))
-        return;
-    sl_as_main_thread(true); /* as after a wait that fails with EINTR */
-    thread_cancelled(t, EINTR);
 }
 
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity))

@@ -47,7 +47,7 @@ pid_t identity_tid(void)
 /* Returns the coroutine of which this is the stack, or NULL. */
 static struct coro *coroutine_here(void)
 {
-    return coro_here() ? coro_here() : inherited;
+    return coro_self() ? coro_self() : inherited;
 }
 
 void identity_inherit(void)

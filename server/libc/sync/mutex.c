@@ -9,8 +9,6 @@
  * number that stands for the coroutine and that no thread can have. The fields that are used for this are part of
  * libc's ABI, because its static initialisers contain them.
  *
- * A coroutine that computes upon another thread is the owner there as well, but a lock that is taken blocks the thread.
- *
  * Robust mutexes and those with priority inheritance have the id in the lock word too. The kernel reads it there, so it
  * stays, and we look at it before libc does. While the data of a robust mutex is inconsistent libc needs the owner's
  * field for that: until pthread_mutex_consistent nobody, not even the owner, can lock it again. When a thread ends that
@@ -22,7 +20,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <unistd.h>
 
 #include "base/real.h"
 #include "libc/runtime/caller.h"
@@ -50,7 +47,7 @@ static bool mutex_is_mine(const pthread_mutex_t *mutex)
 static bool mutex_word_is_ours(const pthread_mutex_t *mutex)
 {
     return mutex->__data.__kind & (MUTEX_ROBUST | MUTEX_INHERITS) && mutex_knows_owner(mutex) &&
-           (mutex->__data.__lock & FUTEX_TID_MASK) == (coro_self() ? identity_tid() : gettid());
+           (mutex->__data.__lock & FUTEX_TID_MASK) == identity_tid();
 }
 
 static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
@@ -83,7 +80,7 @@ static int mutex_unlock_mine(pthread_mutex_t *mutex)
     bool last = mutex->__data.__count <= 1;
     int result;
 
-    mutex->__data.__owner = coro_self() ? identity_tid() : gettid();
+    mutex->__data.__owner = identity_tid();
     result = real()->pthread_mutex_unlock(mutex);
     if (!last)
         mutex->__data.__owner = owner_of_coroutine();
@@ -91,16 +88,6 @@ static int mutex_unlock_mine(pthread_mutex_t *mutex)
 }
 
 /* ---- on a coroutine ---- */
-
-/* The coroutine may not park: it is away upon another thread, or in a child of vfork. */
-static int mutex_lock_blocking(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
-{
-    int result = until ? real()->pthread_mutex_clocklock(mutex, clock, until) : real()->pthread_mutex_lock(mutex);
-
-    if (result == 0 && mutex_knows_owner(mutex))
-        mutex->__data.__owner = owner_of_coroutine();
-    return result;
-}
 
 int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
@@ -113,7 +100,7 @@ int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *u
     if (result != EBUSY)
         return result;
     if (!park_possible())
-        return mutex_lock_blocking(mutex, clock, until);
+        return real()->pthread_mutex_lock(mutex);
     if (until && !timespec_is_point(until))
         return EINVAL; /* an error only if the mutex is not free */
     wait.shared = mutex->__data.__kind & (MUTEX_SHARED | MUTEX_ROBUST);
@@ -129,7 +116,7 @@ static bool mutex_robust_ends(const pthread_mutex_t *mutex)
 
 int mutex_unlock(pthread_mutex_t *mutex)
 {
-    bool mine = coro_here() && mutex_is_mine(mutex), robust = coro_self() && mutex_robust_ends(mutex);
+    bool mine = coro_self() && mutex_is_mine(mutex), robust = coro_self() && mutex_robust_ends(mutex);
     int result = mine ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
 
     if (robust && result == 0)
@@ -140,22 +127,16 @@ int mutex_unlock(pthread_mutex_t *mutex)
 
 /* ---- the calls ---- */
 
-/* Robust mutexes are the OS thread's upon another thread, which the kernel looks at. */
-static bool mutex_passes(const pthread_mutex_t *mutex)
-{
-    return !coro_here() || (!coro_self() && mutex->__data.__kind & MUTEX_ROBUST);
-}
-
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_lock(mutex);
     return mutex_lock(mutex, CLOCK_REALTIME, NULL);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_trylock(mutex);
     if (!mutex_is_mine(mutex))
         return mutex_try(mutex);
@@ -165,14 +146,14 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 
 int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
-    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_timedlock(mutex, until);
     return mutex_lock(mutex, CLOCK_REALTIME, until);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
+    if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->pthread_mutex_clocklock(mutex, clock, until);
     return mutex_lock(mutex, clock, until);
 }
@@ -189,7 +170,7 @@ int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
     int result = real()->pthread_mutex_consistent(mutex);
 
-    if (result == 0 && coro_here() && mutex_knows_owner(mutex))
+    if (result == 0 && coro_self() && mutex_knows_owner(mutex))
         mutex->__data.__owner = owner_of_coroutine();
     return result;
 }

@@ -29,20 +29,6 @@ static int rwlock_try_write(void *arg)
     return result;
 }
 
-/* The coroutine may not park: it is away upon another thread, or in a child of vfork. */
-static int rwlock_lock_blocking(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock,
-                                const struct timespec *until)
-{
-    int result;
-
-    if (try == rwlock_try_read)
-        return until ? real()->pthread_rwlock_clockrdlock(lock, clock, until) : real()->pthread_rwlock_rdlock(lock);
-    result = until ? real()->pthread_rwlock_clockwrlock(lock, clock, until) : real()->pthread_rwlock_wrlock(lock);
-    if (result == 0)
-        lock->__data.__cur_writer = owner_of_coroutine();
-    return result;
-}
-
 /* until may be NULL: no timeout. */
 static int rwlock_lock(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clock, const struct timespec *until)
 {
@@ -57,7 +43,7 @@ static int rwlock_lock(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clo
     if (result != EBUSY)
         return result;
     if (!park_possible())
-        return rwlock_lock_blocking(lock, try, clock, until);
+        return try == rwlock_try_read ? real()->pthread_rwlock_rdlock(lock) : real()->pthread_rwlock_wrlock(lock);
     wait.shared = lock->__data.__shared;
     return parking_wait(&wait);
 }
@@ -71,21 +57,21 @@ static bool rwlock_knows_clock(clockid_t clock)
 
 int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_rdlock(lock);
     return rwlock_lock(lock, rwlock_try_read, CLOCK_REALTIME, NULL);
 }
 
 int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedrdlock(lock, until);
     return rwlock_lock(lock, rwlock_try_read, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
+    if (!coro_self() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
         return real()->pthread_rwlock_clockrdlock(lock, clock, until);
     return rwlock_lock(lock, rwlock_try_read, clock, until);
 }
@@ -94,28 +80,28 @@ int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const st
 
 int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_wrlock(lock);
     return rwlock_lock(lock, rwlock_try_write, CLOCK_REALTIME, NULL);
 }
 
 int pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_trywrlock(lock);
     return rwlock_try_write(lock);
 }
 
 int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER)
+    if (!coro_self() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedwrlock(lock, until);
     return rwlock_lock(lock, rwlock_try_write, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_here() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
+    if (!coro_self() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
         return real()->pthread_rwlock_clockwrlock(lock, clock, until);
     return rwlock_lock(lock, rwlock_try_write, clock, until);
 }
