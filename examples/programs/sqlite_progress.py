@@ -1,5 +1,4 @@
-"""A long SQLite query computes on another core: C code that lets go of the GIL leaves the thread of the coroutines.
-Only the main coroutine stays there, so from that one it is called in a thread."""
+"""What does block all coroutines: computing, such as a long SQLite query. In a thread it does not."""
 import sqlite3
 import time
 
@@ -31,6 +30,6 @@ def longest_pause(function):
 
 if __name__ == "__main__":
     with ticking():
-        spawned = longest_pause(lambda: syncless.spawn(query).join())
-        in_thread = longest_pause(lambda: syncless.run_in_thread(query))
-    print(f"on a coroutine others waited {spawned:.2f} s, with run_in_thread {in_thread:.2f} s")
+        blocked = longest_pause(query)
+        free = longest_pause(lambda: syncless.run_in_thread(query))
+    print(f"on a coroutine others waited {blocked:.2f} s, with run_in_thread {free:.2f} s")

@@ -8,9 +8,11 @@
  */
 #include "libc/libc.h"
 
+#include <pthread.h>
 #include <sys/single_threaded.h>
 
 #include "base/own.h"
+#include "base/real.h"
 #include "libc/outbound/outbound.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/handler.h"
@@ -30,11 +32,27 @@ static void libc_forget_parent(void)
     outbound_forget();
 }
 
+static void *end_at_once(void *arg)
+{
+    return NULL;
+}
+
+/* Or libstdc++ would take two coroutines in an initialiser for a recursion. With its first thread libc installs the
+ * handler by which setuid, setgroups and the like reach all threads, so there must have been one. */
+static void become_multithreaded(void)
+{
+    pthread_t thread;
+
+    if (__libc_single_threaded && pthread_create(&thread, NULL, end_at_once, NULL) == 0)
+        real()->pthread_join(thread, NULL);
+    __libc_single_threaded = 0;
+}
+
 void libc_init(enum resolver resolver)
 {
     tls_init();
     own_init(libc_forget_parent);
-    __libc_single_threaded = 0; /* or libstdc++ would take two coroutines in an initialiser for a recursion */
+    become_multithreaded();
     park_init();
     identity_init();
     handler_init();
