@@ -170,6 +170,16 @@ def test_child_forked_by_coroutine(script):
 
 # ---- signals ----
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may call setgroups")
+def test_setgroups_reaches_all_threads(script):
+    """libc signals its threads for that, and has made the handler with the first one."""
+    script("""
+        import os, threading, time
+        threading.Thread(target=time.sleep, args=(0.2,)).start()
+        os.setgroups(os.getgroups())
+        """)
+
+
 def test_keyboard_interrupt_ends_a_blocking_call():
     code = "print('ready', flush=True); import time; time.sleep(60)"
     process = subprocess.Popen([PYTHON, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

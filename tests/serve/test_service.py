@@ -326,7 +326,7 @@ def app(environ, start_response):
 
 def test_watchdog_while_workers_answer(daemon, systemd):
     """Where the master does not replace workers that are stuck, systemd gets no message if none answers."""
-    server = daemon("[server]\nwatchdog-timeout = 0\nworker-timeout = 0\n[wsgi /]\napp = hold:app\n",
+    server = daemon("[server]\nwatchdog-timeout = 0\nworker-timeout = 0\ntime-slice = 0\n[wsgi /]\napp = hold:app\n",
                     {"hold.py": BLOCKING}, env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"})
     systemd("READY=1")
     for _ in range(3):
