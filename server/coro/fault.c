@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/real.h"
 #include "coro/coro.h"
+#include "coro/sanitize.h"
 #include "coro/stack.h"
 
 #define SIGNAL_STACK (64 * 1024) /* bytes */
@@ -108,6 +109,7 @@ bool fault_try(void (*fn)(void *arg), void *arg)
 void fault_init(void)
 {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    bool is_sanitizers = sanitize_handles_faults() && !signal_stack; /* the handler that is there now */
 
     if (!signal_stack) /* a worker may be forked by a process that has one */
         signal_stack = xmalloc(SIGNAL_STACK);
@@ -116,7 +118,7 @@ void fault_init(void)
         struct sigaction before;
 
         real()->sigaction(faults[i].signum, NULL, &before);
-        if (before.sa_sigaction != on_fault)
+        if (before.sa_sigaction != on_fault && !is_sanitizers)
             faults[i].next = before;
         own_signal(faults[i].signum, &action);
     }

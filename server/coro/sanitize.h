@@ -6,6 +6,7 @@
 #ifndef CORO_SANITIZE_H
 #define CORO_SANITIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -35,6 +36,11 @@ static inline void sanitize_clear(const void *low, size_t size)
 {
     __asan_unpoison_memory_region(low, size);
 }
+/* Whether there was a handler of faults when the program began, which would report what ours has to report. */
+static inline bool sanitize_handles_faults(void)
+{
+    return true;
+}
 /* Returns the path of AddressSanitizer's library; NULL if it is linked in, or there is none. */
 static inline const char *sanitize_library(void)
 {
@@ -51,6 +57,10 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 }
 static inline void sanitize_clear(const void *low, size_t size)
 {
+}
+static inline bool sanitize_handles_faults(void)
+{
+    return false;
 }
 static inline const char *sanitize_library(void)
 {
