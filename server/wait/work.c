@@ -54,7 +54,7 @@ static void work_done(uv_work_t *uv, int status)
 }
 
 /* Queue the first work, for which libuv makes a pool of pool_size threads. */
-static int work_queue_first(uv_work_t *uv)
+static int work_queue_sized(uv_work_t *uv)
 {
     const char *found = getenv(SIZE_VARIABLE);
     char *saved = found ? xstrdup(found) : NULL, number[16];
@@ -68,6 +68,19 @@ static int work_queue_first(uv_work_t *uv)
     else
         unsetenv(SIZE_VARIABLE);
     free(saved);
+    return err;
+}
+
+/* The threads of the pool get no signals, which sigwait in a coroutine may wait for. */
+static int work_queue_first(uv_work_t *uv)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pool_size > 0 ? work_queue_sized(uv) : libuv.uv_queue_work(loop_uv(), uv, work_run, work_done);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pool_made = true;
     return err;
 }
@@ -79,8 +92,7 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
     if (!work.co || !wait_revive())
         return fn(arg);
-    err = pool_made || pool_size == 0 ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done)
-                                      : work_queue_first(&work.uv);
+    err = pool_made ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done) : work_queue_first(&work.uv);
     if (err)
         log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
     coro_park();

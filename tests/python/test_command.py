@@ -170,6 +170,25 @@ def test_child_forked_by_coroutine(script):
 
 # ---- signals ----
 
+def test_our_threads_get_no_signals(script, tmp_path):
+    """One of them would take a signal for which sigwait waits."""
+    out = script("""
+        import os, sys, syncless
+
+        def write():
+            with open(sys.argv[1], "w") as file:
+                os.fsync(file.fileno())
+
+        syncless.spawn(write).join()
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/status") as file:
+                if int(task) != os.getpid():
+                    print(*[line.split()[1] for line in file if line.startswith("SigBlk")])
+        """, tmp_path / "file")
+    blocked = [int(line, 16) for line in out.splitlines()]
+    assert len(blocked) >= 3 and all(mask >> signal.SIGALRM - 1 & 1 for mask in blocked), out
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may call setgroups")
 def test_setgroups_reaches_all_threads(script):
     """libc signals its threads for that, and has made the handler with the first one."""
