@@ -91,7 +91,7 @@ long disk_offload(disk_fn *fn, void *arg)
 {
     struct visit v = {.fn = fn, .arg = arg, .error = errno};
 
-    if (!coro_self() || !park_possible())
+    if (!coro_self() || !park_possible_for_child())
         return fn(arg);
     wait_offload(visit_run, &v);
     return visit_end(&v);
@@ -237,7 +237,7 @@ static void path_notice(int at, const char *path, int64_t took)
     struct finding *f;
     struct disk *disk;
 
-    if (strlen(path) >= PATH_MAX || !park_possible())
+    if (strlen(path) >= PATH_MAX || !park_possible_for_child())
         return;
     f = xcalloc(1, sizeof(*f));
     f->at = at;
@@ -259,7 +259,7 @@ static void path_notice(int at, const char *path, int64_t took)
 /* Make the call where it should be made; disk: NULL if nothing is known. */
 static void visit_make(struct visit *v, struct disk *disk)
 {
-    if (disk && disk->average >= SLOW && park_possible())
+    if (disk && disk->average >= SLOW && park_possible_for_child())
         wait_offload(visit_run, v);
     else
         visit_run(v);
