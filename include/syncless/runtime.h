@@ -82,7 +82,7 @@ void sl_park_for_good(void) __attribute__((noreturn));
 
 /* From now on, or no longer, this coroutine keeps the OS thread, and with it the runtime's lock, while it waits for a
  * pipe or a child. For code that relies on that lock to be alone while it forks: what ends such a wait is the child.
- * Other waits park, since another coroutine may have to end them. Since 4.1. */
+ * Other waits park, since another coroutine may have to end them. Then a new time slice begins. Since 4.1. */
 void sl_stay_alone(bool on);
 
 /* The signal by which an operator asks a worker for a prompt. Ignored unless a runtime takes it. Since 4.1. */

@@ -655,7 +655,7 @@ void coro_preempt_by(const struct sl_preempt *hooks)
     sched.preempt = hooks;
 }
 
-bool coro_is_alone(void)
+bool coro_holds_runtime(void)
 {
     return sched.preempt && sched.preempt->holds();
 }

@@ -196,7 +196,7 @@ void coro_expire(unsigned run);
 void coro_preempt_by(const struct sl_preempt *hooks);
 
 /* Whether the running coroutine holds the runtime's lock, and must be alone while it does not have to wait. */
-bool coro_is_alone(void);
+bool coro_holds_runtime(void);
 
 /* Returns the number of coroutines that have been started and have not returned. */
 size_t coro_count(void);

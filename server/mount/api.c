@@ -372,8 +372,13 @@ void sl_park_for_good(void)
 
 void sl_stay_alone(bool on)
 {
-    if (coro_self())
-        coro_self()->alone = on;
+    struct coro *co = coro_self();
+
+    if (!co)
+        return;
+    co->alone = on;
+    if (!on)
+        slice_begin(); /* what the code guards ends a little later, so it does not have to give way at once */
 }
 
 void sl_preempt(const struct sl_preempt *hooks)

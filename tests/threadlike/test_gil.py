@@ -1,6 +1,4 @@
 """C code that has no lock but the GIL: where threads cannot come in, coroutines do not either."""
-import pytest
-
 from harness import in_requests, on_coroutines, wheels
 
 UVLOOP = '''
@@ -21,7 +19,6 @@ def scene():
 '''
 
 
-@pytest.mark.xfail(reason="a read or open that goes to a thread parks in the middle of the fork", strict=False)
 def test_uvloop_spawns_alone(daemon):
     """uvloop keeps the GIL from the fork until the child executes its program, and refuses a second spawn meanwhile.
     It sets that up with Python code, so that on threads some of the eight fail."""

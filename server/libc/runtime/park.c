@@ -60,7 +60,7 @@ void park_fair(void)
 
 void park_give_way_slow(void)
 {
-    if (coro_self() && slice_is_mine() && !coro_is_alone() && park_possible())
+    if (coro_self() && slice_is_mine() && !coro_holds_runtime() && park_possible())
         coro_yield_late();
 }
 

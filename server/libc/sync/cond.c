@@ -64,7 +64,7 @@ static int cond_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid
 /* If the coroutine has used up its slice it lets others run, and true is returned. */
 static bool runtime_gives_way(pthread_mutex_t *mutex)
 {
-    if (!coro_self() || !slice_is_mine() || coro_is_alone() || !park_possible_for_child())
+    if (!coro_self() || !slice_is_mine() || coro_holds_runtime() || !park_possible_for_child())
         return false;
     real()->pthread_mutex_unlock(mutex);
     coro_yield_late();
