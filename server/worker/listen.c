@@ -14,7 +14,7 @@
  * A stop takes effect on the sockets themselves, by shutdown(2), whoever else has them open still: a worker that is
  * busy, or a child of the application. On TCP that resets what is in the backlog. So first a filter of the kernel drops
  * the SYN of new connections, which the client sends again after a second, and is refused then; and the backlog is
- * emptied.
+ * emptied. Handshakes that have begun before get a moment to end.
  */
 #include "worker/listen.h"
 
@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,9 @@
 #include "base/own.h"
 #include "log/log.h"
 #include "process/inherit.h"
+
+#define LAST_HANDSHAKES 20 /* milliseconds without a new connection, after which a stopped socket is closed */
+#define MAX_LAST        20 /* times that there may be some */
 
 static struct list all_sockets = LIST_INIT(all_sockets);
 static bool keep_files;
@@ -375,22 +379,37 @@ static void drop_new_connections(int fd)
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)); /* without, a few may be reset */
 }
 
+static void pass_backlog(const struct listen_socket *s, void (*pass)(const struct listen_socket *s, int fd))
+{
+    int fd;
+
+    while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        pass(s, fd);
+        close(fd);
+    }
+}
+
+static bool has_more(const struct listen_socket *s)
+{
+    return poll(&(struct pollfd){.fd = s->fd, .events = POLLIN}, 1, LAST_HANDSHAKES) > 0;
+}
+
 void listen_stop(void (*pass)(const struct listen_socket *s, int fd))
 {
     struct list *node;
-    int fd;
 
     list_for_each (node, &all_sockets) {
         const struct listen_socket *s = list_entry(node, struct listen_socket, link);
 
-        if (s->address.sa.any.sa_family == AF_UNIX)
+        if (s->address.sa.any.sa_family == AF_UNIX) {
             shutdown(s->fd, SHUT_RDWR); /* which leaves the backlog to us */
-        else
-            drop_new_connections(s->fd);
-        while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-            pass(s, fd);
-            close(fd);
+            pass_backlog(s, pass);
+            continue;
         }
+        drop_new_connections(s->fd);
+        pass_backlog(s, pass);
+        for (int more = 0; more < MAX_LAST && has_more(s); more++) /* few, as long as the filter works */
+            pass_backlog(s, pass);
         shutdown(s->fd, SHUT_RDWR);
     }
 }

@@ -38,7 +38,7 @@ def is_refused(server):
         with server.connect(5) as sock:
             sock.sendall(REQUEST)
             return not sock.recv(100)
-    except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
+    except (ConnectionRefusedError, FileNotFoundError):
         return True
 
 
