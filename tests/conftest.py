@@ -303,6 +303,17 @@ def daemon(tmp_path_factory):
 
 
 @pytest.fixture
+def start_workers(daemon):
+    """start_workers(app, workers=2, extra="") -> Daemon whose workers are ready. app is the source of a WSGI function
+    of that name, extra are lines for [server]."""
+    def run(app, workers=2, extra=""):
+        server = daemon(f"[server]\nworkers = {workers}\n{extra}\n[wsgi /]\napp = app:app\n", {"app.py": app})
+        server.wait_log("#0 all workers are ready")
+        return server
+    return run
+
+
+@pytest.fixture
 def open_folder():
     """A folder that everybody may use; those of pytest are root's alone."""
     with tempfile.TemporaryDirectory() as name:

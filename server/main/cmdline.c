@@ -18,6 +18,7 @@
 #include "base/array.h"
 #include "conf/conf.h"
 #include "conf/nearest.h"
+#include "main/program_error.h"
 #include "main/subject.h"
 #include "settings/names.h"
 
@@ -64,9 +65,7 @@ __attribute__((format(printf, 1, 2))) static enum cmdline_result usage_error(con
     va_list ap;
 
     va_start(ap, fmt);
-    fputs("syncless-server: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    program_error(fmt, ap);
     va_end(ap);
     return CMDLINE_WRONG;
 }

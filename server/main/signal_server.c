@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "main/program_error.h"
 #include "process/pidfile.h"
 #include "process/reload_state.h"
 
@@ -31,9 +32,7 @@ __attribute__((format(printf, 1, 2))) static int signal_error(const char *fmt, .
     va_list ap;
 
     va_start(ap, fmt);
-    fputs("syncless-server: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    program_error(fmt, ap);
     va_end(ap);
     return EXIT_RUNTIME;
 }

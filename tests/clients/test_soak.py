@@ -1,7 +1,6 @@
 """Everything at once in one worker: each request is answered, and nothing grows. `make soak` runs this for SOAK=300
 seconds, `make test` for 20."""
 import http.client
-import json
 import os
 import random
 import re
@@ -10,7 +9,8 @@ import time
 
 import pytest
 
-from conftest import SANITIZED, wait_until
+from conftest import SANITIZED, TIMEOUT
+from soaking import figures_at_rest, run_clients
 
 pytest_plugins = ["world"]
 
@@ -79,24 +79,7 @@ class Client(threading.Thread):
 def load(server, seconds, seed):
     """Run all clients for some seconds; returns the number of requests."""
     end = time.monotonic() + seconds
-    clients = [Client(server, (seed, n).__hash__(), end) for n in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    assert [error for client in clients for error in client.errors] == []
-    return sum(client.served for client in clients)
-
-
-def figures(server):
-    """The figures of the server when it is idle; requests of clients that left early may still run at first."""
-    def at_rest():
-        before = json.loads(server.get("/figures")[2])
-        threading.Event().wait(2.1)  # longer than any page, and than the interval in which stacks are trimmed
-        after = json.loads(server.get("/figures")[2])
-        return before["descriptors"] == after["descriptors"] and {**after, "resident": server.rss()}
-
-    return wait_until(at_rest)
+    return run_clients([Client(server, (seed, n).__hash__(), end) for n in range(CLIENTS)])
 
 
 @pytest.mark.limit(90 + 2 * SECONDS)
@@ -105,9 +88,9 @@ def test_soak(start_world):
     for pool in ("/redis", "/pq"):  # their pools keep as many connections as were in use at once
         server.get_all([pool] * CLIENTS)
     load(server, SECONDS / 4, 1)
-    before = figures(server)
+    before = figures_at_rest(server, "/figures", TIMEOUT)
     served = load(server, SECONDS * 3 / 4, 2)
-    after = figures(server)
+    after = figures_at_rest(server, "/figures", TIMEOUT)
     print(f"{served} requests; {before} -> {after}")
     assert after["descriptors"] == before["descriptors"]
     assert before["threads"] <= after["threads"] <= 2 + 2 * os.cpu_count()  # the loop, its watcher, and the pool

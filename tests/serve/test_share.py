@@ -1,6 +1,7 @@
 """Connections are shared evenly by the workers, new or kept, whatever happens to a worker."""
 import collections
 import concurrent.futures
+import functools
 import http.client
 import os
 import signal
@@ -27,17 +28,12 @@ def app(environ, start_response):
     start_response('200 OK', [('Content-Length', str(len(body)))])
     return [body]
 """
-INI = "[server]\nworkers = {}\n{}\n[wsgi /]\napp = app:app\n"
 EACH = 12  # requests on each connection
 
 
 @pytest.fixture
-def start(daemon):
-    def run(workers=2, extra=""):
-        server = daemon(INI.format(workers, extra), {"app.py": APP})
-        server.wait_log("#0 all workers are ready")
-        return server
-    return run
+def start(start_workers):
+    return functools.partial(start_workers, APP)
 
 
 def ask(connection):

@@ -1,5 +1,6 @@
 """A stop refuses new connections at once, and serves those that were there before."""
 import concurrent.futures
+import functools
 import os
 import signal
 import threading
@@ -19,17 +20,12 @@ def app(environ, start_response):
     start_response('200 OK', [('Content-Length', '2')])
     return [b'ok']
 """
-INI = "[server]\nworkers = {}\n{}\n[wsgi /]\napp = app:app\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
-def start(daemon):
-    def run(workers=2, extra=""):
-        server = daemon(INI.format(workers, extra), {"app.py": APP})
-        server.wait_log("#0 all workers are ready")
-        return server
-    return run
+def start(start_workers):
+    return functools.partial(start_workers, APP)
 
 
 def is_refused(server):

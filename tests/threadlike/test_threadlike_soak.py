@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from conftest import PYTHON_HOST, wait_until
+from conftest import PYTHON_HOST
 from harness import PRELUDE, SCENE_SECONDS, scene_env, wheels
+from soaking import figures_at_rest, run_clients
 from test_gil import UVLOOP
 from test_libraries import LXML, RUST
 from test_tls import ERRNO, GREENLET, SCIPY, SQLALCHEMY
@@ -193,23 +194,7 @@ class Client(threading.Thread):
 
 def load(server, expected, seconds, seed):
     end = time.monotonic() + seconds
-    clients = [Client(server, expected, seed * 1000 + n, end) for n in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    assert [error for client in clients for error in client.errors] == []
-    return sum(client.served for client in clients)
-
-
-def figures(server):
-    def at_rest():
-        before = json.loads(server.get("/figures/0")[2])
-        threading.Event().wait(2.1)  # longer than the interval in which stacks are trimmed
-        after = json.loads(server.get("/figures/0")[2])
-        return before["descriptors"] == after["descriptors"] and {**after, "resident": server.rss()}
-
-    return wait_until(at_rest, timeout=60)
+    return run_clients([Client(server, expected, seed * 1000 + n, end) for n in range(CLIENTS)])
 
 
 @pytest.mark.skipif(not SECONDS, reason="only by `make soak`")
@@ -227,9 +212,9 @@ def test_soak(daemon, tmp_path):
     expected = json.loads(done.stdout[6:])
     server = daemon("[wsgi /]\napp = soak_app:application\n", files, env=scene_env("coroutines", sites, env))
     load(server, expected, SECONDS / 4, 1)
-    before = figures(server)
+    before = figures_at_rest(server, "/figures/0", 60)
     served = load(server, expected, SECONDS * 3 / 4, 2)
-    after = figures(server)
+    after = figures_at_rest(server, "/figures/0", 60)
     print(f"{served} requests; {before} -> {after}")
     assert after["descriptors"] <= before["descriptors"] + 2
     assert after["objects"] < before["objects"] + 5000

@@ -230,6 +230,20 @@ static inline int libc_test_teardown(void **state)
     return 0;
 }
 
+/* ---- children ---- */
+
+/* A child that exits with that code after a moment. */
+static inline pid_t child(int code)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        usleep(LATER_MS * 1000);
+        _exit(code);
+    }
+    return pid;
+}
+
 /* ---- descriptors ---- */
 
 static inline void make_pipe(int ends[2])

@@ -6,18 +6,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* A child that exits with that code after a moment. */
-static pid_t child(int code)
-{
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        usleep(LATER_MS * 1000);
-        _exit(code);
-    }
-    return pid;
-}
-
 /* A child that stops, continues and dies when it gets the signals for that. */
 static pid_t idle_child(void)
 {

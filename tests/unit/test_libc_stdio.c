@@ -1,5 +1,5 @@
 /* stdio on pipes: lines and blocks that come in pieces, and output to a pipe that is full. */
-#include "libc_test.h"
+#include "output_test.h"
 
 #include <signal.h>
 #include <stdio_ext.h>
@@ -280,37 +280,6 @@ static void test_cancelled(void **state)
 }
 
 /* ---- output ---- */
-
-static char *collected;
-static size_t collected_size;
-
-/* Read all, slowly at first. */
-static void collect(long fd)
-{
-    char block[8192];
-    ssize_t got;
-    FILE *memory = open_memstream(&collected, &collected_size);
-
-    while ((got = read((int)fd, block, sizeof(block))) > 0) {
-        fwrite(block, 1, (size_t)got, memory);
-        usleep(200);
-    }
-    fclose(memory);
-}
-
-static size_t fill(int fd)
-{
-    char block[4096];
-    size_t all = 0;
-    ssize_t put;
-
-    memset(block, '.', sizeof(block));
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    while ((put = write(fd, block, sizeof(block))) > 0)
-        all += (size_t)put;
-    fcntl(fd, F_SETFL, 0);
-    return all;
-}
 
 /* All kinds of output to a pipe that is full at first, under each kind of buffer. */
 static void output(struct scene *s, int buffer_mode, size_t buffer_size)

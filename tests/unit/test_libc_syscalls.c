@@ -225,17 +225,6 @@ static void send_signal(long signum)
     kill(getpid(), (int)signum);
 }
 
-static pid_t child(int code)
-{
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        usleep(LATER_MS * 1000);
-        _exit(code);
-    }
-    return pid;
-}
-
 static void signals_and_children(struct scene *s)
 {
     struct timespec length = {LONG_MS / 1000, 0};

@@ -1,5 +1,5 @@
 /* Streams of wide characters on pipes: the same as in a thread. */
-#include "libc_test.h"
+#include "output_test.h"
 
 #include <locale.h>
 #include <stdio_ext.h>
@@ -87,36 +87,6 @@ static void wide_scanned(struct scene *s)
 COMPARE(wide_scanned, BEATS)
 
 /* ---- output ---- */
-
-static char *collected;
-static size_t collected_size;
-
-static void collect(long fd)
-{
-    char block[8192];
-    ssize_t got;
-    FILE *memory = open_memstream(&collected, &collected_size);
-
-    while ((got = read((int)fd, block, sizeof(block))) > 0) {
-        fwrite(block, 1, (size_t)got, memory);
-        usleep(200);
-    }
-    fclose(memory);
-}
-
-static size_t fill(int fd)
-{
-    char block[4096];
-    size_t all = 0;
-    ssize_t put;
-
-    memset(block, '.', sizeof(block));
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    while ((put = write(fd, block, sizeof(block))) > 0)
-        all += (size_t)put;
-    fcntl(fd, F_SETFL, 0);
-    return all;
-}
 
 static void wide_output(struct scene *s, int buffer_mode, size_t buffer_size)
 {

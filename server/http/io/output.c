@@ -218,34 +218,14 @@ void output_commit(struct output *out, size_t used)
     out->end += used;
 }
 
-/* A part of a file that is sent. */
-struct part {
-    int to, from;
-    off_t *offset;
-    size_t size;
-};
-
-/* real(), since the interposed sendfile would ask the kernel each time whether the socket has O_NONBLOCK. */
-static long send_part(void *arg)
-{
-    const struct part *p = arg;
-
-    return real()->sendfile(p->to, p->from, p->offset, p->size);
-}
-
-/* Send a part of a file: on the pool if it must be read from a disk. */
-static ssize_t send_part_anywhere(struct part part)
-{
-    return disk_is_cached(part.from, *part.offset, part.size) ? send_part(&part) : disk_offload(send_part, &part);
-}
-
-/* Send a part of a file. Returns the bytes sent, or -errno. */
+/* Send a part of a file. Returns the bytes sent, or -errno. The interposed sendfile would ask the kernel each time
+ * whether the socket has O_NONBLOCK. */
 static ssize_t sendfile_once(struct output *out, int fd, off_t *offset, size_t size)
 {
     ssize_t n;
 
     for (;;) {
-        n = send_part_anywhere((struct part){out->source->fd, fd, offset, min_size(size, MAX_SENDFILE)});
+        n = disk_sendfile(out->source->fd, fd, offset, *offset, min_size(size, MAX_SENDFILE));
         if (n > 0)
             return n;
         if (n == 0)

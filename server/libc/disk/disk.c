@@ -381,3 +381,23 @@ bool disk_is_cached(int fd, off_t offset, size_t size)
     errno = saved;
     return cached;
 }
+
+struct disk_sending {
+    int to, from;
+    off_t *offset;
+    size_t size;
+};
+
+static long disk_send(void *arg)
+{
+    const struct disk_sending *s = arg;
+
+    return real()->sendfile(s->to, s->from, s->offset, s->size);
+}
+
+long disk_sendfile(int to, int from, off_t *offset, off_t at, size_t size)
+{
+    struct disk_sending sending = {to, from, offset, size};
+
+    return disk_is_cached(from, at, size) ? disk_send(&sending) : disk_offload(disk_send, &sending);
+}

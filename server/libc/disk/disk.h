@@ -35,6 +35,9 @@ long disk_call_offload(struct disk_call call);
 long disk_call_path(int at, const char *path, struct disk_call call);
 long disk_call_fd(int fd, struct disk_call call);
 
+/* The real sendfile(2), on the pool if what is at that offset of the file `from` must be read from a disk. */
+long disk_sendfile(int to, int from, off_t *offset, off_t at, size_t size);
+
 /* Whether fd is a file or a disk, which poll(2) calls always ready. Takes a system call. */
 bool disk_has(int fd);
 

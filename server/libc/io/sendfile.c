@@ -85,28 +85,13 @@ static ssize_t sendfile_pieces(int out, int in, off_t *offset, size_t count)
 }
 
 /* A call that does not wait for the socket. */
-struct sendfile_call {
-    int out, in;
-    off_t *offset;
-    size_t count;
-};
-
-static long sendfile_run(void *arg)
-{
-    const struct sendfile_call *c = arg;
-
-    return real()->sendfile(c->out, c->in, c->offset, c->count);
-}
-
-/* From the disk, if need be, on the pool. */
 static ssize_t sendfile_at_once(int out, int in, off_t *offset, size_t count)
 {
-    struct sendfile_call call = {out, in, offset, count};
     off_t at = offset || !coro_self() ? 0 : lseek(in, 0, SEEK_CUR);
 
-    if (!coro_self() || at < 0 || disk_is_cached(in, offset ? *offset : at, count))
-        return sendfile_run(&call);
-    return disk_offload(sendfile_run, &call);
+    if (!coro_self() || at < 0)
+        return real()->sendfile(out, in, offset, count);
+    return disk_sendfile(out, in, offset, offset ? *offset : at, count);
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)

@@ -41,11 +41,12 @@ static bool nss_grow(char **buf, size_t *size, int err)
     return true;
 }
 
-/* NAME and NAME_r for a key. */
-#define NSS_BY_ONE(name, database, key_type, entry)                                                                    \
+/* NAME and NAME_r. The last four say the key as members of a struct, parameters, arguments, and members that are read:
+ * lists, which LIST keeps together. */
+#define LIST(...) __VA_ARGS__
+#define NSS_CALL(name, database, entry, members, params, args, packed)                                                 \
     struct name##_call {                                                                                               \
-        key_type key;                                                                                                  \
-        struct entry *out;                                                                                             \
+        members struct entry *out;                                                                                     \
         char *buf;                                                                                                     \
         size_t size;                                                                                                   \
         struct entry **result;                                                                                         \
@@ -55,26 +56,25 @@ static bool nss_grow(char **buf, size_t *size, int err)
     static int name##_run(void *arg)                                                                                   \
     {                                                                                                                  \
         struct name##_call *c = arg;                                                                                   \
-        int error = real()->name##_r(c->key, c->out, c->buf, c->size, c->result);                                      \
+        int error = real()->name##_r(packed, c->out, c->buf, c->size, c->result);                                      \
                                                                                                                        \
         c->err = errno;                                                                                                \
         return error;                                                                                                  \
     }                                                                                                                  \
                                                                                                                        \
-    int name##_r(key_type key, struct entry *restrict out, char *restrict buf, size_t size,                            \
-                 struct entry **restrict result)                                                                       \
+    int name##_r(params, struct entry *restrict out, char *restrict buf, size_t size, struct entry **restrict result)  \
     {                                                                                                                  \
-        struct name##_call call = {key, out, buf, size, result, 0};                                                    \
+        struct name##_call call = {args, out, buf, size, result, 0};                                                   \
         int error;                                                                                                     \
                                                                                                                        \
         if (nss_passes(database))                                                                                      \
-            return real()->name##_r(key, out, buf, size, result);                                                      \
+            return real()->name##_r(args, out, buf, size, result);                                                     \
         error = wait_offload(name##_run, &call);                                                                       \
         errno = call.err;                                                                                              \
         return error;                                                                                                  \
     }                                                                                                                  \
                                                                                                                        \
-    struct entry *name(key_type key)                                                                                   \
+    struct entry *name(params)                                                                                         \
     {                                                                                                                  \
         static struct entry last;                                                                                      \
         static char *last_buf;                                                                                         \
@@ -84,9 +84,9 @@ static bool nss_grow(char **buf, size_t *size, int err)
         int err = 0;                                                                                                   \
                                                                                                                        \
         if (nss_passes(database))                                                                                      \
-            return real()->name(key);                                                                                  \
+            return real()->name(args);                                                                                 \
         while (nss_grow(&buf, &size, err))                                                                             \
-            err = name##_r(key, &found, buf, size, &result);                                                           \
+            err = name##_r(args, &found, buf, size, &result);                                                          \
         free(last_buf);                                                                                                \
         last_buf = buf;                                                                                                \
         last = found;                                                                                                  \
@@ -95,58 +95,14 @@ static bool nss_grow(char **buf, size_t *size, int err)
         return result ? &last : NULL;                                                                                  \
     }
 
-/* The same for a name or number, and a protocol. */
+/* For a key. */
+#define NSS_BY_ONE(name, database, key_type, entry)                                                                    \
+    NSS_CALL(name, database, entry, LIST(key_type key;), LIST(key_type key), LIST(key), LIST(c->key))
+
+/* For a name or number, and a protocol. */
 #define NSS_BY_TWO(name, database, key_type, entry)                                                                    \
-    struct name##_call {                                                                                               \
-        key_type key;                                                                                                  \
-        const char *with;                                                                                              \
-        struct entry *out;                                                                                             \
-        char *buf;                                                                                                     \
-        size_t size;                                                                                                   \
-        struct entry **result;                                                                                         \
-        int err;                                                                                                       \
-    };                                                                                                                 \
-                                                                                                                       \
-    static int name##_run(void *arg)                                                                                   \
-    {                                                                                                                  \
-        struct name##_call *c = arg;                                                                                   \
-        int error = real()->name##_r(c->key, c->with, c->out, c->buf, c->size, c->result);                             \
-                                                                                                                       \
-        c->err = errno;                                                                                                \
-        return error;                                                                                                  \
-    }                                                                                                                  \
-                                                                                                                       \
-    int name##_r(key_type key, const char *restrict with, struct entry *restrict out, char *restrict buf, size_t size, \
-                 struct entry **restrict result)                                                                       \
-    {                                                                                                                  \
-        struct name##_call call = {key, with, out, buf, size, result, 0};                                              \
-        int error;                                                                                                     \
-                                                                                                                       \
-        if (nss_passes(database))                                                                                      \
-            return real()->name##_r(key, with, out, buf, size, result);                                                \
-        error = wait_offload(name##_run, &call);                                                                       \
-        errno = call.err;                                                                                              \
-        return error;                                                                                                  \
-    }                                                                                                                  \
-                                                                                                                       \
-    struct entry *name(key_type key, const char *with)                                                                 \
-    {                                                                                                                  \
-        static struct entry last;                                                                                      \
-        static char *last_buf;                                                                                         \
-        struct entry found, *result = NULL;                                                                            \
-        char *buf = NULL;                                                                                              \
-        size_t size = 0;                                                                                               \
-        int err = 0;                                                                                                   \
-                                                                                                                       \
-        if (nss_passes(database))                                                                                      \
-            return real()->name(key, with);                                                                            \
-        while (nss_grow(&buf, &size, err))                                                                             \
-            err = name##_r(key, with, &found, buf, size, &result);                                                     \
-        free(last_buf);                                                                                                \
-        last_buf = buf;                                                                                                \
-        last = found;                                                                                                  \
-        return result ? &last : NULL;                                                                                  \
-    }
+    NSS_CALL(name, database, entry, LIST(key_type key; const char *with;), LIST(key_type key, const char *with),       \
+             LIST(key, with), LIST(c->key, c->with))
 
 NSS_BY_ONE(getpwnam, "passwd", const char *, passwd)
 NSS_BY_ONE(getpwuid, "passwd", uid_t, passwd)
