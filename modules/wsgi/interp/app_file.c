@@ -152,20 +152,29 @@ static PyObject *import_by_name(const char *path)
 
 /* ---- other files ---- */
 
+/* Returns the bytes of the file. After a failed read the file is closed by its end, since no method is called with an
+ * exception set. */
+static PyObject *read_file(PyObject *path)
+{
+    PyObject *file = PyFile_OpenCodeObject(path);
+    PyObject *source = file ? PyObject_CallMethod(file, "read", NULL) : NULL;
+    PyObject *closed = source ? PyObject_CallMethod(file, "close", NULL) : NULL;
+
+    if (!closed)
+        Py_CLEAR(source);
+    Py_XDECREF(closed);
+    Py_XDECREF(file);
+    return source;
+}
+
 /* Returns the code of the file. */
 static PyObject *compile_file(PyObject *path)
 {
-    PyObject *file = PyFile_OpenCodeObject(path);
-    PyObject *source = file ? PyObject_CallMethod(file, "read", NULL) : NULL, *closed, *code = NULL;
+    PyObject *source = read_file(path), *code = NULL;
     char *text;
 
     if (source && PyBytes_AsStringAndSize(source, &text, NULL) == 0)
         code = Py_CompileStringObject(text, path, Py_file_input, NULL, -1);
-    closed = file ? PyObject_CallMethod(file, "close", NULL) : NULL;
-    if (file && !closed)
-        Py_CLEAR(code);
-    Py_XDECREF(closed);
-    Py_XDECREF(file);
     Py_XDECREF(source);
     return code;
 }
