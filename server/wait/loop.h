@@ -11,7 +11,7 @@
 /* clang-format off */
 #define LIBUV_CALLS(X)                                                                                          \
     X(uv_async_init) X(uv_async_send) X(uv_backend_fd) X(uv_backend_timeout) X(uv_close) X(uv_is_closing)       \
-    X(uv_loop_close) X(uv_loop_init) X(uv_now) X(uv_queue_work) X(uv_run) X(uv_strerror) X(uv_timer_init)       \
+    X(uv_loop_close) X(uv_loop_init) X(uv_now) X(uv_run) X(uv_strerror) X(uv_timer_init)       \
     X(uv_timer_start) X(uv_update_time) X(uv_version_string) X(uv_walk)
 /* clang-format on */
 LIBRARY_DECLARE(libuv, LIBUV_CALLS);
@@ -48,7 +48,7 @@ void watcher_start_late(void);
 /* In a forked child: there is no watcher. */
 void watcher_forget(void);
 
-/* work.c: set the size of the thread pool, which is made when it is first needed. */
+/* work.c: set the size of the thread pool, whose threads are made when they are first needed. */
 void work_init(unsigned threads);
 
 /* timer.c: park until coro_wake or the deadline, whatever else happens. Returns the result, or -ETIMEDOUT. */

@@ -25,7 +25,7 @@
 
 /* ---- loop.c: the event loop, one in the process ---- */
 
-/* Make the loop, and this OS thread its owner. threads: size of the pool behind wait_offload; 0: libuv's default. */
+/* Make the loop, and this OS thread its owner. threads: size of the pool behind wait_offload; 0: 4. */
 void wait_init(unsigned threads);
 
 /* Free the loop. No coroutine may be running. */
@@ -270,6 +270,9 @@ int wait_offload(int (*fn)(void *arg), void *arg);
 
 /* The same on a thread of its own, for what may take so long that others would have to wait for the pool. */
 int wait_thread(int (*fn)(void *arg), void *arg);
+
+/* Start a detached OS thread that gets no signals. stack is in bytes. Returns 0 or a negative errno value. */
+int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack);
 
 /* ---- child.c ---- */
 

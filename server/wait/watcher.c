@@ -124,26 +124,13 @@ static void *watcher_run(void *arg)
 
 int wait_watch(const struct wait_watching *w)
 {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int err;
-
     watching = *w;
     if (real()->pthread_getcpuclockid(real()->pthread_self(), &loop_clock))
         loop_clock = CLOCK_PROCESS_CPUTIME_ID;
     if (!watching.look)
         watching.look_every = WAIT_FOREVER;
     atomic_store(&slice.preempts, watching.preempt);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the loop's thread handles signals */
-    err = pthread_create(&thread, &attr, watcher_run, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return -err;
+    return wait_start_thread(watcher_run, NULL, STACK_SIZE);
 }
 
 void wait_watch_late(const struct wait_watching *w)

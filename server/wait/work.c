@@ -1,131 +1,135 @@
 /*
- * work.c: run a function on a thread while the coroutine waits: one of libuv's pool, or one of its own.
+ * work.c: run a function on a thread while the coroutine waits: one of the pool, or one of its own.
  *
  * This wait cannot be cancelled: the arguments live on the coroutine's stack, and the thread would go on using them.
  *
- * libuv makes the pool when the first work is queued (which is why wait_init does not: system calls are cheaper in a
- * process with one thread) and takes its size from the environment. Programs that the application starts would inherit
- * that variable, so it is set during this one call only.
+ * The pool is not libuv's: what libuv's destructor does at exit() (join the threads, destroy their condition) is
+ * undefined in a child that was forked without them, and crashed or hung there. A thread is started when work is queued
+ * and none is idle, since system calls are cheaper in a process with one thread, and stays.
  */
 #include "wait/wait.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "base/mem.h"
+#include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
-#define SIZE_VARIABLE "UV_THREADPOOL_SIZE"
+#define WORK_STACK      (512 * 1024) /* bytes */
+#define DEFAULT_THREADS 4
 
 struct work {
-    uv_work_t uv; /* first: libuv's callbacks get a pointer to it */
+    struct work *next;
     struct coro *co;
     int (*fn)(void *arg);
     void *arg;
     int result;
 };
 
-static unsigned pool_size; /* threads; 0: libuv's default */
-static bool pool_made;
+static void work_done(void *arg)
+{
+    coro_wake(((struct work *)arg)->co, 0);
+}
+
+static void work_run(struct work *work)
+{
+    work->result = work->fn(work->arg);
+    wait_post(work_done, work);
+}
+
+/* ---- the pool ---- */
+
+struct pool {
+    pthread_mutex_t lock; /* guards what is below */
+    pthread_cond_t queued;
+    struct work *first, *last; /* what is queued */
+    unsigned length;           /* of this queue */
+    unsigned threads, idle, limit;
+};
+
+static struct pool pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .queued = PTHREAD_COND_INITIALIZER};
 
 void work_init(unsigned threads)
 {
-    pool_size = threads;
+    pool.limit = threads ? threads : DEFAULT_THREADS;
 }
 
 void work_forget(void)
 {
-    pool_made = false;
+    pool = (struct pool){
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .queued = PTHREAD_COND_INITIALIZER,
+        .limit = pool.limit,
+    };
 }
 
-static void work_run(uv_work_t *uv)
+static struct work *pool_next(void)
 {
-    struct work *work = (struct work *)uv;
+    struct work *work;
 
-    work->result = work->fn(work->arg);
+    real()->pthread_mutex_lock(&pool.lock);
+    pool.idle++;
+    while (!pool.first)
+        real()->pthread_cond_wait(&pool.queued, &pool.lock);
+    pool.idle--;
+    work = pool.first;
+    pool.first = work->next;
+    pool.length--;
+    real()->pthread_mutex_unlock(&pool.lock);
+    return work;
 }
 
-static void work_done(uv_work_t *uv, int status)
+static void *pool_thread(void *arg)
 {
-    coro_wake(((struct work *)uv)->co, 0);
+    for (;;)
+        work_run(pool_next());
+    return NULL;
 }
 
-/* Queue the first work, for which libuv makes a pool of pool_size threads. */
-static int work_queue_sized(uv_work_t *uv)
+/* With the lock held. Returns whether there is a thread that will do one more work. */
+static bool pool_grow(void)
 {
-    const char *found = getenv(SIZE_VARIABLE);
-    char *saved = found ? xstrdup(found) : NULL, number[16];
-    int err;
-
-    snprintf(number, sizeof(number), "%u", pool_size);
-    setenv(SIZE_VARIABLE, number, 1);
-    err = libuv.uv_queue_work(loop_uv(), uv, work_run, work_done);
-    if (saved)
-        setenv(SIZE_VARIABLE, saved, 1);
-    else
-        unsetenv(SIZE_VARIABLE);
-    free(saved);
-    return err;
+    if (pool.length < pool.idle || pool.threads >= pool.limit)
+        return true;
+    if (wait_start_thread(pool_thread, NULL, WORK_STACK) == 0)
+        pool.threads++;
+    return pool.threads > 0;
 }
 
-/* The threads of the pool get no signals, which sigwait in a coroutine may wait for. */
-static int work_queue_first(uv_work_t *uv)
+/* Returns false if there is no memory for the first thread. */
+static bool pool_queue(struct work *work)
 {
-    sigset_t all, before;
-    int err;
+    bool possible;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pool_size > 0 ? work_queue_sized(uv) : libuv.uv_queue_work(loop_uv(), uv, work_run, work_done);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pool_made = true;
-    return err;
+    real()->pthread_mutex_lock(&pool.lock);
+    possible = pool_grow();
+    if (possible) {
+        if (pool.first)
+            pool.last->next = work;
+        else
+            pool.first = work;
+        pool.last = work;
+        pool.length++;
+        real()->pthread_cond_signal(&pool.queued);
+    }
+    real()->pthread_mutex_unlock(&pool.lock);
+    return possible;
 }
 
 int wait_offload(int (*fn)(void *arg), void *arg)
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
-    int err;
 
-    if (!work.co || !wait_revive())
+    if (!work.co || !wait_revive() || !pool_queue(&work))
         return fn(arg);
-    err = pool_made ? libuv.uv_queue_work(loop_uv(), &work.uv, work_run, work_done) : work_queue_first(&work.uv);
-    if (err)
-        log_die("cannot queue work for the thread pool: %s", libuv.uv_strerror(err));
     coro_park();
     return work.result;
 }
 
 /* ---- a thread of its own ---- */
 
-#define OWN_STACK (512 * 1024) /* bytes */
-
-struct errand {
-    struct coro *co;
-    int (*fn)(void *arg);
-    void *arg;
-    int result;
-};
-
-static void errand_done(void *arg)
-{
-    coro_wake(((struct errand *)arg)->co, 0);
-}
-
-static void *errand_run(void *arg)
-{
-    struct errand *errand = arg;
-
-    errand->result = errand->fn(errand->arg);
-    wait_post(errand_done, errand);
-    return NULL;
-}
-
-/* The application's signal handlers are for its own threads. Returns 0 or an error number. */
-static int errand_start(struct errand *errand)
+int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -135,22 +139,28 @@ static int errand_start(struct errand *errand)
     sigfillset(&all);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, OWN_STACK);
+    pthread_attr_setstacksize(&attributes, stack);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, errand_run, errand);
+    error = pthread_create(&thread, &attributes, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return error;
+    return -error;
+}
+
+static void *errand_run(void *arg)
+{
+    work_run(arg);
+    return NULL;
 }
 
 int wait_thread(int (*fn)(void *arg), void *arg)
 {
-    struct errand errand = {.co = coro_self(), .fn = fn, .arg = arg};
+    struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
 
-    if (!errand.co || !wait_revive())
+    if (!work.co || !wait_revive())
         return fn(arg);
-    if (errand_start(&errand)) /* no memory for a thread: the pool has some */
+    if (wait_start_thread(errand_run, &work, WORK_STACK) < 0) /* no memory for a thread: the pool has some */
         return wait_offload(fn, arg);
     coro_park();
-    return errand.result;
+    return work.result;
 }

@@ -41,6 +41,18 @@ def run(program, *, timeout=6 * TIMEOUT, code=0):
     return done.stdout
 
 
+def test_child_that_ends_by_exit_after_work_on_threads():
+    """Code that runs at exit looks for no thread of the parent: group names are looked up on one."""
+    assert run("""
+        import grp
+        for _ in range(3):
+            grp.getgrnam("root")
+            if (pid := os.fork()) == 0:
+                sys.exit(3)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """) == "3\n3\n3\n"
+
+
 # ---- as with threads ----
 
 

@@ -199,6 +199,53 @@ static void test_offload(void **state)
     assert_int_equal(wait_offload(square, &(int){7}), 49); /* not on a coroutine: a plain call */
 }
 
+enum { POOL = 2 }; /* as many threads as loop_setup asks for */
+
+static atomic_int working, most_working;
+
+static int hold_a_thread(void *arg)
+{
+    int now = atomic_fetch_add(&working, 1) + 1, most = atomic_load(&most_working);
+
+    while (now > most && !atomic_compare_exchange_weak(&most_working, &most, now))
+        ;
+    usleep(5000);
+    atomic_fetch_sub(&working, 1);
+    return 0;
+}
+
+static void hold_from_coroutine(void *arg)
+{
+    assert_int_equal(wait_offload(hold_a_thread, NULL), 0);
+}
+
+static void test_the_pool_grows_to_its_size(void **state)
+{
+    for (int i = 0; i < 4 * POOL; i++)
+        coro_start(hold_from_coroutine, NULL);
+    wait_run();
+    assert_int_equal(atomic_load(&most_working), POOL);
+}
+
+static void leave_by_exit(void *arg)
+{
+    int status, n = 3;
+    pid_t child;
+
+    assert_int_equal(wait_offload(square, &n), 9); /* the pool has a thread */
+    child = fork();
+    if (child == 0)
+        exit(7);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
+static void test_a_forked_child_ends_without_the_pool(void **state)
+{
+    on_coroutine(leave_by_exit, NULL);
+}
+
 /* ---- posts ---- */
 
 enum { POSTERS = 3, POSTS = 3000 };
@@ -417,6 +464,8 @@ int main(void)
         cmocka_unit_test(test_deadline_arithmetic),
         cmocka_unit_test(test_a_wake_up_ends_the_timer),
         cmocka_unit_test(test_offload),
+        cmocka_unit_test(test_the_pool_grows_to_its_size),
+        cmocka_unit_test(test_a_forked_child_ends_without_the_pool),
         cmocka_unit_test(test_posts_from_threads),
         cmocka_unit_test(test_a_post_may_post),
         cmocka_unit_test(test_signal),
