@@ -1,8 +1,8 @@
 /*
  * loop.c: the event loop: run coroutines, poll, dispatch.
  *
- * libuv provides the periodic callbacks and the wake-ups from other threads. Descriptors that coroutines wait for are in
- * an epoll set of our own (fd.c says why), and libuv's backend descriptor is a member of that set: this is the
+ * libuv provides the periodic callbacks and the wake-ups from other threads. Descriptors that coroutines wait for are
+ * in an epoll set of our own (fd.c says why), and libuv's backend descriptor is a member of that set: this is the
  * embedding that uv_backend_fd() documents. So an iteration that only moves bytes costs one epoll_wait. libuv is
  * entered when one of its descriptors is ready or one of its timers is due. Coroutines do not use its timers, which
  * count in milliseconds (timer.c), nor its thread pool, which does not survive a fork (work.c).

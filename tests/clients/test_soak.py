@@ -82,6 +82,7 @@ def load(server, seconds, seed):
     return run_clients([Client(server, (seed, n).__hash__(), end) for n in range(CLIENTS)])
 
 
+@pytest.mark.alone
 @pytest.mark.limit(90 + 2 * SECONDS)
 def test_soak(start_world):
     server = start_world("soak_app")

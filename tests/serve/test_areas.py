@@ -119,6 +119,7 @@ def running(server, *paths):
         sock.close()
 
 
+@pytest.mark.alone
 def test_max_concurrency_of_a_mount(serve):
     """Further requests queue, in order, and hold up no other mount."""
     server = serve("[limits]\nmax-concurrency = 6\n[wsgi /]\napp = app:app\n[wsgi /few]\napp = app:app\n"
@@ -268,6 +269,7 @@ def test_behind_a_proxy_header(serve):
         sock.close()
 
 
+@pytest.mark.alone
 def test_requests_with_priority_hold_no_place(serve):
     """However many of them run."""
     server = serve(FULL.format(server=""))

@@ -11,6 +11,8 @@ import pytest
 
 from conftest import SANITIZED
 
+pytestmark = pytest.mark.alone
+
 APP = """
 import json, os, re, sys, threading, time
 

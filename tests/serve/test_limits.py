@@ -421,6 +421,7 @@ def test_100000_broken_connections_leave_nothing(serve):
     assert server.worker_pids() == [pid]
 
 
+@pytest.mark.alone
 @pytest.mark.limit(120)
 def test_2000_slow_senders_and_readers_do_not_stop_others(serve, many_files, record_property):
     server = serve("header-timeout = 60s", "body-timeout = 60s")

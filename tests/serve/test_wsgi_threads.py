@@ -273,6 +273,7 @@ WAITS = ["sleep", "sleep_with_gil", "select_", "socket_", "condition", "thread_l
          "exception_state", "deep", "os_thread", "event_loop"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", WAITS)
 def test_20_requests_that_wait(server, name):
     """One after the other they would take 6 seconds."""
@@ -287,18 +288,21 @@ def test_a_context_ends_with_its_request(server):
         assert gather(server, "/context_var", 20)[0] == [str(n) for n in range(20)]
 
 
+@pytest.mark.alone
 def test_100_requests_that_sleep(server):
     answers, seconds = gather(server, "/sleep", 100)
     assert answers == [str(n) for n in range(100)]
     assert server.sanitized or seconds < 3
 
 
+@pytest.mark.alone
 def test_subprocesses(server):
     answers, seconds = gather(server, "/process", 5)
     assert answers == [str(n) for n in range(5)]
     assert server.sanitized or seconds < 1.2
 
 
+@pytest.mark.alone
 def test_generators_side_by_side(server):
     answers, seconds = gather(server, "/items", 20)
     assert answers == [str(n) * 3 for n in range(20)]
