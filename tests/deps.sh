@@ -42,7 +42,7 @@ build="gcc libc6-dev make pkg-config libuv1-dev libc-ares-dev libinih-dev python
 build="$build $(llhttp)"
 testsuite=$(testsuite)
 tools="g++ libcmocka-dev libpq-dev python3-pytest python3-pytest-xdist python3-pip python3-venv curl openssl procps
-    iproute2 chromium python3-hatchling groff-base logrotate"
+    iproute2 strace chromium python3-hatchling groff-base logrotate"
 frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob python3-cheroot
     python3-twisted python3-tornado python3-websockets"
 clients="python3-psycopg2 python3-mysqldb python3-pymysql python3-redis python3-requests python3-dnspython

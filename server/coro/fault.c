@@ -33,6 +33,7 @@ static struct {
 static void *signal_stack; /* for the life of the process */
 static sigjmp_buf rescue;  /* where a fault continues while guarded is set */
 static volatile sig_atomic_t guarded;
+static void (*call_first)(void); /* NULL: nothing */
 
 static void fault_say(const char *text)
 {
@@ -75,6 +76,8 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     if (guarded)
         siglongjmp(rescue, 1);
     coro_forget();
+    if (call_first)
+        call_first();
     fault_say("[error] ");
     fault_say_number((uint64_t)getpid());
     if (co && is_in_guard(co, info->si_addr)) {
@@ -92,6 +95,11 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     call_next(signum, info, context);
     real()->sigaction(signum, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     raise(signum);
+}
+
+void fault_call_first(void (*fn)(void))
+{
+    call_first = fn;
 }
 
 bool fault_try(void (*fn)(void *arg), void *arg)

@@ -9,6 +9,9 @@
  * which gets a signal stack. To be called again after others may have set handlers. */
 void fault_init(void);
 
+/* Have a crash call fn before it is reported. Async-signal-safe. */
+void fault_call_first(void (*fn)(void));
+
 /* In a signal handler on the loop's thread: call fn(arg), which reads memory that may be inconsistent. Returns false if
  * that ended in a fault. */
 bool fault_try(void (*fn)(void *arg), void *arg);

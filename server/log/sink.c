@@ -8,8 +8,12 @@
  * before each write, which is no longer than what a pipe takes as a whole. What cannot be written stays in the buffer;
  * when that is full, lines are dropped and counted.
  *
- * Lines come from any thread. The lock is held for a few system calls; it is a spin lock, which a forked child can
- * reset.
+ * A file is always ready, but its disk may be slow or hang. In a process with an event loop files are written by a
+ * thread of their own (writer.c). Who logs an error waits for the thread, so that the line is there if the process ends
+ * next, but not for more than some milliseconds, and not at all while the disk is known to be late.
+ *
+ * Lines come from any thread. The lock is held for a few system calls, the thread's not among them; it is a spin lock,
+ * which a forked child can reset.
  */
 #include "log/sink.h"
 
@@ -32,10 +36,13 @@
 #include "log/log.h"
 #include "log/log_program.h"
 #include "log/log_target.h"
+#include "log/writer.h"
 
 #define FLUSH_AT     32768     /* bytes that are worth a system call */
 #define BUFFER       (1 << 20) /* bytes for a slow reader; the system gives memory only for those in use */
 #define REPORT_EVERY 60        /* seconds */
+#define MAX_WAIT     5         /* milliseconds that an error waits for the thread */
+#define FILE_DRAIN   10        /* so much longer than others a file is waited for at the end of a process */
 
 enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG, SINK_JOURNAL };
 
@@ -51,7 +58,16 @@ struct sink {
     int error;           /* errno of the last write, 0 if it succeeded */
     time_t report_again; /* no report of an error before that time */
     char *buf;           /* BUFFER bytes, owned; NULL until the first line */
+    /* files, in a process with an event loop: */
+    struct writer *writer; /* the thread that writes; NULL: whoever calls does so */
+    bool is_writing;       /* the thread is in a write, of what begins at start */
+    bool is_late;          /* somebody has waited for the thread in vain, and it has not caught up */
+    bool is_closed;        /* the thread is to write what is left, and free the sink */
+    int next_fd;           /* where lines go from now on, -1: as before */
+    size_t before_next;    /* the pending bytes that still go to the old file */
 };
+
+static bool sinks_have_threads; /* in this process */
 
 static void sink_lock(struct sink *s)
 {
@@ -96,6 +112,7 @@ struct sink *sink_open(const char *target)
     struct sink *s = xcalloc(1, sizeof(*s));
 
     s->target = xstrdup(target);
+    s->next_fd = -1;
     s->facility = log_target_facility(target);
     if (s->facility >= 0 || log_target_is_journal(target)) {
         s->kind = s->facility >= 0 ? SINK_SYSLOG : SINK_JOURNAL;
@@ -117,13 +134,29 @@ struct sink *sink_open(const char *target)
     return NULL;
 }
 
-void sink_close(struct sink *s)
+static void sink_free(struct sink *s)
 {
     if (s->fd > STDERR_FILENO)
         real()->close(s->fd);
+    if (s->next_fd >= 0)
+        real()->close(s->next_fd);
     free(s->target);
     free(s->buf);
     free(s);
+}
+
+void sink_close(struct sink *s)
+{
+    struct writer *writer = s->writer;
+
+    if (!writer) {
+        sink_free(s);
+        return;
+    }
+    sink_lock(s); /* until the thread has been kicked: then it may free both */
+    s->is_closed = true;
+    writer_kick(writer);
+    sink_unlock(s);
 }
 
 int sink_open_file(const char *target)
@@ -145,8 +178,29 @@ static void sink_replace_fd(struct sink *s, int fd)
     real()->close(fd);
 }
 
+/* Have the thread change to fd when it has written what is pending. */
+static void sink_reopen_later(struct sink *s, int fd)
+{
+    int former;
+
+    sink_lock(s);
+    former = s->next_fd;
+    if (former < 0)
+        s->before_next = s->end - s->start;
+    s->next_fd = fd;
+    sink_unlock(s);
+    if (former >= 0)
+        real()->close(former);
+    writer_kick(s->writer);
+    writer_wait(s->writer, MAX_WAIT);
+}
+
 void sink_reopen(struct sink *s, int fd)
 {
+    if (s->writer) {
+        sink_reopen_later(s, fd);
+        return;
+    }
     sink_flush(s); /* pending lines belong in the old file */
     sink_replace_fd(s, fd);
 }
@@ -167,7 +221,7 @@ int sink_dup_for_stderr(const struct sink *s)
     char path[32];
 
     if (sink_is_file(s))
-        return real()->fcntl(s->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        return real()->fcntl(s->next_fd >= 0 ? s->next_fd : s->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (!log_target_command(s->target))
         return -1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd); /* which waits for the reader, as programs expect */
@@ -194,6 +248,8 @@ static size_t sink_chunk_size(const struct sink *s)
     const char *from = s->buf + s->start, *end;
     size_t size = s->end - s->start, max = PIPE_BUF; /* a pipe takes so much as a whole or not at all */
 
+    if (s->next_fd >= 0)
+        size = s->before_next;
     if (is_messages(s))
         return (size_t)((char *)memchr(from, '\n', size) + 1 - from);
     if (s->kind != SINK_PIPE || size <= max)
@@ -240,6 +296,12 @@ static bool sink_is_temporary(int err)
     return err == EAGAIN || err == ENOBUFS || err == EINTR;
 }
 
+/* A pipe whose reader is gone is always writable, and each write fails. */
+static bool sink_is_broken(const struct sink *s)
+{
+    return s->error && !sink_is_temporary(s->error);
+}
+
 /* After a failed write: syslogd may have been restarted, a standard stream may have become another file, or an
  * application may have closed descriptors that are not its own. Standard error has the log then. */
 static bool sink_reconnect(struct sink *s)
@@ -258,30 +320,107 @@ static bool sink_reconnect(struct sink *s)
     return true;
 }
 
+/* On the thread, without the lock: write a chunk. */
+static ssize_t sink_write_unlocked(struct sink *s, size_t size)
+{
+    ssize_t n;
+    int err;
+
+    s->is_writing = true;
+    sink_unlock(s);
+    n = sink_write_chunk(s, size);
+    err = errno;
+    sink_lock(s);
+    s->is_writing = false;
+    errno = err;
+    return n;
+}
+
+/* On the thread: if what belongs in the old file is written, change to the next one. Closing a file may wait, too. */
+static void sink_change_file(struct sink *s)
+{
+    int fd = s->next_fd;
+
+    if (fd < 0 || s->before_next > 0)
+        return;
+    s->is_writing = true;
+    s->next_fd = -1;
+    sink_unlock(s);
+    sink_replace_fd(s, fd);
+    sink_lock(s);
+    s->is_writing = false;
+}
+
 static void sink_flush_locked(struct sink *s)
 {
     bool may_reconnect = true;
 
-    while (s->start < s->end) {
-        ssize_t n = sink_write_chunk(s, sink_chunk_size(s));
+    while (sink_change_file(s), s->start < s->end) {
+        size_t size = sink_chunk_size(s);
+        ssize_t n = s->writer ? sink_write_unlocked(s, size) : sink_write_chunk(s, size);
 
         if (n <= 0 && may_reconnect && !sink_is_temporary(errno) && sink_reconnect(s)) {
             may_reconnect = false;
             continue;
         }
         s->error = n > 0 ? 0 : errno;
-        if (n <= 0)
+        if (n <= 0 && s->next_fd < 0)
             return;
-        s->start += (size_t)n;
+        s->before_next = n > 0 && s->next_fd >= 0 ? s->before_next - (size_t)n : 0;
+        s->start += n > 0 ? (size_t)n : 0;
     }
     s->start = s->end = 0;
 }
+
+/* ---- the thread ---- */
+
+static bool sink_run_writer(void *arg)
+{
+    struct sink *s = arg;
+    bool goes_on;
+
+    sink_lock(s);
+    sink_flush_locked(s);
+    if (s->start == s->end)
+        s->is_late = false;
+    goes_on = !s->is_closed;
+    sink_unlock(s);
+    if (!goes_on)
+        sink_free(s);
+    return goes_on;
+}
+
+/* With the lock held: whether a thread writes. It is started when there is something to write. */
+static bool sink_has_writer(struct sink *s)
+{
+    if (sinks_have_threads && !s->writer && s->kind == SINK_FILE)
+        s->writer = writer_new(sink_run_writer, s);
+    return s->writer;
+}
+
+/* Have pending lines written. Takes the lock, and gives it back. */
+static void sink_flush_and_unlock(struct sink *s, bool wait)
+{
+    struct writer *writer = sink_has_writer(s) ? s->writer : NULL;
+
+    if (!writer)
+        sink_flush_locked(s);
+    wait = wait && !s->is_late;
+    sink_unlock(s);
+    if (!writer)
+        return;
+    writer_kick(writer);
+    if (wait && !writer_wait(writer, MAX_WAIT))
+        s->is_late = true;
+}
+
+/* ---- lines ---- */
 
 static void sink_append(struct sink *s, const char *lines, size_t size)
 {
     if (!s->buf)
         s->buf = xmalloc(BUFFER);
-    if (s->start > 0 && size > BUFFER - s->end) {
+    if (s->start > 0 && size > BUFFER - s->end && !s->is_writing) {
         memmove(s->buf, s->buf + s->start, s->end - s->start);
         s->end -= s->start;
         s->start = 0;
@@ -371,9 +510,20 @@ void sink_write(struct sink *s, int severity, const char *lines, size_t size, bo
     else
         sink_append(s, lines, size);
     if (now || s->end - s->start >= FLUSH_AT)
-        sink_flush_locked(s);
-    sink_unlock(s);
+        sink_flush_and_unlock(s, now);
+    else
+        sink_unlock(s);
     sink_report(s);
+}
+
+bool sink_try_write(struct sink *s, const char *lines, size_t size)
+{
+    if (!s->writer || atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire))
+        return false;
+    sink_append(s, lines, size);
+    sink_unlock(s);
+    writer_kick(s->writer);
+    return true;
 }
 
 void sink_flush(struct sink *s)
@@ -381,31 +531,73 @@ void sink_flush(struct sink *s)
     if (s->start == s->end && !s->dropped)
         return;
     sink_lock(s);
-    sink_flush_locked(s);
-    sink_unlock(s);
+    sink_flush_and_unlock(s, false);
     sink_report(s);
+}
+
+/* Wait for what takes the lines, not for long. Returns the milliseconds that this may have taken. */
+static int sink_wait_a_little(struct sink *s, int milliseconds)
+{
+    if (s->writer)
+        writer_wait(s->writer, milliseconds);
+    else
+        sink_is_writable(s->fd, milliseconds);
+    return milliseconds;
+}
+
+static void sink_report_lost(const struct sink *s)
+{
+    size_t lines = s->dropped;
+
+    for (const char *at = s->buf + s->start; (at = memchr(at, '\n', (size_t)(s->buf + s->end - at))); at++)
+        lines++;
+    if (s == log_sink())
+        log_to_original_stderr("lost %zu log lines: %s was not accepting writes", lines, s->target);
+    else
+        log_error("lost %zu log lines: %s was not accepting writes", lines, s->target);
 }
 
 void sink_drain(struct sink *s, int milliseconds)
 {
-    sink_flush(s);
-    while (s->start < s->end && milliseconds > 0) {
-        sink_is_writable(s->fd, 10);
-        milliseconds -= 10;
-        sink_flush(s);
+    if (s->writer)
+        milliseconds *= FILE_DRAIN;
+    for (sink_flush(s); s->start < s->end && milliseconds > 0; sink_flush(s)) {
+        milliseconds -= sink_wait_a_little(s, 10);
+        if (s->writer && sink_is_broken(s))
+            break;
     }
+    if (s->start < s->end && !sink_is_broken(s)) /* the error was reported */
+        sink_report_lost(s);
 }
 
-/* A pipe whose reader is gone is always writable, and each write fails. */
+void sink_settle(struct sink *s, int milliseconds)
+{
+    if (!s->writer || s->start == s->end)
+        return;
+    writer_kick(s->writer);
+    writer_wait(s->writer, milliseconds);
+}
+
 int sink_pending_fd(const struct sink *s)
 {
-    bool is_broken = s->error && !sink_is_temporary(s->error);
-
-    return s->start < s->end && s->kind != SINK_FILE && !is_broken ? s->fd : -1;
+    return s->start < s->end && s->kind != SINK_FILE && !sink_is_broken(s) ? s->fd : -1;
 }
 
 void sink_clear(struct sink *s)
 {
     atomic_flag_clear(&s->lock);
     s->start = s->end = 0;
+    s->is_writing = s->is_late = false;
+    if (s->writer)
+        writer_forget(s->writer);
+    s->writer = NULL;
+    sinks_have_threads = false;
+    if (s->next_fd >= 0)
+        sink_replace_fd(s, s->next_fd);
+    s->next_fd = -1;
+}
+
+void sinks_use_threads(void)
+{
+    sinks_have_threads = true;
 }

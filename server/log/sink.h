@@ -10,8 +10,12 @@ struct sink;
 /* Open a target (log/log_target.h). Returns the sink, which the caller owns, or NULL with errno. */
 struct sink *sink_open(const char *target);
 
-/* Close the sink and free it; pending lines are dropped. */
+/* Close the sink and free it; pending lines are dropped, unless a thread writes them. */
 void sink_close(struct sink *s);
+
+/* In this process threads write to files, so that nobody waits for a slow disk. A forked child does so once it has
+ * called this itself. */
+void sinks_use_threads(void);
 
 /* Add whole lines. They are written when there are enough of them, by sink_flush, or at once if now is set. severity is
  * that of syslog(3). Lines for which there is no room are dropped and counted, and the log reports how many. Any
@@ -19,11 +23,18 @@ void sink_close(struct sink *s);
  */
 void sink_write(struct sink *s, int severity, const char *lines, size_t size, bool now);
 
-/* Write pending lines, as far as that goes without waiting. */
+/* Give whole lines to the thread of the sink. Returns false if it has none, or is in use. Async-signal-safe. */
+bool sink_try_write(struct sink *s, const char *lines, size_t size);
+
+/* Write pending lines, as far as that goes without waiting, or have the thread write them. */
 void sink_flush(struct sink *s);
 
-/* The same, waiting at most so many milliseconds; for the end of a process. */
+/* The same, waiting at most so many milliseconds, for a file ten times as long; for the end of a process. Lines that
+ * are lost then are counted and reported. */
 void sink_drain(struct sink *s, int milliseconds);
+
+/* In the handler of a crash: let the thread write what is pending, if it does so in time. Async-signal-safe. */
+void sink_settle(struct sink *s, int milliseconds);
 
 /* Open the file of a target once more, for sink_reopen in this or another process. Returns the descriptor, or -1 if the
  * target is not a file or cannot be opened, which is logged. */

@@ -425,6 +425,7 @@ static int master_serve(struct generation *g)
 {
     int code;
 
+    sinks_use_threads();
     seats_create();
     supervisor_init(close_inherited);
     supervisor_adopt(g);

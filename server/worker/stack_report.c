@@ -88,12 +88,12 @@ static char *append_dump(char *at, void (*fn)(void *arg), void *arg, const char 
 
 /* ---- in the handler: where it goes ---- */
 
-/* Write without waiting: a full pipe gets nothing. */
+/* Write without waiting: a full pipe gets nothing, and the disk of a file may be slow. */
 static void write_line(size_t size)
 {
     int fd = sink_fd(log_sink());
 
-    if (sink_is_writable(fd, 0))
+    if (!sink_try_write(log_sink(), report.text, size) && sink_is_writable(fd, 0))
         real()->syscall(SYS_write, fd, report.text, size);
 }
 

@@ -3,7 +3,7 @@
  *
  * The access log is written at the end of each iteration of the event loop, the error log line by line. What a full
  * pipe does not accept stays in the sink. Once a second the sinks are checked; if something is pending, a coroutine
- * waits for the reader until all of it is written.
+ * waits for the reader until all of it is written. Files are written by threads, which a crash waits for.
  */
 #include "worker/worker_log.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "coro/fault.h"
 #include "log/log.h"
 #include "process/channel.h"
 #include "log/sink.h"
@@ -18,6 +19,7 @@
 
 #define CHECK_EVERY 1000 /* milliseconds */
 #define DRAIN_FOR   500  /* milliseconds */
+#define SETTLE_FOR  200  /* milliseconds */
 
 static bool draining; /* a coroutine runs drain_sinks */
 
@@ -84,8 +86,18 @@ void worker_log_drain(void)
     log_drain();
 }
 
+/* In the handler of a crash: what was logged before it. */
+static void settle_sinks(void)
+{
+    sink_settle(log_sink(), SETTLE_FOR);
+    for (size_t i = 0; access_sink(i); i++)
+        sink_settle(access_sink(i), SETTLE_FOR);
+}
+
 void worker_log_start(int number)
 {
+    sinks_use_threads();
+    fault_call_first(settle_sinks);
     wait_every(CHECK_EVERY, check_sinks);
     if (!access_sink(0))
         return;

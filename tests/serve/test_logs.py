@@ -1,11 +1,13 @@
 """Logs: the access log's formats and variables, what clients cannot forge, where lines go, and that writing them never
 waits."""
 import base64
+import http.client
 import json
 import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -272,6 +274,74 @@ def test_log_at_the_limit_of_its_size(daemon):
     ignored = int(server.get("/cgi/limit")[2].split()[1], 16)
     assert not ignored & 1 << signal.SIGXFSZ - 1, "programs are started with the default"
     assert server.worker_pids() == [worker]
+
+
+@pytest.fixture
+def slow_disk():
+    """slow_disk(pid, *paths): each write to one of these files takes half a second."""
+    tracers = []
+
+    def slow_down(pid, *paths):
+        if not shutil.which("strace"):
+            pytest.skip("there is no strace")
+        options = [option for path in paths for option in ("-P", path)]
+        tracer = subprocess.Popen(["strace", "-f", "-p", str(pid), *options, "-e", "inject=write:delay_enter=500000"],
+                                  stderr=subprocess.PIPE, text=True)
+        tracers.append(tracer)
+        if not re.search(" attached( with .*)?$", tracer.stderr.readline()):
+            pytest.skip("strace may not look at processes here")
+
+    yield slow_down
+    for tracer in tracers:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=TIMEOUT)
+
+
+def log_to_file(server):
+    """Have a server change to an error log in a file. Returns its path."""
+    ini, log = server.dir / "server.ini", server.dir / "e.log"
+    server.wait_log("all workers are ready")
+    former = server.worker_pids()
+    ini.write_text(ini.read_text() + "[log]\nerror-log = e.log\n")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_until(lambda: log.exists() and "all workers are ready" in log.read_text())
+    server.wait_until(lambda: not {*former} & {*server.worker_pids()})
+    return log
+
+
+def test_slow_disk_holds_nobody_up(daemon, slow_disk):
+    """Files are written by threads: neither the access log nor the error log holds a request up, and all is there in
+    the end, also after a reopening."""
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(path)\n[wsgi /]\napp = app:app\n", {"app.py": APP})
+    log, errors = server.dir / "a.log", log_to_file(server)
+    slow_disk(server.worker_pids()[0], log, errors)
+    begun = time.monotonic()
+    for n in range(10):
+        assert server.get(f"/{n}")[0] == 201
+        assert server.get("/fail")[0] == 500
+    assert time.monotonic() - begun < 3, "20 writes of half a second"
+    os.rename(log, server.dir / "old.log")
+    os.kill(server.pid, signal.SIGUSR1)
+    server.wait_until(log.exists)
+    server.get("/new")
+    server.wait_until(lambda: log.read_text().endswith("/new\n"))
+    lines = ((server.dir / "old.log").read_text() + log.read_text()).splitlines()
+    assert lines == [path for n in range(10) for path in (f"/{n}", "/fail")] + ["/new"]
+    server.wait_until(lambda: errors.read_text().count("RuntimeError: on purpose") == 10)
+
+
+def test_what_was_logged_before_a_crash_is_in_the_log(daemon):
+    server = daemon("[wsgi /]\napp = app:app\n", {"app.py": """
+import ctypes
+def app(environ, start_response):
+    environ['wsgi.errors'].write('the last words\\n')
+    ctypes.string_at(0)
+"""})
+    log = log_to_file(server)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        server.get("/")
+    server.wait_until(lambda: "segmentation fault" in log.read_text())
+    assert re.search("the last words.*segmentation fault", log.read_text(), re.S), log.read_text()
 
 
 MISTAKES = {

@@ -2,14 +2,17 @@
  * test_sink.c: lines to a pipe that nobody reads, to a file, and to the next file after it was renamed: no call waits,
  * and no line is cut.
  *
- * Standard error is a pipe here; `talk` is a duplicate of the real one.
+ * Standard error is a pipe here; `talk` is a duplicate of the real one. A disk that hangs is a function in place of
+ * libc's write.
  */
 #include "core_test.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 
+#include "base/real.h"
 #include "log/log.h"
 #include "log/sink.h"
 #include "log/log_target.h"
@@ -124,6 +127,157 @@ static void test_file(void **state)
     unlink(old);
 }
 
+/* ---- a disk that hangs ---- */
+
+static sem_t disk; /* each write takes one */
+static struct real_calls libc;
+
+static ssize_t hanging_write(int fd, const void *data, size_t size)
+{
+    struct stat st;
+
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode)) {
+        sem_wait(&disk);
+        sem_post(&disk);
+    }
+    return libc.write(fd, data, size);
+}
+
+struct hung {
+    char path[32], other[32];
+    struct sink *sink;
+};
+
+static int hang(void **state)
+{
+    static struct hung h;
+
+    strcpy(h.path, "/tmp/sink-test-XXXXXX");
+    close(mkstemp(h.path));
+    snprintf(h.other, sizeof(h.other), "%s.1", h.path);
+    libc = real_calls;
+    real_calls.write = hanging_write;
+    sem_init(&disk, 0, 0);
+    sinks_use_threads();
+    h.sink = sink_open(h.path);
+    *state = &h;
+    return setup(NULL) || log_open("stderr");
+}
+
+static int hang_over(void **state)
+{
+    struct hung *h = *state;
+
+    real_calls = libc;
+    unlink(h->path);
+    unlink(h->other);
+    return teardown(NULL);
+}
+
+/* What is in a file, when it has so many bytes. */
+static const char *wait_for_bytes(const char *path, size_t size)
+{
+    size_t is = 0;
+
+    for (int i = 0; i < 3000 && is != size; i++) {
+        is = read_file(path, received);
+        usleep(is == size ? 0 : 1000);
+    }
+    received[is] = '\0';
+    return received;
+}
+
+/* An error waits for some milliseconds at first, and others not at all. What does not fit is counted. */
+static void test_hanging_disk(void **state)
+{
+    struct hung *h = *state;
+    struct sink *sink = h->sink;
+    int64_t begun = wait_now();
+    int lost;
+
+    put_lines(sink, 200);
+    assert_true(wait_now() - begun < 500 * MS);
+    sem_post(&disk);
+    wait_for_bytes(h->path, 200 * LINE);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(atoi(received + i * LINE), i);
+    sem_wait(&disk);
+    put_lines(sink, LINES);
+    assert_true(wait_now() - begun < 5000 * MS);
+    sem_post(&disk);
+    sink_drain(sink, 500);
+    sink_flush(sink); /* which reports */
+    received[take(received)] = '\0';
+    lost = atoi(strstr(received, "dropped ") + 8);
+    assert_in_range(lost, 1, LINES - (1 << 19) / LINE);
+    wait_for_bytes(h->path, 0);
+    sink_write(sink, 6, "end\n", 4, true);
+    sink_close(sink);
+}
+
+static void test_files_change_while_the_disk_hangs(void **state)
+{
+    struct hung *h = *state;
+    struct sink *sink = h->sink;
+
+    sink_write(sink, 6, "one\n", 4, true);
+    sink_write(sink, 6, "two\n", 4, false);
+    rename(h->path, h->other);
+    sink_reopen(sink, sink_open_file(h->path));
+    sink_write(sink, 6, "three\n", 6, false);
+    sink_reopen(sink, sink_open_file(h->path)); /* once more, before the first has happened */
+    sink_write(sink, 6, "four\n", 5, true);
+    close(sink_dup_for_stderr(sink));
+    assert_string_equal(wait_for_bytes(h->path, 0), "");
+    sem_post(&disk);
+    assert_string_equal(wait_for_bytes(h->path, 11), "three\nfour\n");
+    assert_string_equal(wait_for_bytes(h->other, 8), "one\ntwo\n");
+    sink_close(sink);
+}
+
+/* At the end what is pending has five seconds; a sink that is closed is written to its end. */
+static void test_end_while_the_disk_hangs(void **state)
+{
+    struct hung *h = *state;
+    struct sink *sink = h->sink;
+    int64_t begun = wait_now();
+
+    sink_write(sink, 6, "one\ntwo\n", 8, true);
+    sink_drain(sink, 5);
+    assert_in_range(wait_now() - begun, 40 * MS, 5000 * MS);
+    received[take(received)] = '\0';
+    assert_non_null(strstr(received, "lost 2 log lines: /tmp/sink-test-"));
+    sink_settle(sink, 1);
+    assert_true(sink_try_write(sink, "three\n", 6));
+    sink_close(sink);
+    sem_post(&disk);
+    assert_string_equal(wait_for_bytes(h->path, 14), "one\ntwo\nthree\n");
+}
+
+/* A child has neither the thread nor the pending lines. */
+static void test_fork_while_the_disk_hangs(void **state)
+{
+    struct hung *h = *state;
+    struct sink *sink = h->sink;
+    int status;
+    pid_t pid;
+
+    sink_write(sink, 6, "parent\n", 7, true);
+    pid = fork();
+    if (pid == 0) {
+        sink_clear(sink);
+        real_calls = libc;
+        sink_write(sink, 6, "child\n", 6, true);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_string_equal(wait_for_bytes(h->path, 6), "child\n");
+    sem_post(&disk);
+    assert_string_equal(wait_for_bytes(h->path, 13), "child\nparent\n");
+    sink_close(sink);
+}
+
 static void test_targets(void **state)
 {
     static const char *const good[] = {"stderr", "stdout", "syslog", "syslog:daemon", "syslog:local7", "/var/log/x"};
@@ -142,6 +296,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_full_pipe, setup, teardown),
         cmocka_unit_test(test_file),
+        cmocka_unit_test_setup_teardown(test_hanging_disk, hang, hang_over),
+        cmocka_unit_test_setup_teardown(test_files_change_while_the_disk_hangs, hang, hang_over),
+        cmocka_unit_test_setup_teardown(test_end_while_the_disk_hangs, hang, hang_over),
+        cmocka_unit_test_setup_teardown(test_fork_while_the_disk_hangs, hang, hang_over),
         cmocka_unit_test(test_targets),
     };
 
