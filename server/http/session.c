@@ -330,6 +330,12 @@ static enum arrival receive_more(struct session *s)
     }
 }
 
+/* Whether the client has closed its side within a head; an empty line is none. */
+static bool is_head_cut(const struct input *in)
+{
+    return in->ended && input_unread(in) > 0 && in->buf[in->start] != '\r';
+}
+
 /* Have a whole head in the input; *size is its size. */
 static enum arrival await_head(struct session *s, struct head_scan *scan, size_t *size)
 {
@@ -354,6 +360,8 @@ static enum arrival await_head(struct session *s, struct head_scan *scan, size_t
         }
         more = *size ? ARRIVED : receive_more(s);
     } while (!*size && more == ARRIVED);
+    if (more == OVER && is_head_cut(in))
+        refuse_early(s, 400, "the head ends too early");
     return more;
 }
 
