@@ -31,7 +31,7 @@ static void cancel_now(struct wait_timeout *timeout)
     struct request *req = request_of_timeout(timeout);
 
     wait_timeout_start(req->coro->parked ? &graces : &computing, timeout);
-    req->cancel(req);
+    req->limits->cancel(req);
 }
 
 static void cancel_once(struct request *req, int why)
@@ -42,15 +42,21 @@ static void cancel_once(struct request *req, int why)
     cancel_now(&req->deadline);
 }
 
+/* Whether its time does not count any more. */
+static bool is_exempt(const struct request *req)
+{
+    return req->head_sent && req->limits->counts == COUNTS_TO_RESPONSE;
+}
+
 /* Whether the time of a request is over: that which its list of timeouts knows is, but it may have waited for its
  * client meanwhile, and may do so now. */
 static bool is_due(struct request *req)
 {
-    if (req->client_wait.count > 0)
+    if (req->client_wait.count > 0 || is_exempt(req))
         return false;
     if (req->view.deadline <= wait_time())
         return true;
-    wait_timeout_start_at(req->deadlines, &req->deadline, req->view.deadline);
+    wait_timeout_start_at(req->limits->deadlines, &req->deadline, req->view.deadline);
     return false;
 }
 
@@ -58,10 +64,14 @@ static void on_client_wait(struct client_wait *wait, int64_t waited)
 {
     struct request *req = list_entry(wait, struct request, client_wait);
 
+    if (is_exempt(req))
+        return;
+    if (!req->due)
+        req->due = req->view.deadline * 1000000;
     req->due += waited;
     req->view.deadline = waited ? (req->due + 999999) / 1000000 : 0;
     if (waited && !req->cancelled && list_empty(&req->deadline.link))
-        wait_timeout_start_at(req->deadlines, &req->deadline, req->view.deadline);
+        wait_timeout_start_at(req->limits->deadlines, &req->deadline, req->view.deadline);
 }
 
 static void cancel_overdue(struct wait_timeout *timeout)
@@ -93,40 +103,37 @@ void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds)
     wait_timeouts_init(deadlines, milliseconds, cancel_overdue);
 }
 
-static void start_deadline(struct request *req, const struct cancel_config *config)
+static void start_deadline(struct request *req)
 {
-    wait_timeout_start(config->deadlines, &req->deadline);
-    req->deadlines = config->deadlines;
+    wait_timeout_start_new(req->limits->deadlines, &req->deadline);
     req->view.deadline = req->deadline.due;
-    req->due = req->deadline.due * 1000000;
-    if (config->counts_waits)
+    if (req->limits->counts == COUNTS_ALL)
         return;
-    req->client_wait = (struct client_wait){.changed = on_client_wait};
+    req->client_wait.changed = on_client_wait;
     req->out->client_wait = &req->client_wait;
 }
 
-void cancel_start(struct request *req, const struct cancel_config *config, void (*cancel)(struct request *req))
+void cancel_start(struct request *req)
 {
-    bool if_gone = config->if_gone;
-
     req->coro = coro_self();
-    req->cancel = cancel;
-    req->if_gone = if_gone;
-    list_init(&req->deadline.link);
-    if (config->deadlines)
-        start_deadline(req, config);
-    if (if_gone && req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
+    if (req->limits->deadlines)
+        start_deadline(req);
+    else
+        list_init(&req->deadline.link);
+    if (req->limits->if_gone && req->in->source->seen & (POLLRDHUP | POLLHUP | POLLERR))
         wait_timeout_start(&gone_early, &req->deadline);
 }
 
 int cancel_stop(struct request *req, int result)
 {
+    struct coro *coro = req->coro;
+
     wait_timeout_stop(&req->deadline);
     req->out->client_wait = NULL;
-    req->cancel = NULL;
+    req->coro = NULL;
     if (!req->cancelled)
         return result;
-    wait_cancel(req->coro, 0);
+    wait_cancel(coro, 0);
     if (result == 0 && req->head_sent) /* the handler has answered in spite of it */
         return 0;
     return req->cancelled == -ETIMEDOUT ? 504 : STATUS_CLIENT_CLOSED_REQUEST;
@@ -134,6 +141,6 @@ int cancel_stop(struct request *req, int result)
 
 void cancel_gone(struct request *req)
 {
-    if (req->cancel && req->if_gone)
+    if (req->coro && req->limits->if_gone)
         cancel_once(req, -ECONNRESET);
 }

@@ -10,16 +10,9 @@ void cancel_init(void);
 /* Make deadlines a list of requests that may run for so many milliseconds each. */
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds);
 
-/* When a request is cancelled. */
-struct cancel_config {
-    struct wait_timeouts *deadlines; /* NULL: no deadline */
-    bool counts_waits;               /* its time runs also while it waits for the client */
-    bool if_gone;                    /* if the client closes the connection */
-};
-
-/* The handler of a request begins, on its coroutine. cancel: makes the handler's waits fail; called on the loop's
- * stack, and every 5 s again until cancel_stop. */
-void cancel_start(struct request *req, const struct cancel_config *config, void (*cancel)(struct request *req));
+/* The handler of a request begins, on its coroutine; req->limits says when it is cancelled. limits.cancel makes the
+ * handler's waits fail; it is called on the loop's stack, and every 5 s again until cancel_stop. */
+void cancel_start(struct request *req);
 
 /* The handler has returned result. Returns that, or 504 or STATUS_CLIENT_CLOSED_REQUEST if the request was cancelled.
  */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/io/pace.h"
+
 struct proxies;
 struct request;
 
@@ -25,6 +27,7 @@ struct http_config {
     int64_t keepalive_timeout;     /* from the end of a request to the first byte of the next */
     int64_t body_timeout;          /* between two receives of a body that is being read */
     int64_t write_timeout;         /* between two sends of a response */
+    struct pace_limit pace;        /* of heads */
 
     /* Called for each request when it is over; NULL: timings of requests are not taken either. */
     void (*ended)(const struct request *req);

@@ -30,8 +30,9 @@
 
 struct session {
     struct client *client;
-    bool cut;         /* the client may still be sending what will not be read */
-    int64_t head_due; /* ns, deadline of the head; 0 while nothing waits for one */
+    bool cut;            /* the client may still be sending what will not be read */
+    int64_t head_due;    /* ns, deadline of the head; 0 while nothing waits for one */
+    int64_t head_waited; /* ns for which it was waited for, from then on */
     struct output out;
     struct input in;
     struct request req;
@@ -283,24 +284,38 @@ static void refuse_early(struct session *s, int status, const char *why)
     request_end(&s->req);
 }
 
+/* Wait for bytes of a head. Returns 0, or -errno: -ETIMEDOUT if there are none in time, or too few so far. */
+static int await_part_of_head(struct session *s)
+{
+    int64_t timeout = config->header_timeout, began = wait_now();
+    struct pace pace;
+    int err;
+
+    if (!s->head_due) {
+        s->head_due = timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER;
+        s->head_waited = 0;
+    }
+    pace = (struct pace){s->head_waited, input_unread(&s->in)};
+    err = input_wait(&s->in, pace_deadline(&config->pace, &pace, s->head_due));
+    s->head_waited += wait_now() - began;
+    return err;
+}
+
 /* Wait for the rest of a head, without a permit. Returns false if it did not come in time. */
 static bool await_rest_of_head(struct session *s)
 {
-    int64_t timeout = config->header_timeout;
     int err;
 
-    if (!s->head_due)
-        s->head_due = timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER;
     if (config->urgent)
         permit_exempt(&s->client->permit); /* until it is known which mount the request is for */
     permit_release(&s->client->permit);
-    err = input_wait(&s->in, s->head_due);
+    err = await_part_of_head(s);
     if (permit_await(&s->client->permit) == -ETIMEDOUT) {
         refuse_early(s, 503, "queue-timeout exceeded");
         return false;
     }
     if (err == -ETIMEDOUT)
-        refuse_early(s, 408, "header-timeout exceeded");
+        refuse_early(s, 408, wait_now() < s->head_due ? "its head comes below min-rate" : "header-timeout exceeded");
     return err == 0;
 }
 

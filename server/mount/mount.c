@@ -72,6 +72,12 @@ static void set_script(struct conf *c, struct mount *mount, struct conf_section 
         mount->skip = size;
 }
 
+static void measure_place(struct mount *mount)
+{
+    mount->host_size = strlen(mount->host);
+    mount->prefix_size = strlen(mount->prefix);
+}
+
 /* Returns the list of its areas; NULL: there are none. */
 static struct mount *mount_areas(struct conf *c, const struct mount *mount, struct conf_section *section)
 {
@@ -85,6 +91,7 @@ static struct mount *mount_areas(struct conf *c, const struct mount *mount, stru
         *area = *mount;
         area->host = places[i].host;
         area->prefix = places[i].prefix;
+        measure_place(area);
         area->next = first;
         settings_fill_area(c, section, &places[i], &area->limits);
         first = area;
@@ -105,6 +112,7 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
         .host = section->host,
         .prefix = section->prefix,
     };
+    measure_place(mount);
     memset(mount->self, 0, module->size);
     settings_fill_mount(c, section, module->options, mount->self, module->handle ? &mount->limits : NULL);
     mount->log = module->handle ? settings_access_rule_of_mount(c, section) : NULL;

@@ -25,23 +25,24 @@ struct mount {
     const char *title;         /* of its section, for messages */
     const char *host;          /* "" any */
     const char *prefix;        /* "" or "/shop" */
-    const char *script;        /* SCRIPT_NAME of the handler: the prefix, or another one */
-    size_t skip;               /* bytes of the path that are not the handler's: the prefix, or a part of it */
-    struct access_rule *log;   /* of its requests; NULL: that of [log] */
+    size_t host_size, prefix_size;
+    const char *script;      /* SCRIPT_NAME of the handler: the prefix, or another one */
+    size_t skip;             /* bytes of the path that are not the handler's: the prefix, or a part of it */
+    struct access_rule *log; /* of its requests; NULL: that of [log] */
     struct mount_limits limits;
     struct mount *areas; /* those below it, or for a host, that have other limits; copies of it, but for the prefix */
     bool is_filtered;    /* its requests pass the filters first; set by route.c, as are the next four */
     bool is_special;     /* it has a gate, or some mount has a high priority */
     struct gate *gate;   /* at most max-concurrency requests pass it at once; NULL: none */
     struct wait_timeouts deadlines; /* of its requests */
-    struct cancel_config cancels;   /* when its requests are cancelled */
+    struct request_limits handling; /* the limits of its requests while they are handled */
     struct mount *next;             /* in order of the file */
 };
 
 /* Whether requests to a host (a Host field, with or without a port) are for the mount. */
 static inline bool mount_has_host(const struct mount *m, const char *field)
 {
-    size_t size = strlen(m->host);
+    size_t size = m->host_size;
 
     return size == 0 || (!strncasecmp(field, m->host, size) && (field[size] == '\0' || field[size] == ':'));
 }
@@ -49,8 +50,10 @@ static inline bool mount_has_host(const struct mount *m, const char *field)
 /* Whether a path is the mount's prefix or below it. */
 static inline bool mount_has_path(const struct mount *m, const char *path)
 {
-    size_t size = strlen(m->prefix);
+    size_t size = m->prefix_size;
 
+    if (size > 0 && (*path != '/' || path[1] != m->prefix[1])) /* most differ here, which saves the call */
+        return false;
     return !strncmp(path, m->prefix, size) && (path[size] == '/' || path[size] == '\0');
 }
 

@@ -91,22 +91,35 @@ static void open_gate(struct mount *mount, int64_t queue_timeout)
     gate_init(mount->gate, (size_t)limits->max_concurrency, queue_timeout, limits->max_title);
 }
 
-void route_set_cancels(struct mount *mount)
+/* Cancel the handler or filter, in its own way if it has one. */
+static void cancel_module(struct request *req)
+{
+    const struct mount *mount = req->mount;
+
+    if (mount->module.cancel)
+        mount->module.cancel(mount->self, &req->view, req->cancelled);
+    else
+        wait_cancel(req->coro, -ECANCELED);
+}
+
+void route_set_limits(struct mount *mount)
 {
     const struct mount_limits *limits = &mount->limits;
 
     cancel_deadlines(&mount->deadlines, limits->request_timeout);
-    mount->cancels = (struct cancel_config){
+    mount->handling = (struct request_limits){
         .deadlines = limits->request_timeout ? &mount->deadlines : NULL,
-        .counts_waits = limits->timeout_counts == TIMEOUT_COUNTS_ALL,
+        .counts = (enum deadline_counts)limits->timeout_counts,
         .if_gone = limits->on_disconnect == ON_DISCONNECT_CANCEL,
+        .cancel = cancel_module,
+        .pace = {limits->min_rate, limits->min_rate_after * 1000000},
     };
 }
 
 static void open_route(struct mount *mount, bool is_filtered, bool has_urgent, int64_t queue_timeout)
 {
     mount->is_filtered = is_filtered;
-    route_set_cancels(mount);
+    route_set_limits(mount);
     open_gate(mount, queue_timeout);
     mount->is_special = mount->gate || has_urgent;
 }
@@ -139,17 +152,6 @@ static bool admit_body(const struct mount *mount, struct request *req)
     return false;
 }
 
-/* Cancel the handler or filter, in its own way if it has one. */
-static void cancel_module(struct request *req)
-{
-    const struct mount *mount = req->mount;
-
-    if (mount->module.cancel)
-        mount->module.cancel(mount->self, &req->view, req->cancelled);
-    else
-        wait_cancel(req->coro, -ECANCELED);
-}
-
 static int call_modules(struct mount *mount, struct request *req)
 {
     int result = mount->is_filtered ? filter_run(mount, req) : SL_PASS;
@@ -160,10 +162,11 @@ static int call_modules(struct mount *mount, struct request *req)
 /* Have the request served, and cancelled by the limits of its mount. */
 static int serve_within_limits(struct mount *mount, struct request *req)
 {
-    if (!mount->cancels.deadlines && !mount->cancels.if_gone)
+    req->limits = &mount->handling;
+    if (!mount->handling.deadlines && !mount->handling.if_gone)
         return call_modules(mount, req);
     req->mount = mount;
-    cancel_start(req, &mount->cancels, cancel_module);
+    cancel_start(req);
     return cancel_stop(req, call_modules(mount, req));
 }
 
@@ -223,7 +226,8 @@ int route_handle(struct request *req)
     return serve_at(*m, req);
 }
 
-void route_http_init(const struct http_settings *s, void (*ended)(const struct request *req))
+void route_http_init(const struct http_settings *s, const struct mount_limits *limits,
+                     void (*ended)(const struct request *req))
 {
     http_init(&(struct http_config){
         .handle = route_handle,
@@ -239,5 +243,6 @@ void route_http_init(const struct http_settings *s, void (*ended)(const struct r
         .keepalive_timeout = s->keepalive_timeout,
         .body_timeout = s->body_timeout,
         .write_timeout = s->write_timeout,
+        .pace = {limits->min_rate, limits->min_rate_after * 1000000},
     });
 }

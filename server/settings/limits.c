@@ -14,15 +14,19 @@
 #include "settings/access_rule.h"
 
 static const char *const disconnect_names[] = {"ignore", "cancel", NULL};
-static const char *const counts_names[] = {"application", "all", NULL};
+static const char *const counts_names[] = {"response", "application", "all", NULL}; /* enum deadline_counts */
 static const char *const priority_names[] = {"normal", "high", NULL};
 
 const struct sl_option mount_limits_options[] = {
-    SL_OPTION("request-timeout", SL_DURATION, struct mount_limits, request_timeout, .default_value = "0",
+    SL_OPTION("request-timeout", SL_DURATION, struct mount_limits, request_timeout, .default_value = "60s",
               .help = "Time for a request; when it is over the handler is cancelled, and the answer is 504. 0: none."),
-    SL_OPTION("request-timeout-counts", SL_CHOICE, struct mount_limits, timeout_counts, .default_value = "application",
+    SL_OPTION("request-timeout-counts", SL_CHOICE, struct mount_limits, timeout_counts, .default_value = "response",
               .choices = counts_names,
-              .help = "What that time is: that of the application, or also waits for the client."),
+              .help = "What that time is: to the start of the response, or its end, or with waits for the client."),
+    SL_OPTION("min-rate", SL_SIZE, struct mount_limits, min_rate, .default_value = "500", .min = 0, .max = 1 << 30,
+              .help = "Bytes that a client must send for each second that is waited for it; then 408. 0: none."),
+    SL_OPTION("min-rate-after", SL_DURATION, struct mount_limits, min_rate_after, .default_value = "10s",
+              .help = "Time that a client may take besides, for a head or a body, before min-rate ends it."),
     SL_OPTION("on-disconnect", SL_CHOICE, struct mount_limits, on_disconnect, .default_value = "ignore",
               .choices = disconnect_names, .help = "When the client disconnects: go on, or cancel its request."),
     SL_OPTION("max-body-size", SL_SIZE, struct mount_limits, max_body_size, .default_value = "1g",

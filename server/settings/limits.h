@@ -13,12 +13,13 @@ struct conf;
 struct conf_section;
 
 enum on_disconnect { ON_DISCONNECT_IGNORE, ON_DISCONNECT_CANCEL };
-enum timeout_counts { TIMEOUT_COUNTS_APPLICATION, TIMEOUT_COUNTS_ALL };
 enum priority { PRIORITY_NORMAL, PRIORITY_HIGH };
 
 struct mount_limits {
     int64_t request_timeout; /* milliseconds; 0: none */
-    int timeout_counts;      /* enum timeout_counts */
+    int timeout_counts;      /* enum deadline_counts */
+    int64_t min_rate;        /* bytes of a body for each second that is waited for them; 0: none */
+    int64_t min_rate_after;  /* milliseconds that may be waited besides */
     int64_t max_body_size;   /* bytes; 0: none */
     int on_disconnect;       /* enum on_disconnect */
     int priority;            /* enum priority */

@@ -89,6 +89,11 @@ void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (
 void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t)
 {
     list_remove(&t->link);
+    wait_timeout_start_new(list, t);
+}
+
+void wait_timeout_start_new(struct wait_timeouts *list, struct wait_timeout *t)
+{
     t->due = list->length ? wait_time() + list->length + 1 : INT64_MAX; /* + 1: wait_time() is rounded down */
     list_push(&list->list, &t->link);
     if (t->due < timeouts.armed)

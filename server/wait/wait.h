@@ -172,6 +172,9 @@ void wait_timeouts_init(struct wait_timeouts *list, int64_t milliseconds, void (
 /* Start t, or start it over if it runs, in whatever list. Takes no system call and no memory. */
 void wait_timeout_start(struct wait_timeouts *list, struct wait_timeout *t);
 
+/* The same for one that is in no list; its link need not be initialized. */
+void wait_timeout_start_new(struct wait_timeouts *list, struct wait_timeout *t);
+
 /* The same with another time, not later than one that is started now. Takes longer, the more timeouts are due later. */
 void wait_timeout_start_at(struct wait_timeouts *list, struct wait_timeout *t, int64_t due);
 

@@ -333,7 +333,7 @@ static int worker_init(const struct worker_job *job)
     log_init((enum log_level)settings->log.level, job->number);
     fault_init();
     worker_init_loop(settings);
-    route_http_init(&settings->http, access_sink(0) ? access_log : NULL);
+    route_http_init(&settings->http, &settings->limits, access_sink(0) ? access_log : NULL);
     route_init(job->mounts, &settings->limits, settings->http.queue_timeout);
     worker_log_start(job->number);
     err = main_thread_start(job->mounts, (size_t)settings->stack_size);

@@ -146,6 +146,9 @@ def app(environ, start_response):
     if name == 'endless':
         start_response('200 OK', [])
         return iter(lambda: b'x' * 100000, None)
+    if name == 'begun':
+        start_response('200 OK', [])
+        return Body(lambda: time.sleep(1))
     if name == 'iterable':
         start_response('200 OK', [])
         return Body(WAITS['sleep'])
@@ -165,7 +168,10 @@ INI = """
 [wsgi /]
 app = app:app
 request-timeout = 500ms
+request-timeout-counts = application
 max-body-size = 0
+[limits /begun]
+request-timeout-counts = response
 [wsgi /free]
 app = app:app
 [limits /body/all]
@@ -285,6 +291,13 @@ def test_a_body_that_has_begun_is_cut_and_closed(server):
     server.wait_until(lambda: "closed" in finished(server))
 
 
+def test_a_response_that_has_begun_goes_on(server):
+    """That is the default: streams and WebSockets live on."""
+    finished(server)
+    status, _, body = server.get("/begun")
+    assert (status, body) == (200, b"firstlast") and finished(server) == ["closed"]
+
+
 def test_a_request_that_waits_for_its_body(server):
     assert one(server.raw(post("/body/all", b"x" * 100)[:-50]))[0] == 504
 
@@ -399,6 +412,12 @@ def test_cgi(daemon):
     assert server.get("/s")[0] == 504
     pid = int((server.dir / "cgi/pid").read_text())
     server.wait_until(lambda: not is_running(pid))
+
+
+def test_cgi_that_has_begun(daemon):
+    script = "#!/bin/sh\necho Content-Type: text/plain\necho\necho first\nsleep 0.7\necho last\n"
+    server = daemon("[cgi /]\nroot = cgi\nrequest-timeout = 300ms\n", {"cgi/s": script})
+    assert server.get("/s")[::2] == (200, b"first\nlast\n")
 
 
 def is_running(pid):

@@ -199,6 +199,58 @@ def test_keepalive_timeout_starts_again(serve):
             assert exchange(sock, get("/sleep?150"), until=b"slept").endswith(b"slept\n")
 
 
+RATE = "min-rate = 1000", "min-rate-after = 300ms"
+
+
+@pytest.mark.parametrize("data", [get("/" + "x" * 1000), post("/count", b"x" * 1000),
+                                  chunked("/count", b"1\r\nx\r\n" * 400), post("/", b"x" * 1000)],
+                         ids=["head", "sized", "chunked", "unread"])
+def test_sender_slower_than_min_rate(serve, data):
+    """All within header-timeout and body-timeout. It does not hold its permit."""
+    with serve("max-concurrency = 1", *RATE).connect() as sock:
+        started, at, received = time.monotonic(), max(5, data.find(b"\r\n\r\n") + 4) % len(data), b""
+        sock.sendall(data[:at])
+        sock.settimeout(0.02)
+        while time.monotonic() - started < 5:
+            try:
+                sock.sendall(data[at:at + 1])
+                received += (part := sock.recv(1000))
+                if not part:
+                    break
+            except TimeoutError:
+                at += 1
+            except ConnectionError:
+                break
+    seconds = time.monotonic() - started
+    assert one(received)[0] == (200 if data.startswith(b"POST / ") else 408) and 0.3 < seconds < 3
+
+
+@pytest.mark.parametrize("data", [get("/" + "x" * 2000), post("/count", b"x" * 2000)], ids=["head", "body"])
+def test_sender_at_min_rate_and_more(serve, data):
+    """It takes longer than min-rate-after."""
+    with serve(*RATE).connect() as sock:
+        sock.sendall(data[:80])
+        started, received = time.monotonic(), b""
+        for at in range(80, len(data), 200):
+            received = exchange(sock, data[at:at + 200], until=b"\r\n\r\n", timeout=0.06)
+        assert received.startswith(b"HTTP/1.1 ") and b" 408 " not in received
+        assert time.monotonic() - started > 0.5
+
+
+def test_min_rate_counts_waits_only(daemon):
+    """The application takes more time than the client may."""
+    app = ("import time\ndef app(environ, start_response):\n    body = environ['wsgi.input']\n    body.read(10)\n"
+           "    time.sleep(0.6)\n    start_response('200 OK', [])\n    return [body.read(), b'.']\n")
+    server = daemon("[limits]\n" + "\n".join(RATE) + "\n[wsgi /]\napp = app:app\n", {"app.py": app})
+    with server.connect() as sock:
+        message = post("/", b"x" * 15, "Connection: close")
+        sock.sendall(message[:-5])
+        time.sleep(0.8)
+        sock.sendall(message[-5:-1])
+        assert not exchange(sock, b"", until=b"\n", timeout=0.1)
+        assert one(exchange(sock, message[-1:]))[2] == b"xxxxx."
+
+
 @pytest.mark.parametrize("message", [post("/count", b"hello")[:-2],
                                      chunked("/count", b"5\r\nhel"), chunked("/count", b"5\r\nhello\r\n")])
 def test_body_that_does_not_come(serve, message):

@@ -2,6 +2,7 @@
 #include "http_test.h"
 
 #include "http/cancel.h"
+#include "http/response/response.h"
 
 static struct scene scene;
 static struct wait_timeouts deadlines;
@@ -21,13 +22,22 @@ static void cancel_handler(struct request *req)
     wait_cancel(req->coro, -ECANCELED);
 }
 
-static void begin(bool timed, bool if_gone)
+static void begin_counting(bool timed, bool if_gone, enum deadline_counts counts)
 {
+    static struct request_limits limits;
+
+    limits = (struct request_limits){timed ? &deadlines : NULL, counts, if_gone, cancel_handler, {0}};
     scene_open(&scene, SOCK_STREAM);
     scene.req.view.method = "GET";
     scene.req.view.target = "/";
+    scene.req.limits = &limits;
     cancels = 0;
-    cancel_start(&scene.req, &(struct cancel_config){timed ? &deadlines : NULL, false, if_gone}, cancel_handler);
+    cancel_start(&scene.req);
+}
+
+static void begin(bool timed, bool if_gone)
+{
+    begin_counting(timed, if_gone, COUNTS_APPLICATION);
 }
 
 static int sleep_ms(int ms)
@@ -71,6 +81,28 @@ static void answers_late(void *arg)
     scene_close(&scene);
 }
 
+/* Where only the time until then counts, a response that has begun may take as long as it likes. */
+static void has_begun_to_answer(void *arg)
+{
+    begin_counting(true, false, COUNTS_TO_RESPONSE);
+    assert_true(scene.req.view.deadline > 0);
+    scene.req.view.http_minor = 1;
+    assert_int_equal(response_flush(&scene.req), 0);
+    assert_int_equal(scene.req.view.deadline, 0);
+    assert_int_equal(sleep_ms(100), 0);
+    client_wait_begin(scene.out.client_wait);
+    client_wait_end(scene.out.client_wait);
+    assert_int_equal(sleep_ms(100), 0);
+    assert_int_equal(scene.req.view.deadline, 0);
+    assert_int_equal(cancel_stop(&scene.req, 0), 0);
+    assert_int_equal(cancels, 0);
+    scene_close(&scene);
+    begin_counting(true, false, COUNTS_TO_RESPONSE);
+    assert_int_equal(sleep_ms(5000), -ECANCELED);
+    assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 504);
+    scene_close(&scene);
+}
+
 /* A cancellation that no wait has seen is not left to the next request on the stack. */
 static void does_not_wait(void *arg)
 {
@@ -86,8 +118,9 @@ static void has_left_before(void *arg)
 {
     scene_open(&scene, SOCK_STREAM);
     scene.source.seen = POLLRDHUP;
+    scene.req.limits = &(struct request_limits){.if_gone = true, .cancel = cancel_handler};
     cancels = 0;
-    cancel_start(&scene.req, &(struct cancel_config){.if_gone = true}, cancel_handler);
+    cancel_start(&scene.req);
     assert_int_equal(sleep_ms(5000), -ECANCELED);
     assert_int_equal(cancel_stop(&scene.req, -ECANCELED), 499);
     scene_close(&scene);
@@ -113,6 +146,7 @@ static void nobody_minds(void *arg)
 TEST(is_in_time)
 TEST(takes_too_long)
 TEST(answers_late)
+TEST(has_begun_to_answer)
 TEST(does_not_wait)
 TEST(has_left_before)
 TEST(nobody_minds)
@@ -120,9 +154,10 @@ TEST(nobody_minds)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_is_in_time),      cmocka_unit_test(test_takes_too_long),
-        cmocka_unit_test(test_answers_late),    cmocka_unit_test(test_does_not_wait),
-        cmocka_unit_test(test_has_left_before), cmocka_unit_test(test_nobody_minds),
+        cmocka_unit_test(test_is_in_time),    cmocka_unit_test(test_takes_too_long),
+        cmocka_unit_test(test_answers_late),  cmocka_unit_test(test_has_begun_to_answer),
+        cmocka_unit_test(test_does_not_wait), cmocka_unit_test(test_has_left_before),
+        cmocka_unit_test(test_nobody_minds),
     };
 
     return cmocka_run_group_tests(tests, setup, loop_teardown);

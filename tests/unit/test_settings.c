@@ -30,7 +30,10 @@ static void test_settings_defaults(void **state)
     assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.shutdown_timeout, 30000);
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
-    assert_int_equal(s.limits.request_timeout, 0);
+    assert_int_equal(s.limits.request_timeout, 60000);
+    assert_int_equal(s.limits.timeout_counts, COUNTS_TO_RESPONSE);
+    assert_int_equal(s.limits.min_rate, 500);
+    assert_int_equal(s.limits.min_rate_after, 10000);
     assert_non_null(strstr(s.module_path[0], "/modules"));
     assert_null(s.module_path[1]);
     conf_free(c);

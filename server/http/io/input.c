@@ -104,8 +104,3 @@ int input_wait(struct input *in, int64_t deadline)
     events = wait_fd(in->source->fd, POLLIN | POLLRDHUP, deadline);
     return events < 0 ? events : 0;
 }
-
-int input_await(struct input *in)
-{
-    return input_wait(in, in->timeout ? wait_deadline(in->timeout) : WAIT_FOREVER);
-}

@@ -14,7 +14,7 @@ struct input {
     struct wait_source *source;
     char *buf; /* [start, end) is unread; the caller's memory until it has grown */
     size_t size, start, end;
-    int64_t timeout; /* nanoseconds that input_await waits; 0: no limit */
+    int64_t timeout; /* nanoseconds that a wait for a body takes at most; 0: no limit */
     bool grown;      /* buf is on the heap, and owned */
     bool drained;    /* the last receive took all there was */
     bool ended;      /* the client has closed its side */
@@ -32,9 +32,6 @@ ssize_t input_recv(struct input *in, void *buf, size_t size);
 
 /* Park until there may be something to receive. Returns 0 or -errno. */
 int input_wait(struct input *in, int64_t deadline);
-
-/* The same, at most for the timeout of the struct. */
-int input_await(struct input *in);
 
 /* Whether a receive would find nothing, as far as is known without a system call. */
 bool input_is_drained(const struct input *in);

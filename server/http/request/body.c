@@ -43,10 +43,21 @@ static struct client_wait *body_client_wait(const struct request *req)
     return req->body_kind == BODY_RAW && coro_self() != req->coro ? NULL : req->out->client_wait;
 }
 
+/* When a wait for the client ends; not after an upgrade. */
+static int64_t body_deadline(const struct request *req)
+{
+    int64_t timeout = req->in->timeout, deadline = timeout ? wait_deadline(timeout) : WAIT_FOREVER;
+
+    if (req->body_kind == BODY_RAW || !req->limits)
+        return deadline;
+    return pace_deadline(&req->limits->pace, &req->pace, deadline);
+}
+
 /* Wait for the client, unless body_cancel was called before or is meanwhile. */
 static int await_body(struct request *req)
 {
     struct client_wait *client_wait;
+    int64_t began = wait_now();
     int err;
 
     if (req->body_error)
@@ -54,9 +65,10 @@ static int await_body(struct request *req)
     req->reader = coro_self();
     client_wait = body_client_wait(req);
     client_wait_begin(client_wait);
-    err = input_await(req->in);
+    err = input_wait(req->in, body_deadline(req));
     client_wait_end(client_wait);
     req->reader = NULL;
+    req->pace.waited += wait_now() - began;
     return err;
 }
 
@@ -67,8 +79,10 @@ static ssize_t receive_body(struct request *req, void *buf, size_t size)
         ssize_t n = buf ? input_recv(req->in, buf, size) : input_fill(req->in);
         int err;
 
-        if (n > 0)
+        if (n > 0) {
+            req->pace.received += (size_t)n;
             return n;
+        }
         if (n == 0)
             return -ECONNRESET;
         if (n != -EAGAIN)

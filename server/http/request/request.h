@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "http/io/client_wait.h"
+#include "http/io/pace.h"
 #include "log/log.h"
 #include "syncless.h"
 #include "wait/wait.h"
@@ -22,6 +23,23 @@ enum body_kind {
 };
 
 struct access_rule;
+struct request;
+
+/* The part of a request's time that counts. */
+enum deadline_counts {
+    COUNTS_TO_RESPONSE, /* until the response begins, but for waits for the client */
+    COUNTS_APPLICATION, /* to the end, but for such waits */
+    COUNTS_ALL,
+};
+
+/* What a mount sets for its requests while they are handled. */
+struct request_limits {
+    struct wait_timeouts *deadlines; /* the list of such timeouts; NULL: there is no deadline */
+    enum deadline_counts counts;
+    bool if_gone;                        /* cancel one if its client closes the connection */
+    void (*cancel)(struct request *req); /* see cancel_start */
+    struct pace_limit pace;              /* of bodies */
+};
 
 struct request {
     struct sl_request view; /* what modules see; first, see request_of */
@@ -44,18 +62,17 @@ struct request {
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */
     size_t framing;      /* chunked: bytes of framing and trailers so far, beyond what is usual */
+    struct pace pace;    /* of its bytes that did not come with the head */
 
     /* cancel.c: cancelling the handler */
-    struct coro *coro;                   /* the handler's */
-    void (*cancel)(struct request *req); /* NULL while no handler runs that can be cancelled */
+    struct coro *coro;                   /* the handler's; NULL while none runs that can be cancelled */
+    const struct request_limits *limits; /* of the mount; borrowed; NULL before routing */
     void *mount;                         /* that handles it; before routing: the endpoint's only one, or NULL */
     struct access_rule *log;             /* access.h: of the mount; borrowed; NULL: none of its own */
     struct wait_timeout deadline;
-    struct wait_timeouts *deadlines; /* the list of such timeouts; NULL: there is no deadline */
-    struct client_wait client_wait;  /* by which its time does not run while it waits for the client */
-    int64_t due;                     /* ns of the deadline, as long as it does not */
-    int cancelled;                   /* 0, or why: -ETIMEDOUT, -ECONNRESET */
-    bool if_gone;                    /* cancel it if the client closes the connection */
+    struct client_wait client_wait; /* by which its time does not run while it waits for the client */
+    int64_t due;                    /* ns of the deadline, once it has done so; 0: not yet */
+    int cancelled;                  /* 0, or why: -ETIMEDOUT, -ECONNRESET */
 
     /* response.c: the response */
     int status;

@@ -270,6 +270,13 @@ static char *put_framing(char *at, const struct request *req)
     return req->view.http_minor == 0 ? stpcpy(at, "Connection: keep-alive\r\n") : at;
 }
 
+/* The response begins: where only the time until then counts, there is no deadline any more. */
+static inline void begin_response(struct request *req)
+{
+    if (req->view.deadline && req->limits->counts == COUNTS_TO_RESPONSE)
+        req->view.deadline = 0;
+}
+
 /* Write the head to the output buffer. known_length: of the body, -1 if the caller does not know it. */
 static int write_head(struct request *req, int64_t known_length)
 {
@@ -292,6 +299,7 @@ static int write_head(struct request *req, int64_t known_length)
         req->head_sent = req->out->error != 0; /* not if this coroutine was cancelled before it could begin */
         return err;
     }
+    begin_response(req);
     choose_framing(req, known_length);
     at = put_status_line(head, req);
     at = stpcpy(at, "\r\n");
@@ -402,6 +410,7 @@ int response_hand_over(struct request *req)
     req->length = -1;
     req->keep_alive = false;
     req->head_sent = true;
+    begin_response(req);
     req->body_kind = BODY_RAW;
     req->body_done = false;
     req->in->timeout = 0;
