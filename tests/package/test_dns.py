@@ -112,3 +112,27 @@ def test_malformed_replies(script):
         """)
     assert out == ("Record(name='a.test', type='MX', ttl=60, value=Mx(preference=10, host='mail.test')) 2\n"
                    "['error', 'records']\n")
+
+
+def test_foreign_records(script):
+    """Records count if they are of the name in the question or of its aliases. Names have the form of master files."""
+    out = script("""
+        import struct
+        from syncless import dns
+        def wire(*labels):
+            return b"".join(bytes([len(label)]) + label for label in labels) + b"\\0"
+        def record(owner, number, data, kind=1):
+            return owner + struct.pack("!HHIH", number, kind, 60, len(data)) + data
+        def show(number, name, *records):
+            head = struct.pack("!6H", 1, 0x8180, 1, len(records), 0, 0) + wire(b"a", b"test")
+            dns._ask = lambda name, number: head + struct.pack("!HH", number, 1) + b"".join(records)
+            print([(record.name, record.value) for record in resolve("a.test", name)])
+        a, b, c = wire(b"A", b"test"), wire(b"b", b"test"), wire(b"c", b"test")
+        address = bytes([192, 0, 2, 1])
+        show(1, "A", record(b, 1, bytes(4)), record(a, 5, b), record(c, 1, bytes(4)), record(b, 1, address))
+        show(1, "A", record(a, 1, bytes(4), 3), record(b, 5, c), record(c, 1, bytes(4)))
+        show(5, "CNAME", record(a, 5, b), record(b, 5, c))
+        show(12, "PTR", record(a, 12, wire(b"a.b\\\\", b"<x y>\\0\\xfc")), record(b, 12, c))
+        """)
+    assert out.splitlines() == ["[('b.test', '192.0.2.1')]", "[]", "[('A.test', 'b.test'), ('b.test', 'c.test')]",
+                                r"[('A.test', 'a\\.b\\\\.<x\\032y>\\000\\252')]"]

@@ -51,7 +51,9 @@ def resolve(name: str, type: str = "A") -> list[Record]:
     """Ask DNS for the records of a name: type A, AAAA, MX, TXT, SRV, PTR, CNAME or NS.
 
     The list is empty if the name has none of that type. For PTR the name may be an IP address. resolv.conf is used,
-    /etc/hosts is not. DnsError if there is no such name or no answer; ValueError for another type.
+    /etc/hosts is not. Names are any text that the server likes, with bytes that are not printable escaped (RFC 1035):
+    check them before they go to a page or a shell. DnsError if there is no such name or no answer; ValueError for
+    another type.
 
         for record in sorted(resolve("example.com", "MX"), key=lambda record: record.value):
             print(record.value.host, record.ttl)
@@ -97,6 +99,13 @@ def _reverse(name: str) -> str:
         return name
 
 
+def _text(byte: int) -> str:
+    """A byte of a name as RFC 1035 section 5.1 writes it: dots in labels and what is not printable are escaped."""
+    if not 0x20 < byte < 0x7F:
+        return f"\\{byte:03}"
+    return f"\\{byte:c}" if byte in b'.\\"$();@' else chr(byte)
+
+
 class _Message:
     """A DNS message, RFC 1035 section 4."""
 
@@ -104,21 +113,31 @@ class _Message:
         self.data = data
 
     def records(self, type: str) -> Iterator[Record]:
-        """The records of its answer section that have the type; the others are aliases that lead to them."""
+        """The records of the type in its answer section, of the name in the question or what it is an alias of.
+
+        A server may add records of other names, which say nothing.
+        """
         questions, answers = struct.unpack_from("!HH", self.data, 4)
-        at = 12
-        for _ in range(questions):
-            at = self.name(at)[1] + 4
+        if questions != 1:
+            raise ValueError("not one question")
+        owner, at = self.name(12)
+        at += 4
         for _ in range(answers):
             name, at = self.name(at)
-            number, _, ttl, size = struct.unpack_from("!HHIH", self.data, at)
+            number, kind, ttl, size = struct.unpack_from("!HHIH", self.data, at)
             at += 10
-            if number == TYPES[type]:
-                yield Record(name, type, ttl, getattr(self, type)(at, size))
+            if kind == 1 and name.lower() == owner.lower():
+                if number == TYPES[type]:
+                    yield Record(name, type, ttl, getattr(self, type)(at, size))
+                if number == TYPES["CNAME"]:
+                    owner = self.CNAME(at, size)
             at += size
 
     def name(self, at: int) -> tuple[str, int]:
-        """Return the name at an offset, and the offset after it. Pointers must lead backwards."""
+        """Return the name at an offset, in the form of master files, and the offset after it.
+
+        Pointers must lead backwards.
+        """
         labels: list[str] = []
         end: int | None = None
         limit = len(self.data)
@@ -133,7 +152,7 @@ class _Message:
             elif size == 0:
                 return ".".join(labels), end or at + 1
             else:
-                labels.append(self.data[at + 1:at + 1 + size].decode("latin-1"))
+                labels.append("".join(map(_text, self.data[at + 1:at + 1 + size])))
                 at += 1 + size
 
     def A(self, at: int, size: int) -> str:

@@ -47,3 +47,11 @@ void dns_answer_add_alias(struct dns_answer *answer, const char *name)
     answer->last_alias = &alias->next;
     answer->alias_count++;
 }
+
+void dns_answer_restart_names(struct dns_answer *answer, const char *name)
+{
+    answer->aliases = NULL;
+    answer->last_alias = &answer->aliases;
+    answer->alias_count = 0;
+    dns_answer_set_name(answer, name);
+}

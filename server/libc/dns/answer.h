@@ -24,7 +24,8 @@ struct dns_answer {
     struct dns_address *addresses, **last_address;
     struct dns_alias *aliases, **last_alias;
     size_t address_count, alias_count;
-    bool only_aliases; /* the name is an alias of one that has no such address */
+    bool useless;      /* a reply came, but no record of it counts */
+    int err;           /* what libc's reentrant functions return if h_errno is NO_RECOVERY */
     bool unanswered;   /* the last query got no answer from any server */
     const void *reply; /* dns_find_records: the whole message (RFC 1035) */
     size_t reply_size;
@@ -37,5 +38,8 @@ void dns_answer_release(struct dns_answer *answer);
 void dns_answer_set_name(struct dns_answer *answer, const char *name);
 void dns_answer_add_address(struct dns_answer *answer, int family, const void *bytes);
 void dns_answer_add_alias(struct dns_answer *answer, const char *name);
+
+/* Set the name, and forget the aliases that led to another. */
+void dns_answer_restart_names(struct dns_answer *answer, const char *name);
 
 #endif

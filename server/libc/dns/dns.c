@@ -2,9 +2,8 @@
  * dns.c: names and addresses by DNS, asked for by the coroutine itself.
  *
  * A query asks for the records of one name; for addresses of both families two questions are under way at once. Which
- * names are tried, one after the other, is decided by search.c, and how the replies reach us by dns_channel.c. Replies
- * are parsed by libc's ns_* functions. The outcome is what libc would make of the same replies, down to the error
- * codes.
+ * names are tried, one after the other, is decided by search.c, how the replies reach us by dns_channel.c, and what in
+ * them counts by dns_reply.c. The outcome is what libc would make of the same replies, down to the error codes.
  */
 #include "libc/dns/dns.h"
 
@@ -18,6 +17,7 @@
 #include "libc/dns/cares.h"
 #include "libc/dns/dns_channel.h"
 #include "libc/dns/order.h"
+#include "libc/dns/dns_reply.h"
 #include "libc/dns/search.h"
 #include "libc/runtime/park.h"
 
@@ -71,6 +71,8 @@ static int h_errno_of_outcome(enum outcome outcome)
     case OUTCOME_NO_ADDRESS:
         return NO_DATA;
     case OUTCOME_ALIASES:
+    case OUTCOME_CUT:
+    case OUTCOME_BAD_NAME:
     case OUTCOME_MALFORMED:
         return NO_RECOVERY;
     case OUTCOME_BROKEN:
@@ -88,6 +90,8 @@ static bool outcome_is_reply(enum outcome outcome)
 /* Returns what libc makes of two replies together. */
 static enum outcome join_outcomes(enum outcome a, enum outcome aaaa)
 {
+    if (a == OUTCOME_FOUND || a == OUTCOME_CUT)
+        return a;
     if (outcome_ends_search(a) || outcome_ends_search(aaaa))
         return a < aaaa ? a : aaaa;
     if (!outcome_is_reply(a) || !outcome_is_reply(aaaa))
@@ -97,81 +101,21 @@ static enum outcome join_outcomes(enum outcome a, enum outcome aaaa)
 
 /* ---- replies ---- */
 
-/* Write the name that a record contains. Returns false if it is malformed. */
-static bool record_name(const ns_msg *message, const ns_rr *record, char name[NS_MAXDNAME])
-{
-    return ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message), ns_rr_rdata(*record), name, NS_MAXDNAME) >=
-           0;
-}
-
-/* An alias leads on to another name. */
-static void on_alias(struct dns_answer *answer, const ns_msg *message, const ns_rr *record)
-{
-    char name[NS_MAXDNAME];
-
-    if (!record_name(message, record, name))
-        return;
-    dns_answer_add_alias(answer, ns_rr_name(*record));
-    dns_answer_set_name(answer, name);
-}
-
-/* Returns false if the record is malformed. */
-static bool on_address(struct dns_answer *answer, const ns_rr *record)
-{
-    int family = ns_rr_type(*record) == ns_t_a ? AF_INET : AF_INET6;
-
-    if (ns_rr_rdlen(*record) != (family == AF_INET ? 4 : 16))
-        return false;
-    if (!*answer->name)
-        dns_answer_set_name(answer, ns_rr_name(*record));
-    dns_answer_add_address(answer, family, ns_rr_rdata(*record));
-    return true;
-}
-
-/* Of several names of an address libc takes the first. Returns false if the record is malformed. */
-static bool on_name(struct dns_answer *answer, const ns_msg *message, const ns_rr *record)
-{
-    char name[NS_MAXDNAME];
-
-    if (!record_name(message, record, name))
-        return false;
-    if (!*answer->name)
-        dns_answer_set_name(answer, name);
-    return true;
-}
-
-/* has_names: the other reply has brought the aliases, this one only adds addresses. */
-static void on_record(struct question *question, const ns_msg *message, const ns_rr *record, bool has_names)
-{
-    struct dns_answer *answer = question->query->answer;
-    int type = ns_rr_type(*record);
-
-    if (type == ns_t_cname && question->type != ns_t_ptr && !has_names)
-        on_alias(answer, message, record);
-    if (type == question->type && (type == ns_t_ptr ? on_name(answer, message, record) : on_address(answer, record)))
-        question->outcome = OUTCOME_FOUND;
-}
-
-static void on_reply(void *arg, int status, const unsigned char *reply, size_t size)
+static void on_reply(void *arg, int status, const unsigned char *bytes, size_t size)
 {
     struct question *question = arg;
-    bool has_names = question->query->answer->address_count > 0;
-    ns_msg message;
-    ns_rr record;
+    struct query *query = question->query;
+    bool half = question->type != ns_t_ptr && query->family == AF_UNSPEC;
+    struct reply reply = {bytes, size, question->type, half};
 
-    question->query->pending--;
+    query->pending--;
     question->outcome = outcome_of_status(status);
     if (status != ARES_SUCCESS)
         return;
-    question->outcome = OUTCOME_ALIASES;
-    if (ns_initparse(reply, (int)size, &message) < 0)
-        question->outcome = OUTCOME_MALFORMED;
-    for (int i = 0; question->outcome != OUTCOME_MALFORMED && i < ns_msg_count(message, ns_s_an); i++) {
-        if (ns_parserr(&message, ns_s_an, i, &record) < 0)
-            question->outcome = OUTCOME_MALFORMED;
-        else
-            on_record(question, &message, &record, has_names);
-    }
+    if (question->type == ns_t_ptr)
+        question->outcome = reply_read_pointer(&reply, query->answer);
+    else
+        question->outcome = reply_read_addresses(&reply, query->answer);
 }
 
 /* The reply is wanted as it is. */
@@ -230,8 +174,10 @@ static enum outcome ask_records(void *arg, const char *name)
 }
 
 /* The channel has used errno, which says something only if the answer is NETDB_INTERNAL. */
-static int answer_end(enum outcome outcome, int saved)
+static int answer_end(struct dns_answer *answer, enum outcome outcome, int saved)
 {
+    answer->useless = outcome == OUTCOME_ALIASES || outcome == OUTCOME_CUT;
+    answer->err = outcome == OUTCOME_CUT ? EMSGSIZE : outcome == OUTCOME_BAD_NAME ? 0 : EAGAIN;
     if (outcome != OUTCOME_BROKEN)
         errno = saved;
     return h_errno_of_outcome(outcome);
@@ -263,11 +209,10 @@ int dns_find_addresses(const char *name, int family, bool sorted, struct dns_ans
     int saved = errno;
     enum outcome outcome = query_search(&query, &s, name);
 
-    answer->only_aliases = outcome == OUTCOME_ALIASES;
     answer->unanswered = !outcome_is_reply(s.last);
     if (sorted)
         order_addresses(answer);
-    return answer_end(outcome, saved);
+    return answer_end(answer, outcome, saved);
 }
 
 int dns_find_records(const char *name, int type, struct dns_answer *answer)
@@ -277,7 +222,7 @@ int dns_find_records(const char *name, int type, struct dns_answer *answer)
     struct search s = {.ask = ask_records, .arg = &question, .last = OUTCOME_SILENT};
     int saved = errno;
 
-    return answer_end(query_search(&query, &s, name), saved);
+    return answer_end(answer, query_search(&query, &s, name), saved);
 }
 
 /* ---- names of addresses ---- */
@@ -320,12 +265,12 @@ int dns_find_name(const void *address, int family, struct dns_answer *answer)
     status = dns_channel_open(&query.channel, &conf);
     res_nclose(&conf);
     if (status != ARES_SUCCESS)
-        return answer_end(outcome_of_status(status), saved);
+        return answer_end(answer, outcome_of_status(status), saved);
     write_reverse_name(name, sizeof(name), address, family);
     question_ask(&question, name, on_reply);
     if (!query_await(&query))
         question.outcome = OUTCOME_BROKEN;
     dns_channel_close(&query.channel);
     dns_answer_add_address(answer, family, address);
-    return answer_end(question.outcome, saved);
+    return answer_end(answer, question.outcome, saved);
 }

@@ -5,15 +5,17 @@
 #include <resolv.h>
 #include <stdbool.h>
 
-/* The outcome of asking for one name. */
+/* The outcome of asking for one name. After the first four nothing else is asked for. */
 enum outcome {
     OUTCOME_FOUND,
-    OUTCOME_ALIASES,    /* it is an alias of a name that has no such record */
+    OUTCOME_ALIASES,    /* no record of the reply counts; often the name is an alias of one that has no address */
+    OUTCOME_CUT,        /* the reply ends in the middle of a record */
+    OUTCOME_BAD_NAME,   /* the address has a name that no host can have */
     OUTCOME_NO_ADDRESS, /* it exists, but has no such record */
     OUTCOME_NO_NAME,
     OUTCOME_FAILED,    /* a server reports a failure, or refuses to answer */
     OUTCOME_SILENT,    /* no server answers */
-    OUTCOME_MALFORMED, /* the name or the reply is malformed */
+    OUTCOME_MALFORMED, /* the name is malformed, or no server understands the question */
     OUTCOME_BROKEN,    /* errno says why */
 };
 
@@ -28,7 +30,7 @@ enum outcome search_run(struct search *s, const struct __res_state *conf, const 
 
 static inline bool outcome_ends_search(enum outcome outcome)
 {
-    return outcome == OUTCOME_FOUND || outcome == OUTCOME_ALIASES || outcome == OUTCOME_BROKEN;
+    return outcome <= OUTCOME_BAD_NAME || outcome == OUTCOME_BROKEN;
 }
 
 #endif

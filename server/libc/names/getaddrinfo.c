@@ -103,7 +103,7 @@ static int eai_of(int h_error, bool simple, const struct dns_answer *answer)
     case NO_DATA:
         return EAI_NODATA;
     case NO_RECOVERY:
-        return simple && answer->only_aliases ? EAI_NODATA : EAI_NONAME;
+        return simple && answer->useless ? EAI_NODATA : EAI_NONAME;
     case TRY_AGAIN:
         return simple && !answer->unanswered ? EAI_NONAME : EAI_AGAIN;
     case NETDB_INTERNAL:

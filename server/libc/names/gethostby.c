@@ -103,7 +103,9 @@ static int host_fail(const struct host_out *out, int h_error, const struct dns_a
     *out->h_error = h_error;
     if (h_error == NETDB_INTERNAL)
         return errno;
-    return h_error == NO_RECOVERY || (h_error == TRY_AGAIN && answer->unanswered) ? EAGAIN : 0;
+    if (h_error == NO_RECOVERY)
+        return answer->err;
+    return h_error == TRY_AGAIN && answer->unanswered ? EAGAIN : 0;
 }
 
 /* ---- asking ---- */
