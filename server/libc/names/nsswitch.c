@@ -34,13 +34,13 @@ static bool is_files_dns(const char *line)
 
 bool nsswitch_hosts_are_plain(void)
 {
-    static char *seen; /* the text that yes is about */
+    static unsigned seen; /* the version that yes is about */
     static bool yes;
 
     text_file_refresh(&file, path);
-    if (seen == file.text)
+    if (seen == file.version)
         return yes;
-    seen = file.text;
+    seen = file.version;
     yes = file.text[0] == '\0'; /* without the file, libc's default comes to the same */
     for (const char *line = file.text; line; line = text_next_line(line))
         if (!strncmp(line, "hosts:", 6))

@@ -39,18 +39,21 @@ static char *text_file_read(const char *path)
     return bytes;
 }
 
-bool text_file_refresh(struct text_file *file, const char *path)
+/* Others may call this while the file is read. */
+void text_file_refresh(struct text_file *file, const char *path)
 {
     struct stat st = {0};
+    char *text;
 
     if (stat(path, &st) < 0)
         st = (struct stat){0};
     if (file->text && is_same_version(&st, &file->st))
-        return false;
+        return;
+    text = text_file_read(path);
     free(file->text);
-    file->text = text_file_read(path);
+    file->text = text;
     file->st = st;
-    return true;
+    file->version++;
 }
 
 bool text_next_word(const char **at, char *word, size_t size)
