@@ -8,17 +8,23 @@
 #define BASE_REAL_H
 
 #include <aio.h>
+#include <aliases.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <err.h>
+#include <error.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <gshadow.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <netinet/ether.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <shadow.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -92,6 +98,7 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(fwrite) X(fputc) X(fputc_unlocked) X(__overflow) X(vfprintf) X(__vfprintf_chk) X(vdprintf)                 \
     X(__vdprintf_chk) X(puts) X(fflush) X(fclose) X(flockfile) X(ftrylockfile) X(funlockfile)                    \
     X(vfscanf) X(__isoc99_vfscanf) X(freopen) X(fseek) X(fseeko) X(fsetpos) X(rewind) X(perror) X(psignal)       \
+    X(psiginfo) X(vwarn) X(vwarnx) X(error) X(error_at_line)                                                     \
     X(fgetwc) X(fgetwc_unlocked) X(fgetws) X(__wunderflow) X(fputwc) X(fputwc_unlocked) X(fputws)                \
     X(__woverflow) X(vfwprintf) X(__vfwprintf_chk) X(vfwscanf) X(__isoc99_vfwscanf)                              \
     /* sockets and files */                                                                                      \
@@ -135,7 +142,9 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(getpwnam) X(getpwnam_r) X(getpwuid) X(getpwuid_r) X(getgrnam) X(getgrnam_r) X(getgrgid)        \
     X(getgrgid_r) X(getgrouplist) X(initgroups) X(getservbyname) X(getservbyname_r)                  \
     X(getservbyport) X(getservbyport_r) X(getprotobyname) X(getprotobyname_r) X(getprotobynumber)                \
-    X(getprotobynumber_r)                                                                                        \
+    X(getprotobynumber_r) X(getspnam) X(getspnam_r) X(getsgnam) X(getsgnam_r) X(getrpcbyname) X(getrpcbyname_r)  \
+    X(getrpcbynumber) X(getrpcbynumber_r) X(getaliasbyname) X(getaliasbyname_r) X(getnetbyname)                  \
+    X(getnetbyname_r) X(getnetbyaddr) X(getnetbyaddr_r) X(innetgr) X(ether_hostton) X(ether_ntohost)             \
     /* logs */                                                                                                   \
     X(syslog) X(vsyslog) X(__vsyslog_chk)
 /* clang-format on */

@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 
 #include "base/real.h"
+#include "libc/io/open.h"
 #include "libc/runtime/park.h"
 #include "libc/sync/futex.h"
 #include "libc/sync/futex2.h"
@@ -157,6 +158,9 @@ static bool syscall_files(long number, long a, long b, long c, long d, long *res
     switch (number) {
     case SYS_openat:
         *result = openat((int)a, (const char *)b, (int)c, (mode_t)d);
+        return true;
+    case SYS_openat2:
+        *result = opening_openat2((int)a, (const char *)b, (const struct open_how *)c, (size_t)d);
         return true;
     case SYS_fcntl:
         *result = fcntl((int)a, (int)b, c);

@@ -2,6 +2,8 @@
  */
 #include "libc_test.h"
 
+#include <err.h>
+#include <error.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio_ext.h>
@@ -182,6 +184,19 @@ COMPARE(reopen, BEATS)
 
 /* ---- messages ---- */
 
+static char said[2048]; /* what is no zero byte */
+
+static void collect(long fd)
+{
+    size_t size = 0;
+    char c;
+
+    while (size < sizeof(said) - 1 && read((int)fd, &c, 1) == 1)
+        if (c)
+            said[size++] = c;
+    said[size] = '\0';
+}
+
 static void messages(struct scene *s)
 {
     FILE *before = stderr;
@@ -189,16 +204,33 @@ static void messages(struct scene *s)
 
     make_pipe(ends);
     fill(ends[1]);
-    later(s, read_all, ends[0]);
+    later(s, collect, ends[0]);
     stderr = fdopen(ends[1], "w");
     setvbuf(stderr, NULL, _IONBF, 0);
     errno = ENOENT;
     perror("a file");
+    errno = ENOTDIR;
     perror(NULL);
     psignal(SIGHUP, "a signal");
+    errno = EACCES;
+    warn("%d", 1);
+    warnx("%d", 2);
+    errno = EACCES;
+    warn(NULL);
+    error(0, ENOENT, "%d", 3);
+    error(0, 0, "%d", 4);
+    error_at_line(0, 0, "file", 7, "%d", 5);
+    error_at_line(0, EACCES, NULL, 8, "%d", 6);
+    error_one_per_line = 1;
+    error_at_line(0, 0, "file", 9, "%d", 7);
+    error_at_line(0, 0, "file", 9, "%d", 8);
+    error_one_per_line = 0;
+    report(&s->report, "%u messages\n", error_message_count);
+    error_message_count = 0;
     fclose(stderr);
     stderr = before;
     wait_for_helpers(s);
+    report(&s->report, "%s", said);
     close(ends[0]);
 }
 COMPARE(messages, BEATS)

@@ -2,9 +2,13 @@
  * place of libc's. */
 #include "libc_test.h"
 
+#include <aliases.h>
 #include <grp.h>
+#include <gshadow.h>
 #include <netdb.h>
+#include <netinet/ether.h>
 #include <pwd.h>
+#include <shadow.h>
 #include <syslog.h>
 
 #include "base/real.h"
@@ -38,6 +42,32 @@ static int slow_getgrouplist(const char *user, gid_t group, gid_t *groups, int *
 {
     usleep(LATER_MS * 1000);
     return libc.getgrouplist(user, group, groups, count);
+}
+
+/* One for each kind of function that is made in a way of its own. */
+static int slow_getspnam_r(const char *name, struct spwd *out, char *buf, size_t size, struct spwd **result)
+{
+    usleep(LATER_MS * 1000);
+    return libc.getspnam_r(name, out, buf, size, result);
+}
+
+static int slow_getnetbyname_r(const char *name, struct netent *out, char *buf, size_t size, struct netent **result,
+                               int *host_error)
+{
+    usleep(LATER_MS * 1000);
+    return libc.getnetbyname_r(name, out, buf, size, result, host_error);
+}
+
+static int slow_innetgr(const char *group, const char *host, const char *user, const char *domain)
+{
+    usleep(LATER_MS * 1000);
+    return libc.innetgr(group, host, user, domain);
+}
+
+static int slow_ether_hostton(const char *name, struct ether_addr *address)
+{
+    usleep(LATER_MS * 1000);
+    return libc.ether_hostton(name, address);
 }
 
 /* ---- a daemon behind nsswitch.conf ---- */
@@ -75,6 +105,30 @@ static void look_up(struct scene *s)
     CALL(&s->report, getprotobyname("nobody-has-this-name") == NULL);
 }
 
+static void look_up_more(struct scene *s)
+{
+    struct netent net, *found_net = NULL;
+    struct ether_addr address = {{0}};
+    char buf[4096], tiny[1];
+    struct spwd shadow, *found = NULL;
+    int host_error = 0;
+
+    CALL(&s->report, getspnam_r("root", &shadow, tiny, sizeof(tiny), &found));
+    CALL(&s->report, getspnam_r("root", &shadow, buf, sizeof(buf), &found));
+    report(&s->report, "%s\n", found ? found->sp_namp : "no permission");
+    CALL(&s->report, getspnam("nobody-has-this-name") == NULL);
+    CALL(&s->report, getsgnam("nobody-has-this-name") == NULL);
+    CALL(&s->report, getrpcbyname("nobody-has-this-name") == NULL);
+    CALL(&s->report, getrpcbynumber(999999) == NULL);
+    CALL(&s->report, getaliasbyname("nobody-has-this-name") == NULL);
+    CALL(&s->report, getnetbyname_r("nothing", &net, buf, sizeof(buf), &found_net, &host_error));
+    report(&s->report, "%d\n", host_error);
+    report(&s->report, "%d\n", getnetbyname("nothing") == NULL);
+    report(&s->report, "%d\n", getnetbyaddr(0x7f123456, AF_INET) == NULL);
+    report(&s->report, "%d\n", innetgr("nothing", "host", "user", "domain"));
+    report(&s->report, "%d %d\n", ether_hostton("nothing", &address) != 0, ether_ntohost(buf, &address) != 0);
+}
+
 static void be_slow(void)
 {
     libc = *real();
@@ -82,6 +136,10 @@ static void be_slow(void)
     real_calls.getgrgid_r = slow_getgrgid_r;
     real_calls.getservbyname_r = slow_getservbyname_r;
     real_calls.getgrouplist = slow_getgrouplist;
+    real_calls.getspnam_r = slow_getspnam_r;
+    real_calls.getnetbyname_r = slow_getnetbyname_r;
+    real_calls.innetgr = slow_innetgr;
+    real_calls.ether_hostton = slow_ether_hostton;
 }
 
 static void test_daemon(void **state)
@@ -89,6 +147,9 @@ static void test_daemon(void **state)
     use_config("passwd: files sss\ngroup: files systemd # a comment\nservices: db files\nhosts: files dns\n");
     be_slow();
     compare(look_up, 3 * BEATS);
+    use_config("shadow: files sss\ngshadow: sss\nrpc: db files\naliases: nis\nnetworks: files dns\nnetgroup: nis\n"
+               "ethers: db files\n");
+    compare(look_up_more, 4 * BEATS);
     real_calls = libc;
     nsswitch_use(NULL);
     unlink(config);

@@ -4,6 +4,7 @@
 #include <aio.h>
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
+#include <linux/openat2.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <signal.h>
@@ -164,6 +165,39 @@ static void files(struct scene *s)
     unlink(path);
 }
 COMPARE(files, 4 * BEATS)
+
+/* A path that starts at the directory, whatever it begins with; a mode that is refused; sizes of other kernels. */
+static void openat2(struct scene *s)
+{
+    struct {
+        struct open_how how;
+        uint64_t more;
+    } how = {{.flags = O_RDONLY, .resolve = RESOLVE_IN_ROOT}, 0};
+    int dir = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+
+    strcpy(path + sizeof(path) - 7, "XXXXXX");
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    later(s, open_for_writing, 0);
+    fd = (int)syscall(SYS_openat2, dir, path + strlen("/tmp"), &how, sizeof(how.how));
+    report(&s->report, "%d %o\n", fd >= 0, fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+    close(fd);
+    how.how = (struct open_how){.flags = O_RDONLY};
+    later(s, open_for_writing, 0);
+    fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how.how));
+    report(&s->report, "%d\n", fd >= 0);
+    close(fd);
+    unlink(path);
+    CALL(&s->report, syscall(SYS_openat2, dir, path, &how, sizeof(how.how)));
+    CALL(&s->report, syscall(SYS_openat2, dir, "/", &how, sizeof(how.how) - 1));
+    how.more = 1;
+    CALL(&s->report, syscall(SYS_openat2, dir, "/", &how, sizeof(how)));
+    how.how.mode = 0600;
+    CALL(&s->report, syscall(SYS_openat2, dir, "/", &how, sizeof(how.how)));
+    close(dir);
+}
+COMPARE(openat2, 2 * BEATS)
 
 /* ---- messages and signals ---- */
 
@@ -432,17 +466,12 @@ static int block_signal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_readiness),
-        cmocka_unit_test(test_transfers),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_queues),
-        cmocka_unit_test(test_signals_and_children),
-        cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_kernel_aio),
-        cmocka_unit_test(test_libc_aio),
-        cmocka_unit_test(test_libc_names),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_readiness), cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_files),     cmocka_unit_test(test_openat2),
+        cmocka_unit_test(test_queues),    cmocka_unit_test(test_signals_and_children),
+        cmocka_unit_test(test_ring),      cmocka_unit_test(test_kernel_aio),
+        cmocka_unit_test(test_libc_aio),  cmocka_unit_test(test_libc_names),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_terminal),
     };
 
     return cmocka_run_group_tests(tests, block_signal, libc_test_teardown);

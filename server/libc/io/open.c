@@ -1,5 +1,5 @@
 /*
- * open.c: open, openat and creat, which wait at a FIFO and at some devices.
+ * open.c: open, openat, creat and openat2, which wait at a FIFO and at some devices.
  *
  * A FIFO opens when its other end is opened too. For writing, an open with O_NONBLOCK fails while nobody reads, so it
  * is made again after pauses. For reading, such an open succeeds at once and lets writers in; then we wait for one.
@@ -12,6 +12,7 @@
  */
 #include "libc/io/open.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,10 +29,20 @@
 #define FIRST_PTS_MAJOR 136
 #define LAST_PTS_MAJOR  143
 
-static int opening_run(void *arg)
+static long opening_call(void *arg)
 {
     const struct opening *o = arg;
-    int fd = real()->openat(o->dirfd, o->path, o->flags, o->mode);
+    struct open_how how = {.flags = (unsigned)o->flags, .mode = o->mode};
+
+    if (!o->how)
+        return real()->openat(o->dirfd, o->path, o->flags, o->mode);
+    how.resolve = o->how->resolve;
+    return real()->syscall(SYS_openat2, o->dirfd, o->path, &how, sizeof(how));
+}
+
+static int opening_run(void *arg)
+{
+    int fd = (int)opening_call(arg);
 
     return fd < 0 ? -errno : fd;
 }
@@ -120,12 +131,29 @@ static bool device_is_quick(dev_t device)
     return kind == MEMORY_DEVICES || kind == TTY_DEVICES || (kind >= FIRST_PTS_MAJOR && kind <= LAST_PTS_MAJOR);
 }
 
+/* stat, by a path that openat2 looks up in its own way. */
+static int opening_stat_resolved(const struct opening *o, struct stat *st)
+{
+    struct opening look = *o;
+    int fd, result;
+
+    look.flags = O_PATH | O_CLOEXEC | (o->flags & O_NOFOLLOW);
+    look.mode = 0;
+    fd = (int)opening_call(&look);
+    if (fd < 0)
+        return -1;
+    result = fstat(fd, st);
+    real()->close(fd);
+    return result;
+}
+
 static enum opening_kind opening_find_kind(const struct opening *o)
 {
     int flags = o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, saved = errno, result;
     struct stat st;
 
-    result = (int)real()->syscall(SYS_newfstatat, o->dirfd, o->path, &st, flags);
+    result =
+        o->how ? opening_stat_resolved(o, &st) : (int)real()->syscall(SYS_newfstatat, o->dirfd, o->path, &st, flags);
     errno = saved;
     if (result == 0 && S_ISFIFO(st.st_mode) && (o->flags & O_ACCMODE) != O_RDWR)
         return OPENING_FIFO;
@@ -161,7 +189,7 @@ static long opening_try_open(void *arg)
     struct opening_try *t = arg;
 
     t->kind = opening_find_kind(t->o);
-    return t->kind == OPENING_QUICK ? real()->openat(t->o->dirfd, t->o->path, t->o->flags, t->o->mode) : -1;
+    return t->kind == OPENING_QUICK ? opening_call((void *)t->o) : -1;
 }
 
 static enum opening_kind opening_kind_of(const struct opening *o)
@@ -187,22 +215,14 @@ int opening_wait(struct opening *o)
     return opening_wait_as(o, opening_kind_of(o));
 }
 
-static int open_or_wait(int dirfd, const char *path, int flags, mode_t mode)
+static int open_or_wait(struct opening *o)
 {
-    struct opening o = {dirfd, path, flags, mode};
-    struct opening_try try = {.o = &o};
-    int fd = (int)disk_run_path(dirfd, path, opening_try_open, &try);
+    struct opening_try try = {.o = o};
+    int fd = (int)disk_run_path(o->dirfd, o->path, opening_try_open, &try);
 
     if (try.kind == OPENING_QUICK)
         return fd;
-    return park_possible() ? opening_wait_as(&o, try.kind) : real()->openat(dirfd, path, flags, mode);
-}
-
-static long opening_call(void *arg)
-{
-    const struct opening *o = arg;
-
-    return real()->openat(o->dirfd, o->path, o->flags, o->mode);
+    return park_possible() ? opening_wait_as(o, try.kind) : (int)opening_call(o);
 }
 
 /* With flags with which the call waits for a disk only. */
@@ -212,7 +232,7 @@ static int open_file(int dirfd, const char *path, int flags, mode_t mode)
     int fd;
 
     if (disk_slow_count > 0)
-        return (int)disk_run_path(dirfd, path, opening_call, &(struct opening){dirfd, path, flags, mode});
+        return (int)disk_run_path(dirfd, path, opening_call, &(struct opening){dirfd, path, flags, mode, NULL});
     begun = ticks_now();
     fd = real()->openat(dirfd, path, flags, mode);
     disk_path_took(dirfd, path, ticks_since(begun));
@@ -223,7 +243,19 @@ static int open_anywhere(int dirfd, const char *path, int flags, mode_t mode)
 {
     if (!coro_self())
         return real()->openat(dirfd, path, flags, mode);
-    return flags_may_wait(flags) ? open_or_wait(dirfd, path, flags, mode) : open_file(dirfd, path, flags, mode);
+    return flags_may_wait(flags) ? open_or_wait(&(struct opening){dirfd, path, flags, mode, NULL})
+                                 : open_file(dirfd, path, flags, mode);
+}
+
+int opening_openat2(int dirfd, const char *path, const struct open_how *how, size_t size)
+{
+    struct opening o = {.dirfd = dirfd, .path = path, .how = how};
+
+    if (size != sizeof(*how) || how->flags > INT_MAX || !flags_may_wait((int)how->flags))
+        return (int)real()->syscall(SYS_openat2, dirfd, path, how, size);
+    o.flags = (int)how->flags;
+    o.mode = (mode_t)how->mode;
+    return open_or_wait(&o);
 }
 
 /* ---- the calls ---- */

@@ -2,6 +2,7 @@
 #ifndef LIBC_OPEN_H
 #define LIBC_OPEN_H
 
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -11,6 +12,7 @@ struct opening {
     const char *path;
     int flags;
     mode_t mode;
+    const struct open_how *how; /* of openat2, with other flags and mode; NULL: openat */
 };
 
 /* Whether it may wait, on this coroutine. Only then it takes a system call to find out. */
@@ -18,5 +20,8 @@ bool opening_may_wait(const struct opening *o);
 
 /* Open one that may wait. Returns the descriptor, or -1 with errno. */
 int opening_wait(struct opening *o);
+
+/* openat2, for which libc has no function. Returns the descriptor, or -1 with errno. On a coroutine. */
+int opening_openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
 
 #endif

@@ -1,13 +1,11 @@
 /*
- * flush.c: what writes the buffer of a stream: fflush, fclose, and calls that move to another place; and messages to
- * stderr.
+ * flush.c: what writes the buffer of a stream: fflush, fclose, and calls that move to another place.
  *
  * fclose closes the descriptor inside libc. With SO_LINGER that waits for the peer, so a thread calls it. fflush(NULL)
  * walks through libc's list of all streams, whose lock is not held while one is written: another coroutine may need it
  * to open a file.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,26 +136,4 @@ void rewind(FILE *file)
 {
     stream_settle(file);
     real()->rewind(file);
-}
-
-/* ---- messages ---- */
-
-void perror(const char *text)
-{
-    int err = errno;
-    char space[128];
-
-    if (!stream_may_wait_any(stderr, false))
-        real()->perror(text);
-    else
-        fprintf(stderr, "%s%s%s\n", text && *text ? text : "", text && *text ? ": " : "",
-                strerror_r(err, space, sizeof(space)));
-}
-
-void psignal(int signum, const char *text)
-{
-    if (!stream_may_wait_any(stderr, false))
-        real()->psignal(signum, text);
-    else
-        fprintf(stderr, "%s%s%s\n", text && *text ? text : "", text && *text ? ": " : "", strsignal(signum));
 }

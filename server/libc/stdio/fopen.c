@@ -30,7 +30,7 @@ static int fopen_flags(const char *mode)
 
 FILE *fopen(const char *restrict path, const char *restrict mode)
 {
-    struct opening o = {AT_FDCWD, path, coro_self() ? fopen_flags(mode) : -1, 0666};
+    struct opening o = {AT_FDCWD, path, coro_self() ? fopen_flags(mode) : -1, 0666, NULL};
     FILE *file;
     int fd;
 
@@ -91,7 +91,7 @@ static FILE *freopen_slowly(struct opening *o, const char *mode, FILE *file)
 
 FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict file)
 {
-    struct opening o = {AT_FDCWD, path, coro_self() && path ? fopen_flags(mode) : -1, 0666};
+    struct opening o = {AT_FDCWD, path, coro_self() && path ? fopen_flags(mode) : -1, 0666, NULL};
 
     stream_settle(file);
     return o.flags >= 0 && opening_may_wait(&o) ? freopen_slowly(&o, mode, file) : freopen_really(path, mode, file);
