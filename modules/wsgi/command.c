@@ -9,11 +9,16 @@
  */
 #include "command.h"
 
+#include <stdlib.h>
+
 #include "bridge.h"
 #include "interp/cpython.h"
+#include "package/console_door.h"
 #include "package/finder.h"
 #include "syncless/runtime.h"
 #include "threads/tstate.h"
+
+#define CONSOLE_VARIABLE "SYNCLESS_CONSOLE" /* if set, a prompt is open from the start */
 
 static PyStatus start_program(int argc, char **argv)
 {
@@ -60,6 +65,8 @@ int command_run(int argc, char **argv)
     tstate_adopt();
     if (set_executable() < 0 || finder_init() < 0)
         PyErr_Print(); /* the program may not need the package */
+    if (getenv(CONSOLE_VARIABLE))
+        console_door_open_now();
     code = Py_RunMain();
     tstate_disown();
     return code;

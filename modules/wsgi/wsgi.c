@@ -44,6 +44,10 @@ static const struct sl_option wsgi_options[] = {
               .flags = SL_PROCESS | SL_EXISTS),
     SL_OPTION("env", SL_STRINGS, struct wsgi, config.env, .help = "NAME=VALUE for the environment of the process.",
               .flags = SL_PROCESS),
+    SL_OPTION("console", SL_BOOL, struct wsgi, config.console, .default_value = "no",
+              .help = "Whether the prompt of syncless.console is open from the start, for the user of the worker and "
+                      "root.",
+              .flags = SL_PROCESS),
     {0},
 };
 
@@ -90,12 +94,16 @@ static int wsgi_preload(void *self)
 static int wsgi_start(void *self)
 {
     struct wsgi *w = self;
+    int err = 0;
 
     console_door_init();
     if (!w->application.callable)
-        return wsgi_acquire(w);
-    bridge_become_worker();
-    return 0;
+        err = wsgi_acquire(w);
+    else
+        bridge_become_worker();
+    if (err == 0 && w->config.console)
+        console_door_open_soon();
+    return err;
 }
 
 static int wsgi_handle(void *self, struct sl_request *req)

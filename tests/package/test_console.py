@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import server_env
 from scripts import PYTHON, TIMEOUT, run_python, script
 
 
@@ -174,6 +175,27 @@ def test_console_in_a_worker(terminal, daemon, extra):
         one.type("\x04")
         assert one.finish() == 0
     assert server.log.count("a console was opened in this process") == 1
+
+
+def test_console_from_the_start(terminal, daemon, script):
+    """By a key of the server, and by a variable of syncless-python; without the signal."""
+    server = daemon("[wsgi /]\napp = app\nconsole = yes\n", {"app.py": DOOR_APP})
+    server.wait_log("worker 1 is ready")
+    one = terminal("-m", "syncless.console", str(server.worker_pids()[0]))
+    one.wait_for(">>> ")
+    one.type("\x04")
+    assert one.finish() == 0 and "a console was opened" not in server.log
+    program = "import os, sys, time; where = 'the program'; print(os.getpid(), flush=True); sys.stdin.read()"
+    with subprocess.Popen([PYTHON, "-c", program], env=server_env({"SYNCLESS_CONSOLE": "1"}), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as process:
+        two = terminal("-m", "syncless.console", process.stdout.readline().strip())
+        two.wait_for(">>> ")
+        two.type("import __main__; __main__.where\n")
+        two.wait_for(r"'the program'\s+>>> ")
+        two.type("\x04")
+        assert two.finish() == 0
+        process.stdin.close()
+    assert process.returncode == 0
 
 
 def test_console_names_the_workers_of_a_master(daemon):

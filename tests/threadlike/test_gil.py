@@ -14,8 +14,16 @@ async def one(n):
         return process.returncode, output.decode()
 
 
+def run(n):
+    loop = uvloop.new_event_loop()
+    try:
+        return loop.run_until_complete(one(n))
+    finally:
+        loop.close()
+
+
 def scene():
-    return together(*[lambda n=n: uvloop.new_event_loop().run_until_complete(one(n)) for n in range(8)])
+    return together(*[lambda n=n: run(n) for n in range(8)])
 '''
 
 

@@ -4,12 +4,15 @@
 #ifndef INTERP_H
 #define INTERP_H
 
+#include <stdbool.h>
+
 /* How Python is to be set up: keys of a [wsgi] section. Strings and lists are borrowed; each may be NULL. */
 struct interp_config {
     const char *virtualenv;
     const char *chdir;
     const char *const *pythonpath; /* NULL-terminated */
     const char *const *env;        /* NAME=VALUE, NULL-terminated */
+    bool console;                  /* a prompt is open from the start */
 };
 
 /* Starts Python, which leaves the GIL held. On the main thread. Returns 0 or a negative errno, with the reason in the

@@ -2,7 +2,8 @@
 
     syncless-python -m syncless.console             a prompt in a new process
     syncless-python -m syncless.console PATH        the prompt of a program that has called syncless.backdoor(PATH)
-    syncless-python -m syncless.console PID         a prompt in a worker of syncless-server
+    syncless-python -m syncless.console PID         a prompt in a worker of syncless-server, or in a program of
+                                                    syncless-python that was started with SYNCLESS_CONSOLE=1
 
 All have history and completion (Tab).
 """
@@ -220,7 +221,7 @@ def backdoor(path: str, names: dict[str, Any] | None = None) -> Backdoor:
     return Backdoor(path, names)
 
 
-# ---- a backdoor that a signal opens ----
+# ---- a backdoor that a signal opens, or the start of the process ----
 
 SIGNAL = signal.SIGRTMIN + 2
 WAIT = 10  # seconds for the process to open it
@@ -233,11 +234,22 @@ def _door(pid: int) -> str:
     return f"\0syncless-console-{pid}"
 
 
-def open_by_signal() -> None:
-    """Open the backdoor of this process, if it is not open."""
+def _open_once() -> bool:
+    """Open the backdoor of this process, if it is not open. In a forked child that of the parent does not count."""
     global _opened
-    if _opened is None:
-        _opened = Backdoor(_door(os.getpid()), None)
+    door = _door(os.getpid())
+    if _opened is not None and _opened.path == door:
+        return False
+    _opened = Backdoor(door, None)
+    return True
+
+
+def open_at_start() -> None:
+    _open_once()
+
+
+def open_by_signal() -> None:
+    if _open_once():
         logging.getLogger("syncless").warning("a console was opened in this process, pid %d, by a signal", os.getpid())
 
 
@@ -257,8 +269,7 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-def _open_door(pid: int) -> socket.socket:
-    """Send the signal, and connect. OSError if that is not possible."""
+def _open_by_sending(pid: int) -> socket.socket:
     if not _takes_signal(pid):
         workers = [str(child) for child in _children(pid) if _takes_signal(child)]
         raise OSError(errno.ESRCH, "it is no worker with Python" +
@@ -266,15 +277,19 @@ def _open_door(pid: int) -> socket.socket:
     os.kill(pid, SIGNAL)
     deadline = time.monotonic() + WAIT
     while True:
-        sock = socket.socket(socket.AF_UNIX)
-        try:
-            sock.connect(_door(pid))
-            break
-        except ConnectionRefusedError:
-            sock.close()
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+        with contextlib.suppress(ConnectionRefusedError):
+            return _connect_path(_door(pid))
+        if time.monotonic() > deadline:
+            raise OSError(errno.ETIMEDOUT, "it does not open a console")
+        time.sleep(0.02)
+
+
+def _open_door(pid: int) -> socket.socket:
+    """Connect, after the signal if the door is closed. OSError if that is not possible."""
+    try:
+        sock = _connect_path(_door(pid))
+    except ConnectionRefusedError:
+        sock = _open_by_sending(pid)
     if peer_uid(sock) != os.stat(f"/proc/{pid}").st_uid:
         sock.close()
         raise OSError(errno.EPERM, "somebody else listens there")
