@@ -16,7 +16,7 @@ static struct {
     struct admission_config config;
     struct list queue;
     struct wait_timeouts timeouts;
-    size_t held;
+    size_t held, abandoned;
 } admission;
 
 static struct permit *queue_first(void)
@@ -72,7 +72,7 @@ static void on_queue_timeout(struct wait_timeout *timeout)
 void admission_init(const struct admission_config *config)
 {
     admission.config = *config;
-    admission.held = 0;
+    admission.held = admission.abandoned = 0;
     list_init(&admission.queue);
     wait_timeouts_init(&admission.timeouts, config->queue_timeout, on_queue_timeout);
     wait_every(RETRY_INTERVAL, grant_free_permits);
@@ -80,7 +80,7 @@ void admission_init(const struct admission_config *config)
 
 void admission_forget(void)
 {
-    admission.held = 0;
+    admission.held = admission.abandoned = 0;
     list_init(&admission.queue);
     wait_every(RETRY_INTERVAL, grant_free_permits);
 }
@@ -118,14 +118,18 @@ bool permit_start_exempt(struct permit *permit)
 
 int permit_await(struct permit *permit)
 {
+    int err = 0;
+
     if (permit->exempt)
         return 0;
     if (admission.held < admission.config.max && !queue_first()) {
         admission.held++;
-        return 0;
+    } else {
+        queue_enter(permit, coro_self());
+        err = coro_park();
     }
-    queue_enter(permit, coro_self());
-    return coro_park();
+    permit->away = false;
+    return err;
 }
 
 int permit_yield(struct permit *permit)
@@ -153,21 +157,40 @@ static void give_back(void)
 
 void permit_release(struct permit *permit)
 {
-    if (!permit->exempt)
-        give_back();
+    if (permit->exempt)
+        return;
+    permit->away = true;
+    give_back();
 }
 
 void permit_exempt(struct permit *permit)
 {
-    permit_release(permit);
+    if (!permit->exempt)
+        give_back();
     permit->exempt = true;
+}
+
+void permit_abandon(struct permit *permit)
+{
+    if (permit->exempt || permit->away || admission.abandoned >= admission.config.max)
+        return;
+    admission.abandoned++;
+    permit->abandoned = true;
+    permit_exempt(permit);
+}
+
+void permit_settle(struct permit *permit)
+{
+    admission.abandoned -= permit->abandoned;
+    permit->exempt = permit->abandoned = false;
 }
 
 int permit_resume(struct permit *permit)
 {
-    if (!permit->exempt)
+    if (!permit->exempt || permit->abandoned)
         return 0;
     permit->exempt = false;
+    permit->away = true;
     return permit_await(permit);
 }
 

@@ -12,6 +12,8 @@ struct permit {
     struct wait_timeout timeout; /* of the time in the queue */
     struct coro *coro;           /* the coroutine that waits; NULL: one is started when the permit is granted */
     bool exempt;                 /* its requests run without one for now: it counts as held, but not as one of max */
+    bool abandoned;              /* exempt because its client has gone */
+    bool away;                   /* given back for a while, by permit_release */
 };
 
 struct admission_config {
@@ -46,6 +48,13 @@ bool permit_start_exempt(struct permit *permit);
 /* On a coroutine that holds it: it is exempt from now on; and no longer, which returns as permit_await. */
 void permit_exempt(struct permit *permit);
 int permit_resume(struct permit *permit);
+
+/* The client of a request that holds it has gone: it is exempt from now on, and others may be granted it, as long as
+ * that are no more than max requests. */
+void permit_abandon(struct permit *permit);
+
+/* The requests of a permit that is exempt have ended. */
+void permit_settle(struct permit *permit);
 
 /* On a coroutine: wait for a permit. Returns 0, or -ETIMEDOUT; in both cases the caller now holds it (it needs one to
  * send the 503). */

@@ -24,6 +24,7 @@
 #include "http/share/share.h"
 #include "log/log.h"
 
+#define CLOSED              (POLLRDHUP | POLLHUP | POLLERR) /* events: the client has closed its side */
 #define LINGER_SILENCE      5000  /* milliseconds without a byte from a client that was sent our last response */
 #define LINGER_TIME         30000 /* milliseconds for which such a client may send in all; both as in nginx */
 #define LINGER_LAST         2000  /* milliseconds of the last silence, and in all when the server stops */
@@ -180,10 +181,15 @@ static void conn_idle(struct conn *conn)
 /* Returns whether this coroutine holds a permit, for another connection. */
 static bool conn_serve(struct conn *conn)
 {
-    enum session_end end = session_run(&conn->client);
-    bool exempt = conn->client.permit.exempt;
+    enum session_end end;
+    bool exempt;
 
-    conn->client.permit.exempt = false;
+    if (conn->client.source.seen & CLOSED)
+        permit_abandon(&conn->client.permit);
+    end = session_run(&conn->client);
+    exempt = conn->client.permit.exempt;
+    if (exempt)
+        permit_settle(&conn->client.permit);
     conn->computes = coro_has_computed();
     if (end == SESSION_LINGER)
         conn_linger(conn);
@@ -198,6 +204,7 @@ static bool conn_serve(struct conn *conn)
 static void conn_gone(struct client *client)
 {
     permit_release(&client->permit);
+    permit_settle(&client->permit);
     conn_linger(list_entry(client, struct conn, client));
 }
 
@@ -309,11 +316,18 @@ static void conn_ask(struct conn *conn)
         permit_request(&conn->client.permit);
 }
 
+/* The client does not wait for its request any more: it may go on, but keeps nobody else from running. */
+static void conn_abandoned(struct conn *conn)
+{
+    permit_abandon(&conn->client.permit);
+    cancel_gone(conn->client.req);
+}
+
 static void on_conn_ready(struct wait_source *source, short events)
 {
     struct conn *conn = list_entry(source, struct conn, client.source);
 
-    if (!(events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
+    if (!(events & (POLLIN | CLOSED)))
         return; /* only writable */
     switch (conn->state) {
     case CONN_IDLE:
@@ -327,8 +341,8 @@ static void on_conn_ready(struct wait_source *source, short events)
         conn_drop_input(conn);
         break;
     case CONN_ACTIVE: /* its coroutine looks at source->seen when it wants more */
-        if (conn->client.req && events & (POLLRDHUP | POLLHUP | POLLERR))
-            cancel_gone(conn->client.req);
+        if (conn->client.req && events & CLOSED)
+            conn_abandoned(conn);
         break;
     case CONN_QUEUED:
         break;

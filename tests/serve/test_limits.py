@@ -400,6 +400,32 @@ def test_max_concurrency_has_a_bounded_wait(serve):
     assert server.get("/")[0] == 200
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["at once", "later"])
+def test_requests_of_clients_that_have_gone_leave_their_places(serve, early):
+    """As many as max-concurrency, no more: nobody can run any number of them."""
+    server = serve("max-concurrency = 2", "queue-timeout = 300ms")
+
+    def abandon(count):
+        socks = [server.connect() for _ in range(count)]
+        for sock in socks:
+            sock.sendall(get("/sleep?2500"))
+        if not early:
+            time.sleep(0.1)
+        for sock in socks:
+            sock.close()
+
+    abandon(2)
+    started = time.monotonic()
+    for _ in range(3):
+        assert server.get("/")[0] == 200
+    assert time.monotonic() - started < 1
+    abandon(2)
+    assert server.wait_until(lambda: server.get("/")[0] == 503)
+    assert server.wait_until(lambda: server.get("/")[0] == 200)
+    abandon(1)
+    assert server.get("/")[0] == 200
+
+
 def test_slow_head_that_does_not_get_its_permit_back(serve):
     server = serve("max-concurrency = 1", "queue-timeout = 300ms")
     with server.connect() as slow, server.connect() as busy:
