@@ -164,6 +164,10 @@ struct sl_module {
 
     /* For language runtimes, see syncless/runtime.h. */
     int (*command)(int argc, char **argv);
+
+    /* handle waits for nothing but the client and the disk: its requests do not wait in the queue of max-concurrency,
+     * unless the section says priority = normal or filters stand in front. Since 4.1. */
+    bool is_quick;
 };
 
 /* ---- the request and its response, calls that never wait ---- */

@@ -136,4 +136,5 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .start = site_start,
     .handle = site_handle,
     .stop = site_stop,
+    .is_quick = true,
 };

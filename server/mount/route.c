@@ -124,6 +124,14 @@ static void open_route(struct mount *mount, bool is_filtered, bool has_urgent, i
     mount->is_special = mount->gate || has_urgent;
 }
 
+/* Decide about a priority that is left to us. Filters may wait for anything. Returns whether it is high. */
+static bool settle_priority(struct mount *mount, bool is_filtered)
+{
+    if (mount->limits.priority == PRIORITY_AUTO)
+        mount->limits.priority = mount->module.is_quick && !is_filtered ? PRIORITY_HIGH : PRIORITY_NORMAL;
+    return mount->limits.priority == PRIORITY_HIGH;
+}
+
 void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout)
 {
     bool are_filtered = filter_init(mounts), has_urgent = false;
@@ -135,7 +143,7 @@ void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t
         nowhere.limits = *limits;
     routes[count] = &nowhere;
     for (size_t i = 0; i < count; i++)
-        has_urgent |= routes[i]->limits.priority == PRIORITY_HIGH;
+        has_urgent |= settle_priority(routes[i], are_filtered);
     for (size_t i = 0; i <= count; i++)
         open_route(routes[i], are_filtered, has_urgent, queue_timeout);
     if (has_urgent)

@@ -15,7 +15,7 @@
 
 static const char *const disconnect_names[] = {"ignore", "cancel", NULL};
 static const char *const counts_names[] = {"response", "application", "all", NULL}; /* enum deadline_counts */
-static const char *const priority_names[] = {"normal", "high", NULL};
+static const char *const priority_names[] = {"auto", "normal", "high", NULL};
 
 const struct sl_option mount_limits_options[] = {
     SL_OPTION("request-timeout", SL_DURATION, struct mount_limits, request_timeout, .default_value = "60s",
@@ -37,8 +37,8 @@ const struct sl_option mount_limits_options[] = {
 const struct sl_option mount_own_options[] = {
     SL_OPTION("max-concurrency", SL_INTEGER, struct mount_limits, max_concurrency, .default_value = "0", .min = 0,
               .max = 1000000, .help = "Requests below the prefix that a worker runs at once; more wait in a queue."),
-    SL_OPTION("priority", SL_CHOICE, struct mount_limits, priority, .default_value = "normal",
-              .choices = priority_names, .help = "high: its requests do not wait for others to end."),
+    SL_OPTION("priority", SL_CHOICE, struct mount_limits, priority, .default_value = "auto", .choices = priority_names,
+              .help = "high: its requests do not wait for others to end; auto: that is so for static files."),
     {.name = NULL},
 };
 

@@ -13,7 +13,7 @@ struct conf;
 struct conf_section;
 
 enum on_disconnect { ON_DISCONNECT_IGNORE, ON_DISCONNECT_CANCEL };
-enum priority { PRIORITY_NORMAL, PRIORITY_HIGH };
+enum priority { PRIORITY_AUTO, PRIORITY_NORMAL, PRIORITY_HIGH };
 
 struct mount_limits {
     int64_t request_timeout; /* milliseconds; 0: none */

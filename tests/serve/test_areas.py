@@ -182,7 +182,6 @@ on-disconnect = cancel
 app = app:app
 [static /static]
 root = www
-priority = high
 [limits /healthz]
 priority = high
 """
@@ -308,7 +307,7 @@ def test_bodies_and_priority(full):
     ("[limits]\npriority = high\n", r'2: unknown key "priority" in \[limits\]'),
     ("[limits /x]\nscript-name = /\n", r'2: unknown key "script-name" in \[limits /x\]'),
     ("[hello /x/z]\nscript-name = y\n", r'2: "script-name = y": expected a path such as /shop, or / for none'),
-    ("[hello /x/z]\npriority = low\n", r'2: "priority = low": expected normal or high'),
+    ("[hello /x/z]\npriority = low\n", r'2: "priority = low": expected auto, normal or high'),
 ])
 def test_mistakes(run_server, ini, message):
     result = run_server(["-t"], ini + "\n[hello b.example/x]\n[hello /x/w]\n")
@@ -319,4 +318,4 @@ def test_dump(run_server):
     result = run_server(["-T", "-o", "limits /a.max-body-size=5", "-o", "hello /a.max-concurrency=3"], "[hello /a]\n")
     assert "[limits /a]\nmax-body-size = 5 ; -o limits" in result.stdout
     assert "max-body-size = 5 ; -o limits /a.max-body-size=5\nmax-concurrency = 3 ; -o hello" in result.stdout
-    assert "priority = normal ; default\n; script-name is not set\n" in result.stdout
+    assert "priority = auto ; default\n; script-name is not set\n" in result.stdout

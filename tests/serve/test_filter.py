@@ -343,3 +343,12 @@ def test_not_for_a_port_that_an_application_opens_itself(daemon, c_modules):
     status, headers, body = server.get("/")
     with urllib.request.urlopen(body.decode(), timeout=10) as response:
         assert (guards(headers), guards(response.headers), response.read()) == (["guard"], None, b"own")
+
+
+def test_static_files_wait_behind_filters(daemon, c_modules):
+    """A filter may wait for anything, so they have no priority then."""
+    server = daemon(f"[server]\nmodule-path = {c_modules}\n[limits]\nmax-concurrency = 1\nqueue-timeout = 100ms\n"
+                    "[guard /none]\n[probe /]\n[static /files]\nroot = www\n", FILES)
+    with server.connect() as sock:
+        sock.sendall(get("/sleep?1000"))
+        assert server.wait_until(lambda: server.get("/files/file")[0] == 503)
