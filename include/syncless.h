@@ -222,6 +222,10 @@ ssize_t sl_body(struct sl_request *req, void *buf, size_t size);
  * use for the rest of the body. For handlers that read it on a coroutine of its own. Never waits. */
 void sl_body_cancel(struct sl_request *req);
 
+/* After an upgrade: sl_body returns -ETIMEDOUT when nothing has come for so many milliseconds, and may be called again.
+ * 0, as at first: it waits as long as it takes. Since 4.1. */
+void sl_body_timeout(struct sl_request *req, int64_t milliseconds);
+
 /* Write the next bytes of the response body. Small pieces are gathered; a slow client makes this wait. Returns 0;
  * -errno if the client is gone (-EPIPE, -ECONNRESET); -EMSGSIZE for bytes beyond Content-Length (what fits is sent).
  * Does nothing for HEAD, 204, 205 and 304. */

@@ -129,6 +129,12 @@ void sl_body_cancel(struct sl_request *req)
     body_cancel(request_of(req));
 }
 
+void sl_body_timeout(struct sl_request *req, int64_t milliseconds)
+{
+    if (request_of(req)->body_kind == BODY_RAW)
+        request_of(req)->in->timeout = milliseconds * 1000000;
+}
+
 int sl_write(struct sl_request *req, const void *buf, size_t size)
 {
     coro_give_way(); /* what is small is only collected, so a loop of these may never come to a system call */

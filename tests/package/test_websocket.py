@@ -24,7 +24,8 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     try:
         max_size = 1 << 16 if path == "/small" else 1 << 24
-        ws = environ["syncless.websocket"](subprotocols=["chat", "echo"], max_size=max_size)
+        pings = dict(ping_interval=0.15, ping_timeout=0.3) if path == "/pinged" else {}
+        ws = environ["syncless.websocket"](subprotocols=["chat", "echo"], max_size=max_size, **pings)
     except ValueError as error:
         start_response("400 Bad Request", [])
         return [str(error).encode()]
@@ -270,6 +271,21 @@ def test_a_timeout_around_recv_loses_nothing(server):
         while (message := client.recv()) == (1, b"idle"):
             pass
         assert message == (1, b"heard " + b"a" * 200 + b"b" * 70000)
+
+
+def test_silent_clients_are_pinged(server):
+    """One that answers stays, and pings do not disturb its messages; one that does not is gone."""
+    with Client(server, "/pinged") as client:
+        for n in range(3):
+            assert client.recv() == (9, b"")
+            client.send(frame(10))
+        client.send(frame(1, b"one", final=False))
+        assert client.recv() == (9, b"")
+        client.send(frame(0, b" two"))
+        assert client.recv() == (1, b"one two")
+        assert client.recv() == (9, b"")
+        assert client.recv() is None
+    server.wait_log("over /pinged")
 
 
 def test_a_coroutine_that_receives_when_the_request_ends_is_woken(server):

@@ -23,7 +23,8 @@
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
 
-#define MAX_RECV (64 << 10) /* bytes that one recv allocates */
+#define MAX_RECV    (64 << 10) /* bytes that one recv allocates */
+#define MAX_TIMEOUT 1000000000 /* seconds */
 
 enum stream_call { RECV, SEND, STREAM_CALLS };
 
@@ -89,6 +90,11 @@ static PyObject *stream_recv(PyObject *self, PyObject *arg)
         return NULL;
     }
     n = sl_body(s->x->req, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    if (n == -ETIMEDOUT && s->x) {
+        s->inside[RECV] = NULL;
+        Py_DECREF(bytes);
+        Py_RETURN_NONE;
+    }
     if (stream_leave(s, RECV, n, "cannot receive from the client") < 0)
         Py_CLEAR(bytes);
     else
@@ -111,6 +117,20 @@ static PyObject *stream_send(PyObject *self, PyObject *bytes)
     return stream_leave(s, SEND, err, "cannot send to the client") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *stream_timeout(PyObject *self, PyObject *seconds)
+{
+    const struct stream *s = (struct stream *)self;
+    double value = PyFloat_AsDouble(seconds);
+
+    if (value == -1 && PyErr_Occurred())
+        return NULL;
+    if (!(value >= 0 && value <= MAX_TIMEOUT))
+        return PyErr_Format(PyExc_ValueError, "a timeout has 0 to %d seconds", MAX_TIMEOUT);
+    if (s->x)
+        sl_body_timeout(s->x->req, value > 0 && value < 0.001 ? 1 : (int64_t)(value * 1000));
+    Py_RETURN_NONE;
+}
+
 static PyObject *stream_stop(PyObject *self, PyObject *none)
 {
     const struct stream *s = (struct stream *)self;
@@ -122,7 +142,10 @@ static PyObject *stream_stop(PyObject *self, PyObject *none)
 
 static PyMethodDef stream_methods[] = {
     {"recv", stream_recv, METH_O,
-     "recv(size)\n--\n\nReturn at least one and at most size bytes; b'' when the client sends no more."},
+     "recv(size)\n--\n\nReturn at least one and at most size bytes; b'' when the client sends no more; None when "
+     "nothing "
+     "has come for the time of timeout()."},
+    {"timeout", stream_timeout, METH_O, "timeout(seconds)\n--\n\nThe longest wait of recv; 0: any."},
     {"stop", stream_stop, METH_NOARGS, "stop()\n--\n\nMake recv fail with OSError from now on, where it waits too."},
     {"send", stream_send, METH_O, "send(bytes)\n--\n\nSend all of them. Raise OSError when the client is gone."},
     {NULL, NULL, 0, NULL},

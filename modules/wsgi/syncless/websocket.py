@@ -189,7 +189,7 @@ class WebSocket:
     """
 
     def __init__(self, stream: _syncless.Stream, subprotocol: str | None, max_size: int,
-                 deflate: _Deflate | None = None) -> None:
+                 deflate: _Deflate | None = None, pings: tuple[float, float] = (0, 0)) -> None:
         self._stream = stream
         self._buffer = bytearray()
         self._max_size = max_size
@@ -202,6 +202,9 @@ class WebSocket:
         self._inflater: _Inflater | None = None  # of that message, if it is compressed
         self._deflate = deflate
         self._controls = 0  # control frames so far
+        self._pings = pings  # seconds of silence until a ping, and from then on to the end; 0: no pings
+        self._pinged = False  # the client is silent, and was sent one
+        stream.timeout(pings[0])
         self.subprotocol = subprotocol
         _open.add(self)
         if draining():
@@ -320,13 +323,29 @@ class WebSocket:
 
     def _receive(self) -> bytes:
         try:
-            return self._stream.recv(CHUNK)
+            while (data := self._stream.recv(CHUNK)) is None:
+                self._ping_silent()
+            if self._pinged:
+                self._pinged = False
+                self._stream.timeout(self._pings[0])
+            return data
         except (ConnectionError, TimeoutError):
             return b""
         except OSError:
             if not self._said_close:
                 raise
             return b""  # by _go_away: the client has not answered
+
+    def _ping_silent(self) -> None:
+        """The client has sent nothing for a while: ask whether it is there; or it is not, if it was asked before."""
+        if self._pinged:
+            self._closed = ConnectionClosed(1006, "no answer to a ping")
+            raise self._closed
+        self._pinged = True
+        self._stream.timeout(self._pings[1])
+        with self._sending:
+            if not self._said_close:
+                self._put(PING, b"")
 
     def _take_frame(self) -> str | bytes | None:
         """Read a frame. Return the message that it completes, or None."""
@@ -456,12 +475,14 @@ def _check_handshake() -> str:
     return keys[0]
 
 
-def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20, compression: bool = True) -> WebSocket:
+def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20, compression: bool = True,
+           ping_interval: float | None = 30, ping_timeout: float = 30) -> WebSocket:
     """Turn the request that this coroutine serves into a WebSocket: environ["syncless.websocket"].
 
     subprotocols: those of the application, best first; the first one that the client offers is chosen.
     max_size: bytes of the largest message; a larger one closes the connection with code 1009. compression: whether it
-    is used if the client can.
+    is used if the client can. ping_interval: seconds for which a client may be silent, while recv waits, until it is
+    sent a ping; None: none is sent. ping_timeout: seconds that it then has to send anything, or else it is gone.
 
     HandshakeError if the request is not a WebSocket handshake. What the application returns after it is ignored.
     """
@@ -474,7 +495,8 @@ def accept(subprotocols: Sequence[str] = (), max_size: int = 1 << 20, compressio
     deflate = _agree(_syncless.fields("Sec-WebSocket-Extensions")) if compression else None
     if deflate:
         fields.append(("Sec-WebSocket-Extensions", deflate.response))
-    return WebSocket(_syncless.upgrade(fields), chosen, max_size, deflate)
+    pings = (ping_interval, ping_timeout) if ping_interval else (0, 0)
+    return WebSocket(_syncless.upgrade(fields), chosen, max_size, deflate, pings)
 
 
 class ClientSocket:

@@ -291,10 +291,12 @@ static ssize_t read_raw(struct request *req, void *buf, size_t size)
 
 /* ---- all ---- */
 
-/* Whether only the wait failed, because the coroutine was interrupted or cancelled, and the next call may go on. Not in
- * a chunked body, where a part of the framing may be lost. */
+/* Whether only the wait failed, because the coroutine was interrupted or cancelled, or nothing came for a while (after
+ * an upgrade), and the next call may go on. Not in a chunked body, where a part of the framing may be lost. */
 static bool can_read_on(const struct request *req, ssize_t error)
 {
+    if (error == -ETIMEDOUT)
+        return req->body_kind == BODY_RAW;
     return (error == -EINTR || error == -ECANCELED) && req->body_kind != BODY_CHUNKED;
 }
 
