@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/guarded_open.h"
 #include "base/real.h"
 
 #define SYSLOG_SOCKET  "/dev/log"
@@ -88,5 +89,5 @@ int log_target_connect(const char *target)
 
 int log_target_open_file(const char *path)
 {
-    return real()->open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
+    return guarded_open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK, 0640);
 }

@@ -6,6 +6,7 @@
  */
 #include "master/generation.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,12 @@ struct generation *generation_load(configure_fn *configure, const struct command
     return g;
 }
 
+static void log_open_failed(const char *what, const char *target, int err)
+{
+    log_error("cannot open the %s log %s: %s%s", what, target, strerror(-err),
+              err == -ELOOP ? ": root follows symbolic links of root only" : "");
+}
+
 int generation_open_logs(const struct generation *g)
 {
     const struct log_settings *log = &g->settings.log;
@@ -55,9 +62,9 @@ int generation_open_logs(const struct generation *g)
     err = log_open(log->error_log);
     log_init((enum log_level)log->level, 0);
     if (err)
-        log_error("cannot open the error log %s: %s", failed, strerror(-err));
+        log_open_failed("error", failed, err);
     else if ((err = access_open(g->access_logs, &failed)))
-        log_error("cannot open the access log %s: %s", failed, strerror(-err));
+        log_open_failed("access", failed, err);
     if (err)
         return err;
     access_set_default(log->access);

@@ -434,7 +434,7 @@ static int master_serve(struct generation *g)
     for (;;) {
         int64_t next = master_step();
 
-        if ((master.stopping || supervisor_state() == SUPERVISOR_FAILED) && !supervisor_has_workers())
+        if ((master.stopping || supervisor_state() == SUPERVISOR_FAILED) && !supervisor_has_processes())
             break;
         wait_for_events(poll_timeout_until(next));
     }

@@ -29,6 +29,7 @@
 #define SECOND       INT64_C(1000000000)
 #define ADOPT_EVERY  (5 * SECOND) /* how long a generation may try before the next one may replace it */
 #define MAX_FAILURES 5            /* failed starts in a row while no worker serves */
+#define MAX_MESSAGES 64           /* of one process, before others are heard */
 
 static struct {
     void (*close_inherited)(void);
@@ -227,36 +228,40 @@ static void on_worker_ready(struct worker *w)
         worker_hurry(replaced);
 }
 
+/* Returns whether there may be another message. */
+static bool on_worker_message(struct worker *w, enum channel_kind kind)
+{
+    switch (kind) {
+    case CHANNEL_READY:
+        on_worker_ready(w);
+        return true;
+    case CHANNEL_REPLACE:
+        w->replace = true;
+        return true;
+    case CHANNEL_PING:
+        life_on_answer(&w->life);
+        return true;
+    case CHANNEL_REPORT:
+        life_on_report(&w->life, channel_text());
+        return true;
+    case CHANNEL_OVERDUE:
+        life_on_overdue(&w->life, channel_text());
+        return true;
+    case CHANNEL_LOOP_ENDED:
+        worker_leave_loop(w);
+        return true;
+    case CHANNEL_END:
+        worker_lose_channel(w);
+        return false;
+    default:
+        return kind != CHANNEL_NONE;
+    }
+}
+
 static void read_worker_channel(struct worker *w)
 {
-    struct channel_message message;
-
-    while ((message = channel_receive(w->channel)).kind != CHANNEL_NONE)
-        switch (message.kind) {
-        case CHANNEL_READY:
-            on_worker_ready(w);
-            break;
-        case CHANNEL_REPLACE:
-            w->replace = true;
-            break;
-        case CHANNEL_PING:
-            life_on_answer(&w->life);
-            break;
-        case CHANNEL_REPORT:
-            life_on_report(&w->life, channel_text());
-            break;
-        case CHANNEL_OVERDUE:
-            life_on_overdue(&w->life, channel_text());
-            break;
-        case CHANNEL_LOOP_ENDED:
-            worker_leave_loop(w);
-            break;
-        case CHANNEL_END:
-            worker_lose_channel(w);
-            return;
-        default:
-            break;
-        }
+    for (int n = 0; n < MAX_MESSAGES && on_worker_message(w, channel_hear(w->channel).kind); n++)
+        ;
 }
 
 /* How a process has ended that did not get as far as to serve. */
@@ -336,7 +341,7 @@ static bool on_fork_server_exit(pid_t pid, int status)
     struct generation *g = has_fork_server(supervisor.before, pid) ? supervisor.before : supervisor.generation;
 
     if (!has_fork_server(g, pid))
-        return false;
+        return fork_server_on_exit(pid);
     g->fork_server->pid = 0;
     if (!supervisor.stopping)
         log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
@@ -389,14 +394,17 @@ size_t supervisor_polls(struct pollfd *polls, size_t capacity)
 
 static void read_fork_server_channel(struct fork_server *f)
 {
-    struct channel_message message;
+    enum channel_kind kind = CHANNEL_NONE;
 
-    while ((message = channel_receive(f->channel)).kind != CHANNEL_NONE && message.kind != CHANNEL_END)
-        if (message.kind == CHANNEL_READY) {
+    for (int n = 0; n < MAX_MESSAGES && (kind = channel_hear(f->channel).kind) != CHANNEL_NONE; n++)
+        if (kind == CHANNEL_READY) {
             life_end(&f->life);
             f->ready = true;
-        } else if (message.kind == CHANNEL_REPORT) {
+        } else if (kind == CHANNEL_REPORT) {
             life_on_report(&f->life, channel_text());
+        } else if (kind == CHANNEL_END) {
+            kill(f->pid, SIGKILL); /* it can hear no order any more */
+            return;
         }
 }
 
@@ -530,6 +538,7 @@ int64_t supervisor_step(void)
     if (!supervisor.stopping)
         fill_slots(now);
     next = min_int64(look_after_all(now), workers_kill_overdue(now)); /* with those that were started now */
+    next = min_int64(next, fork_servers_kill_overdue(now));
     if (supervisor.stopping)
         return next;
     if (supervisor.fork_server_due > now)
@@ -546,9 +555,9 @@ void supervisor_stop(int signum, int64_t timeout)
     supervisor.generation->fork_server = NULL;
 }
 
-bool supervisor_has_workers(void)
+bool supervisor_has_processes(void)
 {
-    return !list_empty(&workers);
+    return !list_empty(&workers) || fork_servers_are_left();
 }
 
 static void reopen_fork_server_logs(const struct generation *g)

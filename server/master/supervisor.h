@@ -48,8 +48,8 @@ void supervisor_drain(void);
 /* Send the signal to all workers, and kill those that still live timeout nanoseconds later. Starts no others. */
 void supervisor_stop(int signum, int64_t timeout);
 
-/* Whether there is a worker that has not been reaped. */
-bool supervisor_has_workers(void);
+/* Whether there is a worker or fork server that has not been reaped. */
+bool supervisor_has_processes(void);
 
 /* Reopen the log files of all workers and fork servers. */
 void supervisor_reopen_logs(void);

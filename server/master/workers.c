@@ -41,11 +41,25 @@ static pid_t fork_worker(struct generation *g, int number, const int ends[2], vo
     struct worker_job job = {&g->settings, g->mounts, &g->sockets, number, ends[1], false};
     pid_t pid = fork();
 
-    if (pid != 0)
-        return pid < 0 ? -errno : pid;
+    if (pid != 0) {
+        int err = -errno;
+
+        close(ends[1]);
+        return pid < 0 ? err : pid;
+    }
     close(ends[0]);
     close_inherited();
     exit(worker_run(&job));
+}
+
+static bool is_worker_pid(pid_t pid)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        if (w->pid == pid)
+            return true;
+    return false;
 }
 
 struct worker *worker_start(struct generation *g, int number, void (*close_inherited)(void))
@@ -59,9 +73,8 @@ struct worker *worker_start(struct generation *g, int number, void (*close_inher
         log_error("cannot create a channel to worker %d: %s", number, strerror(-err));
         return NULL;
     }
-    pid = g->fork_server ? fork_server_spawn(g->fork_server, number, ends[1])
+    pid = g->fork_server ? fork_server_spawn(g->fork_server, number, ends, is_worker_pid)
                          : fork_worker(g, number, ends, close_inherited);
-    close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
         log_error("cannot fork worker %d: %s; retrying in a second", number, strerror(-pid));

@@ -3,6 +3,7 @@
 #define PROCESS_CHANNEL_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 enum channel_kind {
     CHANNEL_NONE,       /* no message has arrived */
@@ -14,7 +15,7 @@ enum channel_kind {
     CHANNEL_ACCESS_LOG, /* the same for the access log of this number */
     CHANNEL_CONNECTION, /* to a worker: fd is a connection of the listen socket of this number, from its backlog */
     CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
-    CHANNEL_SPAWNED,    /* the answer: number is the pid, or a negative errno */
+    CHANNEL_SPAWNED,    /* the answer: number is 0 or a negative errno; and the first message of the worker itself */
     CHANNEL_REPORT,     /* to the master: with a text, where the process is, which the master has asked for */
     CHANNEL_OVERDUE,    /* the same unasked: a request that is past its request-timeout blocks the worker */
     CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */
@@ -40,10 +41,20 @@ int channel_send_text(int end, enum channel_kind kind, const char *text);
 /* Returns the next message, without waiting. */
 struct channel_message channel_receive(int end);
 
+/* The same for the master, to whom nobody may send descriptors: they are closed, and fd is -1. */
+struct channel_message channel_hear(int end);
+
+/* Have the kernel say who has sent a message that arrives at this end from now on. Returns 0 or -errno. */
+int channel_show_senders(int end);
+
+/* Wait for the next message, at most so many milliseconds. Returns the pid of the process that has sent it, for which
+ * the kernel vouches; -ECHILD: all that could have are dead. */
+pid_t channel_await_sender(int end, int milliseconds);
+
 /* Returns the text of the message that was received last, or "". Valid until the next one is received. */
 const char *channel_text(void);
 
-/* The same, but waits for it: at most this many milliseconds, or any time if negative. CHANNEL_NONE: none came. */
-struct channel_message channel_await(int end, int milliseconds);
+/* Wait for a message: at most this many milliseconds, or any time if negative. */
+void channel_wait(int end, int milliseconds);
 
 #endif

@@ -7,10 +7,13 @@
 #include "process/pidfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/guarded_open.h"
 
 /* Write path and suffix into out, which has PATH_MAX bytes. Returns out. */
 static const char *pidfile_name(char *out, const char *path, const char *suffix)
@@ -19,10 +22,20 @@ static const char *pidfile_name(char *out, const char *path, const char *suffix)
     return out;
 }
 
+/* Create a file that is ours: what another has put there in its place is removed. */
+static FILE *pidfile_create(const char *name)
+{
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, fd = guarded_open(name, flags, 0644);
+
+    if (fd < 0 && errno == EEXIST && unlink(name) == 0)
+        fd = guarded_open(name, flags, 0644);
+    return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
 int pidfile_write(const char *path)
 {
     char name[PATH_MAX];
-    FILE *file = fopen(pidfile_name(name, path, ".new"), "we");
+    FILE *file = pidfile_create(pidfile_name(name, path, ".new"));
     int err = 0;
 
     if (!file)
@@ -40,15 +53,15 @@ int pidfile_write(const char *path)
 
 pid_t pidfile_read(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    int pid;
+    int fd = guarded_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0); /* it may be a FIFO in the meantime */
+    char text[16] = "";
+    ssize_t size;
 
-    if (!file)
+    if (fd < 0)
         return -errno;
-    if (fscanf(file, "%d", &pid) != 1 || pid <= 0)
-        pid = -EINVAL;
-    fclose(file);
-    return pid;
+    size = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    return size > 0 && atoi(text) > 0 ? atoi(text) : -EINVAL;
 }
 
 void pidfile_remove(const char *path)

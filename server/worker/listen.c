@@ -77,7 +77,7 @@ static bool is_abandoned(const struct bind_address *address)
     bool refused;
     int fd;
 
-    if (stat(address->sa.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+    if (lstat(address->sa.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* a full queue must not block us */
     if (fd < 0)
@@ -87,8 +87,20 @@ static bool is_abandoned(const struct bind_address *address)
     return refused;
 }
 
-/* Returns a bound socket, or -errno. */
-static int bind_socket(const struct bind_address *address)
+/* Bind it. A Unix socket gives its mode to the file, so that this never has a laxer one. mode: -1: the default. */
+static int bind_with_mode(int fd, const struct bind_address *address, int mode)
+{
+    bool sets = mode >= 0 && address->sa.any.sa_family == AF_UNIX;
+    mode_t mask = sets ? umask(0) : 0;
+    int err = (sets && fchmod(fd, (mode_t)mode) < 0) || bind(fd, &address->sa.any, address->size) < 0 ? -errno : 0;
+
+    if (sets)
+        umask(mask);
+    return err;
+}
+
+/* mode: of the file of a Unix socket; -1: the default. Returns a bound socket, or -errno. */
+static int bind_socket(const struct bind_address *address, int mode)
 {
     int family = address->sa.any.sa_family, err;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -104,9 +116,9 @@ static int bind_socket(const struct bind_address *address)
     }
     if (family == AF_INET6)
         enable_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-    if (bind(fd, &address->sa.any, address->size) == 0)
+    err = bind_with_mode(fd, address, mode);
+    if (!err)
         return fd;
-    err = -errno;
     close(fd);
     return err;
 }
@@ -144,7 +156,7 @@ int listen_check(const struct bind_address *address, const char **advice)
         if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
             err = -EADDRINUSE;
     } else {
-        fd = bind_socket(address);
+        fd = bind_socket(address, -1);
         err = fd == -EADDRINUSE ? 0 : min_int64(fd, 0); /* most likely by the server that runs */
         if (fd >= 0)
             close(fd);
@@ -160,23 +172,58 @@ static int listen_error(const struct bind_address *address, int err)
     return err;
 }
 
+/* Open the file of a Unix socket, not to read it but to name it: whoever can write to the directory may put another
+ * file there at any time. Returns -1 if it is not the one that was made for the socket. */
+static int open_own_file(const struct listen_socket *s)
+{
+    int fd = open(socket_path(&s->address), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == s->device && st.st_ino == s->inode)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    errno = ESTALE;
+    return -1;
+}
+
+/* fchmod(2) refuses descriptors that only name a file. */
+static int change_mode(int file, mode_t mode)
+{
+    char path[32];
+    struct stat st;
+
+    if (fstat(file, &st) == 0 && (st.st_mode & 07777) == mode)
+        return 0;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+    return chmod(path, mode);
+}
+
+static bool names_owner(const struct process_settings *settings)
+{
+    return settings->socket_uid != (uid_t)-1 || settings->socket_gid != (gid_t)-1;
+}
+
 /* Set the owner and the mode of a Unix socket. Before listen(), so that nobody can connect yet. */
 static int set_socket_file(const struct listen_socket *s, const struct process_settings *settings)
 {
-    const char *path = socket_path(&s->address), *key = NULL;
-    int err;
+    const char *key = NULL;
+    int file, err = 0;
 
-    if (!path)
+    if (!socket_path(&s->address) || (!settings->has_socket_mode && !names_owner(settings)))
         return 0;
-    if (settings->has_socket_mode && chmod(path, settings->socket_mode) < 0)
+    file = open_own_file(s);
+    if (file < 0 || (settings->has_socket_mode && change_mode(file, settings->socket_mode) < 0))
         key = "socket-mode";
-    else if ((settings->socket_uid != (uid_t)-1 || settings->socket_gid != (gid_t)-1) &&
-             chown(path, settings->socket_uid, settings->socket_gid) < 0)
+    else if (names_owner(settings) &&
+             fchownat(file, "", settings->socket_uid, settings->socket_gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
         key = "socket-owner";
-    if (!key)
-        return 0;
-    err = -errno;
-    log_error("cannot set the %s of %s: %s", key, s->text, strerror(-err));
+    if (key) {
+        err = -errno;
+        log_error("cannot set the %s of %s: %s", key, s->text, strerror(-err));
+    }
+    if (file >= 0)
+        close(file);
     return err;
 }
 
@@ -206,7 +253,7 @@ static struct listen_socket *listen_socket_new(const struct bind_address *addres
 
     if (address)
         s->address = *address;
-    if (address && socket_path(address) && stat(socket_path(address), &st) == 0) {
+    if (address && socket_path(address) && lstat(socket_path(address), &st) == 0 && S_ISSOCK(st.st_mode)) {
         s->device = st.st_dev;
         s->inode = st.st_ino;
     }
@@ -224,7 +271,7 @@ static bool has_own_file(const struct listen_socket *s)
 {
     struct stat st;
 
-    return stat(socket_path(&s->address), &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
+    return lstat(socket_path(&s->address), &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
 }
 
 /* Find out whether clients cannot reach the socket any more: its file is gone, or another one is there on which nobody
@@ -324,7 +371,7 @@ static int acquire_address(struct listen_set *set, const struct settings *settin
         int fd = inherit_take(address->text);
 
         if (fd < 0)
-            fd = bind_socket(address);
+            fd = bind_socket(address, settings->process.has_socket_mode ? (int)settings->process.socket_mode : -1);
         if (fd < 0)
             return listen_error(address, fd);
         s = listen_socket_new(address, address->text, fd);

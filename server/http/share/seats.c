@@ -31,9 +31,17 @@ void seats_create(void)
         table = memory;
 }
 
+/* Others may write to the table, which is no reason to leave it. */
+static unsigned seats_used(void)
+{
+    unsigned used = atomic_load_explicit(&table->used, memory_order_relaxed);
+
+    return used < MAX_SEATS ? used : MAX_SEATS;
+}
+
 void seats_vacate(pid_t pid)
 {
-    for (unsigned i = 0; table && i < table->used; i++)
+    for (unsigned i = 0; table && i < seats_used(); i++)
         if (table->seats[i].pid == pid) {
             table->seats[i].kind = 0;
             table->seats[i].pid = 0;
@@ -68,7 +76,7 @@ struct seat *seat_take(void)
 
 struct seat *seat_next(const struct seat *mine, unsigned *at)
 {
-    unsigned used = atomic_load_explicit(&table->used, memory_order_relaxed);
+    unsigned used = seats_used();
 
     while (*at < used) {
         struct seat *seat = &table->seats[(*at)++];

@@ -61,9 +61,17 @@ int tally_join(struct tally *tally)
     return -1;
 }
 
+/* Others may write to the table, which is no reason to leave it. */
+static unsigned tally_used(const struct tally *tally)
+{
+    unsigned used = atomic_load(&tally->used);
+
+    return used < MAX_CELLS ? used : MAX_CELLS;
+}
+
 void tally_drop(struct tally *tally, pid_t pid)
 {
-    for (unsigned i = 0; i < atomic_load(&tally->used); i++) {
+    for (unsigned i = 0; i < tally_used(tally); i++) {
         struct tally_cell *cell = &tally->cells[i];
 
         if (atomic_load(&cell->pid) != pid)
@@ -78,7 +86,7 @@ static uint32_t tally_open(const struct tally *tally)
 {
     uint32_t open = 0;
 
-    for (unsigned i = 0; i < atomic_load(&tally->used); i++)
+    for (unsigned i = 0; i < tally_used(tally); i++)
         open += atomic_load(&tally->cells[i].open);
     return open;
 }
@@ -115,7 +123,7 @@ bool tally_has_older(const struct tally *tally, int cell, int64_t since)
 {
     int64_t now = wait_now();
 
-    for (unsigned i = 0; i < atomic_load(&tally->used); i++) {
+    for (unsigned i = 0; i < tally_used(tally); i++) {
         const struct tally_cell *other = &tally->cells[i];
         int64_t begun = atomic_load(&other->since);
 
