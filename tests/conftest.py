@@ -275,12 +275,12 @@ class Starter:
         self.new_directory = new_directory
         self.daemons = []
 
-    def __call__(self, ini, files={}, args=[], env={}):
+    def __call__(self, ini, files={}, args=[], env={}, before=[]):
         directory = self.new_directory()
         if ini is not None:
             write_files(directory, {"server.ini": ini})
         write_files(directory, files)
-        daemon = Daemon(directory, server_args(directory, ini, args), server_env(env))
+        daemon = Daemon(directory, [*before, *server_args(directory, ini, args)], server_env(env))
         self.daemons.append(daemon)
         return daemon
 
@@ -296,7 +296,8 @@ class Starter:
 
 @pytest.fixture
 def daemon(tmp_path_factory):
-    """daemon(ini_text, files={}, args=[], env={}) -> Daemon, for one test."""
+    """daemon(ini_text, files={}, args=[], env={}, before=[]) -> Daemon, for one test. before: words before the command.
+    """
     starter = Starter(lambda: tmp_path_factory.mktemp("daemon"))
     yield starter
     starter.end()

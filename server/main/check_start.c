@@ -91,7 +91,8 @@ static bool become_worker(const struct process_settings *s)
 {
     if (!s->has_group)
         return true;
-    return (!s->user || initgroups(s->user, s->gid) == 0) && setegid(s->gid) == 0 && (!s->user || seteuid(s->uid) == 0);
+    return (!s->login || initgroups(s->login, s->gid) == 0) && setegid(s->gid) == 0 &&
+           (!s->user || seteuid(s->uid) == 0);
 }
 
 static void check_path(const struct generation *g, const struct mount *m, const struct sl_option *o, const char *path)

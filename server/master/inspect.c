@@ -50,6 +50,8 @@ static void open_as_user(pid_t pid, const struct process_settings *settings, int
     *memory = open_proc(pid, "mem");
     if (changes)
         return_to_root(group, dumpable);
+    if (changes && *memory < 0)
+        *memory = open_proc(pid, "mem"); /* only root may, unless the process is dumpable */
 }
 
 static void read_status(int fd, struct inspection *found)

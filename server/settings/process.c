@@ -18,6 +18,7 @@
 struct process_raw {
     struct process_settings s;
     const char *group, *umask, *socket_mode, *socket_owner;
+    const char *const *groups;
 };
 
 /* Source, templates and what is configured by hand; not what applications write. */
@@ -29,6 +30,12 @@ const struct sl_option process_options[] = {
     SL_OPTION("user", SL_STRING, struct process_raw, s.user, .help = "User of the workers; only root can set it."),
     SL_OPTION("group", SL_STRING, struct process_raw, group,
               .help = "Group of the workers; by default that of the user."),
+    SL_OPTION("supplementary-groups", SL_STRINGS, struct process_raw, groups,
+              .help = "Further groups of the workers, beside those that their user is in; repeat for more."),
+    SL_OPTION("no-new-privileges", SL_BOOL, struct process_raw, s.no_new_privileges, .default_value = "yes",
+              .help = "Setuid bits have no effect on programs that workers start, such as sudo and sendmail."),
+    SL_OPTION("dumpable", SL_BOOL, struct process_raw, s.dumpable, .default_value = "no",
+              .help = "Debuggers of the same user may attach to workers, and crashes leave core files."),
     SL_OPTION("chroot", SL_PATH, struct process_raw, s.chroot, .help = "Directory that workers see as /."),
     SL_OPTION("umask", SL_STRING, struct process_raw, umask,
               .help = "Octal: permission bits removed from new files, such as 027."),
@@ -81,6 +88,14 @@ static void fill_mode(struct conf *c, const struct conf_section *server, const c
     *mode = (mode_t)value;
 }
 
+#define MAX_ID INT64_C(0xfffffffe) /* (uid_t)-1 means none, and a larger number would be cut to another user's */
+
+/* Returns whether the text is the number of a user or group. */
+static bool is_id(const char *text, int64_t *number)
+{
+    return !conf_value_integer(text, number) && *number >= 0 && *number <= MAX_ID;
+}
+
 /* Find the user of that name or number, and its group. A number need not have an entry in passwd. Returns 0 or -ENOENT.
  */
 static int look_up_user(const char *name, uid_t *uid, gid_t *gid)
@@ -88,7 +103,7 @@ static int look_up_user(const char *name, uid_t *uid, gid_t *gid)
     struct passwd *found = getpwnam(name);
     int64_t number;
 
-    if (!found && !conf_value_integer(name, &number) && number >= 0) {
+    if (!found && is_id(name, &number)) {
         *uid = (uid_t)number;
         found = getpwuid(*uid);
         *gid = found ? found->pw_gid : (gid_t)number;
@@ -106,7 +121,7 @@ static int look_up_group(const char *name, gid_t *gid)
     struct group *found = getgrnam(name);
     int64_t number;
 
-    if (!found && (conf_value_integer(name, &number) || number < 0))
+    if (!found && !is_id(name, &number))
         return -ENOENT;
     *gid = found ? found->gr_gid : (gid_t)number;
     return 0;
@@ -123,10 +138,25 @@ static void fill_login(struct process_settings *s, struct conf *c)
     s->home = found ? arena_strndup(&c->arena, found->pw_dir, strlen(found->pw_dir)) : "/";
 }
 
+static void fill_groups(struct process_raw *raw, struct conf *c, const struct conf_section *server)
+{
+    size_t count = 0;
+    gid_t *list;
+
+    while (raw->groups && raw->groups[count])
+        count++;
+    list = arena_alloc(&c->arena, count * sizeof(*list));
+    for (size_t i = 0; i < count; i++)
+        if (look_up_group(raw->groups[i], &list[i]))
+            conf_value_error(c, server, "supplementary-groups", i, "there is no such group");
+    raw->s.more_groups = list;
+    raw->s.more_group_count = count;
+}
+
 static void fill_identity(struct process_raw *raw, struct conf *c, const struct conf_section *server)
 {
     struct process_settings *s = &raw->s;
-    const char *privileged = s->user ? "user" : raw->group ? "group" : "chroot";
+    const char *privileged = s->user ? "user" : raw->group ? "group" : s->chroot ? "chroot" : "supplementary-groups";
 
     s->has_group = s->user || raw->group;
     if (s->user && look_up_user(s->user, &s->uid, &s->gid))
@@ -135,7 +165,7 @@ static void fill_identity(struct process_raw *raw, struct conf *c, const struct 
         fill_login(s, c);
     if (raw->group && look_up_group(raw->group, &s->gid))
         conf_value_error(c, server, "group", 0, "there is no such group");
-    if (geteuid() != 0 && (s->user || raw->group || s->chroot))
+    if (geteuid() != 0 && (s->user || raw->group || s->chroot || raw->groups))
         conf_value_error(c, server, privileged, 0, "only root can set this; the server runs as uid %d", (int)geteuid());
 }
 
@@ -159,6 +189,7 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
 
     conf_fill_options(c, &server, 1, process_options, &raw);
     fill_identity(&raw, c, server);
+    fill_groups(&raw, c, server);
     fill_owner(&raw, c, server);
     fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
     fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);

@@ -3,6 +3,7 @@
 #define SETTINGS_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,10 @@ struct process_settings {
     bool has_group;           /* gid is set */
     gid_t gid;
     const char *chroot;
+    const gid_t *more_groups; /* supplementary groups, beside those that the user is in */
+    size_t more_group_count;
+    bool no_new_privileges; /* setuid bits have no effect on programs that workers start */
+    bool dumpable;          /* debuggers of the same user may attach, and there are core files */
     bool has_umask;
     mode_t umask;
     const char *pidfile;

@@ -178,7 +178,7 @@ def run(environ):
                 memory.write(b"\\xff" * 4)
                 count += 1
     return count
-""", "[outbound 192.0.2.1:80]\nmax-connections = 3")
+""", "dumpable = yes\n[outbound 192.0.2.1:80]\nmax-connections = 3")
     server.wait_log("all workers are ready")
     assert int(server.get("/")[2]) >= 2
     for pid in server.worker_pids():

@@ -116,6 +116,11 @@ def test_chroot_without_proc_and_max_rss(daemon, tmp_path):
 MISTAKES = {
     "user = no-such-user": '"user = no-such-user": there is no such user',
     "group = no-such-group": '"group = no-such-group": there is no such group',
+    "user = 4294967295": "there is no such user",
+    "user = 4294967296": "there is no such user",
+    "group = 4294967296": "there is no such group",
+    "socket-owner = 4294967296:0": "there is no such user or group",
+    "supplementary-groups = 4294967296": "there is no such group",
     "umask = 9": '"umask = 9": expected an octal number such as 027',
     "socket-mode = rw": '"socket-mode = rw": expected an octal number such as 0660',
     "socket-owner = nobody:no-such-group": "there is no such user or group",

@@ -253,14 +253,28 @@ def open_by_signal() -> None:
         logging.getLogger("syncless").warning("a console was opened in this process, pid %d, by a signal", os.getpid())
 
 
+def _status(pid: int, name: str) -> str:
+    """The first word of a line of /proc/PID/status."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(line.split()[1] for line in status if line.startswith(name + ":"))
+
+
+def _command(pid: int) -> str:
+    with open(f"/proc/{pid}/cmdline") as command:
+        return command.read()
+
+
 def _takes_signal(pid: int) -> bool:
     """Whether the process handles the signal; another one would be ended by it."""
     try:
-        with open(f"/proc/{pid}/status") as status, open(f"/proc/{pid}/maps") as maps:
-            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
-            return bool(caught >> (SIGNAL - 1) & 1) and "/libsyncless" in maps.read()
+        caught = int(_status(pid, "SigCgt"), 16)
+        with open(f"/proc/{pid}/maps") as maps:
+            ours = "/libsyncless" in maps.read()
+    except PermissionError:  # without `dumpable` only root may read it
+        ours = "syncless" in _command(pid)
     except (OSError, StopIteration):
         return False
+    return bool(caught >> (SIGNAL - 1) & 1) and ours
 
 
 def _children(pid: int) -> list[int]:
@@ -290,7 +304,7 @@ def _open_door(pid: int) -> socket.socket:
         sock = _connect_path(_door(pid))
     except ConnectionRefusedError:
         sock = _open_by_sending(pid)
-    if peer_uid(sock) != os.stat(f"/proc/{pid}").st_uid:
+    if peer_uid(sock) != int(_status(pid, "Uid")):
         sock.close()
         raise OSError(errno.EPERM, "somebody else listens there")
     return sock
