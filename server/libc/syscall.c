@@ -10,6 +10,7 @@
  * Calls whose arguments are the kernel's own are in syscall_kernel_form.c, and those that wait for operations of the
  * kernel in syscall_completions.c.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
@@ -272,6 +273,10 @@ long syscall_any(long number, long a, long b, long c, long d, long e, long f)
         return futex_call((uint32_t *)a, (int)b, (uint32_t)c, (uintptr_t)d, (uint32_t *)e, (uint32_t)f);
     if (__builtin_expect(futex2_has(number), 0))
         return futex2_call(number, SYSCALL_ARGS);
+    if (__builtin_expect(number == SYS_io_uring_setup, 0) && wait_makes_loop) {
+        errno = ENOSYS;
+        return -1;
+    }
     if (coro_self())
         return syscall_on_coroutine(number, SYSCALL_ARGS);
     return real()->syscall(number, SYSCALL_ARGS);

@@ -49,6 +49,8 @@ static struct {
     void (*on_child)(void); /* see wait_on_child; or NULL */
 } loop = {.post_lock = PTHREAD_MUTEX_INITIALIZER};
 
+__thread bool wait_makes_loop;
+
 uv_loop_t *loop_uv(void)
 {
     wait_revive();
@@ -179,8 +181,11 @@ static void disown_loop_fds(void)
 
 static void loop_init(void)
 {
-    int err = libuv.uv_loop_init(&loop.uv);
+    int err;
 
+    wait_makes_loop = true;
+    err = libuv.uv_loop_init(&loop.uv);
+    wait_makes_loop = false;
     if (err)
         log_die("cannot make the event loop: %s", libuv.uv_strerror(err));
     loop.lost = false;

@@ -28,6 +28,10 @@
 /* Make the loop, and this OS thread its owner. threads: size of the pool behind wait_offload; 0: 4. */
 void wait_init(unsigned threads);
 
+/* libuv is making the loop in this thread. It must get no io_uring: that would spare calls of epoll_ctl, which it
+ * hardly makes here, and be one more descriptor, which nobody tells, for forked children to close. */
+extern __thread bool wait_makes_loop __attribute__((tls_model("initial-exec")));
+
 /* Free the loop. No coroutine may be running. */
 void wait_exit(void);
 

@@ -186,7 +186,7 @@ def test_our_threads_get_no_signals(script, tmp_path):
                     print(*[line.split()[1] for line in file if line.startswith("SigBlk")])
         """, tmp_path / "file")
     blocked = [int(line, 16) for line in out.splitlines()]
-    assert len(blocked) >= 3 and all(mask >> signal.SIGALRM - 1 & 1 for mask in blocked), out
+    assert len(blocked) >= 2 and all(mask >> signal.SIGALRM - 1 & 1 for mask in blocked), out
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may call setgroups")

@@ -162,6 +162,9 @@ def counts(server):
     return tuple(map(int, found[-1]))
 
 
+ipv6_is_first = socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)[0][0] == socket.AF_INET6
+
+
 @pytest.mark.parametrize("how", ["tcp", "with_timeout", "by_name", "by_old_name", "copied", "on_thread",
                                  "again_and_again"])
 @pytest.mark.parametrize("to", ["127.0.0.1:{port}", "127.0.0.0/8", "localhost:{port}"])
@@ -170,7 +173,8 @@ def test_further_connections_wait(serve, peer, how, to):
     assert outcomes(server, how, peer.port, 30, 0.02) == ["ok"] * 30
     assert peer.total == 30
     opened, most, waited, given_up = counts(server)
-    assert (opened, most, given_up) == (30, 4, 0) and waited >= 20
+    tries = 1 + ipv6_is_first if (to, how) == ("localhost:{port}", "by_name") else 1  # nobody listens at ::1
+    assert (opened, most, given_up) == (tries * 30, 4, 0) and waited >= 20
 
 
 def test_unix_socket(serve, open_folder):

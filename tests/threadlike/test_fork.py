@@ -49,7 +49,7 @@ def test_child_that_ends_by_exit_after_work_on_threads():
             grp.getgrnam("root")
             if (pid := os.fork()) == 0:
                 sys.exit(3)
-            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
         """) == "3\n3\n3\n"
 
 

@@ -2,10 +2,11 @@
  * disk.c: where calls on files are made, by what the file system has cost lately.
  *
  * A trip to the pool costs some ten microseconds, and most calls are answered from memory in one or two. So a call is
- * made where it is, and timed. One that took over a millisecond has the file system remembered, with the average of its
- * latest calls: while that is high, they go to the pool, where they are timed as well, and when it has become low the
- * file system is forgotten. So a single delay has no lasting effect, and while there is nothing to remember a call
- * costs a few instructions.
+ * made where it is, and timed. One that took over a millisecond may have waited for a disk, or for a processor that
+ * another process had. So the next calls are watched: the kernel tells whether the thread slept. One that slept so long
+ * has the file system remembered, with the average of its latest calls: while that is high, they go to the pool, where
+ * they are watched as well, and when it has become low the file system is forgotten. So a single delay has no lasting
+ * effect, and while there is nothing to watch a call costs a few instructions.
  *
  * A file system is known by its device, and by the beginnings of absolute paths that were seen to lead to it, so that
  * a path need not be looked up to find out where it leads. Such a beginning is the mount point or a symbolic link.
@@ -20,6 +21,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -35,6 +37,7 @@
 #define SLOW       INT64_C(200000)   /* the average from which on calls go to the pool */
 #define QUICK      INT64_C(20000)    /* the average at which a file system is forgotten */
 #define SHARE      8                 /* the latest call is so much of the average: 1 / SHARE */
+#define SUSPECTS   64                /* calls that are watched after one that took long */
 #define AHEAD      65536             /* bytes that a disk is read for at once, with the first one */
 #define MAX_DISKS  16
 #define MAX_PLACES 32
@@ -56,13 +59,16 @@ static struct disk disks[MAX_DISKS];
 static struct place places[MAX_PLACES];
 static unsigned next_disk, next_place;
 
-unsigned disk_slow_count;
+static unsigned suspects; /* calls that are still to be watched, because one took long */
+
+unsigned disk_watches;
 
 /* A call and what is known of it. */
 struct visit {
     disk_fn *fn;
     void *arg;
-    int64_t took; /* nanoseconds */
+    bool is_watched;
+    int64_t took; /* nanoseconds; of one that is watched and did not sleep, CPU time */
     long result;
     int error; /* errno */
 };
@@ -79,6 +85,41 @@ static int visit_run(void *arg)
     v->error = errno;
     v->took = ticks_since(begun);
     return 0;
+}
+
+static int64_t cpu_time(const struct rusage *usage)
+{
+    return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * INT64_C(1000000000) +
+           (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * INT64_C(1000);
+}
+
+static int visit_run_watched(void *arg)
+{
+    struct visit *v = arg;
+    struct rusage before, after;
+
+    getrusage(RUSAGE_THREAD, &before);
+    visit_run(v);
+    getrusage(RUSAGE_THREAD, &after);
+    if (after.ru_nvcsw == before.ru_nvcsw)
+        v->took = cpu_time(&after) - cpu_time(&before);
+    return 0;
+}
+
+/* Have the next calls watched. */
+static void suspect(void)
+{
+    if (suspects == 0)
+        disk_watches++;
+    suspects = SUSPECTS;
+}
+
+/* Whether a call took so long that its file system is to be remembered. */
+static bool visit_was_slow(const struct visit *v)
+{
+    if (v->took >= NOTICE && !v->is_watched)
+        suspect();
+    return v->took >= NOTICE && v->is_watched;
 }
 
 static long visit_end(const struct visit *v)
@@ -119,7 +160,7 @@ static void disk_forget(struct disk *disk)
         if (places[i].disk == disk)
             place_clear(&places[i]);
     disk->used = false;
-    disk_slow_count--;
+    disk_watches--;
 }
 
 static struct disk *disk_remember(dev_t device)
@@ -129,7 +170,7 @@ static struct disk *disk_remember(dev_t device)
     if (disk->used)
         disk_forget(disk);
     *disk = (struct disk){.used = true, .device = device};
-    disk_slow_count++;
+    disk_watches++;
     return disk;
 }
 
@@ -257,15 +298,20 @@ static void path_notice(int at, const char *path, int64_t took)
 /* ---- by what it costs ---- */
 
 /* Make the call where it should be made; disk: NULL if nothing is known. */
-static void visit_make(struct visit *v, struct disk *disk)
+static void visit_make(struct visit *v, const struct disk *disk)
 {
-    if (disk && disk->average >= SLOW && park_possible_for_child())
-        wait_offload(visit_run, v);
-    else
+    v->is_watched = disk_watches > 0;
+    if (suspects > 0 && --suspects == 0)
+        disk_watches--;
+    if (!v->is_watched)
         visit_run(v);
+    else if (disk && disk->average >= SLOW && park_possible_for_child())
+        wait_offload(visit_run_watched, v);
+    else
+        visit_run_watched(v);
 }
 
-/* A file system is known to be slow, perhaps that of the path. */
+/* Calls are watched: a file system is slow, perhaps that of the path. */
 static long run_path_by_cost(int at, const char *path, struct visit *v)
 {
     struct disk *disk = disk_of_path(at, path);
@@ -274,19 +320,15 @@ static long run_path_by_cost(int at, const char *path, struct visit *v)
     visit_make(v, disk);
     if (disk && (disk = disk_of_device(device))) /* others may have changed the table meanwhile */
         disk_count_call(disk, v->took);
-    else if (v->took >= NOTICE)
+    else if (visit_was_slow(v))
         path_notice(at, path, v->took);
     return visit_end(v);
 }
 
-void disk_path_took(int at, const char *path, int64_t took)
+void disk_took(int64_t took)
 {
-    int saved = errno;
-
-    if (__builtin_expect(took < NOTICE, 1))
-        return;
-    path_notice(at, path, took);
-    errno = saved;
+    if (__builtin_expect(took >= NOTICE, 0))
+        suspect();
 }
 
 long disk_run_path(int at, const char *path, disk_fn *fn, void *arg)
@@ -296,11 +338,11 @@ long disk_run_path(int at, const char *path, disk_fn *fn, void *arg)
 
     if (!coro_self() || !path)
         return fn(arg);
-    if (disk_slow_count > 0)
+    if (disk_watches > 0)
         return run_path_by_cost(at, path, &(struct visit){.fn = fn, .arg = arg, .error = errno});
     begun = ticks_now();
     result = fn(arg);
-    disk_path_took(at, path, ticks_since(begun));
+    disk_took(ticks_since(begun));
     return result;
 }
 
@@ -324,10 +366,10 @@ long disk_run_fd(int fd, disk_fn *fn, void *arg)
 
     if (!coro_self())
         return fn(arg);
-    if (disk_slow_count > 0 && fstat(fd, &st) == 0)
+    if (disk_watches > 0 && fstat(fd, &st) == 0)
         disk = disk_of_device(st.st_dev);
     visit_make(&v, disk);
-    if (disk || v.took >= NOTICE)
+    if (disk || visit_was_slow(&v))
         disk_notice(fd, v.took);
     return visit_end(&v);
 }

@@ -21,10 +21,10 @@ long disk_offload(disk_fn *fn, void *arg);
 long disk_run_path(int at, const char *path, disk_fn *fn, void *arg);
 long disk_run_fd(int fd, disk_fn *fn, void *arg);
 
-/* The parts of disk_run_path: while no file system is known to be slow, make the call, then say how many nanoseconds it
- * took. On a coroutine. */
-extern unsigned disk_slow_count;
-void disk_path_took(int at, const char *path, int64_t took);
+/* The parts of disk_run_path: while nothing is watched (a file system that is slow, or calls because one took long),
+ * make the call, then say how many nanoseconds it took. On a coroutine. */
+extern unsigned disk_watches;
+void disk_took(int64_t took);
 
 /* Runs for system calls, in the manner of syscall(2). */
 struct disk_call {
