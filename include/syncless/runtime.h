@@ -92,6 +92,11 @@ void sl_stay_alone(bool on);
  * process. Once there is a loop: in start, or later. Since 4.1. */
 void sl_on_signal(int signum, void (*fn)(int signum));
 
+/* Tell the server of files that the application was loaded from, absolute paths on lines of their own, up to 48 KB:
+ * with reload-on-change it watches them too. "" asks whether it does. Returns 0, -ENOTSUP if it does not, -EAGAIN if
+ * it cannot be told now. Since 4.1. */
+int sl_watch_files(const char *lines);
+
 /* Register the shared object that holds this address as a runtime whose threads are coroutines: pthread_self tells
  * coroutines apart in it, and its own pthread mutexes and conditions stay real ones, since its lock is handed over by
  * the hooks above. -EINVAL if no object holds the address. */

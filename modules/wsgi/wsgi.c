@@ -17,9 +17,11 @@
 #include "interp/interp.h"
 #include "interp/report.h"
 #include "package/console_door.h"
+#include "package/package_call.h"
 #include "request/application.h"
 #include "request/request_cancel.h"
 #include "syncless.h"
+#include "syncless/runtime.h"
 
 extern const struct sl_module sl_module;
 
@@ -93,6 +95,7 @@ static int wsgi_preload(void *self)
 
 static int wsgi_start(void *self)
 {
+    static const struct package_function watch_loaded_files = {"syncless._loaded", "begin"};
     struct wsgi *w = self;
     int err = 0;
 
@@ -101,9 +104,13 @@ static int wsgi_start(void *self)
         err = wsgi_acquire(w);
     else
         bridge_become_worker();
-    if (err == 0 && w->config.console)
+    if (err < 0)
+        return err;
+    if (w->config.console)
         console_door_open_soon();
-    return err;
+    if (sl_watch_files("") == 0)
+        package_call_soon(&watch_loaded_files);
+    return 0;
 }
 
 static int wsgi_handle(void *self, struct sl_request *req)

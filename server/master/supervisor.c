@@ -24,6 +24,7 @@
 #include "master/slots.h"
 #include "master/workers.h"
 #include "process/channel.h"
+#include "process/watch.h"
 #include "wait/wait.h"
 
 #define SECOND       INT64_C(1000000000)
@@ -246,6 +247,9 @@ static bool on_worker_message(struct worker *w, enum channel_kind kind)
         return true;
     case CHANNEL_OVERDUE:
         life_on_overdue(&w->life, channel_text());
+        return true;
+    case CHANNEL_FILES:
+        watch_add(channel_text());
         return true;
     case CHANNEL_LOOP_ENDED:
         worker_leave_loop(w);

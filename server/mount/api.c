@@ -25,8 +25,16 @@
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"
+#include "mount/mount.h"
 #include "syncless/runtime.h"
 #include "wait/wait.h"
+
+static int (*watch_files_fn)(const char *lines); /* NULL: the server watches no files */
+
+void mount_set_watch(int (*fn)(const char *lines))
+{
+    watch_files_fn = fn;
+}
 
 const char *sl_find(const struct sl_request *req, const char *name)
 {
@@ -247,6 +255,11 @@ int sl_spawn(void (*fn)(void *arg), void *arg)
     err = -errno;
     free(spawn);
     return err;
+}
+
+int sl_watch_files(const char *lines)
+{
+    return watch_files_fn ? watch_files_fn(lines) : -ENOTSUP;
 }
 
 int sl_on_drain(void (*fn)(void))

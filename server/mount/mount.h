@@ -80,4 +80,7 @@ int mounts_start(struct mount *mounts);
 /* Call stop of each instance that has it. */
 void mounts_stop(struct mount *mounts);
 
+/* Have fn told of the files that modules load, as sl_watch_files has it. */
+void mount_set_watch(int (*fn)(const char *lines));
+
 #endif

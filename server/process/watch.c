@@ -7,7 +7,7 @@
  * out.
  *
  * Editors write a new file and rename it, so a single file is watched through its directory, where only events with its
- * name count.
+ * name count. So are modules that the application has imported from elsewhere, which workers tell of.
  */
 #include "process/watch.h"
 
@@ -30,6 +30,8 @@
 #define EVENTS   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 #define OPEN_FDS 16
 
+#define MAX_LOADED 8192 /* files that workers tell of */
+
 /* A directory that is watched. It may be in the list several times: for itself, and for files in it. */
 struct watched {
     int wd;     /* inotify's number of it */
@@ -42,6 +44,8 @@ static struct {
     struct watched *list; /* owned */
     size_t count, capacity;
     const char *const *patterns;
+    char **loaded; /* owned, and so are its elements: files that workers have told of */
+    size_t loaded_count;
     char changed[PATH_MAX + NAME_MAX + 2];
 } watch;
 
@@ -108,6 +112,52 @@ static void watch_file(const char *path)
     free(copy);
 }
 
+/* ---- what workers have loaded ---- */
+
+static bool is_loaded(const char *path)
+{
+    for (size_t i = 0; i < watch.loaded_count; i++)
+        if (!strcmp(watch.loaded[i], path))
+            return true;
+    return false;
+}
+
+/* Whether the directory of the file is watched for all files that fit the patterns. */
+static bool is_below_watched(const char *path)
+{
+    size_t size = (size_t)(strrchr(path, '/') - path);
+
+    for (size_t i = 0; i < watch.count; i++)
+        if (!watch.list[i].name && !strncmp(watch.list[i].path, path, size) && !watch.list[i].path[size])
+            return true;
+    return false;
+}
+
+static void watch_loaded_file(const char *path)
+{
+    if (!is_below_watched(path) && access(path, F_OK) == 0)
+        watch_file(path);
+}
+
+void watch_add(const char *lines)
+{
+    while (*lines && watch.count > 0) {
+        size_t size = strcspn(lines, "\n");
+        char *path = xmalloc(size + 1);
+
+        memcpy(path, lines, size);
+        path[size] = '\0';
+        lines += size + (lines[size] == '\n');
+        if (*path != '/' || is_loaded(path) || watch.loaded_count == MAX_LOADED) {
+            free(path);
+            continue;
+        }
+        watch.loaded = xrealloc(watch.loaded, (watch.loaded_count + 1) * sizeof(*watch.loaded));
+        watch.loaded[watch.loaded_count++] = path;
+        watch_loaded_file(path);
+    }
+}
+
 int watch_open(const struct watch_spec *spec)
 {
     struct stat st;
@@ -128,6 +178,8 @@ int watch_open(const struct watch_spec *spec)
             watch_tree(*path);
     for (const char *const *file = spec->files; file && *file; file++)
         watch_file(*file);
+    for (size_t i = 0; i < watch.loaded_count; i++)
+        watch_loaded_file(watch.loaded[i]);
     return watch.fd;
 }
 

@@ -13,6 +13,11 @@ struct watch_spec {
  * the caller's, that is readable after a change; or -1, after a message if that is a failure. */
 int watch_open(const struct watch_spec *spec);
 
+/* Watch these files too, absolute paths on lines of their own: what workers have loaded. They stay known for later
+ * calls of watch_open. Not those in directories that are watched: the patterns decide there. Does nothing while nothing
+ * is watched. */
+void watch_add(const char *lines);
+
 /* Read the events from the descriptor of the last watch_open. Returns the path of a watched file that has changed,
  * valid until the next call; NULL: none has. */
 const char *watch_read(int fd);

@@ -223,6 +223,11 @@ static void on_channel_ready(struct wait_source *source, short events)
     read_channel();
 }
 
+static int tell_of_files(const char *lines)
+{
+    return *lines ? channel_send_text(worker.channel.fd, CHANNEL_FILES, lines) : 0;
+}
+
 static void ask_for_replacement(void)
 {
     tell_master(CHANNEL_REPLACE);
@@ -336,6 +341,8 @@ static int worker_init(const struct worker_job *job)
     route_http_init(&settings->http, &settings->limits, access_sink(0) ? access_log : NULL);
     route_init(job->mounts, &settings->limits, settings->http.queue_timeout);
     worker_log_start(job->number);
+    if (settings->process.reload_on_change)
+        mount_set_watch(tell_of_files);
     err = main_thread_start(job->mounts, (size_t)settings->stack_size);
     fault_init();
     return err;

@@ -730,6 +730,42 @@ def test_reload_patterns(start):
     assert changes(server) == ["a.txt", "conf.json"]
 
 
+def test_imported_modules_are_watched(start, tmp_path_factory):
+    """From anywhere, also those that are imported later, and after a reload that has failed; once each is loaded."""
+    other = tmp_path_factory.mktemp("other")
+    names = "first", "late", "plain"
+    for name in names:
+        (other / f"{name}.py").write_text("x = 1\n")
+    app = f"""import sys
+sys.path.append({str(other)!r})
+import first
+def load(environ):
+    if environ['PATH_INFO'] == '/late':
+        import late
+def app(environ, start_response):
+    load(environ)
+    start_response('200 OK', [])
+    return [b'v1']
+"""
+    server = ready(start(extra="reload-on-change = src\n", files={"app.py": app, "src/keep": ""}))
+
+    def change(name, text, line):
+        def seen():
+            (other / f"{name}.py").write_text(text)
+            return re.search(rf"{other}/{name}.py has changed", server.log)
+        server.wait_until(seen)
+        server.wait_log(line)
+
+    (other / "plain.py").write_text("not imported\n")
+    change("first", "1 / 0\n", "reload failed, keeping the old configuration")
+    change("first", "x = 2\n", "2")
+    server.wait_log("all workers are ready", count=2)
+    server.get("/late")
+    change("late", "x = 2\n", "late.py has changed")
+    server.wait_log("all workers are ready", count=3)
+    assert "plain.py" not in server.log
+
+
 def test_included_file_is_watched(start):
     """Also if it is not below the directories of the key."""
     server = ready(start(extra="reload-on-change = src\ninclude = more/*.ini",

@@ -11,6 +11,7 @@
 #include "request/request_cancel.h"
 #include "request/websocket.h"
 #include "syncless.h"
+#include "syncless/runtime.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
@@ -25,6 +26,13 @@ static PyObject *builtin_steady(PyObject *module, PyObject *on)
 {
     tstate_steady(on == Py_True);
     Py_RETURN_NONE;
+}
+
+static PyObject *builtin_watch_files(PyObject *module, PyObject *lines)
+{
+    const char *text = PyUnicode_AsUTF8(lines);
+
+    return text ? PyBool_FromLong(sl_watch_files(text) != -EAGAIN) : NULL;
 }
 
 static PyObject *builtin_handle(PyObject *module, PyObject *unused)
@@ -84,6 +92,8 @@ static PyMethodDef builtin_methods[] = {
      "request is over. Return its descriptor, and the bytes that were received already."},
     {"on_drain", spawn_on_drain, METH_O,
      "on_drain(function)\n--\n\nCall the function on a coroutine when the worker begins to end."},
+    {"watch_files", builtin_watch_files, METH_O,
+     "watch_files(lines)\n--\n\nHave the server watch files. Return whether it has been told of them."},
     {"upgrade", websocket_upgrade, METH_VARARGS,
      "upgrade(fields)\n--\n\nAnswer 101 with these fields. Return the connection as a Stream."},
     {"handle", builtin_handle, METH_NOARGS,

@@ -7,44 +7,16 @@
 #include "package/console_door.h"
 
 #include <signal.h>
-#include <string.h>
 
-#include "interp/cpython.h"
-#include "interp/report.h"
+#include "package/package_call.h"
 #include "syncless/runtime.h"
-#include "threads/tstate.h"
 
-/* Calls a function of syncless/console.py. With the GIL. */
-static void console_door_call(const char *function)
-{
-    PyObject *module = PyImport_ImportModule("syncless.console");
-    PyObject *result = module ? PyObject_CallMethod(module, function, NULL) : NULL;
-
-    if (!result)
-        report_raised(NULL, "wsgi: cannot open a console");
-    Py_XDECREF(result);
-    Py_XDECREF(module);
-}
-
-static void console_door_open(void *function)
-{
-    if (!Py_IsInitialized() || tstate_enter_fresh(NULL) < 0)
-        return;
-    console_door_call(function);
-    tstate_leave_fresh();
-}
-
-static void console_door_spawn(const char *function)
-{
-    int err = sl_spawn(console_door_open, (void *)function);
-
-    if (err)
-        sl_log(NULL, SL_ERROR, "wsgi: cannot open a console: %s", strerror(-err));
-}
+static const struct package_function open_by_signal = {"syncless.console", "open_by_signal"};
+static const struct package_function open_at_start = {"syncless.console", "open_at_start"};
 
 static void on_console_signal(int signum)
 {
-    console_door_spawn("open_by_signal");
+    package_call_soon(&open_by_signal);
 }
 
 void console_door_init(void)
@@ -54,10 +26,10 @@ void console_door_init(void)
 
 void console_door_open_soon(void)
 {
-    console_door_spawn("open_at_start");
+    package_call_soon(&open_at_start);
 }
 
 void console_door_open_now(void)
 {
-    console_door_call("open_at_start");
+    package_call(&open_at_start);
 }
