@@ -2,6 +2,7 @@
 libraries that speak the protocol themselves."""
 import os
 import signal
+import socket
 import zlib
 
 import pytest
@@ -246,6 +247,40 @@ def test_clients_are_told_of_a_reload_or_stop_at_once(own_server, signum):
     if signum != signal.SIGHUP:
         assert own_server.wait_exit() == 0
     assert "the application failed" not in own_server.log
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_library_leaves_with_1001(daemon, answers):
+    """Between two of its frames; who does not answer is cut."""
+    app = f"""
+import syncless.websocket
+syncless.websocket.CLOSE_TIMEOUT = {10 if answers else 0.2}
+""" + """
+def application(environ, start_response):
+    sock = environ["gunicorn.socket"]
+    sock.send(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n\\r\\n")
+    frame = b"\\x82\\x7f" + (70000).to_bytes(8, "big") + b"x" * 70000
+    for part in frame[:1], frame[1:5], frame[5:60000]:
+        sock.sendall(part)
+    sock.recv(100)
+    while not syncless.draining():
+        syncless.sleep(0.01)
+    sock.send(frame[60000:])
+    while sock.recv(100):
+        sock.sendall(b"what comes too late")
+    raise StopIteration
+"""
+    server = daemon(INI.replace("timeout = 20", "timeout = 1h"), {"app.py": app})
+    with Client(server) as client:
+        client.send(frame(1, b"go on"))
+        os.kill(server.pid, signal.SIGTERM)
+        assert client.recv() == (2, b"x" * 70000)
+        assert client.recv() == said(1001)
+        if answers:
+            client.send(close(1001))
+            client.sock.shutdown(socket.SHUT_WR)
+        assert client.recv() is None
+    assert server.wait_exit() == 0
 
 
 def test_client_that_does_not_answer_holds_up_nothing(daemon):

@@ -32,6 +32,7 @@ except ImportError:
     from hashlib import sha1
 
 from ._drain import draining, when_draining
+from ._frames import Frames
 from ._inside import _syncless
 from .coroutine import spawn
 from .timeout import Timeout
@@ -441,12 +442,15 @@ def _check_key(key: str) -> bool:
 
 
 _open: weakref.WeakSet[WebSocket] = weakref.WeakSet()
+_handed_over: weakref.WeakSet[ClientSocket] = weakref.WeakSet()
 
 
 def _close_all() -> None:
     for ws in list(_open):
         if not ws.closed:
             spawn(ws._go_away)  # a slow client holds up no other
+    for sock in list(_handed_over):
+        spawn(sock._go_away)
 
 
 when_draining(_close_all)
@@ -503,22 +507,75 @@ class ClientSocket:
     """environ["gunicorn.socket"]: the connection of a request that asks for an upgrade, as a blocking socket.
 
     For libraries that speak the protocol themselves: simple-websocket, Flask-Sock, python-engineio. With its first use,
-    on the coroutine of the request, the server leaves the connection to it; it is closed when the request ends.
+    on the coroutine of the request, the server leaves the connection to it; it is closed when the request ends. When
+    the worker is about to end, the client gets a close frame with 1001 between two frames of the library, which then
+    learns by the client's answer that the connection is over.
     """
+
+    # What leaves the frames that are sent to send and sendall.
+    _HARMLESS = frozenset(["fileno", "recv_into", "settimeout", "gettimeout", "setblocking", "getblocking", "setsockopt",
+                           "getsockopt", "getpeername", "getsockname", "shutdown", "close", "family", "type", "proto"])
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self._early = b""  # received by the server before
+        self._frames: Frames | None = Frames()  # None: it is not known what the library sends
+        self._sending = threading.RLock()
+        self._leaves = self._said_close = self._ended = False
 
     def _take(self) -> socket.socket:
         if self._socket is None:
             fd, self._early = _syncless.hand_over(self)
             self._socket = socket.socket(fileno=os.dup(fd))
             self._socket.setblocking(True)
+            _handed_over.add(self)
+            if draining():
+                self._leaves = True
         return self._socket
 
     def __getattr__(self, name: str) -> Any:
+        if name not in self._HARMLESS:
+            self._frames = None
         return getattr(self._take(), name)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        with self._sending:
+            if self._said_close:  # nothing comes after it
+                return len(memoryview(data).cast("B"))
+            sent = self._take().send(data, flags)
+            self._follow(memoryview(data).cast("B")[:sent])
+        return sent
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        with self._sending:
+            if not self._said_close:
+                self._take().sendall(data, flags)
+                self._follow(data)
+
+    def _follow(self, data: Any) -> None:
+        if self._frames:
+            self._frames.feed(data)
+        if self._leaves:
+            self._say_going_away()
+
+    def _say_going_away(self) -> None:
+        """Once, when no frame has begun."""
+        if self._frames and self._frames.is_between():
+            self._leaves = False
+            self._said_close = True
+            self._take().sendall(struct.pack("!BBH", 0x80 | CLOSE, 2, GOING_AWAY))
+
+    def _go_away(self) -> None:
+        """The worker is about to end."""
+        try:
+            with self._sending:
+                self._leaves = True
+                self._say_going_away()
+        except OSError:
+            return  # it has gone already
+        time.sleep(CLOSE_TIMEOUT)
+        if self._said_close and not self._ended:
+            self._take().shutdown(socket.SHUT_RDWR)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         sock = self._take()
@@ -529,6 +586,8 @@ class ClientSocket:
 
     def end(self) -> None:
         """The request is over: nothing may use the connection any more, on whatever coroutine."""
+        self._ended = True
+        _handed_over.discard(self)
         if self._socket is not None:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)
