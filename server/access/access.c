@@ -16,6 +16,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "access/record.h"
 #include "base/mem.h"
 
 static struct {
@@ -63,6 +64,7 @@ int access_open(const char *const *targets, const char **failed)
         free(sinks);
         return err;
     }
+    record_keep_zone();
     if (!registered)
         pthread_atfork(NULL, NULL, access_forget);
     registered = true;

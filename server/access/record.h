@@ -34,4 +34,7 @@ extern const struct variable variable_request_field, variable_response_field;
 /* Fill in what is known of a request that has just ended. */
 void record_init(struct record *record, const struct request *req);
 
+/* From now on local times are in the zone of this process, also where an application changes its own. Once. */
+void record_keep_zone(void);
+
 #endif

@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "access/record.h"
 #include "base/calendar.h"
+#include "base/mem.h"
 #include "http/io/output.h"
 #include "http/response/status.h"
 #include "wait/wait.h"
@@ -218,6 +220,42 @@ static struct span get_time(const struct record *r)
     return span_of(line);
 }
 
+/* The zone of the server: an application may set another for its process (Django does), and then that of the start is
+ * used on, without its change from winter to summer. */
+static struct {
+    char *name; /* TZ, owned; NULL: not set */
+    long east;  /* seconds */
+    bool known;
+} zone;
+
+void record_keep_zone(void)
+{
+    const char *name = getenv("TZ");
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (zone.known)
+        return;
+    localtime_r(&now, &tm);
+    zone.name = name ? xstrdup(name) : NULL;
+    zone.east = tm.tm_gmtoff;
+    zone.known = true;
+}
+
+static void zone_time(time_t now, struct tm *tm)
+{
+    const char *name = getenv("TZ");
+    bool same = name && zone.name ? !strcmp(name, zone.name) : !name && !zone.name;
+
+    if (same || !zone.known) {
+        localtime_r(&now, tm);
+        return;
+    }
+    now += zone.east;
+    gmtime_r(&now, tm);
+    tm->tm_gmtoff = zone.east;
+}
+
 /* Cached for a second: localtime_r walks the time-zone transition table. */
 static struct span get_local_time(const struct record *r)
 {
@@ -230,7 +268,7 @@ static struct span get_local_time(const struct record *r)
     if (now == second)
         return span_of(line);
     second = now;
-    localtime_r(&now, &tm);
+    zone_time(now, &tm);
     east = tm.tm_gmtoff < 0 ? -tm.tm_gmtoff : tm.tm_gmtoff;
     snprintf(line, sizeof(line), "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", tm.tm_mday, calendar_month(tm.tm_mon),
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+', east / 3600,

@@ -134,7 +134,8 @@ static void worker_finish(struct mount *mounts)
 {
     size_t left;
 
-    log_worker_counters();
+    if (http_served() > 0)
+        log_worker_counters();
     outbound_log_counts();
     http_cut();
     end_coroutines();

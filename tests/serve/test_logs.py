@@ -1,6 +1,7 @@
 """Logs: the access log's formats and variables, what clients cannot forge, where lines go, and that writing them never
 waits."""
 import base64
+import datetime
 import http.client
 import json
 import os
@@ -101,6 +102,32 @@ def test_times_tell_waiting_from_working(logged):
     slept, spun = ([int(n) for n in line.split()[1:]] for line in lines(2))
     assert slept[0] >= 200000 and slept[2] >= 190000 and slept[1] < 100000 and slept[4] >= 200
     assert spun[0] >= 200000 and spun[1] >= 190000 and spun[2] < 100000
+
+
+def test_local_time_is_the_servers(daemon):
+    """Django sets the zone of its process."""
+    app = """
+import os, time
+os.environ["TZ"] = "America/Chicago"
+time.tzset()
+""" + APP
+    server = daemon("[log]\naccess-log = a.log\nlog-format = %(ltime)\n[wsgi /]\napp = app:app\n", {"app.py": app},
+                    env=server_env({"TZ": "Asia/Kolkata"}))
+    server.get("/")
+    log = server.dir / "a.log"
+    server.wait_until(lambda: log.exists() and log.read_text())
+    text = log.read_text().strip(" []\n")
+    assert text.endswith(" +0530"), text
+    assert abs(time.time() - datetime.datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp()) < 60
+
+
+def test_worker_that_has_served_nothing_says_little(daemon, run_server):
+    server = daemon("[wsgi /]\napp = app:app\n", {"app.py": APP})
+    server.wait_log("all workers are ready")
+    server.stop()
+    assert "coroutines:" not in server.log and "thread states" not in server.log
+    done = run_server(["--check=app"], "[wsgi /]\napp = app:app\n", {"app.py": APP})
+    assert done.returncode == 0 and "thread states" not in done.stderr
 
 
 def test_queue_time(daemon):

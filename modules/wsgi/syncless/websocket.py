@@ -513,8 +513,9 @@ class ClientSocket:
     """
 
     # What leaves the frames that are sent to send and sendall.
-    _HARMLESS = frozenset(["fileno", "recv_into", "settimeout", "gettimeout", "setblocking", "getblocking", "setsockopt",
-                           "getsockopt", "getpeername", "getsockname", "shutdown", "close", "family", "type", "proto"])
+    _HARMLESS = frozenset(["fileno", "recv_into", "settimeout", "gettimeout", "setblocking", "getblocking",
+                           "setsockopt", "getsockopt", "getpeername", "getsockname", "shutdown", "close", "family",
+                           "type", "proto"])
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None

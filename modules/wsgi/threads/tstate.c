@@ -58,6 +58,7 @@ struct thread {
 
 static int thread_key = -1;    /* of sl_local_get */
 static struct thread *threads; /* all of them */
+static bool have_served;       /* a request has had a state */
 static bool has_main;          /* a coroutine is Python's main thread */
 
 /* Of the list. Python code may not run while it is held. */
@@ -335,14 +336,16 @@ static int thread_attach_new(struct thread *t)
 
 /* Takes the GIL with the state of this coroutine, which is made if there is none, to run function. Returns 0, or
  * -ENOMEM without the GIL. */
-static int thread_attach(struct thread *t, PyObject *function)
+static int thread_attach(struct thread *t, PyObject *function, bool for_request)
 {
     int err = 0;
 
-    if (t->state)
+    if (t->state) {
         gil_take(t->state);
-    else
+    } else {
         err = thread_attach_new(t);
+        have_served |= for_request;
+    }
     if (err < 0)
         return err;
     t->runs = true;
@@ -356,7 +359,7 @@ struct interrupt *tstate_enter(struct exchange *x, PyObject *function)
 {
     struct thread *t = thread_get();
 
-    if (!t || thread_attach(t, function) < 0)
+    if (!t || thread_attach(t, function, true) < 0)
         return NULL;
     t->x = x;
     return &t->interrupt;
@@ -384,7 +387,7 @@ int tstate_enter_fresh(PyObject *function)
         t->runs = true; /* code that runs while the state is cleared may wait */
         thread_drop_state(t);
     }
-    if (thread_attach(t, function) == 0)
+    if (thread_attach(t, function, false) == 0)
         return 0;
     t->runs = false;
     return -ENOMEM;
@@ -548,12 +551,15 @@ int tstate_init_types(void)
     return interrupt_init_types(tstate_interrupt);
 }
 
-/* CPython adds states at the head of its list, and removes them with the GIL held, so this may walk it. */
+/* Says nothing where no request was served, as in a check. CPython adds states at the head of its list, and removes
+ * them with the GIL held, so this may walk it. */
 void tstate_log_counts(void)
 {
     PyThreadState *state = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
     size_t all = 0, of_coroutines = 0;
 
+    if (!have_served)
+        return;
     for (; state; state = PyThreadState_Next(state))
         all++;
     pthread_mutex_lock(&threads_lock);
