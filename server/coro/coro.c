@@ -103,6 +103,7 @@ void coro_init(size_t stack_size)
     coro_set_stack_size(stack_size);
     sched.forgotten = false;
     sched.cancel_new = 0;
+    stack_max(); /* while /proc can be read */
 }
 
 /* ---- switching ---- */
@@ -212,7 +213,7 @@ static struct coro *coro_new(void)
     struct stack stack;
     struct coro *co;
 
-    if (stack_reserve(&stack, sched.stack_size + whole_pages(sched.reserve)) < 0)
+    if (coro_stats().stacks >= stack_max() || stack_reserve(&stack, sched.stack_size + whole_pages(sched.reserve)) < 0)
         return NULL;
     co = (struct coro *)(stack.low + stack.size - sched.reserve) - 1;
     co = (struct coro *)((uintptr_t)co & ~(uintptr_t)63);

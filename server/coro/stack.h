@@ -13,6 +13,9 @@ struct stack {
 int stack_reserve(struct stack *s, size_t size);
 void stack_release(struct stack *s);
 
+/* The number of stacks that a process may have, so that the kernel has mappings left for everything else. */
+size_t stack_max(void);
+
 /* Return all pages but the topmost keep bytes to the system; they read as zeros when touched again. */
 void stack_trim(const struct stack *s, size_t keep);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "coro/stack.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
@@ -17,9 +18,14 @@ static void log_no_stack(void)
     if (now == last)
         return;
     last = now;
-    log_error("no memory for another coroutine stack, %zu are running: each is two mappings, raise vm.max_map_count "
-              "(sysctl) above %zu, or lower max-concurrency or stack-size",
-              stats.running, 2 * stats.stacks);
+    if (stats.stacks >= stack_max())
+        log_error("no mappings for another coroutine stack, %zu are running: each takes two, raise vm.max_map_count "
+                  "(sysctl), or lower max-concurrency",
+                  stats.running);
+    else
+        log_error("no memory for another coroutine stack, %zu are running: raise the limit of address space, or lower "
+                  "max-concurrency or stack-size",
+                  stats.running);
 }
 
 struct coro *wait_start(void (*fn)(void *arg), void *arg)

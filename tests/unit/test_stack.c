@@ -188,7 +188,16 @@ static long max_map_count(void)
     return count;
 }
 
-/* At the limit of mappings there is no further stack, until a coroutine ends. */
+/* Returns whether the kernel gives the process so many more mappings. */
+static bool can_map(int count)
+{
+    while (count > 0 &&
+           mmap(NULL, 4096, count % 2 ? PROT_READ : PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        count--;
+    return count == 0;
+}
+
+/* At the limit of mappings there is no further stack, until a coroutine ends; and others have mappings left. */
 static void use_up_mappings(void)
 {
     size_t count = 0;
@@ -197,6 +206,8 @@ static void use_up_mappings(void)
         count++;
     if (count == 40000 || errno != ENOMEM)
         _exit(1);
+    if (!can_map(3000))
+        _exit(3);
     sched_run();
     wake_all();
     if (!coro_start(parks, NULL))
