@@ -34,6 +34,8 @@ static const struct sl_option options[] = {
               .help = "Let scripts see the Authorization field."),
     SL_OPTION("follow-symlinks", SL_BOOL, struct cgi, follow_symlinks, .default_value = "no",
               .help = "Run scripts that symbolic links lead to out of root."),
+    SL_OPTION("stderr-rate", SL_SIZE, struct cgi, stderr_rate, .default_value = "64k",
+              .help = "Bytes of stderr that all scripts together may log in a second; 0 for no limit."),
     {.name = NULL},
 };
 
@@ -89,6 +91,7 @@ static int cgi_start(void *self)
 
     if ((err = check_env(cgi)) || (err = check_interpreters(cgi)) || (err = find_root(cgi)))
         return err;
+    cgi->stderrs = sl_must(calloc(1, sizeof(*cgi->stderrs)));
     sem_init(&cgi->permits, 0, cgi->max_children);
     return 0;
 }
@@ -155,6 +158,7 @@ static void cgi_stop(void *self)
 
     sem_destroy(&cgi->permits);
     free(cgi->dir);
+    free(cgi->stderrs);
 }
 
 __attribute__((visibility("default"))) const struct sl_module sl_module = {

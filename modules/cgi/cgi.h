@@ -22,8 +22,18 @@ struct cgi {
     bool pass_authorization;
     bool follow_symlinks;
 
-    char *dir;     /* root with symlinks resolved; owned, made by start */
-    sem_t permits; /* max_children of them; unused if that is 0 */
+    int64_t stderr_rate; /* bytes a second; 0 none */
+
+    char *dir;                     /* root with symlinks resolved; owned, made by start */
+    struct stderr_budget *stderrs; /* owned as well */
+    sem_t permits;                 /* max_children of them; unused if that is 0 */
+};
+
+/* What the scripts of a mount have logged. Zeroed at first. */
+struct stderr_budget {
+    int64_t began;   /* CLOCK_MONOTONIC milliseconds: the second that is counted */
+    int64_t used;    /* bytes in that second, with those for the beginning of a line */
+    int64_t dropped; /* lines since the last message about them */
 };
 
 /* ---- script.c: from the path of a request to a file ---- */
@@ -89,17 +99,19 @@ int output_head_feed(struct output_head *head, struct sl_request *req, const str
 
 /* ---- stderr_lines.c: stderr, line by line into the log ---- */
 
-/* A line whose end has not come. Zeroed at first. */
+/* A line whose end has not come, and what it is logged with; these are borrowed. */
 struct stderr_lines {
+    const struct cgi *cgi;
+    const struct sl_request *req;
+    const struct script *script;
     size_t size;
     char text[1024];
 };
 
-void stderr_lines_feed(struct stderr_lines *lines, const struct sl_request *req, const struct script *script,
-                       const char *data, size_t size);
+void stderr_lines_feed(struct stderr_lines *lines, const char *data, size_t size);
 
-/* Log what has come after the last line break. */
-void stderr_lines_end(struct stderr_lines *lines, const struct sl_request *req, const struct script *script);
+/* Log what has come after the last line break, and how many lines were left out. */
+void stderr_lines_end(struct stderr_lines *lines);
 
 /* ---- run.c: from the start of a script to its end ---- */
 

@@ -163,7 +163,7 @@ static int read_stderr(struct run *run)
         return errno == EINTR ? 0 : -errno;
     if (n == 0)
         child_close(&run->child.err);
-    stderr_lines_feed(&run->lines, run->req, run->script, buf, n);
+    stderr_lines_feed(&run->lines, buf, n);
     return 0;
 }
 
@@ -318,7 +318,12 @@ static int result_of_relay(const struct run *run, int err)
 
 int run_script(const struct cgi *cgi, struct sl_request *req, const struct script *script)
 {
-    struct run run = {.cgi = cgi, .req = req, .script = script, .pumped = -1, .alive = now_ms()};
+    struct run run = {.cgi = cgi,
+                      .req = req,
+                      .script = script,
+                      .pumped = -1,
+                      .alive = now_ms(),
+                      .lines = {.cgi = cgi, .req = req, .script = script}};
     int err = child_start(&run.child, script, env_build(cgi, req, script), req->length != 0);
 
     if (err)
@@ -334,7 +339,7 @@ int run_script(const struct cgi *cgi, struct sl_request *req, const struct scrip
         end_group(&run);
     else
         drain_stderr(&run);
-    stderr_lines_end(&run.lines, req, script);
+    stderr_lines_end(&run.lines);
     child_reap(&run.child);
     pump_join(&run);
     return result_of_relay(&run, err);

@@ -634,6 +634,21 @@ def test_much_stderr_before_the_head(script):
     assert server.get("/s")[2] == b"done"
 
 
+def test_stderr_without_end_does_not_fill_the_log(script):
+    """300000 lines, of which each takes 100 bytes and more in the log. The script is not held up."""
+    server = script(TEXT + "yes e | head -c 600000 >&2\necho done\n", "stderr-rate = 4k")
+    started = time.monotonic()
+    assert server.get("/s")[2] == b"done\n"
+    seconds = time.monotonic() - started
+
+    def lines():
+        dropped = re.findall(r"/cgi/s: left out (\d+) lines of stderr: there were more than stderr-rate", server.log)
+        return len(re.findall(r"/cgi/s: e$", server.log, re.M)), sum(map(int, dropped))
+
+    assert server.wait_until(lambda: sum(lines()) == 300000)
+    assert 60 <= lines()[0] <= 63 * (2 + seconds)
+
+
 @pytest.mark.parametrize("how, told", [("exit 3", "exit status 3"), ("kill -11 $$", "signal 11, Segmentation fault")])
 def test_failure_before_the_head(script, how, told):
     server = script(f"#!/bin/sh\necho why >&2\n{how}\n")
