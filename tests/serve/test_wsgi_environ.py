@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from conftest import exchange
+from test_fair import cpu_clock
 
 INI = """
 [wsgi /]
@@ -97,6 +98,25 @@ def test_repeated_fields_are_joined(server):
 
 def test_equal_repeated_fields_are_joined_too(server):
     assert environ(server, "GET / HTTP/1.1", "X-A: same", "X-A: same")["HTTP_X_A"] == "same, same"
+
+
+@pytest.mark.parametrize("field", ["X-A: bbbb", "Cookie: a=b", "X-" + "long" * 12 + ": b"])
+def test_time_of_repeated_fields(daemon, field):
+    """They are joined at once, not one by one: eight times as many take no more than about eight times as long."""
+    server = daemon("[limits]\nmax-headers = 100000\nmax-header-size = 1m\n[wsgi /]\napp = app:app\n",
+                    {"app.py": "def app(environ, start_response):\n    start_response('200 OK', [])\n    return []\n"})
+    server.wait_log("all workers are ready")
+    worker, = server.worker_pids()
+    now, size = cpu_clock(worker), 120000 // (len(field) + 2)
+
+    def seconds(count):
+        began = now()
+        head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + (field + "\r\n") * count + "\r\n"
+        assert server.raw(head.encode()).startswith(b"HTTP/1.1 200 ")
+        return now() - began
+
+    seconds(size)
+    assert min(seconds(8 * size) for _ in range(2)) < 24 * min(seconds(size) for _ in range(3))
 
 
 def test_underscores_cannot_shadow_hyphens(server):

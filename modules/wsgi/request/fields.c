@@ -114,28 +114,64 @@ static PyObject *slot_value(struct slot *slot, const struct sl_field *f)
     return value;
 }
 
-/* Appends the second and later fields of a name to the first. */
-static int join_fields(PyObject *env, PyObject *key, PyObject *first, PyObject *value)
-{
-    const char *separator = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ";
-    PyObject *both = PyUnicode_FromFormat("%U%s%U", first, separator, value);
-    int result = both ? PyDict_SetItem(env, key, both) : -1;
+/* The variables of a request while they are made. */
+struct variables {
+    PyObject *env; /* borrowed */
+    PyObject
+        *repeated; /* owned: a dict of the lists of values of names that come several times; NULL: there are none */
+};
 
-    Py_XDECREF(both);
+/* Adds a second or later value of a name. They are joined at the end, at once, since a head may have a thousand. */
+__attribute__((noinline, cold)) static int repeat_field(struct variables *v, PyObject *key, PyObject *first,
+                                                        PyObject *value)
+{
+    PyObject *values;
+    int result;
+
+    if (!v->repeated && !(v->repeated = PyDict_New()))
+        return -1;
+    values = PyDict_GetItemWithError(v->repeated, key);
+    if (values)
+        return PyList_Append(values, value);
+    values = PyErr_Occurred() ? NULL : Py_BuildValue("[OO]", first, value);
+    result = values ? PyDict_SetItem(v->repeated, key, values) : -1;
+    Py_XDECREF(values);
     return result;
 }
 
-static int set_variable(PyObject *env, PyObject *key, PyObject *value)
+static int set_joined(PyObject *env, PyObject *key, PyObject *values)
 {
-    Py_ssize_t count = PyDict_GET_SIZE(env);
-    PyObject *there = PyDict_SetDefault(env, key, value);
+    PyObject *separator = PyUnicode_FromString(PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0 ? "; " : ", ");
+    PyObject *joined = separator ? PyUnicode_Join(separator, values) : NULL;
+    int result = joined ? PyDict_SetItem(env, key, joined) : -1;
+
+    Py_XDECREF(separator);
+    Py_XDECREF(joined);
+    return result;
+}
+
+__attribute__((noinline, cold)) static int join_repeated(struct variables *v)
+{
+    PyObject *key, *values;
+    Py_ssize_t at = 0;
+
+    while (PyDict_Next(v->repeated, &at, &key, &values))
+        if (set_joined(v->env, key, values) < 0)
+            return -1;
+    return 0;
+}
+
+static int set_variable(struct variables *v, PyObject *key, PyObject *value)
+{
+    Py_ssize_t count = PyDict_GET_SIZE(v->env);
+    PyObject *there = PyDict_SetDefault(v->env, key, value);
 
     if (!there)
         return -1;
-    return PyDict_GET_SIZE(env) > count ? 0 : join_fields(env, key, there, value);
+    return PyDict_GET_SIZE(v->env) > count ? 0 : repeat_field(v, key, there, value);
 }
 
-static int add_uncached(PyObject *env, const struct sl_field *f)
+static int add_uncached(struct variables *v, const struct sl_field *f)
 {
     PyObject *key, *value;
     int result;
@@ -144,43 +180,45 @@ static int add_uncached(PyObject *env, const struct sl_field *f)
         return 0;
     key = key_new(f);
     value = key ? convert_latin1(f->value, f->value_size) : NULL;
-    result = value ? set_variable(env, key, value) : -1;
+    result = value ? set_variable(v, key, value) : -1;
     Py_XDECREF(key);
     Py_XDECREF(value);
     return result;
 }
 
 /* Returns 1 for the field Upgrade, 0 for others. */
-static int environ_add_field(PyObject *env, const struct sl_field *f)
+static int environ_add_field(struct variables *v, const struct sl_field *f)
 {
     struct slot *slot;
     PyObject *value;
     int result;
 
     if (f->name_size > MAX_CACHED_NAME)
-        return add_uncached(env, f);
+        return add_uncached(v, f);
     slot = slot_get(f);
     if (slot && !slot->key)
         return 0;
     value = slot ? slot_value(slot, f) : NULL;
     if (!value)
         return -1;
-    result = set_variable(env, slot->key, value);
+    result = set_variable(v, slot->key, value);
     Py_DECREF(value);
     return result < 0 ? result : slot->upgrade;
 }
 
 int fields_add(PyObject *env, const struct sl_request *req)
 {
+    struct variables v = {.env = env};
     int upgrade = 0;
 
-    for (size_t i = 0; i < req->field_count; i++) {
-        int result = environ_add_field(env, &req->fields[i]);
+    for (size_t i = 0; i < req->field_count && upgrade >= 0; i++) {
+        int result = environ_add_field(&v, &req->fields[i]);
 
-        if (result < 0)
-            return -1;
-        upgrade |= result;
+        upgrade = result < 0 ? result : upgrade | result;
     }
+    if (v.repeated && upgrade >= 0 && join_repeated(&v) < 0)
+        upgrade = -1;
+    Py_XDECREF(v.repeated);
     return upgrade;
 }
 

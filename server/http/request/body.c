@@ -125,12 +125,14 @@ static ssize_t read_sized(struct request *req, void *buf, size_t size)
 static ssize_t take_framing_line(struct request *req, const char **line)
 {
     struct input *in = req->in;
+    size_t seen = 0, size; /* seen: bytes in which there is no line break */
     const char *lf;
-    size_t size;
 
-    while (!(lf = memchr(in->buf + in->start, '\n', input_unread(in)))) {
-        ssize_t n = receive_body(req, NULL, 0);
+    while (!(lf = memchr(in->buf + in->start + seen, '\n', input_unread(in) - seen))) {
+        ssize_t n;
 
+        seen = input_unread(in);
+        n = receive_body(req, NULL, 0);
         if (n < 0)
             return n == -ENOBUFS ? -EBADMSG : n; /* the line fills the buffer */
     }
