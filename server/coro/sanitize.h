@@ -41,6 +41,11 @@ static inline bool sanitize_handles_faults(void)
 {
     return true;
 }
+/* Whether leaks are looked for at the end of a process, by ptrace. */
+static inline bool sanitize_uses_ptrace(void)
+{
+    return true;
+}
 /* Returns the path of AddressSanitizer's library; NULL if it is linked in, or there is none. */
 static inline const char *sanitize_library(void)
 {
@@ -57,6 +62,10 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 }
 static inline void sanitize_clear(const void *low, size_t size)
 {
+}
+static inline bool sanitize_uses_ptrace(void)
+{
+    return false;
 }
 static inline bool sanitize_handles_faults(void)
 {

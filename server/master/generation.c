@@ -18,6 +18,7 @@
 #include "log/log_program.h"
 #include "log/sink.h"
 #include "process/channel.h"
+#include "process/sandbox/sandbox.h"
 #include "settings/access_rule.h"
 #include "worker/worker_log.h"
 
@@ -41,6 +42,7 @@ struct generation *generation_load(configure_fn *configure, const struct command
     settings_fill(&g->settings, g->conf);
     g->mounts = mounts_load(g->conf, &g->settings, &g->unhosted);
     find_access_logs(g);
+    sandbox_prepare(&g->settings.process, g->conf, g->mounts);
     if (!g->mounts && !g->unhosted && !g->conf->error_count)
         conf_error(g->conf, (struct conf_place){0}, "nothing to serve: add a section such as [static /] or [wsgi /]");
     return g;

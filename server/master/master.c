@@ -40,6 +40,7 @@
 #include "process/open_files.h"
 #include "process/pidfile.h"
 #include "process/reload_state.h"
+#include "process/sandbox/sandbox.h"
 #include "process/watch.h"
 #include "wait/wait.h"
 #include "worker/stack_report.h"
@@ -131,6 +132,7 @@ static void log_warnings(const struct generation *g)
     if (geteuid() == 0 && !g->settings.process.user)
         log_warn("the workers run as root: set \"user\" in [server], or start the server as another user");
     open_files_check(g->settings.http.max_connections);
+    sandbox_check(&g->settings.process);
 }
 
 /* exit_code: of a server that was started with the new configuration. */

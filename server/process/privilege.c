@@ -20,7 +20,9 @@
 
 #include "base/array.h"
 #include "base/mem.h"
+#include "coro/sanitize.h"
 #include "log/log.h"
+#include "process/sandbox/sandbox.h"
 
 static int privilege_error(const char *what)
 {
@@ -116,6 +118,9 @@ int privilege_drop(const struct process_settings *s)
         err = drop_inherited_capabilities();
     if (!err && s->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         err = privilege_error("forbid the worker to gain privileges (no-new-privileges)");
-    prctl(PR_SET_DUMPABLE, s->dumpable); /* last: the changes of ids and capabilities have set it */
+    if (!err)
+        err = sandbox_enter(s);
+    prctl(PR_SET_DUMPABLE,
+          s->dumpable || sanitize_uses_ptrace()); /* last: the changes of ids and capabilities have set it */
     return err;
 }

@@ -36,6 +36,14 @@ const struct sl_option process_options[] = {
               .help = "Setuid bits have no effect on programs that workers start, such as sudo and sendmail."),
     SL_OPTION("dumpable", SL_BOOL, struct process_raw, s.dumpable, .default_value = "no",
               .help = "Debuggers of the same user may attach to workers, and crashes leave core files."),
+    SL_OPTION("sandbox", SL_BOOL, struct process_raw, s.sandbox, .default_value = "no",
+              .help = "Confine workers to the folders that the configuration names, without other programs."),
+    SL_OPTION("sandbox-read", SL_PATHS, struct process_raw, s.sandbox_read,
+              .help = "Further folders and files that may be read in the sandbox; repeat for more."),
+    SL_OPTION("sandbox-write", SL_PATHS, struct process_raw, s.sandbox_write,
+              .help = "Folders and files that may be written in the sandbox, such as /tmp; repeat for more."),
+    SL_OPTION("sandbox-exec", SL_BOOL, struct process_raw, s.sandbox_exec, .default_value = "no",
+              .help = "Programs may be started in the sandbox; with a section of cgi they may be in any case."),
     SL_OPTION("chroot", SL_PATH, struct process_raw, s.chroot, .help = "Directory that workers see as /."),
     SL_OPTION("umask", SL_STRING, struct process_raw, umask,
               .help = "Octal: permission bits removed from new files, such as 027."),
@@ -153,6 +161,13 @@ static void fill_groups(struct process_raw *raw, struct conf *c, const struct co
     raw->s.more_group_count = count;
 }
 
+/* Without no_new_privs a sandbox would confine setuid programs, which the kernel refuses. */
+static void check_sandbox(const struct process_raw *raw, struct conf *c, const struct conf_section *server)
+{
+    if (raw->s.sandbox && !raw->s.no_new_privileges)
+        conf_value_error(c, server, "no-new-privileges", 0, "\"sandbox = yes\" needs \"yes\"");
+}
+
 static void fill_identity(struct process_raw *raw, struct conf *c, const struct conf_section *server)
 {
     struct process_settings *s = &raw->s;
@@ -191,6 +206,7 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
     fill_identity(&raw, c, server);
     fill_groups(&raw, c, server);
     fill_owner(&raw, c, server);
+    check_sandbox(&raw, c, server);
     fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
     fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);
     if (!raw.s.reload_patterns)

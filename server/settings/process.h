@@ -22,6 +22,11 @@ struct process_settings {
     size_t more_group_count;
     bool no_new_privileges; /* setuid bits have no effect on programs that workers start */
     bool dumpable;          /* debuggers of the same user may attach, and there are core files */
+    bool sandbox;
+    bool sandbox_exec;                  /* programs may be started in it */
+    const char *const *sandbox_read;    /* further folders, or NULL */
+    const char *const *sandbox_write;   /* the same */
+    const char *const *sandbox_folders; /* those that other keys name; set by sandbox_prepare */
     bool has_umask;
     mode_t umask;
     const char *pidfile;

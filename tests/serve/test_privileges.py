@@ -8,6 +8,8 @@ import shutil
 
 import pytest
 
+from conftest import SANITIZED
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
 
 
@@ -60,6 +62,7 @@ def test_supplementary_groups(daemon, user):
 
 
 @root_only
+@pytest.mark.skipif(SANITIZED, reason="LeakSanitizer uses ptrace")
 @pytest.mark.parametrize("preload", ["no", "yes"])
 def test_dumpable(daemon, preload):
     """The files of a process that is not dumpable are root's."""
