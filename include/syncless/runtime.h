@@ -58,7 +58,9 @@ struct sl_local {
      * up, in a signal handler as dump_stack. Returns whether it must end and does not: then the worker is replaced. */
     bool (*blocks)(void *value);
 
-    void (*spare[1])(void); /* NULL: for members of later versions */
+    /* Write to fd, as lines of text, what this coroutine is doing, which waits or is ready to run. Called on the loop's
+     * stack, or on another coroutine; must not wait. Since 4.1. */
+    void (*dump_parked)(void *value, int fd);
 };
 
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */

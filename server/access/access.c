@@ -17,6 +17,7 @@
 #include <syslog.h>
 
 #include "access/record.h"
+#include "access/slow.h"
 #include "base/mem.h"
 
 static struct {
@@ -125,11 +126,21 @@ static bool is_sampled(struct access_rule *rule, const struct request *req)
     return true;
 }
 
+struct http_hooks access_hooks(bool timed)
+{
+    return (struct http_hooks){
+        .begun = slow_is_on() ? slow_begin : NULL,
+        .ended = timed || access_sink(0) ? access_log : NULL,
+    };
+}
+
 void access_log(const struct request *req)
 {
     struct access_rule *rule = req->log ? req->log : access_state.rule;
     struct text *line = &access_state.line;
 
+    if (slow_is_on())
+        slow_end(req);
     if (!rule->target || (rule->exclude && is_excluded(rule, req)) || (rule->sample > 1 && !is_sampled(rule, req)))
         return;
     line->size = 0;

@@ -2,9 +2,11 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "access/format.h"
+#include "http/config.h"
 #include "http/request/request.h"
 #include "log/sink.h"
 
@@ -30,6 +32,10 @@ void access_set_default(struct access_rule *rule);
 
 /* A request is over: write its line. */
 void access_log(const struct request *req);
+
+/* The hooks by which this and the slow log know of requests. timed: somebody else wants the timings of requests too;
+ * otherwise all are NULL if there are no such logs. */
+struct http_hooks access_hooks(bool timed);
 
 /* Hand the lines over that were gathered. */
 void access_flush(void);

@@ -17,10 +17,12 @@ struct part {
     const struct variable *variable; /* NULL: plain text */
     const char *text;                /* the text, or the argument of the variable */
     size_t size;
+    int part; /* of variable_part */
 };
 
 struct format {
     bool json;
+    bool has_parts; /* a variable is variable_part */
     size_t count;
     struct part *parts;
 };
@@ -61,7 +63,7 @@ struct compiler {
 static const char *append_part(struct compiler *c, const struct variable *variable, const char *text, size_t size,
                                const char *next)
 {
-    c->format->parts[c->format->count++] = (struct part){variable, arena_strndup(c->arena, text, size), size};
+    c->format->parts[c->format->count++] = (struct part){variable, arena_strndup(c->arena, text, size), size, 0};
     return next;
 }
 
@@ -77,6 +79,19 @@ static const char *compile_variable(struct compiler *c, const char *at)
     return NULL;
 }
 
+static const char *compile_time(struct compiler *c, const char *at, size_t size)
+{
+    int part = standing_part_by_name(at, size);
+    const char *next = append_part(c, &variable_part, at, size, at + size + 2);
+
+    if (part < 0)
+        c->why = arena_printf(c->arena, "there is no \"%%{%.*s}T\"; docs/logs.md lists the parts of the time",
+                              (int)size, at);
+    c->format->parts[c->format->count - 1].part = part;
+    c->format->has_parts = true;
+    return part < 0 ? NULL : next;
+}
+
 /* at: after the %{ */
 static const char *compile_field(struct compiler *c, const char *at)
 {
@@ -86,7 +101,10 @@ static const char *compile_field(struct compiler *c, const char *at)
         return append_part(c, &variable_request_field, at, size, at + size + 2);
     if (at[size] && at[size + 1] == 'o')
         return append_part(c, &variable_response_field, at, size, at + size + 2);
-    c->why = "\"%{\" must be followed by the name of a field and \"}i\" (request) or \"}o\" (response)";
+    if (at[size] && at[size + 1] == 'T')
+        return compile_time(c, at, size);
+    c->why = "\"%{\" must be followed by the name of a field and \"}i\" (request) or \"}o\" (response), "
+             "or by that of a part of the time and \"}T\"";
     return NULL;
 }
 
@@ -141,6 +159,7 @@ static void write_string(const struct format *format, struct text *out, struct s
 static void write_part(const struct format *format, struct text *out, struct record *record, const struct part *part)
 {
     record->argument = part->text;
+    record->part = part->part;
     if (!part->variable)
         text_add(out, part->text, part->size);
     else if (part->variable->string)
@@ -156,6 +175,8 @@ void format_line(const struct format *format, struct text *out, const struct req
     struct record record = {.worker = worker_number, .pid = worker_pid};
 
     record_init(&record, req);
+    if (format->has_parts)
+        standing_take(&record.standing, req, coro_self());
     for (size_t i = 0; i < format->count; i++)
         write_part(format, out, &record, &format->parts[i]);
     text_add(out, "\n", 1);

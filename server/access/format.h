@@ -2,7 +2,7 @@
 #ifndef ACCESS_FORMAT_H
 #define ACCESS_FORMAT_H
 
-#include "access/text.h"
+#include "base/text.h"
 #include "base/arena.h"
 #include "http/request/request.h"
 

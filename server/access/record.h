@@ -6,13 +6,16 @@
 
 #include "http/request/request.h"
 #include "http/request/token.h"
+#include "inside/standing.h"
 
 /* What several variables of a line need. */
 struct record {
     const struct request *req;
-    const char *argument; /* of the present variable: a field name */
-    int64_t total;        /* nanoseconds from the request's head to its end */
-    int64_t busy;         /* nanoseconds of these in which it held the OS thread */
+    const char *argument;     /* of the present variable: a field name */
+    int64_t total;            /* nanoseconds from the request's head to its end */
+    int64_t busy;             /* nanoseconds of these in which it held the OS thread */
+    int part;                 /* of the present variable, see standing_part_by_name */
+    struct standing standing; /* where its time has gone; only if a variable needs it */
     int worker, pid;
 };
 
@@ -30,6 +33,9 @@ extern const struct variable variables[];
 
 /* %{Field}i, %{Field}o */
 extern const struct variable variable_request_field, variable_response_field;
+
+/* %{part}T: microseconds. */
+extern const struct variable variable_part;
 
 /* Fill in what is known of a request that has just ended. */
 void record_init(struct record *record, const struct request *req);

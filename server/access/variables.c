@@ -301,6 +301,13 @@ static int64_t get_wait(const struct record *r)
     return (r->total - r->busy) / 1000;
 }
 
+static int64_t get_part(const struct record *r)
+{
+    return standing_part(&r->standing, r->part) / 1000;
+}
+
+const struct variable variable_part = {.number = get_part};
+
 /* ---- the worker ---- */
 
 static int64_t get_pid(const struct record *r)

@@ -41,6 +41,7 @@
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 struct slice slice;
+bool coro_clocked;
 
 static struct {
     size_t stack_size;
@@ -70,7 +71,6 @@ static struct {
     void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
     bool forgotten;                        /* a forked child: nothing would run coroutines */
-    bool clocked;                          /* see coro_clock */
 } sched = {
     .ready = LIST_INIT(sched.ready),
     .starts = LIST_INIT(sched.starts),
@@ -147,19 +147,47 @@ static int64_t coro_now(void)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* The coroutine has waited, or was only ready, since it left the OS thread. */
+static void coro_charge(struct coro *co)
+{
+    if (co->woken && co->left) {
+        int64_t waited = co->woken - co->left;
+
+        co->account.waited[co->reason.kind] += waited;
+        co->account.waits[co->reason.kind]++;
+        co->reason_waited += waited;
+        co->account.ready += co->since - co->woken;
+        co->woken = 0;
+    } else if (co->left) {
+        co->account.ready += co->since - co->left;
+    }
+}
+
+static void clock_enter(struct coro *co)
+{
+    co->since = coro_now();
+    coro_charge(co);
+}
+
+static void clock_leave(struct coro *co)
+{
+    co->left = coro_now();
+    co->busy += co->left - co->since;
+}
+
 /* From the loop to a coroutine, until that leaves or ends. */
 static void coro_enter(struct coro *co)
 {
     coro_current = co;
-    if (sched.clocked)
-        co->since = coro_now();
+    if (coro_clocked)
+        clock_enter(co);
     slice_begin();
     sanitize_leave(&sched.loop_fake_stack, co->stack, co->stack_size);
     switch_to(&sched.loop_sp, co->sp);
     sanitize_arrive(sched.loop_fake_stack, NULL, NULL);
     coro_current = NULL;
-    if (sched.clocked)
-        co->busy += coro_now() - co->since;
+    if (coro_clocked)
+        clock_leave(co);
 }
 
 /* The function of a coroutine has returned: put it into the pool. */
@@ -231,6 +259,7 @@ static void coro_free(struct coro *co)
 {
     struct stack stack = {co->stack, co->stack_size};
 
+    free(co->peers);
     sanitize_stack_remove(co->valgrind_id);
     sanitize_clear(stack.low, stack.size);
     stack_release(&stack);
@@ -265,6 +294,9 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     co->as_main = false;
     co->alone = false;
     coro_cancel_reset(co);
+    co->reason.given = false;
+    co->reason.kind = FOR_OTHER;
+    co->left = co->woken = 0;
     co->cxx = (struct cxx_state){0};
     co->name[0] = '\0';
     if (++sched.count > sched.max)
@@ -468,6 +500,8 @@ bool coro_wake(struct coro *co, int result)
         return false;
     co->parked = false;
     co->result = result;
+    if (coro_clocked)
+        co->woken = coro_now();
     if (co->late)
         queue_late(&sched.starts, co);
     else
@@ -581,12 +615,12 @@ struct list *coro_all(void)
 
 void coro_clock(void)
 {
-    sched.clocked = true;
+    coro_clocked = true;
 }
 
 int64_t coro_busy(void)
 {
-    return sched.clocked && coro_current ? coro_current->busy + coro_now() - coro_current->since : 0;
+    return coro_clocked && coro_current ? coro_current->busy + coro_now() - coro_current->since : 0;
 }
 
 void coro_iteration(void)
@@ -601,6 +635,13 @@ void coro_dump_stack(const struct coro *co, int fd)
     for (int i = 0; i < sched.local_count; i++)
         if (co->local[i] && sched.locals[i].dump_stack)
             sched.locals[i].dump_stack(co->local[i], fd);
+}
+
+void coro_dump_parked(const struct coro *co, int fd)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].dump_parked)
+            sched.locals[i].dump_parked(co->local[i], fd);
 }
 
 void coro_dump_threads(int fd)

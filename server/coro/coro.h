@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "coro/account.h"
 #include "coro/cxx.h"
 #include "coro/slice.h"
 
@@ -67,13 +68,19 @@ struct coro {
     struct list all;  /* in the list of running coroutines */
     char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
-    size_t reserved;      /* bytes behind this record that are a language runtime's, see coro_reserve */
-    int64_t since;        /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock */
-    int64_t busy;         /* ns for which it had the OS thread before that */
-    struct cxx_state cxx; /* C++ exceptions in flight */
-    struct coro_tls tls;  /* kept in the pool, as local */
-    char name[16];        /* as a thread, see libc/runtime/identity.c; empty: it has none */
-    void *fake_stack;     /* AddressSanitizer's */
+    size_t reserved; /* bytes behind this record that are a language runtime's, see coro_reserve */
+    int64_t since;   /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock; so are the next two */
+    int64_t left;    /* at which it gave it up; 0: it has not yet since coro_start */
+    int64_t woken;   /* at which it was woken after that; 0: it was not */
+    int64_t busy;    /* ns for which it had the OS thread before since */
+    struct coro_reason reason;   /* of its present wait */
+    int64_t reason_waited;       /* ns of that before the present park */
+    struct coro_account account; /* kept in the pool */
+    void *peers;                 /* what it has waited for, see wait/reason.c; owned, or NULL; kept in the pool */
+    struct cxx_state cxx;        /* C++ exceptions in flight */
+    struct coro_tls tls;         /* kept in the pool, as local */
+    char name[16];               /* as a thread, see libc/runtime/identity.c; empty: it has none */
+    void *fake_stack;            /* AddressSanitizer's */
     unsigned valgrind_id;
 };
 
@@ -224,8 +231,9 @@ bool sched_ready(void);
  * threads end first; and of the heap, when many have ended. Called by the loop about once a second. */
 void coro_trim(void);
 
-/* Measure from now on for how long coroutines have the OS thread. */
+/* Measure from now on for how long coroutines have the OS thread, and wait. */
 void coro_clock(void);
+extern bool coro_clocked;
 
 /* Returns for how many nanoseconds this coroutine has had the OS thread since its stack was allocated; 0 without
  * coro_clock, and outside of coroutines. */
@@ -241,7 +249,10 @@ void coro_iteration(void);
 /* In a signal handler: have the hooks write to fd what the coroutine is doing. */
 void coro_dump_stack(const struct coro *co, int fd);
 
-/* The same for the OS threads of language runtimes that are no coroutines. */
+/* The same for a coroutine that does not run. Not in a signal handler: on the loop's thread. */
+void coro_dump_parked(const struct coro *co, int fd);
+
+/* In a signal handler: the same for the OS threads of language runtimes that are no coroutines. */
 void coro_dump_threads(int fd);
 
 /* In a signal handler: tell the hooks that the coroutine blocks the OS thread. Returns whether one says that it must

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "wait/reason.h"
+
 #define RETRY_INTERVAL 1000 /* milliseconds between two looks whether there is memory for stacks again */
 
 static struct {
@@ -116,6 +118,18 @@ bool permit_start_exempt(struct permit *permit)
     return true;
 }
 
+/* Wait for the permit, in the queue, on a coroutine. */
+static int permit_park(struct permit *permit)
+{
+    bool told = reason_begin(FOR_PLACE, -1, NULL);
+    int err;
+
+    queue_enter(permit, coro_self());
+    err = coro_park();
+    reason_end(told);
+    return err;
+}
+
 int permit_await(struct permit *permit)
 {
     int err = 0;
@@ -125,8 +139,7 @@ int permit_await(struct permit *permit)
     if (admission.held < admission.config.max && !queue_first()) {
         admission.held++;
     } else {
-        queue_enter(permit, coro_self());
-        err = coro_park();
+        err = permit_park(permit);
     }
     permit->away = false;
     return err;
@@ -145,8 +158,7 @@ int permit_yield(struct permit *permit)
         coro_yield();
         return 0;
     }
-    queue_enter(permit, coro_self());
-    return coro_park();
+    return permit_park(permit);
 }
 
 static void give_back(void)

@@ -11,6 +11,12 @@
 struct proxies;
 struct request;
 
+/* Called on the coroutine of each request, or NULL. */
+struct http_hooks {
+    void (*begun)(struct request *req);       /* its head is complete */
+    void (*ended)(const struct request *req); /* it is over; NULL: timings of requests are not taken either */
+};
+
 /* Times are milliseconds, 0 is no limit. */
 struct http_config {
     /* Handle a request, on its coroutine. Returns as sl_module.handle. */
@@ -29,8 +35,7 @@ struct http_config {
     int64_t write_timeout;         /* between two sends of a response */
     struct pace_limit pace;        /* of heads */
 
-    /* Called for each request when it is over; NULL: timings of requests are not taken either. */
-    void (*ended)(const struct request *req);
+    struct http_hooks hooks;
 };
 
 #endif

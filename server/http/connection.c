@@ -333,7 +333,7 @@ static void on_conn_ready(struct wait_source *source, short events)
     case CONN_IDLE:
         wait_timeout_stop(&conn->timeout);
         conn->state = CONN_QUEUED;
-        if (http.config.ended)
+        if (http.config.hooks.ended)
             conn->client.arrived = wait_now();
         conn_ask(conn);
         break;

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "log/log.h"
+#include "wait/reason.h"
 
 #define LOG_INTERVAL INT64_C(1000000000) /* nanoseconds */
 
@@ -40,10 +41,13 @@ static int gate_queue(struct gate *gate)
 {
     int64_t timeout = gate->queue_timeout;
     struct gate_waiter w = {.coro = coro_self()};
+    bool told;
     int err;
 
     list_push(&gate->queue, &w.link);
+    told = reason_begin(FOR_PLACE, -1, NULL);
     err = wait_park(timeout ? wait_deadline(timeout * 1000000) : WAIT_FOREVER);
+    reason_end(told);
     list_remove(&w.link);
     if (err == -ETIMEDOUT)
         log_full_gate(gate);

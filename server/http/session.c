@@ -22,6 +22,7 @@
 #include "http/response/status.h"
 #include "log/log.h"
 #include "syncless/runtime.h"
+#include "wait/reason.h"
 
 #define FIRST_BUFFER 1936  /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024  /* bytes of the request's memory on the stack */
@@ -55,12 +56,13 @@ static int output_key; /* of the coroutine-local value by which a park flushes t
 
 /* ---- one request ---- */
 
-/* Record timings; only the access log reads them. */
+/* Record timings, which the hooks read. */
 static void record_timings(struct request *req, struct client *client)
 {
     req->began = wait_now();
     req->queued = client->arrived ? req->began - client->arrived : 0;
     req->busy = coro_busy();
+    reason_clear();
     client->arrived = 0;
 }
 
@@ -87,15 +89,15 @@ static void request_begin(struct session *s)
             },
     };
     arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
-    if (config->ended)
+    if (config->hooks.ended)
         record_timings(req, client);
 }
 
 /* The end of every request, also of one that was refused. */
 static void request_end(struct request *req)
 {
-    if (config->ended)
-        config->ended(req);
+    if (config->hooks.ended)
+        config->hooks.ended(req);
     arena_release(&req->arena);
 }
 
@@ -212,8 +214,10 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     if (!status && s->client->trusted)
         forwarded_apply(config->proxies, req);
     req->keep_alive &= !draining && !s->client->endpoint->closed;
-    request_count++;
+    req->number = ++request_count;
     s->client->req = req;
+    if (config->hooks.begun)
+        config->hooks.begun(req);
     coro_self()->what = status ? "a malformed request" : head;
     if (status)
         refuse_request(s, status, why);
@@ -301,8 +305,9 @@ static int await_part_of_head(struct session *s)
     return err;
 }
 
-/* Wait for the rest of a head, without a permit. Returns false if it did not come in time. */
-static bool await_rest_of_head(struct session *s)
+/* Wait for the rest of a head, without a permit. Returns false if it did not come in time. Not inlined: most heads come
+ * whole. */
+static __attribute__((noinline)) bool await_rest_of_head(struct session *s)
 {
     int err;
 
@@ -524,7 +529,7 @@ bool session_reject(struct client *client)
     session_prepare(&s, client);
     request_begin(&s);
     s.req.view.http_minor = 1;
-    if (config->ended)
+    if (config->hooks.ended)
         note_unread(&s);
     answer_busy(&s.req); /* only gathers it: nothing here may wait */
     output_try_flush(&s.out);
@@ -588,6 +593,13 @@ void session_drain(void)
 struct permit *session_permit(void)
 {
     return &list_entry(coro_self()->local[output_key], struct session, out)->client->permit;
+}
+
+struct request *session_request(const struct coro *co)
+{
+    const struct output *out = co->local[output_key];
+
+    return out ? list_entry(out, struct session, out)->client->req : NULL;
 }
 
 size_t session_requests(void)

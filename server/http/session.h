@@ -14,9 +14,9 @@ struct client {
     struct endpoint *endpoint; /* one of its users is this connection */
     const char *server;        /* endpoint_local_address */
     struct request *req;       /* in work; NULL between requests */
-    int64_t arrived; /* ns when bytes came to the idle connection; 0: none did, or http_config.ended is NULL */
-    bool proxied;    /* it begins with a PROXY header, which is yet to come */
-    bool trusted;    /* the peer is a trusted proxy */
+    int64_t arrived;           /* ns when bytes came to the idle connection; 0: none did, or http_hooks.ended is NULL */
+    bool proxied;              /* it begins with a PROXY header, which is yet to come */
+    bool trusted;              /* the peer is a trusted proxy */
     uint16_t peer_port;
     char peer[INET6_ADDRSTRLEN]; /* its address; "" on a Unix socket */
 };
@@ -36,6 +36,9 @@ void session_drain(void);
 
 /* Requests since the start. */
 size_t session_requests(void);
+
+/* The request that a coroutine has begun to handle; NULL: none. */
+struct request *session_request(const struct coro *co);
 
 /* Set the peer, and whether it is trusted. */
 void client_set_peer(struct client *client, const struct sockaddr *peer);

@@ -88,7 +88,7 @@ static int ring_await(int fd, unsigned count, int64_t deadline)
             return 1;
         if (found >= count)
             break;
-        result = park_backoff(&backoff, deadline);
+        result = park_backoff_for(FOR_DISK, -1, &backoff, deadline);
     }
     return result < 0 ? result : 0;
 }
@@ -129,7 +129,8 @@ static long events_await(const struct events_call *call, const struct timespec *
     int saved = errno, result = 0;
     long have = events_take(call, 0), more = 0;
 
-    while (have >= 0 && have < call->least && more >= 0 && (result = park_backoff(&backoff, deadline)) >= 0) {
+    while (have >= 0 && have < call->least && more >= 0 &&
+           (result = park_backoff_for(FOR_DISK, -1, &backoff, deadline)) >= 0) {
         more = events_take(call, have);
         have += more > 0 ? more : 0;
     }

@@ -28,6 +28,7 @@ static void find_access_logs(struct generation *g)
     static const char *const none[] = {NULL};
 
     g->access_logs = settings_add_target(&g->conf->arena, none, g->settings.log.access);
+    g->access_logs = settings_add_target(&g->conf->arena, g->access_logs, g->settings.log.slow);
     for (const struct mount *m = g->mounts; m; m = m->next)
         g->access_logs = settings_add_target(&g->conf->arena, g->access_logs, m->log);
 }

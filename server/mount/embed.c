@@ -66,7 +66,7 @@ static bool embed_prepare(const struct sl_service *service, struct mount_limits 
     if (good)
         settings_log_messages(c); /* warnings */
     if (good && !http_is_ready()) {
-        route_http_init(&settings->http, limits, NULL); /* which keeps them, and the strings in c */
+        route_http_init(&settings->http, limits, (struct http_hooks){0}); /* which keeps them, and the strings in c */
         return true;
     }
     if (!good)

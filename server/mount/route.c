@@ -234,12 +234,11 @@ int route_handle(struct request *req)
     return serve_at(*m, req);
 }
 
-void route_http_init(const struct http_settings *s, const struct mount_limits *limits,
-                     void (*ended)(const struct request *req))
+void route_http_init(const struct http_settings *s, const struct mount_limits *limits, struct http_hooks hooks)
 {
     http_init(&(struct http_config){
         .handle = route_handle,
-        .ended = ended,
+        .hooks = hooks,
         .proxies = &s->proxies,
         .max_concurrency = (size_t)s->max_concurrency,
         .queue_timeout = s->queue_timeout,

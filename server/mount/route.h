@@ -2,14 +2,14 @@
 #ifndef MOUNT_ROUTE_H
 #define MOUNT_ROUTE_H
 
+#include "http/config.h"
 #include "http/request/request.h"
 #include "mount/mount.h"
 #include "settings/http.h"
 
 /* Once in a process that serves: set HTTP up with these settings, which are kept, and limits, such that it hands every
- * request to route_handle. ended: as http_config.ended. */
-void route_http_init(const struct http_settings *s, const struct mount_limits *limits,
-                     void (*ended)(const struct request *req));
+ * request to route_handle. */
+void route_http_init(const struct http_settings *s, const struct mount_limits *limits, struct http_hooks hooks);
 
 /* Before the first request: these are the mounts, which stay the caller's, the limits of requests that none of them
  * serves, and the milliseconds for which requests wait for others of the same mount (0: no limit). */

@@ -2,6 +2,9 @@
 #ifndef SETTINGS_LOGGING_H
 #define SETTINGS_LOGGING_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "access/format.h"
 
 struct access_rule;
@@ -12,6 +15,9 @@ struct log_settings {
     int level;                  /* enum log_level */
     const char *error_log;      /* as sink_open takes it */
     struct access_rule *access; /* of [log]; mounts may have their own */
+    struct access_rule *slow;   /* the slow log; only its target counts */
+    int64_t slow_time;          /* milliseconds */
+    bool server_timing;         /* responses say where the time went */
 };
 
 /* The keys of [log] that are in no other table. */

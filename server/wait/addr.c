@@ -17,6 +17,7 @@
 #include "base/array.h"
 #include "base/real.h"
 #include "wait/loop.h"
+#include "wait/reason.h"
 
 #define BUCKETS   1024
 #define MAX_LATER 8
@@ -205,17 +206,29 @@ static int addr_end_park(struct wait_addr *w, int result)
 
 int wait_addr_park(struct wait_addr *w, int64_t deadline)
 {
-    return addr_end_park(w, wait_addr_is_woken(w) ? 0 : timer_park(deadline));
+    int result = 0;
+
+    if (!wait_addr_is_woken(w)) {
+        bool told = reason_begin(FOR_LOCK, -1, w->addr);
+
+        result = timer_park(deadline);
+        reason_end(told);
+    }
+    return addr_end_park(w, result);
 }
 
 int wait_addr_park_cancellable(struct wait_addr *w, int64_t deadline)
 {
-    return addr_end_park(w, wait_addr_is_woken(w) ? 0 : cancel_park_lock(w, deadline));
+    return addr_end_park(w, wait_addr_is_woken(w) ? 0 : wait_addr_sleep(w, deadline));
 }
 
 int wait_addr_sleep(struct wait_addr *w, int64_t deadline)
 {
-    return cancel_park_lock(w, deadline);
+    bool told = reason_begin(FOR_LOCK, -1, w->addr);
+    int result = cancel_park_lock(w, deadline);
+
+    reason_end(told);
+    return result;
 }
 
 /* ---- waking ---- */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/real.h"
+#include "wait/reason.h"
 
 #define POLL_EVERY INT64_C(20000000) /* nanoseconds */
 
@@ -34,7 +35,7 @@ static int child_poll(int pid, int64_t deadline)
     }
 }
 
-int wait_child(int pid, int64_t deadline)
+static int child_wait(int pid, int64_t deadline)
 {
     struct pollfd pidfd = {.fd = (int)real()->syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
     int result;
@@ -47,4 +48,13 @@ int wait_child(int pid, int64_t deadline)
     if (result == 0)
         return -ETIMEDOUT;
     return result < 0 ? result : 0;
+}
+
+int wait_child(int pid, int64_t deadline)
+{
+    bool told = reason_begin(FOR_CHILD, pid, NULL);
+    int result = child_wait(pid, deadline);
+
+    reason_end(told);
+    return result;
 }

@@ -32,6 +32,7 @@
 #include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
+#include "wait/reason.h"
 
 #define MAX_EVENTS   256  /* taken by one epoll_wait */
 #define FDS_ON_STACK 32   /* waiters of wait_several that need no memory */
@@ -242,14 +243,36 @@ int wait_fd(int fd, short events, int64_t deadline)
 {
     struct waiter w;
     int result;
+    bool told;
 
     if (fd < 0)
         return -EBADF;
     result = waiter_enter(&w, fd, events);
     if (result)
         return result;
+    told = reason_begin(FOR_SOCKET, fd, NULL);
     result = wait_park(deadline);
+    reason_end(told);
     waiter_unlink(&w);
+    return result;
+}
+
+/* Returns the first descriptor of those that are waited for; -1: there is none, so it is a sleep. */
+static int first_waited(const struct pollfd *fds, nfds_t count)
+{
+    for (nfds_t i = 0; i < count; i++)
+        if (fds[i].fd >= 0)
+            return fds[i].fd;
+    return -1;
+}
+
+static int park_for_any(const struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    int fd = first_waited(fds, count), result;
+    bool told = reason_begin(fd < 0 ? FOR_SLEEP : FOR_SOCKET, fd, NULL);
+
+    result = wait_park(deadline);
+    reason_end(told);
     return result;
 }
 
@@ -267,7 +290,7 @@ static int wait_any(struct pollfd *fds, nfds_t count, struct waiter *waiters, in
             result = 0;
     }
     if (!result)
-        result = wait_park(deadline);
+        result = park_for_any(fds, count, deadline);
     while (entered > 0)
         waiter_unlink(&waiters[--entered]);
     return result;

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "wait/loop.h"
+#include "wait/reason.h"
 
 #define TIMER_OUT INT64_MIN /* no longer in the heap */
 
@@ -138,8 +139,10 @@ int timer_park(int64_t deadline)
 
 int wait_sleep(int64_t deadline)
 {
+    bool told = reason_begin(FOR_SLEEP, -1, NULL);
     int result = wait_park(deadline);
 
+    reason_end(told);
     return result == -ETIMEDOUT ? 0 : result;
 }
 

@@ -278,6 +278,10 @@ int wait_offload(int (*fn)(void *arg), void *arg);
 /* The same on a thread of its own, for what may take so long that others would have to wait for the pool. */
 int wait_thread(int (*fn)(void *arg), void *arg);
 
+/* The same, and what the coroutine waits for: kind and subject of struct coro_reason. */
+int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
+int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
+
 /* Start a detached OS thread that gets no signals. stack is in bytes. Returns 0 or a negative errno value. */
 int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack);
 

@@ -11,10 +11,13 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/array.h"
 #include "base/real.h"
 #include "log/log.h"
 #include "wait/loop.h"
+#include "wait/reason.h"
 
 #define WORK_STACK      (512 * 1024) /* bytes */
 #define DEFAULT_THREADS 4
@@ -25,6 +28,7 @@ struct work {
     int (*fn)(void *arg);
     void *arg;
     int result;
+    int64_t cpu; /* nanoseconds that it has taken, if anybody wants to know */
 };
 
 static void work_done(void *arg)
@@ -32,10 +36,38 @@ static void work_done(void *arg)
     coro_wake(((struct work *)arg)->co, 0);
 }
 
+/* Returns the CPU time of this thread in nanoseconds; 0 if nobody wants to know. */
+static int64_t thread_cpu(void)
+{
+    struct timespec now;
+
+    if (!coro_clocked)
+        return 0;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 static void work_run(struct work *work)
 {
+    int64_t before = thread_cpu();
+
     work->result = work->fn(work->arg);
+    work->cpu = thread_cpu() - before;
     wait_post(work_done, work);
+}
+
+/* Park until a thread has done the work. What it has taken there was not all waiting. */
+static void work_await(struct work *work, enum wait_kind kind, const void *subject)
+{
+    bool told = reason_begin(kind, -1, subject);
+    struct coro_account *account = &work->co->account;
+    int64_t cpu;
+
+    coro_park();
+    cpu = min_int64(work->cpu, account->waited[work->co->reason.kind]);
+    account->pool += cpu;
+    account->waited[work->co->reason.kind] -= cpu;
+    reason_end(told);
 }
 
 /* ---- the pool ---- */
@@ -117,14 +149,19 @@ static bool pool_queue(struct work *work)
     return possible;
 }
 
-int wait_offload(int (*fn)(void *arg), void *arg)
+int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg)
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
 
     if (!work.co || !wait_revive() || !pool_queue(&work))
         return fn(arg);
-    coro_park();
+    work_await(&work, kind, subject);
     return work.result;
+}
+
+int wait_offload(int (*fn)(void *arg), void *arg)
+{
+    return wait_offload_for(FOR_THREAD, NULL, fn, arg);
 }
 
 /* ---- a thread of its own ---- */
@@ -153,14 +190,19 @@ static void *errand_run(void *arg)
     return NULL;
 }
 
-int wait_thread(int (*fn)(void *arg), void *arg)
+int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg)
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
 
     if (!work.co || !wait_revive())
         return fn(arg);
     if (wait_start_thread(errand_run, &work, WORK_STACK) < 0) /* no memory for a thread: the pool has some */
-        return wait_offload(fn, arg);
-    coro_park();
+        return wait_offload_for(kind, subject, fn, arg);
+    work_await(&work, kind, subject);
     return work.result;
+}
+
+int wait_thread(int (*fn)(void *arg), void *arg)
+{
+    return wait_thread_for(FOR_THREAD, NULL, fn, arg);
 }

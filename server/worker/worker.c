@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "access/slow.h"
 #include "base/array.h"
 #include "base/exit_code.h"
 #include "base/mem.h"
@@ -23,6 +24,7 @@
 #include "coro/fault.h"
 #include "http/connection.h"
 #include "http/share/share.h"
+#include "inside/server_timing.h"
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"
@@ -327,6 +329,21 @@ static void worker_init_loop(const struct settings *settings)
     outbound_start(&settings->outbound);
 }
 
+/* Have requests looked at, as far as that is wanted. */
+static void watch_requests(const struct settings *settings)
+{
+    struct http_hooks hooks;
+
+    if (settings->log.slow->target)
+        slow_init(settings->log.slow, settings->log.slow_time);
+    if (settings->log.server_timing)
+        server_timing_init();
+    hooks = access_hooks(settings->log.server_timing);
+    if (hooks.ended)
+        coro_clock();
+    route_http_init(&settings->http, &settings->limits, hooks);
+}
+
 /* Set up the process, the event loop and the modules. Returns 0 or -errno; -ENOEXEC: the application cannot be loaded.
  */
 static int worker_init(const struct worker_job *job)
@@ -339,7 +356,7 @@ static int worker_init(const struct worker_job *job)
     log_init((enum log_level)settings->log.level, job->number);
     fault_init();
     worker_init_loop(settings);
-    route_http_init(&settings->http, &settings->limits, access_sink(0) ? access_log : NULL);
+    watch_requests(settings);
     route_init(job->mounts, &settings->limits, settings->http.queue_timeout);
     worker_log_start(job->number);
     if (settings->process.reload_on_change)

@@ -102,6 +102,5 @@ void worker_log_start(int number)
     if (!access_sink(0))
         return;
     format_set_worker(number);
-    coro_clock();
     wait_each_iteration(access_flush);
 }

@@ -3,6 +3,7 @@
  */
 #include "dns_test.h"
 #include "libc/names/resolver.h"
+#include "wait/reason.h"
 
 static const struct dns_record records[] = {
     {"a.test", ns_t_a, "192.0.2.1"},
@@ -445,6 +446,41 @@ static void test_parks(void **state)
     RUN(&run, ask_slowly, tick);
 }
 
+static const struct coro *told_asker;
+
+static void ask_told(void *arg)
+{
+    struct run *run = arg;
+
+    told_asker = coro_self();
+    assert_true(slow_getaddrinfo());
+    told_asker = NULL;
+    run->over = true;
+}
+
+/* While it waits, the other one says for what. */
+static void look_for_what(void *arg)
+{
+    struct run *run = arg;
+    char name[REASON_TEXT_SIZE] = "";
+    enum wait_kind kind = FOR_OTHER;
+
+    while (!run->over) {
+        if (told_asker && told_asker->parked)
+            kind = reason_of_park(told_asker, name, sizeof(name));
+        wait_sleep(wait_deadline(1000000));
+    }
+    assert_int_equal(kind, FOR_DNS);
+    assert_string_equal(name, "slow.test");
+}
+
+static void test_tells(void **state)
+{
+    struct run run = {0};
+
+    RUN(&run, ask_told, look_for_what);
+}
+
 static void ask_several(void *arg)
 {
     struct run *run = arg;
@@ -603,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_sources),
         /* anywhere */
         cmocka_unit_test(test_parks),
+        cmocka_unit_test(test_tells),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_cancelled),

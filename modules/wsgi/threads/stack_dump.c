@@ -16,16 +16,20 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "interp/compat.h"
+#include "threads/gil.h"
 
 #define ONE_SIGNAL (SIGRTMAX - 2) /* registered, but never sent; so is the next */
 #define ALL_SIGNAL (SIGRTMAX - 3)
 #define MAX_OUTPUT 65536 /* bytes of the stacks of all threads */
+
+static const char stack_head[] = "Stack (most recent call first):\n"; /* as CPython's own functions write it */
 
 static void (*dump_3_11)(int fd, PyThreadState *state);            /* exported up to there, or NULL */
 static const char *(*dump_unstable)(int fd, PyThreadState *state); /* of 3.15, or NULL; returns what is wrong */
@@ -132,6 +136,48 @@ void stack_dump_write(PyThreadState *state, int fd)
         write_text(fd, buf, (size_t)n);
         at += n;
     }
+}
+
+/* ---- a thread that waits ---- */
+
+static void write_frame(PyFrameObject *frame, int fd)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    const char *file = PyUnicode_AsUTF8(code->co_filename), *name = PyUnicode_AsUTF8(code->co_name);
+
+    dprintf(fd, "  File \"%s\", line %d in %s\n", file ? file : "???", PyFrame_GetLineNumber(frame),
+            name ? name : "???");
+    PyErr_Clear(); /* a surrogate in a name */
+    Py_DECREF(code);
+}
+
+/* With the GIL, by the functions for debuggers. */
+static void write_frames(PyThreadState *state, int fd)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(state);
+
+    write_text(fd, stack_head, sizeof(stack_head) - 1);
+    while (frame) {
+        PyFrameObject *back = PyFrame_GetBack(frame);
+
+        write_frame(frame, fd);
+        Py_DECREF(frame);
+        frame = back;
+    }
+}
+
+void stack_dump_parked(PyThreadState *state, int fd)
+{
+    PyGILState_STATE ensured;
+
+    if (has_dump()) {
+        dump_state(fd, state);
+        return;
+    }
+    gil_return(); /* an idle coroutine may have kept it */
+    ensured = PyGILState_Ensure();
+    write_frames(state, fd);
+    PyGILState_Release(ensured);
 }
 
 /* ---- the other threads ---- */

@@ -17,4 +17,7 @@ void stack_dump_threads(int fd);
  * fault. */
 void stack_dump_write(PyThreadState *state, int fd);
 
+/* Not in a signal handler, on the thread of the event loop: write the stack of a state that is not in use. */
+void stack_dump_parked(PyThreadState *state, int fd);
+
 #endif

@@ -204,6 +204,15 @@ static void thread_dump_stack(void *value, int fd)
         stack_dump_write(t->state, fd);
 }
 
+/* Not in a signal handler: nothing of its state changes meanwhile. */
+static void thread_dump_parked(void *value, int fd)
+{
+    const struct thread *t = value;
+
+    if (t->runs && t->state && Py_IsInitialized())
+        stack_dump_parked(t->state, fd);
+}
+
 /* In a signal handler, as above. */
 static bool thread_blocks(void *value)
 {
@@ -254,6 +263,7 @@ static const struct sl_local thread_hooks = {
     .cancelled = thread_cancelled,
     .dump_stack = thread_dump_stack,
     .dump_threads = stack_dump_threads,
+    .dump_parked = thread_dump_parked,
     .blocks = thread_blocks,
     .cancel = thread_cancel,
     .iteration = gil_return,

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "http/io/socket.h"
+#include "wait/reason.h"
 
 #define CLOSED (POLLRDHUP | POLLHUP | POLLERR)
 
@@ -97,10 +98,13 @@ bool input_is_drained(const struct input *in)
 
 int input_wait(struct input *in, int64_t deadline)
 {
+    bool told;
     int events;
 
     if (!input_is_drained(in)) /* an edge has come meanwhile, and will not come again */
         return 0;
+    told = reason_begin(FOR_CLIENT, in->source->fd, NULL);
     events = wait_fd(in->source->fd, POLLIN | POLLRDHUP, deadline);
+    reason_end(told);
     return events < 0 ? events : 0;
 }

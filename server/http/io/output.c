@@ -19,6 +19,7 @@
 #include "base/real.h"
 #include "http/io/socket.h"
 #include "libc/disk/disk.h"
+#include "wait/reason.h"
 
 #define MAX_COPY     4096 /* bytes; larger pieces are sent from where they are */
 #define MAX_PIECES   4
@@ -42,21 +43,33 @@ void output_release(struct output *out)
     release_block(out);
 }
 
-/* Two coroutines of a handler may send: one that reads the body flushes before it waits, one writes the response.
- * Returns 0, or -errno if the coroutine was cancelled while it waited for the other one. */
-static int output_lock(struct output *out)
+/* Wait until no other coroutine sends. Returns 0, or -errno if the coroutine was cancelled meanwhile. Not inlined,
+ * since it is hardly ever called. */
+static __attribute__((noinline)) int output_await_turn(struct output *out)
 {
-    while (out->sending) {
+    int err = 0;
+
+    while (out->sending && !err) {
         struct wait_addr waiter;
-        int err;
+        bool told;
 
         wait_addr_enter(&waiter, out);
+        told = reason_begin(FOR_CLIENT, out->source->fd, NULL);
         err = wait_addr_park_cancellable(&waiter, WAIT_FOREVER);
-        if (err)
-            return err;
+        reason_end(told);
     }
-    out->sending = true;
-    return 0;
+    return err;
+}
+
+/* Two coroutines of a handler may send: one that reads the body flushes before it waits, one writes the response.
+ * Returns as output_await_turn. */
+static inline int output_lock(struct output *out)
+{
+    int err = out->sending ? output_await_turn(out) : 0;
+
+    if (!err)
+        out->sending = true;
+    return err;
 }
 
 static void output_unlock(struct output *out)
@@ -69,11 +82,13 @@ static void output_unlock(struct output *out)
 static int output_wait(struct output *out)
 {
     struct client_wait *client_wait = out->client_wait; /* the request may be over meanwhile */
+    bool told = reason_begin(FOR_CLIENT, out->source->fd, NULL);
     int events;
 
     client_wait_begin(client_wait);
     events = wait_fd(out->source->fd, POLLOUT, out->timeout ? wait_deadline(out->timeout) : WAIT_FOREVER);
     client_wait_end(client_wait);
+    reason_end(told);
     return events < 0 ? events : 0;
 }
 

@@ -44,6 +44,7 @@ struct request_limits {
 struct request {
     struct sl_request view; /* what modules see; first, see request_of */
     const char *id;         /* see request_id; NULL: none yet */
+    uint64_t number;        /* of the requests of this process; from 1 */
     const char *version;    /* "HTTP/1.1", as sent; NULL: the request line has none */
     const char *prefix;     /* path by which a proxy reaches our /, or NULL */
     struct input *in;
@@ -93,10 +94,14 @@ struct request {
     } kept;           /* what filters have set: response_reset goes back to this */
     size_t head_size; /* bytes of its head */
 
-    /* Nanoseconds; only set if something looks at requests that are over (http_config.ended). */
+    /* Nanoseconds; only set if something looks at requests that are over (http_hooks.ended). */
     int64_t began;  /* CLOCK_MONOTONIC when its head was complete */
     int64_t queued; /* from the arrival of its first bytes until then */
     int64_t busy;   /* coro_busy() at the beginning */
+
+    /* access/slow.c; all zero if there is no slow log */
+    struct wait_timeout slow; /* until it is slow */
+    bool is_slow;
 };
 
 static inline struct request *request_of(const struct sl_request *view)

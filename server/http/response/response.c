@@ -193,6 +193,8 @@ void response_keep(struct request *req)
 
 /* ---- the head ---- */
 
+void (*response_before_head)(struct request *req);
+
 /* The first letter tells most methods from HEAD. */
 static inline bool is_to_head(const struct request *req)
 {
@@ -280,11 +282,13 @@ static inline void begin_response(struct request *req)
 /* Write the head to the output buffer. known_length: of the body, -1 if the caller does not know it. */
 static int write_head(struct request *req, int64_t known_length)
 {
-    size_t reason = req->reason ? strlen(req->reason) : 0;
-    size_t capacity = HEAD_CAPACITY + reason + req->fields_size;
+    size_t reason = req->reason ? strlen(req->reason) : 0, capacity;
     char *head = NULL, *at;
     int err = 0;
 
+    if (response_before_head)
+        response_before_head(req);
+    capacity = HEAD_CAPACITY + reason + req->fields_size;
     /* Without all of the body the next bytes on this connection are ambiguous. */
     if ((req->expects_100 && !req->body_done) || req->body_error || req->closes)
         req->keep_alive = false;

@@ -4,6 +4,9 @@
 
 #include "http/request/request.h"
 
+/* Called before the head of each response is written; NULL: nothing is. */
+extern void (*response_before_head)(struct request *req);
+
 int response_status(struct request *req, int status, const char *reason);
 int response_header(struct request *req, const char *name, size_t name_size, const char *value, size_t value_size);
 int response_reset(struct request *req);

@@ -134,7 +134,7 @@ long disk_offload(disk_fn *fn, void *arg)
 
     if (!coro_self() || !park_possible_for_child())
         return fn(arg);
-    wait_offload(visit_run, &v);
+    wait_offload_for(FOR_DISK, NULL, visit_run, &v);
     return visit_end(&v);
 }
 
@@ -283,7 +283,7 @@ static void path_notice(int at, const char *path, int64_t took)
     f = xcalloc(1, sizeof(*f));
     f->at = at;
     f->path = path;
-    wait_offload(find_disk, f);
+    wait_offload_for(FOR_DISK, NULL, find_disk, f);
     if (f->found) {
         disk = disk_of_device(f->device);
         if (!disk)
@@ -306,7 +306,7 @@ static void visit_make(struct visit *v, const struct disk *disk)
     if (!v->is_watched)
         visit_run(v);
     else if (disk && disk->average >= SLOW && park_possible_for_child())
-        wait_offload(visit_run_watched, v);
+        wait_offload_for(FOR_DISK, NULL, visit_run_watched, v);
     else
         visit_run_watched(v);
 }

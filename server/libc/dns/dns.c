@@ -20,6 +20,7 @@
 #include "libc/dns/dns_reply.h"
 #include "libc/dns/search.h"
 #include "libc/runtime/park.h"
+#include "wait/reason.h"
 
 /* The records of one name, of one type or of two. */
 struct query {
@@ -207,8 +208,10 @@ int dns_find_addresses(const char *name, int family, bool sorted, struct dns_ans
     struct query query = {.answer = answer, .family = family};
     struct search s = {.ask = ask_addresses, .arg = &query, .last = OUTCOME_SILENT};
     int saved = errno;
+    bool told = reason_begin(FOR_DNS, -1, name);
     enum outcome outcome = query_search(&query, &s, name);
 
+    reason_end(told);
     answer->unanswered = !outcome_is_reply(s.last);
     if (sorted)
         order_addresses(answer);
@@ -220,9 +223,12 @@ int dns_find_records(const char *name, int type, struct dns_answer *answer)
     struct query query = {.answer = answer};
     struct question question = {.query = &query, .type = type, .outcome = OUTCOME_SILENT};
     struct search s = {.ask = ask_records, .arg = &question, .last = OUTCOME_SILENT};
+    bool told = reason_begin(FOR_DNS, -1, name);
     int saved = errno;
+    enum outcome outcome = query_search(&query, &s, name);
 
-    return answer_end(answer, query_search(&query, &s, name), saved);
+    reason_end(told);
+    return answer_end(answer, outcome, saved);
 }
 
 /* ---- names of addresses ---- */
@@ -255,6 +261,7 @@ int dns_find_name(const void *address, int family, struct dns_answer *answer)
     struct __res_state conf = {0};
     int status, saved = errno;
     char name[80];
+    bool told;
 
     if (is_ipv4_in_ipv6(address, family)) {
         address = (const unsigned char *)address + 12;
@@ -268,8 +275,10 @@ int dns_find_name(const void *address, int family, struct dns_answer *answer)
         return answer_end(answer, outcome_of_status(status), saved);
     write_reverse_name(name, sizeof(name), address, family);
     question_ask(&question, name, on_reply);
+    told = reason_begin(FOR_DNS, -1, name);
     if (!query_await(&query))
         question.outcome = OUTCOME_BROKEN;
+    reason_end(told);
     dns_channel_close(&query.channel);
     dns_answer_add_address(answer, family, address);
     return answer_end(answer, question.outcome, saved);

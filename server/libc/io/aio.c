@@ -33,7 +33,7 @@ int aio_suspend(const struct aiocb *const list[], int count, const struct timesp
         return real()->aio_suspend(list, count, timeout);
     deadline = timespec_deadline_in(timeout);
     while (aio_would_wait(list, count)) {
-        result = park_backoff(&backoff, deadline);
+        result = park_backoff_for(FOR_DISK, -1, &backoff, deadline);
         if (!park_ok(result == -ETIMEDOUT ? -EAGAIN : result))
             return -1;
     }
@@ -64,7 +64,7 @@ int lio_listio(int mode, struct aiocb *const list[], int count, struct sigevent 
 
     if (mode != LIO_WAIT || !coro_self() || !park_possible())
         return real()->lio_listio(mode, list, count, event);
-    return park_end(wait_thread(lio_run, &call), errno);
+    return park_end(wait_thread_for(FOR_DISK, NULL, lio_run, &call), errno);
 }
 
 int lio_listio64(int mode, struct aiocb64 *const list[], int count, struct sigevent *event)

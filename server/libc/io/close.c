@@ -83,7 +83,7 @@ static int closing_run(void *arg)
 /* Only the kernel knows whether this is the last descriptor of the socket; if not it does not linger. */
 static int close_on_thread(struct closing closing)
 {
-    return park_end(wait_thread(closing_run, &closing), errno);
+    return park_end(wait_thread_for(FOR_SOCKET, NULL, closing_run, &closing), errno);
 }
 
 /* ---- the calls ---- */

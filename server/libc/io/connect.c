@@ -14,6 +14,7 @@
 #include "libc/io/io.h"
 #include "libc/outbound/holder.h"
 #include "libc/outbound/outbound.h"
+#include "wait/reason.h"
 
 /* ---- connect ---- */
 
@@ -35,11 +36,22 @@ static bool connect_again(struct io *io, const struct sockaddr *to)
     return errno == EAGAIN && to->sa_family == AF_UNIX && io_pause(io);
 }
 
+/* The wait for a connect that is under way begins. Returns as reason_begin. */
+static bool connect_reason(int fd, const struct sockaddr *to, socklen_t size)
+{
+    bool whole = (to->sa_family == AF_INET && size >= sizeof(struct sockaddr_in)) ||
+                 (to->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6));
+
+    return reason_begin(FOR_SOCKET, fd, whole ? to : NULL);
+}
+
 static int connect_end(struct io *io, const struct sockaddr *to, socklen_t size)
 {
     int begun = errno; /* EINPROGRESS or EALREADY */
+    bool told = connect_reason(io->fd, to, size), ready = io_await(io);
 
-    if (!io_await(io)) {
+    reason_end(told);
+    if (!ready) {
         if (errno == EAGAIN) /* SO_SNDTIMEO */
             errno = begun;
         return -1;
@@ -103,8 +115,15 @@ static int connect_until(int fd, const struct sockaddr *to, socklen_t size, int6
 {
     int flags = real()->fcntl(fd, F_GETFL), result = connect_begin(fd, to, size, flags), err = 0;
 
-    while (result < 0 && is_under_way(errno) && !(err = connect_await(fd, deadline)))
+    while (result < 0 && is_under_way(errno)) {
+        bool told = connect_reason(fd, to, size);
+
+        err = connect_await(fd, deadline);
+        reason_end(told);
+        if (err)
+            break;
         result = connect_begin(fd, to, size, flags);
+    }
     if (err == -ETIMEDOUT)
         connect_abort(fd);
     if (err)

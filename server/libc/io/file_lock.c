@@ -20,7 +20,7 @@ static bool file_lock_again(struct park_backoff *backoff)
 
     if (errno != EAGAIN && errno != EACCES)
         return false;
-    result = park_backoff(backoff, WAIT_FOREVER);
+    result = park_backoff_for(FOR_LOCK, -1, backoff, WAIT_FOREVER);
     return park_restarts(result) || park_ok(result);
 }
 

@@ -131,7 +131,7 @@ bool io_blocked(struct io *io)
 
 bool io_pause(struct io *io)
 {
-    return io_parks(io) && io_parked(io, park_backoff(&io->backoff, io->deadline));
+    return io_parks(io) && io_parked(io, park_backoff_for(FOR_SOCKET, io->fd, &io->backoff, io->deadline));
 }
 
 static bool io_is_ready(const struct io *io)

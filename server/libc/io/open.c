@@ -64,7 +64,7 @@ static int fifo_open_for_writing(const struct opening *o)
     int fd, result;
 
     while ((fd = opening_try_fifo(o)) == -ENXIO) {
-        result = park_backoff(&backoff, WAIT_FOREVER);
+        result = park_backoff_for(FOR_PIPE, -1, &backoff, WAIT_FOREVER);
         if (result < 0 && !park_restarts(result))
             return result;
     }
@@ -207,7 +207,7 @@ bool opening_may_wait(const struct opening *o)
 
 static int opening_wait_as(struct opening *o, enum opening_kind kind)
 {
-    return park_end(kind == OPENING_FIFO ? fifo_open(o) : wait_thread(opening_run, o), errno);
+    return park_end(kind == OPENING_FIFO ? fifo_open(o) : wait_thread_for(FOR_DISK, NULL, opening_run, o), errno);
 }
 
 int opening_wait(struct opening *o)

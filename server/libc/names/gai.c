@@ -28,7 +28,7 @@ int getaddrinfo_a(int mode, struct gaicb *list[restrict], int count, struct sige
 
     if (mode != GAI_WAIT || !coro_self() || !park_possible())
         return real()->getaddrinfo_a(mode, list, count, event);
-    return wait_thread(gai_run, &call);
+    return wait_thread_for(FOR_DNS, NULL, gai_run, &call);
 }
 
 /* Whether libc would wait: some look-ups of the list are in progress, and none has ended. */
@@ -54,7 +54,7 @@ int gai_suspend(const struct gaicb *const list[], int count, const struct timesp
         return real()->gai_suspend(list, count, timeout);
     deadline = timespec_deadline_in(timeout);
     while (result >= 0 && gai_would_wait(list, count))
-        result = park_backoff(&backoff, deadline);
+        result = park_backoff_for(FOR_DNS, -1, &backoff, deadline);
     errno = saved;
     if (result < 0)
         return result == -ETIMEDOUT ? EAI_AGAIN : EAI_INTR;

@@ -187,7 +187,7 @@ static int lookup_on_thread(const struct lookup *q, struct addrinfo **result)
 {
     struct lookup_call call = {.lookup = q, .result = result};
 
-    wait_offload(lookup_call_libc, &call);
+    wait_offload_for(FOR_DNS, q->node, lookup_call_libc, &call);
     if (call.err == EAI_SYSTEM)
         errno = call.saved_errno;
     return call.err;

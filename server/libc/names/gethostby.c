@@ -174,7 +174,8 @@ static int host_find(const char *name, int family, struct hostent *host, char *b
         return real()->gethostbyname2_r(name, family, host, buf, size, result, h_error);
     *result = NULL;
     if (way == RESOLVER_SYSTEM)
-        return wait_offload(host_call_libc, &(struct host_call){.out = &out, .name = name, .family = family});
+        return wait_offload_for(FOR_DNS, name, host_call_libc,
+                                &(struct host_call){.out = &out, .name = name, .family = family});
     return host_by_name(&out, name, family);
 }
 
@@ -209,7 +210,7 @@ int gethostbyaddr_r(const void *address, socklen_t length, int family, struct ho
         return real()->gethostbyaddr_r(address, length, family, host, buf, size, result, h_error);
     *result = NULL;
     if (way == RESOLVER_SYSTEM)
-        return wait_offload(host_call_libc, &call);
+        return wait_offload_for(FOR_DNS, NULL, host_call_libc, &call);
     return host_by_address(&out, address, family);
 }
 

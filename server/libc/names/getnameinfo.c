@@ -95,7 +95,7 @@ static int reverse_on_thread(const struct reverse *q)
 {
     struct reverse_call call = {.reverse = q};
 
-    wait_offload(reverse_call_libc, &call);
+    wait_offload_for(FOR_DNS, NULL, reverse_call_libc, &call);
     if (call.err == EAI_SYSTEM)
         errno = call.saved_errno;
     return call.err;

@@ -63,7 +63,7 @@ static int res_call_parked(struct res_call *c)
     int saved = errno, result;
 
     c->h_error = h_errno;
-    result = wait_thread(res_call_run, c);
+    result = wait_thread_for(FOR_DNS, c->name, res_call_run, c);
     h_errno = c->h_error;
     errno = result < 0 ? c->err : saved;
     return result;

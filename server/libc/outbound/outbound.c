@@ -26,6 +26,7 @@
 #include "libc/outbound/holder.h"
 #include "libc/runtime/park.h"
 #include "log/log.h"
+#include "wait/reason.h"
 
 #define POLL         INT64_C(3000000)    /* nanoseconds between two looks of the first in the queue */
 #define SWEEP        INT64_C(1000000000) /* nanoseconds of a wait after which lost connections are looked for */
@@ -344,6 +345,15 @@ static int outbound_poll(struct outbound *o)
     return taken ? 0 : -ETIMEDOUT;
 }
 
+static int outbound_park(struct outbound *o)
+{
+    bool told = reason_begin(FOR_PLACE, -1, NULL);
+    int err = outbound_queue(o);
+
+    reason_end(told);
+    return err;
+}
+
 static int outbound_wait(struct outbound *o)
 {
     int err;
@@ -351,7 +361,7 @@ static int outbound_wait(struct outbound *o)
     if (!coro_self())
         err = outbound_poll(o);
     else
-        err = outbound_queue(o);
+        err = outbound_park(o);
     if (err == -ETIMEDOUT)
         warn_of_timeout(o);
     return err;

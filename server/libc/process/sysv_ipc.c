@@ -33,7 +33,7 @@ static bool ipc_again(struct ipc_wait *wait)
     if (errno != wait->would_block)
         return false;
     wait->has_waited = true;
-    result = park_backoff(&wait->backoff, wait->deadline);
+    result = park_backoff_for(FOR_LOCK, -1, &wait->backoff, wait->deadline);
     return park_restarts(result) || park_ok(result == -ETIMEDOUT ? -EAGAIN : result);
 }
 
@@ -128,7 +128,7 @@ int semtimedop(int set, struct sembuf *operations, size_t count, const struct ti
     nowait = count_nowait(operations, count);
     if (nowait == count)
         return real()->semtimedop(set, operations, count, timeout);
-    return nowait > 0 ? park_end(wait_thread(sem_call_run, &call), errno) : sem_call_poll(&call);
+    return nowait > 0 ? park_end(wait_thread_for(FOR_LOCK, NULL, sem_call_run, &call), errno) : sem_call_poll(&call);
 }
 
 int semop(int set, struct sembuf *operations, size_t count)

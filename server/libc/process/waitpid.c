@@ -7,6 +7,7 @@
  */
 #include "base/real.h"
 #include "libc/runtime/park.h"
+#include "wait/reason.h"
 
 /* ---- waitpid ---- */
 
@@ -16,7 +17,7 @@ static int park_for_child(pid_t pid, int options, struct park_backoff *backoff)
     int result;
 
     if (pid <= 0 || options & (WUNTRACED | WCONTINUED))
-        result = park_backoff(backoff, WAIT_FOREVER);
+        result = park_backoff_for(FOR_CHILD, -1, backoff, WAIT_FOREVER);
     else
         result = wait_child(pid, WAIT_FOREVER);
     return result == -ECHILD || park_restarts(result) ? 0 : result;
@@ -60,6 +61,15 @@ pid_t wait3(int *status, int options, struct rusage *usage)
 
 /* ---- waitid ---- */
 
+static int wait_for_pidfd(int fd)
+{
+    bool told = reason_begin(FOR_CHILD, -1, NULL);
+    int result = wait_fd(fd, POLLIN, WAIT_FOREVER);
+
+    reason_end(told);
+    return result;
+}
+
 /* As park_for_child. */
 static int park_for_id(idtype_t type, id_t id, int options, struct park_backoff *backoff)
 {
@@ -70,9 +80,9 @@ static int park_for_id(idtype_t type, id_t id, int options, struct park_backoff 
     if (type == P_PID)
         return park_for_child((pid_t)id, options & (WUNTRACED | WCONTINUED), backoff);
     if (type != P_PIDFD || options & (WSTOPPED | WCONTINUED))
-        result = park_backoff(backoff, WAIT_FOREVER);
+        result = park_backoff_for(FOR_CHILD, -1, backoff, WAIT_FOREVER);
     else
-        result = wait_fd((int)id, POLLIN, WAIT_FOREVER);
+        result = wait_for_pidfd((int)id);
     return result > 0 || park_restarts(result) ? 0 : result;
 }
 

@@ -22,7 +22,7 @@ static int join_until(pthread_t thread, void **value, int64_t deadline)
     int result;
 
     while ((result = real()->pthread_tryjoin_np(thread, value)) == EBUSY) {
-        int waited = park_backoff(&backoff, deadline);
+        int waited = park_backoff_for(FOR_THREAD, -1, &backoff, deadline);
 
         if (waited == -ETIMEDOUT)
             return ETIMEDOUT;

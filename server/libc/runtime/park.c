@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "wait/reason.h"
 
 #define MAX_LOOKS_IN_A_ROW 64
 #define FIRST_PAUSE        INT64_C(1000000)  /* nanoseconds */
@@ -75,4 +76,13 @@ int park_backoff(struct park_backoff *backoff, int64_t deadline)
     if (deadline <= wait_now())
         return -ETIMEDOUT;
     return wait_sleep(park_backoff_end(backoff, deadline));
+}
+
+int park_backoff_for(enum wait_kind kind, int number, struct park_backoff *backoff, int64_t deadline)
+{
+    bool told = reason_begin(kind, number, NULL);
+    int result = park_backoff(backoff, deadline);
+
+    reason_end(told);
+    return result;
 }

@@ -80,6 +80,9 @@ struct park_backoff {
 /* Take the next pause. Returns 0, -ETIMEDOUT if the deadline has passed before it, or the code of wait_cancel. */
 int park_backoff(struct park_backoff *backoff, int64_t deadline);
 
+/* The same, and what the coroutine waits for: kind and number of struct coro_reason. */
+int park_backoff_for(enum wait_kind kind, int number, struct park_backoff *backoff, int64_t deadline);
+
 /* Returns the end of the next pause, or the deadline if that is earlier; for waits that can end sooner. */
 int64_t park_backoff_end(struct park_backoff *backoff, int64_t deadline);
 

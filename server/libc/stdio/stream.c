@@ -46,7 +46,7 @@ static void stream_lock(FILE *file)
     struct park_backoff backoff = {0};
 
     while (real()->ftrylockfile(file) != 0)
-        park_ignore(park_backoff(&backoff, WAIT_FOREVER));
+        park_ignore(park_backoff_for(FOR_LOCK, -1, &backoff, WAIT_FOREVER));
 }
 
 void stream_hold(struct stream_hold *hold, FILE *file)

@@ -1,11 +1,13 @@
 /*
- * text.c: a line of the access log while it is put together.
+ * text.c: bytes that are put together piece by piece: a line of the access log, or an answer about what goes on.
  *
  * A worker reuses one text for all its lines, so its memory is allocated a few times only. What clients sent is escaped
  * byte by byte, since its encoding is unknown.
  */
-#include "access/text.h"
+#include "base/text.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/digits.h"
@@ -24,6 +26,20 @@ void text_add(struct text *t, const char *s, size_t size)
 {
     memcpy(text_reserve(t, size), s, size);
     t->size += size;
+}
+
+void text_printf(struct text *t, const char *fmt, ...)
+{
+    va_list ap, again;
+    int size;
+
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    size = vsnprintf(NULL, 0, fmt, ap);
+    vsnprintf(text_reserve(t, (size_t)size + 1), (size_t)size + 1, fmt, again);
+    t->size += (size_t)size;
+    va_end(again);
+    va_end(ap);
 }
 
 void text_add_number(struct text *t, int64_t n)

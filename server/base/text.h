@@ -1,6 +1,6 @@
-/* text.h: a line of the access log while it is put together, and the escaping of what clients sent. */
-#ifndef ACCESS_TEXT_H
-#define ACCESS_TEXT_H
+/* text.h: bytes that are put together piece by piece, and the escaping of what clients sent. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +12,9 @@ struct text {
 };
 
 void text_add(struct text *t, const char *s, size_t size);
+
+/* Add formatted text. */
+void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Add a whole number; 0 for a negative one. */
 void text_add_number(struct text *t, int64_t n);

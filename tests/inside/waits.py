@@ -1,0 +1,70 @@
+"""A WSGI application whose requests wait for what their path names, and a backend for those that need a peer."""
+import os
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+
+held = threading.Lock()
+held.acquire()
+events = threading.Event()
+
+
+def wait_for_socket(query):
+    urllib.request.urlopen(f"http://127.0.0.1:{query}/").read()
+
+
+def wait_for_unix(query):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(query)
+        sock.recv(1)
+
+
+def wait_for_sleep(query):
+    time.sleep(float(query))
+
+
+def wait_for_lock(query):
+    held.acquire(timeout=float(query))
+
+
+def wait_for_event(query):
+    events.wait(float(query))
+
+
+def wait_for_child(query):
+    subprocess.run(["sleep", query], check=True)
+
+
+def wait_for_pipe(query):
+    subprocess.run(["sleep", query], check=True, capture_output=True)
+
+
+def wait_for_fifo(query):
+    with open(query) as file:
+        file.read()
+
+
+def wait_for_disk(query):
+    """A read of what is not in memory."""
+    fd = os.open(query, os.O_RDWR | os.O_CREAT)
+    os.write(fd, b"x" * (16 << 20))
+    os.fsync(fd)
+    os.close(fd)
+
+
+def wait_for_nothing(query):
+    end = time.monotonic() + float(query)
+    while time.monotonic() < end:
+        pass
+
+
+def app(environ, start_response):
+    name, query = environ["PATH_INFO"].strip("/"), environ["QUERY_STRING"].partition("&")[0]
+    if name == "client":
+        environ["wsgi.input"].read()
+    else:
+        globals()[f"wait_for_{name}"](query)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
