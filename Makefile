@@ -1,4 +1,5 @@
-# make               build/syncless-server, build/syncless-python, build/libsyncless.so and build/modules/*.so
+# make               build/syncless-server, build/syncless-ctl, build/syncless-python, build/libsyncless.so and
+#                    build/modules/*.so
 # make run           install what is missing (apt), build, serve syncless.ini on http://127.0.0.1:8080/; BIND=:8000
 # make test          install what the tests need, build, run every test
 # make ci            what CI runs: `make test` and the next six; or .ci/run PART...
@@ -74,7 +75,8 @@ DEPS_L    = -lresolv -lpthread -ldl -lm
 SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o)
-MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o
+MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o $(CTL_O)
+CTL_O     = $(BUILD)/server/ctl/ctl.o
 START_O   = $(BUILD)/server/main/libc_start.o
 LIB_O     = $(filter-out $(MAIN_O) $(START_O),$(SERVER_O))
 MODULES   = $(filter-out wsgi,$(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c)))))
@@ -84,7 +86,7 @@ PROGRAMS  = $(BUILD)/syncless-server $(BUILD)/syncless-python
 PACKAGE   = $(BUILD)/modules/python
 METADATA  = syncless-$(VERSION).dist-info/METADATA
 
-all: bridges $(PROGRAMS) $(MODULES_S) $(PACKAGE)/$(METADATA)
+all: bridges $(PROGRAMS) $(BUILD)/syncless-ctl $(MODULES_S) $(PACKAGE)/$(METADATA)
 
 # When a flag changes, everything is rebuilt.
 $(FLAGS): always
@@ -131,6 +133,8 @@ $(BUILD)/syncless-python: $(BUILD)/server/main/python_program.o
 $(PROGRAMS): $(BUILD)/libsyncless.so $(BUILD)/rpath
 	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie $(RPATH) -o $@ $(filter %.o,$^) \
 	    -Wl,--no-as-needed $(BUILD)/libsyncless.so $(if $(findstring address,$(SAN)),-lasan -lubsan)
+$(BUILD)/syncless-ctl: $(CTL_O)
+	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie -o $@ $<
 $(BUILD)/rpath: always
 	@echo "$(RPATH)" | cmp -s $@ - || echo "$(RPATH)" >$@
 $(MAIN_O): private SAN =
@@ -236,7 +240,7 @@ install: $(BUILD)/syncless.ini.5
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include/syncless) \
 	    $(addprefix $(DESTDIR),$(SBINDIR) $(LIBDIR)/pkgconfig $(libdir)/modules/python/syncless $(docdir) $(distdir) \
 	        $(addprefix $(mandir)/man,1 5 8))
-	install $(BUILD)/syncless-server $(DESTDIR)$(SBINDIR)
+	install $(BUILD)/syncless-server $(BUILD)/syncless-ctl $(DESTDIR)$(SBINDIR)
 	install $(BUILD)/syncless-python $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libsyncless.so $(LIBRARIES) $(DESTDIR)$(libdir)
 	install -m 644 $(MODULES_S) $(BRIDGES) $(DESTDIR)$(libdir)/modules
@@ -250,7 +254,8 @@ install: $(BUILD)/syncless.ini.5
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
 	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ --exclude=.gitignore examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
-	install -m 644 $(filter-out %.whl %.gz,$(wildcard dist/*)) $(DESTDIR)$(distdir)
+	install -m 644 $(filter-out %.whl %.gz %.bash,$(wildcard dist/*)) $(DESTDIR)$(distdir)
+	install -D -m 644 dist/syncless-ctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/syncless-ctl
 	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 $(BUILD)/syncless.ini.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 docs/*.8 $(DESTDIR)$(mandir)/man8

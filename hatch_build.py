@@ -189,7 +189,7 @@ def platform_tag(left_out):
     machine = sysconfig.get_platform().split("-")[-1]
     if left_out:
         return f"linux_{machine}"
-    files = [*LIBRARY.rglob("*.so*"), INSTALLED / "bin/syncless-server", INSTALLED / "bin/syncless-python"]
+    files = [*LIBRARY.rglob("*.so*"), *(INSTALLED / "bin").glob("syncless-*")]
     output = subprocess.run(["readelf", "--version-info", "--wide", *files], check=True, capture_output=True, text=True,
                             env={**os.environ, "LC_ALL": "C"}).stdout
     versions = re.findall(r"Name: GLIBC_(\d+)\.(\d+)", output)

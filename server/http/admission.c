@@ -105,6 +105,16 @@ void permit_request(struct permit *permit)
     grant_free_permits();
 }
 
+size_t admission_queued(void)
+{
+    struct list *node;
+    size_t count = 0;
+
+    list_for_each (node, &admission.queue)
+        count++;
+    return count;
+}
+
 bool admission_is_full(void)
 {
     return admission.held >= admission.config.max || queue_first();

@@ -39,6 +39,9 @@ void permit_init(struct permit *permit);
 /* On the loop's stack: ask for a permit. start or reject is called, now or later. */
 void permit_request(struct permit *permit);
 
+/* How many requests queue for a permit. */
+size_t admission_queued(void);
+
 /* Whether all permits are held. */
 bool admission_is_full(void);
 

@@ -136,7 +136,18 @@ int cancel_stop(struct request *req, int result)
     wait_cancel(coro, 0);
     if (result == 0 && req->head_sent) /* the handler has answered in spite of it */
         return 0;
+    if (req->cancelled == -ECANCELED)
+        return 503;
     return req->cancelled == -ETIMEDOUT ? 504 : STATUS_CLIENT_CLOSED_REQUEST;
+}
+
+bool cancel_by_operator(struct request *req)
+{
+    if (!req->coro || !req->limits->by_operator || req->cancelled)
+        return false;
+    request_log(req, LOG_LEVEL_WARN, "cancelling the request, as an operator wants");
+    cancel_once(req, -ECANCELED);
+    return true;
 }
 
 void cancel_gone(struct request *req)

@@ -14,9 +14,13 @@ void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds);
  * handler's waits fail; it is called on the loop's stack, and every 5 s again until cancel_stop. */
 void cancel_start(struct request *req);
 
-/* The handler has returned result. Returns that, or 504 or STATUS_CLIENT_CLOSED_REQUEST if the request was cancelled.
+/* The handler has returned result. Returns that, or 504, 503 or STATUS_CLIENT_CLOSED_REQUEST if the request was
+ * cancelled.
  */
 int cancel_stop(struct request *req, int result);
+
+/* An operator wants it cancelled. Returns false if it cannot be: no handler runs, or it is cancelled already. */
+bool cancel_by_operator(struct request *req);
 
 /* The client has closed the connection of a request that is being handled. */
 void cancel_gone(struct request *req);

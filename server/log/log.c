@@ -117,6 +117,11 @@ void log_init(enum log_level level, int worker)
     log_state.worker = worker;
 }
 
+void log_set_level(enum log_level level)
+{
+    log_state.level = level;
+}
+
 bool log_enabled(enum log_level level)
 {
     return level <= log_state.level;

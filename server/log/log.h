@@ -33,6 +33,9 @@ void log_drain(void);
 /* Drop lines above this level. worker is the number shown after the pid, 0 for the master. */
 void log_init(enum log_level level, int worker);
 
+/* Drop lines above this level from now on. */
+void log_set_level(enum log_level level);
+
 bool log_enabled(enum log_level level);
 
 /* Write the head of a line to out, which has LOG_HEAD bytes. Returns its size. */

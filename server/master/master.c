@@ -10,6 +10,7 @@
  *   USR2  start a new binary beside this one (upgrade.c)                WINCH  stop the workers, but not the master
  *   TERM  stop: running requests may end        QUIT  the same, gentler        INT   stop at once
  *   TTIN  one worker more                       TTOU  one worker less          a second TERM or QUIT: as INT
+ *   RTMIN+1  have the workers write their running requests to the log
  */
 #include "master/master.h"
 
@@ -31,6 +32,7 @@
 #include "log/log_program.h"
 #include "log/log_target.h"
 #include "log/sink.h"
+#include "master/control.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
@@ -62,6 +64,7 @@ static struct {
     int watch_fd;        /* -1: no files are watched */
     int64_t changed_due; /* CLOCK_MONOTONIC nanoseconds at which to reload for a changed file; WAIT_FOREVER: none */
     int64_t ping_due; /* CLOCK_MONOTONIC nanoseconds of the next message for systemd's watchdog; WAIT_FOREVER: none */
+    int64_t started;  /* CLOCK_MONOTONIC nanoseconds */
     bool stopping;
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
@@ -77,6 +80,7 @@ static void close_inherited(void)
     daemonize_close();
     supervisor_close_channels();
     reload_state_close();
+    control_forget();
     log_programs_close();
 }
 
@@ -140,6 +144,7 @@ static void on_reload_failed(int exit_code, const char *reason)
 {
     log_error("reload failed, keeping the old configuration: %s", reason);
     reload_state_end(exit_code, reason);
+    control_reload_is_over(exit_code, reason);
 }
 
 /* Read the configuration and open its sockets and logs. Returns NULL after a message. */
@@ -159,7 +164,8 @@ static struct generation *open_generation(void)
     log_warnings(g);
     if (good) {
         code = EXIT_RUNTIME;
-        good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0;
+        good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0 &&
+               control_open(g->settings.process.control) == 0;
     }
     log_keep_error(NULL);
     if (good)
@@ -192,6 +198,7 @@ static void master_reload(void)
 static void on_rollback(int exit_code)
 {
     generation_open_logs(supervisor_generation());
+    control_open(supervisor_generation()->settings.process.control);
     watch_files(supervisor_generation());
     on_reload_failed(exit_code, exit_code == EXIT_APP ? "no worker could start with the new one, since the application "
                                                         "cannot be loaded; the log says why"
@@ -205,6 +212,8 @@ static void on_steady(void)
 
     master.changing = false;
     reload_state_end(0, NULL);
+    if (!master.reload_wanted)
+        control_reload_is_over(0, NULL);
     failure = reload_state_failure();
     notify_send("READY=1\nSTATUS=%zu workers serving%s%s", supervisor_wanted(),
                 failure ? " the old configuration: the last reload failed: " : "", failure ? failure : "");
@@ -226,6 +235,10 @@ static void master_reopen_logs(void)
 
 static void on_master_signal(int signum)
 {
+    if (signum == STACK_SIGNAL) { /* it is no constant */
+        workers_tell_requests();
+        return;
+    }
     switch (signum) {
     case SIGTERM:
     case SIGQUIT:
@@ -253,15 +266,32 @@ static void on_master_signal(int signum)
     }
 }
 
+/* A master that stops does nothing else. */
+static void master_obey(int signum)
+{
+    if (signum != SIGCHLD && (!master.stopping || signum == SIGTERM || signum == SIGQUIT || signum == SIGINT))
+        on_master_signal(signum);
+}
+
 static void read_signals(void)
 {
     struct signalfd_siginfo info;
 
     while (read(master.signal_fd, &info, sizeof(info)) == sizeof(info))
-        if (info.ssi_signo != SIGCHLD &&
-            (!master.stopping || info.ssi_signo == SIGTERM || info.ssi_signo == SIGQUIT || info.ssi_signo == SIGINT))
-            on_master_signal((int)info.ssi_signo);
+        master_obey((int)info.ssi_signo);
 }
+
+static struct overview_master master_overview(void)
+{
+    const char *state = master.stopping                           ? "stopping"
+                        : supervisor_wanted() == 0                ? "drained"
+                        : supervisor_state() != SUPERVISOR_STEADY ? "changing"
+                                                                  : "serving";
+
+    return (struct overview_master){state, master.started};
+}
+
+static const struct control_hooks control_hooks = {master_obey, master_overview};
 
 /* Reap all children that have ended. In a container we may be process 1, and then orphans of others are among them. */
 static void reap_children(void)
@@ -289,7 +319,11 @@ static void feed_watchdog(int64_t now)
 /* While there is another master, the files of Unix sockets are not ours to remove. */
 static void update_keep_files(void)
 {
-    listen_keep_files(is_one_of_two());
+    bool other = is_one_of_two();
+
+    listen_keep_files(other);
+    if (!other)
+        control_check(); /* the other one may have taken the file, and have ended */
 }
 
 /* Returns the milliseconds until that time, for poll(). */
@@ -323,21 +357,26 @@ static int64_t master_step(void)
     if (master.reload_wanted && !master.stopping)
         next = min_int64(next, supervisor_adopts_from());
     sink_flush(log_sink());
+    next = min_int64(next, control_step(now));
     next = min_int64(next, log_programs_step(now));
     return min_int64(next, min_int64(master.changed_due, master.ping_due));
 }
 
-static size_t fill_polls(void)
+/* Returns how many there are; those of control begin at *control. */
+static size_t fill_polls(size_t *control)
 {
-    size_t count = POLL_SUPERVISOR + supervisor_polls(NULL, 0);
+    size_t count;
 
+    *control = POLL_SUPERVISOR + supervisor_polls(NULL, 0);
+    count = *control + control_polls(NULL, 0);
     if (count > master.capacity) {
         master.capacity = 2 * count;
         master.polls = xrealloc(master.polls, master.capacity * sizeof(*master.polls));
     }
     master.polls[POLL_SIGNALS] = (struct pollfd){.fd = master.signal_fd, .events = POLLIN};
     master.polls[POLL_CHANGES] = (struct pollfd){.fd = master.watch_fd, .events = POLLIN};
-    supervisor_polls(master.polls + POLL_SUPERVISOR, master.capacity - POLL_SUPERVISOR);
+    supervisor_polls(master.polls + POLL_SUPERVISOR, *control - POLL_SUPERVISOR);
+    control_polls(master.polls + *control, count - *control);
     return count;
 }
 
@@ -354,13 +393,16 @@ static void read_changes(void)
 
 static void wait_for_events(int timeout)
 {
-    size_t count = fill_polls();
+    size_t control, count = fill_polls(&control);
 
     if (poll(master.polls, count, timeout) < 0)
         return;
-    for (size_t i = POLL_SUPERVISOR; i < count; i++)
+    for (size_t i = POLL_SUPERVISOR; i < control; i++)
         if (master.polls[i].revents)
             supervisor_on_readable(master.polls[i].fd);
+    for (size_t i = control; i < count; i++)
+        if (master.polls[i].revents)
+            control_on_ready(master.polls[i].fd);
     if (master.polls[POLL_CHANGES].revents)
         read_changes();
     if (master.polls[POLL_SIGNALS].revents)
@@ -378,6 +420,7 @@ static void open_signals(void)
     sigemptyset(&master.signals);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         sigaddset(&master.signals, signals[i]);
+    sigaddset(&master.signals, STACK_SIGNAL);
     sigprocmask(SIG_BLOCK, &master.signals, NULL);
     signal(SIGPIPE, SIG_IGN); /* a log that nobody reads must not end the server, */
     signal(SIGXFSZ, SIG_IGN); /* nor one that has reached the limit of its size */
@@ -401,6 +444,8 @@ static int master_open(struct generation *g)
     open_signals();        /* before the log says that we listen: a reader of that may send one */
     update_keep_files();
     err = listen_acquire(&g->settings, &g->sockets);
+    if (!err)
+        err = control_open(g->settings.process.control);
     inherit_close();
     if (err || !pidfile)
         return err;
@@ -444,6 +489,7 @@ static int master_serve(struct generation *g)
         pidfile_remove(master.pidfile);
         pidfile_remove_aside(master.pidfile);
     }
+    control_close();
     log_info("stopped");
     log_drain();
     end_log_programs();
@@ -457,6 +503,8 @@ int master_run(const struct master_start *start, struct generation *g)
     int code = EXIT_RUNTIME;
 
     master.start = start;
+    master.started = wait_now();
+    control_init(&control_hooks);
     reload_state_init();
     master.watch_fd = -1;
     master.changed_due = WAIT_FOREVER;

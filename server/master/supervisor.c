@@ -21,6 +21,7 @@
 #include "base/exit_code.h"
 #include "log/log.h"
 #include "master/fork_server.h"
+#include "master/gather.h"
 #include "master/slots.h"
 #include "master/workers.h"
 #include "process/channel.h"
@@ -230,9 +231,9 @@ static void on_worker_ready(struct worker *w)
 }
 
 /* Returns whether there may be another message. */
-static bool on_worker_message(struct worker *w, enum channel_kind kind)
+static bool on_worker_message(struct worker *w, const struct channel_message *message)
 {
-    switch (kind) {
+    switch (message->kind) {
     case CHANNEL_READY:
         on_worker_ready(w);
         return true;
@@ -243,7 +244,11 @@ static bool on_worker_message(struct worker *w, enum channel_kind kind)
         life_on_answer(&w->life);
         return true;
     case CHANNEL_REPORT:
+        gather_on_report(w, channel_text());
         life_on_report(&w->life, channel_text());
+        return true;
+    case CHANNEL_ANSWER:
+        gather_on_answer(w, message->number);
         return true;
     case CHANNEL_OVERDUE:
         life_on_overdue(&w->life, channel_text());
@@ -258,14 +263,19 @@ static bool on_worker_message(struct worker *w, enum channel_kind kind)
         worker_lose_channel(w);
         return false;
     default:
-        return kind != CHANNEL_NONE;
+        return message->kind != CHANNEL_NONE;
     }
 }
 
 static void read_worker_channel(struct worker *w)
 {
-    for (int n = 0; n < MAX_MESSAGES && on_worker_message(w, channel_hear(w->channel).kind); n++)
-        ;
+    struct channel_message message;
+
+    for (int n = 0; n < MAX_MESSAGES; n++) {
+        message = channel_hear(w->channel);
+        if (!on_worker_message(w, &message))
+            return;
+    }
 }
 
 /* How a process has ended that did not get as far as to serve. */
@@ -317,6 +327,7 @@ static void on_worker_exit(struct worker *w, int status)
     if (w->channel >= 0)
         read_worker_channel(w); /* its last messages: it may have become ready */
     worker_report_exit(w, status);
+    gather_on_exit(w);
     slots_vacate(&supervisor.slots, w);
     if (!supervisor.stopping && slot)
         slot_plan_restart(slot, w);

@@ -22,6 +22,7 @@
 #include "master/fork_server.h"
 #include "process/channel.h"
 #include "wait/wait.h"
+#include "worker/stack_report.h"
 #include "worker/worker.h"
 
 #define SECOND     INT64_C(1000000000)
@@ -185,6 +186,15 @@ void worker_free(struct worker *w)
 }
 
 /* ---- talking to them ---- */
+
+void workers_tell_requests(void)
+{
+    struct worker *w;
+
+    for_each_worker (w)
+        if (w->state != WORKER_STARTING)
+            kill(w->pid, STACK_SIGNAL);
+}
 
 void workers_reopen_logs(void)
 {

@@ -69,6 +69,9 @@ void workers_stop(int signum, int64_t timeout);
 /* Kill those that should have ended by now. Returns the next such time, or WAIT_FOREVER. */
 int64_t workers_kill_overdue(int64_t now);
 
+/* Have each write its running requests to the log. */
+void workers_tell_requests(void);
+
 /* Reopen the log files of each and send it the descriptors. */
 void workers_reopen_logs(void);
 

@@ -28,6 +28,7 @@ static int answer_404(void *self, struct sl_request *req)
 
 static struct mount nowhere = {
     .module = {.handle = answer_404}, .title = "no mount", .host = "", .prefix = "", .script = ""};
+static bool operators_cancel; /* see route_let_operators_cancel */
 static struct mount **routes; /* sorted, ended by nowhere */
 
 static bool goes_before(const struct mount *a, const struct mount *b)
@@ -102,6 +103,11 @@ static void cancel_module(struct request *req)
         wait_cancel(req->coro, -ECANCELED);
 }
 
+void route_let_operators_cancel(void)
+{
+    operators_cancel = true;
+}
+
 void route_set_limits(struct mount *mount)
 {
     const struct mount_limits *limits = &mount->limits;
@@ -111,6 +117,7 @@ void route_set_limits(struct mount *mount)
         .deadlines = limits->request_timeout ? &mount->deadlines : NULL,
         .counts = (enum deadline_counts)limits->timeout_counts,
         .if_gone = limits->on_disconnect == ON_DISCONNECT_CANCEL,
+        .by_operator = operators_cancel,
         .cancel = cancel_module,
         .pace = {limits->min_rate, limits->min_rate_after * 1000000},
     };
@@ -171,7 +178,7 @@ static int call_modules(struct mount *mount, struct request *req)
 static int serve_within_limits(struct mount *mount, struct request *req)
 {
     req->limits = &mount->handling;
-    if (!mount->handling.deadlines && !mount->handling.if_gone)
+    if (!mount->handling.deadlines && !mount->handling.if_gone && !mount->handling.by_operator)
         return call_modules(mount, req);
     req->mount = mount;
     cancel_start(req);

@@ -15,6 +15,9 @@ void route_http_init(const struct http_settings *s, const struct mount_limits *l
  * serves, and the milliseconds for which requests wait for others of the same mount (0: no limit). */
 void route_init(struct mount *mounts, const struct mount_limits *limits, int64_t queue_timeout);
 
+/* Before route_init: cancel_by_operator works on all requests. */
+void route_let_operators_cancel(void);
+
 /* Set the limits of the requests of a mount that is no route. */
 void route_set_limits(struct mount *mount);
 

@@ -33,10 +33,12 @@ int channel_open(int ends[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? -errno : 0;
 }
 
-int channel_send(int end, const struct channel_message *message)
+int channel_send_both(int end, const struct channel_message *message, const char *text)
 {
-    struct iovec body = {(void *)message, sizeof(*message)};
-    struct msghdr msg = {.msg_iov = &body, .msg_iovlen = 1};
+    size_t size = strlen(text);
+    struct iovec parts[] = {{(void *)message, sizeof(*message)},
+                            {(void *)text, size < CHANNEL_TEXT ? size : CHANNEL_TEXT}};
+    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
     union control control = {0};
 
     if (message->fd >= 0) {
@@ -48,14 +50,14 @@ int channel_send(int end, const struct channel_message *message)
     return sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+int channel_send(int end, const struct channel_message *message)
+{
+    return channel_send_both(end, message, "");
+}
+
 int channel_send_text(int end, enum channel_kind kind, const char *text)
 {
-    struct channel_message message = {kind, 0, -1};
-    size_t size = strlen(text);
-    struct iovec parts[] = {{&message, sizeof(message)}, {(void *)text, size < CHANNEL_TEXT ? size : CHANNEL_TEXT}};
-    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
-
-    return sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return channel_send_both(end, &(struct channel_message){kind, 0, -1}, text);
 }
 
 /* Read a message, with what comes with it if control is not NULL. Its fd is not set. */

@@ -20,6 +20,8 @@ enum channel_kind {
     CHANNEL_OVERDUE,    /* the same unasked: a request that is past its request-timeout blocks the worker */
     CHANNEL_FILES,      /* to the master: with a text, files that the application consists of, one on each line */
     CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */
+    CHANNEL_ASK,        /* to a worker, with a question of inside/question.h, and a file in memory for the answer */
+    CHANNEL_ANSWER,     /* to the master: the answer to the question of that number is in the file */
 };
 
 #define CHANNEL_TEXT 49152 /* bytes of a text at most */
@@ -38,6 +40,9 @@ int channel_send(int end, const struct channel_message *message);
 
 /* Send a message that is a text, whose end is cut off if it is too long. Async-signal-safe. Returns as channel_send. */
 int channel_send_text(int end, enum channel_kind kind, const char *text);
+
+/* Send a message with a text. Returns as channel_send. */
+int channel_send_both(int end, const struct channel_message *message, const char *text);
 
 /* Returns the next message, without waiting. */
 struct channel_message channel_receive(int end);

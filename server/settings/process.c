@@ -15,6 +15,8 @@
 
 #include "conf/options.h"
 
+#define MAX_CONTROL 96 /* bytes: what sun_path holds, and room for the name that the socket has first */
+
 struct process_raw {
     struct process_settings s;
     const char *group, *umask, *socket_mode, *socket_owner;
@@ -48,6 +50,8 @@ const struct sl_option process_options[] = {
     SL_OPTION("umask", SL_STRING, struct process_raw, umask,
               .help = "Octal: permission bits removed from new files, such as 027."),
     SL_OPTION("pidfile", SL_PATH, struct process_raw, s.pidfile, .help = "File for the pid of the master."),
+    SL_OPTION("control", SL_PATH, struct process_raw, s.control,
+              .help = "Unix socket of the master, for syncless-ctl; only its owner can use it."),
     SL_OPTION("daemonize", SL_BOOL, struct process_raw, s.daemonize, .default_value = "no",
               .help = "Run in the background; return when the workers are ready."),
     SL_OPTION("preload", SL_BOOL, struct process_raw, s.preload, .default_value = "no",
@@ -209,6 +213,8 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
     check_sandbox(&raw, c, server);
     fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
     fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);
+    if (raw.s.control && strlen(raw.s.control) > MAX_CONTROL)
+        conf_value_error(c, server, "control", 0, "the path of a socket has at most %d bytes", MAX_CONTROL);
     if (!raw.s.reload_patterns)
         raw.s.reload_patterns = reload_patterns;
     *s = raw.s;

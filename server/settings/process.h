@@ -30,6 +30,7 @@ struct process_settings {
     bool has_umask;
     mode_t umask;
     const char *pidfile;
+    const char *control; /* path of the control socket; NULL: none */
     bool daemonize;
     bool preload;
     const char *const *reload_on_change; /* files and directories, or NULL */

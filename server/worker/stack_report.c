@@ -28,6 +28,7 @@
 #include "log/sink.h"
 #include "process/channel.h"
 #include "wait/wait.h"
+#include "worker/worker_answer.h"
 
 #define MAX_DUMP     16384                /* bytes of the dump that goes to the log */
 #define MUST_END_FOR INT64_C(10000000000) /* nanoseconds that a request which must end may block the loop */
@@ -143,8 +144,10 @@ static void on_stack_signal(int signum, siginfo_t *info, void *context)
 
     if (question == STACK_TELL)
         send_report(CHANNEL_REPORT, co);
-    else if (question != STACK_LOOK)
+    else if (question == STACK_LOG || (question != STACK_LOOK && (co || !answer_signal_has_come())))
         log_report(co);
+    if (question == 0 && co)
+        answer_signal_has_come();
     if (question == STACK_LOOK || question == STACK_LOG)
         look(co);
     coro_continue(interrupted);

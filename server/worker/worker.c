@@ -24,6 +24,7 @@
 #include "coro/fault.h"
 #include "http/connection.h"
 #include "http/share/share.h"
+#include "inside/running.h"
 #include "inside/server_timing.h"
 #include "libc/libc.h"
 #include "log/log.h"
@@ -39,6 +40,7 @@
 #include "worker/recycle.h"
 #include "worker/stack_report.h"
 #include "worker/watchdog.h"
+#include "worker/worker_answer.h"
 #include "worker/worker_log.h"
 
 #define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for cancelled coroutines to end; the master waits twice that */
@@ -202,6 +204,9 @@ static bool on_master_message(const struct channel_message *message)
     case CHANNEL_CONNECTION:
         take_connection(message);
         return true;
+    case CHANNEL_ASK:
+        answer_master(worker.channel.fd, message, channel_text());
+        return true;
     case CHANNEL_END:
         on_master_died();
         return false;
@@ -338,7 +343,9 @@ static void watch_requests(const struct settings *settings)
         slow_init(settings->log.slow, settings->log.slow_time);
     if (settings->log.server_timing)
         server_timing_init();
-    hooks = access_hooks(settings->log.server_timing);
+    if (settings->process.control)
+        route_let_operators_cancel();
+    hooks = access_hooks(settings->log.server_timing || settings->process.control);
     if (hooks.ended)
         coro_clock();
     route_http_init(&settings->http, &settings->limits, hooks);
@@ -354,6 +361,7 @@ static int worker_init(const struct worker_job *job)
     if (err)
         return err;
     log_init((enum log_level)settings->log.level, job->number);
+    running_init(job->number);
     fault_init();
     worker_init_loop(settings);
     watch_requests(settings);
@@ -398,6 +406,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGQUIT, on_stop_signal);
     wait_signal(SIGINT, on_stop_signal);
     watch_channel(job->channel);
+    answer_signals();
     open_endpoints(job->settings, job->sockets);
     watchdog_start(&job->settings->process);
     recycle_start(&job->settings->process, ask_for_replacement);

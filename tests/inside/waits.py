@@ -1,4 +1,5 @@
 """A WSGI application whose requests wait for what their path names, and a backend for those that need a peer."""
+import ctypes
 import os
 import socket
 import subprocess
@@ -52,6 +53,11 @@ def wait_for_disk(query):
     os.write(fd, b"x" * (16 << 20))
     os.fsync(fd)
     os.close(fd)
+
+
+def wait_for_hog(query):
+    """In C code that holds the GIL: nothing else of this process runs."""
+    ctypes.PyDLL("libc.so.6").read(os.pipe()[0], ctypes.create_string_buffer(1), 1)
 
 
 def wait_for_nothing(query):

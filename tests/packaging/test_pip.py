@@ -14,7 +14,7 @@ from wheels import (DEBIAN, PYTHONS, ROOT, Served, build_wheel, files_of, make_v
                     source, wheel, write_files)
 
 VERSION = re.search(r"^VERSION *= *(\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
-PROGRAMS = ["bin/syncless-server", "bin/syncless-python"]
+PROGRAMS = ["bin/syncless-server", "bin/syncless-python", "bin/syncless-ctl"]
 EXPECTED = [*PROGRAMS, "include/syncless.h", "include/syncless/serve.h", "include/syncless/runtime.h",
             "lib/pkgconfig/syncless.pc", "lib/syncless/libsyncless.so", "lib/syncless/libraries.so",
             "lib/syncless/modules/static.so", "lib/syncless/modules/python/syncless/__init__.py",

@@ -43,6 +43,7 @@ def test_every_signal_is_documented():
     table = (ROOT / "docs/deploy.md").read_text().split("| signal to the master |")[1].split("\n\n")[0]
     cells = re.findall(r"^\| ([A-Z][A-Z0-9, ]*) \|", table, re.M)
     assert handled == {name for cell in cells for name in cell.split(", ")}
+    assert "\n| RTMIN+1 |" in table
 
 
 def test_every_option_is_documented(run_server):
@@ -58,7 +59,7 @@ def test_every_option_is_documented(run_server):
 INI_MAN = [sys.executable, ROOT / "docs/ini_man.py"]
 
 
-@pytest.mark.parametrize("page", ["syncless-server.8", "syncless-python.1", "syncless.ini.5"])
+@pytest.mark.parametrize("page", ["syncless-server.8", "syncless-ctl.8", "syncless-python.1", "syncless.ini.5"])
 def test_manual_page_is_well_formed(page):
     groff = shutil.which("groff")
     if not groff:

@@ -37,6 +37,7 @@ struct request_limits {
     struct wait_timeouts *deadlines; /* the list of such timeouts; NULL: there is no deadline */
     enum deadline_counts counts;
     bool if_gone;                        /* cancel one if its client closes the connection */
+    bool by_operator;                    /* cancel_by_operator may be called */
     void (*cancel)(struct request *req); /* see cancel_start */
     struct pace_limit pace;              /* of bodies */
 };
@@ -73,7 +74,7 @@ struct request {
     struct wait_timeout deadline;
     struct client_wait client_wait; /* by which its time does not run while it waits for the client */
     int64_t due;                    /* ns of the deadline, once it has done so; 0: not yet */
-    int cancelled;                  /* 0, or why: -ETIMEDOUT, -ECONNRESET */
+    int cancelled;                  /* 0, or why: -ETIMEDOUT, -ECONNRESET, -ECANCELED */
 
     /* response.c: the response */
     int status;

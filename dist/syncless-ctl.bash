@@ -1,0 +1,27 @@
+# bash completion of syncless-ctl(8)
+
+_syncless_ctl()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i command= socket=()
+
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        -s) socket=(-s "${COMP_WORDS[++i]}") ;;
+        -*) ;;
+        *) command=${command:-${COMP_WORDS[i]}} ;;
+        esac
+    done
+    COMPREPLY=()
+    case $before:$command in
+    -s:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping status workers requests trace cancel reload reopen log
+            drain stop' -- "$word") ;;
+    *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
+    *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;
+    *:workers) mapfile -t COMPREPLY < <(compgen -W '+1 -1' -- "$word") ;;
+    *:requests) mapfile -t COMPREPLY < <(compgen -W '-j --older --slow' -- "$word") ;;
+    *:trace | *:cancel) mapfile -t COMPREPLY < <(compgen -W "$(syncless-ctl "${socket[@]}" requests 2>/dev/null |
+            cut -d' ' -f1)" -- "$word") ;;
+    esac
+}
+complete -F _syncless_ctl syncless-ctl

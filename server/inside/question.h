@@ -1,0 +1,45 @@
+/* question.h: what an operator asks of a running server, as a line of text. */
+#ifndef INSIDE_QUESTION_H
+#define INSIDE_QUESTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define QUESTION_SIZE 1024 /* bytes of a line at most */
+
+enum ask {
+    ASK_PING,
+    ASK_STATUS,
+    ASK_WORKERS,
+    ASK_REQUESTS,
+    ASK_TRACE, /* the same with stacks */
+    ASK_CANCEL,
+    ASK_LOG,
+    ASK_RELOAD,
+    ASK_REOPEN,
+    ASK_CHANGE_WORKERS,
+    ASK_DRAIN,
+    ASK_STOP,
+};
+
+struct question {
+    enum ask what;
+    bool json;       /* the answer is JSON, and not text to be read */
+    bool wait;       /* ASK_RELOAD: answer when it is over */
+    int64_t older;   /* ASK_REQUESTS, ASK_TRACE: only requests that are so many nanoseconds old */
+    pid_t pid;       /* ASK_TRACE, ASK_CANCEL: the request's worker; 0: all requests */
+    uint64_t number; /* and its number there */
+    int change;      /* ASK_CHANGE_WORKERS: how many more */
+    int level;       /* ASK_LOG: enum log_level */
+};
+
+/* Read a line: [json] COMMAND [ARGUMENT...], separated by spaces. Returns NULL, or what is wrong with it, a static
+ * text.
+ */
+const char *question_parse(struct question *q, const char *line);
+
+/* Read "PID.NUMBER", as running requests are called. */
+bool question_parse_id(const char *text, pid_t *pid, uint64_t *number);
+
+#endif
