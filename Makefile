@@ -228,7 +228,8 @@ dist:
 	git archive --prefix=syncless-$(VERSION)/ -o syncless-$(VERSION).tar.gz HEAD
 
 # syncless.ini(5), from the tables of keys.
-$(BUILD)/syncless.ini.5: docs/ini_man.py $(addprefix docs/,configuration.md databases.md static.md cgi.md wsgi.md)
+INI_PAGES = configuration databases static cgi wsgi inside
+$(BUILD)/syncless.ini.5: docs/ini_man.py $(INI_PAGES:%=docs/%.md)
 	@mkdir -p $(@D)
 	$(firstword $(PYTHONS) python3) docs/ini_man.py >$@.new
 	mv $@.new $@

@@ -14,7 +14,7 @@ _syncless_ctl()
     COMPREPLY=()
     case $before:$command in
     -s:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping status workers requests trace cancel reload reopen log
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace cancel reload reopen log
             drain stop' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
     *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;

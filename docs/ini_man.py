@@ -97,6 +97,8 @@ def write():
     for module, subject in MODULES:
         yield rf".SS [{module} /prefix]: {subject}"
         yield from table(re.search(r"(?:^\|.*\n)+", section(f"{module}.md", ""), re.M)[0].splitlines())
+    yield ".SS [status /prefix]: what the server tells of itself"
+    yield from table(re.search(r"(?:^\|.*\n)+", section("inside.md", "[status]"), re.M)[0].splitlines())
     yield TAIL.rstrip()
 
 

@@ -25,6 +25,7 @@ static const char usage[] =
     "usage: syncless-ctl [-s SOCKET] [-j] COMMAND\n"
     "\n"
     "  ping                       whether the master answers\n"
+    "  ready                      whether a worker serves and the server is not about to stop\n"
     "  status                     the master and its workers\n"
     "  workers [+N|-N]            the workers; or have so many more or fewer\n"
     "  requests [--older TIME]    the running requests, the oldest first; --slow: older than 1s\n"

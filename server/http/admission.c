@@ -115,6 +115,14 @@ size_t admission_queued(void)
     return count;
 }
 
+bool admission_is_late(void)
+{
+    const struct permit *first = queue_first();
+    int64_t limit = admission.config.queue_timeout;
+
+    return first && limit && first->timeout.due - wait_time() < limit / 2;
+}
+
 bool admission_is_full(void)
 {
     return admission.held >= admission.config.max || queue_first();

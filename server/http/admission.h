@@ -42,6 +42,9 @@ void permit_request(struct permit *permit);
 /* How many requests queue for a permit. */
 size_t admission_queued(void);
 
+/* Whether the first in the queue has waited there for more than half of queue_timeout. */
+bool admission_is_late(void);
+
 /* Whether all permits are held. */
 bool admission_is_full(void);
 

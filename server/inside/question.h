@@ -11,6 +11,7 @@
 enum ask {
     ASK_PING,
     ASK_STATUS,
+    ASK_READY,
     ASK_WORKERS,
     ASK_REQUESTS,
     ASK_TRACE, /* the same with stacks */

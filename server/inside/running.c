@@ -218,13 +218,17 @@ void running_write(const struct question *q, struct text *out)
 
 /* ---- counters ---- */
 
+/* Those that wait for their turn queue. */
 static size_t running_count(void)
 {
     struct list *node;
     size_t count = 0;
 
-    list_for_each (node, coro_all())
-        count += session_request(list_entry(node, struct coro, all)) != NULL;
+    list_for_each (node, coro_all()) {
+        const struct coro *co = list_entry(node, struct coro, all);
+
+        count += session_request(co) && !(co->parked && co->reason.kind == FOR_PLACE);
+    }
     return count;
 }
 

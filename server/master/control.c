@@ -25,6 +25,7 @@
 #include "base/exit_code.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "inside/health.h"
 #include "inside/running.h"
 #include "log/log.h"
 #include "master/supervisor.h"
@@ -34,8 +35,8 @@
 #define MAX_CLIENTS   200
 #define CLIENT_TIME   INT64_C(10000000000) /* nanoseconds that a client has to ask, and to take the answer */
 #define MAX_DROPS     64                   /* lines of further input that are dropped */
-#define EXIT_NO_SUCH  1                    /* exit codes of syncless-ctl: there is no such request, */
-#define EXIT_BAD_LINE 64                   /* and sysexits(3), EX_USAGE */
+#define EXIT_NO_SUCH  1  /* exit codes of syncless-ctl: there is no such request, or it is not ready, */
+#define EXIT_BAD_LINE 64 /* and sysexits(3), EX_USAGE */
 
 struct control_client {
     struct list link;
@@ -131,6 +132,21 @@ static bool has_answer(const struct gathering *g)
     return false;
 }
 
+/* The server is ready if a worker is. */
+static void answer_readiness(struct control_client *c, const struct gathering *g)
+{
+    const char *trouble = "no worker serves";
+
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->workers[i].size == 0 || g->workers[i].state != WORKER_SERVING)
+            continue;
+        trouble = g->workers[i].answer;
+        if (!strcmp(trouble, READY))
+            break;
+    }
+    client_answer(c, strcmp(trouble, READY) ? EXIT_NO_SUCH : 0, trouble);
+}
+
 static void on_gathered(const struct gathering *g, void *arg)
 {
     struct control_client *c = arg;
@@ -139,6 +155,8 @@ static void on_gathered(const struct gathering *g, void *arg)
     if (c->question.what == ASK_CANCEL) {
         client_answer(c, has_answer(g) ? 0 : EXIT_NO_SUCH,
                       has_answer(g) ? "cancelled" : "there is no such request, or it cannot be cancelled now");
+    } else if (c->question.what == ASK_READY) {
+        answer_readiness(c, g);
     } else if (c->question.what == ASK_LOG) {
         client_answer(c, 0, "");
     } else if (c->question.number && !has_answer(g)) {

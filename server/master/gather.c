@@ -2,10 +2,10 @@
  * gather.c: ask all workers, and gather what they answer.
  *
  * Nothing here waits: the questions go out, each with a file in memory for the answer, and the master's loop hears when
- * it is there. The files are the master's own, since nobody may send it descriptors. A worker whose event loop is blocked
- * does not answer. After half a second it is asked where it is, by the signal that is answered in the middle of whatever
- * it does (worker/stack_report.c), and what says nothing even then is inspected from outside. So an answer for all
- * workers is there in a second, however many of them hang.
+ * it is there. The files are the master's own, since nobody may send it descriptors. A worker whose event loop is
+ * blocked does not answer. After half a second it is asked where it is, by the signal that is answered in the middle of
+ * whatever it does (worker/stack_report.c), and what says nothing even then is inspected from outside. So an answer for
+ * all workers is there in a second, however many of them hang.
  */
 #include "master/gather.h"
 

@@ -32,6 +32,7 @@
 #include "log/log_program.h"
 #include "log/log_target.h"
 #include "log/sink.h"
+#include "master/asked.h"
 #include "master/control.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
@@ -66,6 +67,8 @@ static struct {
     int64_t ping_due; /* CLOCK_MONOTONIC nanoseconds of the next message for systemd's watchdog; WAIT_FOREVER: none */
     int64_t started;  /* CLOCK_MONOTONIC nanoseconds */
     bool stopping;
+    int draining;       /* the signal that stops workers at drain_due; 0: none */
+    int64_t drain_due;  /* CLOCK_MONOTONIC nanoseconds; WAIT_FOREVER: not */
     bool changing;      /* workers are being started or replaced */
     bool reload_wanted; /* by a SIGHUP or a changed file */
     bool is_change;     /* by a changed file: workers with the old code are to leave soon */
@@ -182,6 +185,11 @@ static void master_reload(void)
 
     master.reload_wanted = false;
     master.changing = true;
+    if (master.draining == SIGWINCH) { /* the service goes on */
+        master.draining = 0;
+        master.drain_due = WAIT_FOREVER;
+        workers_drain(false);
+    }
     reload_state_begin();
     log_info("reloading configuration");
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
@@ -233,8 +241,26 @@ static void master_reopen_logs(void)
 
 /* ---- signals ---- */
 
+/* Whether the signal stops workers later: balancers first see that nothing here is ready any more. A second one does so
+ * at once. */
+static bool drains_first(int signum)
+{
+    int64_t delay = supervisor_generation()->settings.process.drain_delay;
+
+    if ((signum != SIGTERM && signum != SIGQUIT && signum != SIGWINCH) || !delay || master.draining || master.stopping)
+        return false;
+    log_info("SIG%s: not ready from now on; stopping in %lld.%03lld s (drain-delay)", sigabbrev_np(signum),
+             (long long)(delay / 1000), (long long)(delay % 1000));
+    master.draining = signum;
+    master.drain_due = wait_now() + delay * 1000000;
+    workers_drain(true);
+    return true;
+}
+
 static void on_master_signal(int signum)
 {
+    if (drains_first(signum))
+        return;
     if (signum == STACK_SIGNAL) { /* it is no constant */
         workers_tell_requests();
         return;
@@ -266,6 +292,14 @@ static void on_master_signal(int signum)
     }
 }
 
+/* drain-delay is over. */
+static void end_drain_delay(void)
+{
+    master.drain_due = WAIT_FOREVER;
+    if (!master.stopping)
+        on_master_signal(master.draining);
+}
+
 /* A master that stops does nothing else. */
 static void master_obey(int signum)
 {
@@ -284,6 +318,7 @@ static void read_signals(void)
 static struct overview_master master_overview(void)
 {
     const char *state = master.stopping                           ? "stopping"
+                        : master.draining                         ? "draining"
                         : supervisor_wanted() == 0                ? "drained"
                         : supervisor_state() != SUPERVISOR_STEADY ? "changing"
                                                                   : "serving";
@@ -341,6 +376,8 @@ static int64_t master_step(void)
     int failed;
 
     update_keep_files();
+    if (now >= master.drain_due)
+        end_drain_delay();
     if (now >= master.changed_due) {
         master.changed_due = WAIT_FOREVER;
         master.reload_wanted = master.is_change = true;
@@ -359,7 +396,7 @@ static int64_t master_step(void)
     sink_flush(log_sink());
     next = min_int64(next, control_step(now));
     next = min_int64(next, log_programs_step(now));
-    return min_int64(next, min_int64(master.changed_due, master.ping_due));
+    return min_int64(min_int64(next, master.drain_due), min_int64(master.changed_due, master.ping_due));
 }
 
 /* Returns how many there are; those of control begin at *control. */
@@ -505,6 +542,8 @@ int master_run(const struct master_start *start, struct generation *g)
     master.start = start;
     master.started = wait_now();
     control_init(&control_hooks);
+    asked_init(master_overview);
+    master.drain_due = WAIT_FOREVER;
     reload_state_init();
     master.watch_fd = -1;
     master.changed_due = WAIT_FOREVER;

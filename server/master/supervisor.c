@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/exit_code.h"
 #include "log/log.h"
+#include "master/asked.h"
 #include "master/fork_server.h"
 #include "master/gather.h"
 #include "master/slots.h"
@@ -214,6 +215,7 @@ static void on_worker_ready(struct worker *w)
         w->state = WORKER_SERVING;
     life_end(&w->life);
     life_on_answer(&w->life);
+    worker_tell_draining(w);
     supervisor.failures = 0;
     w->generation->proven = true;
     if (w->generation == supervisor.generation)
@@ -246,6 +248,9 @@ static bool on_worker_message(struct worker *w, const struct channel_message *me
     case CHANNEL_REPORT:
         gather_on_report(w, channel_text());
         life_on_report(&w->life, channel_text());
+        return true;
+    case CHANNEL_ASK:
+        asked_by_worker(w, message->number, channel_text());
         return true;
     case CHANNEL_ANSWER:
         gather_on_answer(w, message->number);

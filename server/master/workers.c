@@ -187,6 +187,23 @@ void worker_free(struct worker *w)
 
 /* ---- talking to them ---- */
 
+static bool all_drain;
+
+void worker_tell_draining(const struct worker *w)
+{
+    if (all_drain && w->channel >= 0)
+        channel_send(w->channel, &(struct channel_message){CHANNEL_DRAIN, 0, -1});
+}
+
+void workers_drain(bool on)
+{
+    struct worker *w;
+
+    all_drain = on;
+    for_each_worker (w)
+        worker_tell_draining(w);
+}
+
 void workers_tell_requests(void)
 {
     struct worker *w;

@@ -69,6 +69,12 @@ void workers_stop(int signum, int64_t timeout);
 /* Kill those that should have ended by now. Returns the next such time, or WAIT_FOREVER. */
 int64_t workers_kill_overdue(int64_t now);
 
+/* From now on all say that they are about to stop, those that start later too; or only those that do so already. */
+void workers_drain(bool on);
+
+/* It serves: tell it so, after workers_drain. */
+void worker_tell_draining(const struct worker *w);
+
 /* Have each write its running requests to the log. */
 void workers_tell_requests(void);
 

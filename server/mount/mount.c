@@ -14,6 +14,7 @@
 #include "log/log.h"
 #include "mount/loader.h"
 #include "mount/module_file.h"
+#include "mount/status_mount.h"
 #include "settings/access_rule.h"
 #include "settings/settings.h"
 
@@ -46,9 +47,14 @@ static void record_missing_module(struct mount_loading *l, const struct conf_sec
 static const char *load_module(struct mount_loading *l, const struct conf_section *section, struct sl_module *module)
 {
     struct conf *c = l->conf;
-    const char *path = module_file_find(&c->arena, l->settings->module_path, section->name, host_version());
+    const char *path = NULL;
     char why[LOADER_WHY_SIZE];
 
+    if (!strcmp(section->name, status_module.name)) {
+        *module = status_module;
+        return "status, which is built in";
+    }
+    path = module_file_find(&c->arena, l->settings->module_path, section->name, host_version());
     if (!path)
         record_missing_module(l, section);
     else if (loader_open(module, path, why) < 0)
@@ -117,6 +123,10 @@ static struct mount *mount_new(struct conf *c, struct conf_section *section, con
     settings_fill_mount(c, section, module->options, mount->self, module->handle ? &mount->limits : NULL);
     mount->log = module->handle ? settings_access_rule_of_mount(c, section) : NULL;
     set_script(c, mount, section);
+    if (module->handle == status_module.handle) {
+        status_mount_fill(c, section, mount->self);
+        mount->limits.priority = PRIORITY_HIGH;
+    }
     if (module->handle)
         mount->areas = mount_areas(c, mount, section);
     return mount;

@@ -20,8 +20,10 @@ enum channel_kind {
     CHANNEL_OVERDUE,    /* the same unasked: a request that is past its request-timeout blocks the worker */
     CHANNEL_FILES,      /* to the master: with a text, files that the application consists of, one on each line */
     CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */
-    CHANNEL_ASK,        /* to a worker, with a question of inside/question.h, and a file in memory for the answer */
-    CHANNEL_ANSWER,     /* to the master: the answer to the question of that number is in the file */
+    CHANNEL_DRAIN,      /* to a worker: the server is about to stop, so it is not ready any more, but serves */
+    CHANNEL_ASK,        /* a question of inside/question.h; to a worker, with a file in memory for the answer */
+    CHANNEL_ANSWER,     /* to the master: the answer to the question of that number is in the file; to a worker: it is
+                           in this file */
 };
 
 #define CHANNEL_TEXT 49152 /* bytes of a text at most */

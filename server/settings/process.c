@@ -52,6 +52,10 @@ const struct sl_option process_options[] = {
     SL_OPTION("pidfile", SL_PATH, struct process_raw, s.pidfile, .help = "File for the pid of the master."),
     SL_OPTION("control", SL_PATH, struct process_raw, s.control,
               .help = "Unix socket of the master, for syncless-ctl; only its owner can use it."),
+    SL_OPTION("drain-delay", SL_DURATION, struct process_raw, s.drain_delay, .default_value = "0", .max = 3600000,
+              .help =
+                  "Time between the moment when /ready of [status] fails and the stop that TERM, QUIT or WINCH asks "
+                  "for."),
     SL_OPTION("daemonize", SL_BOOL, struct process_raw, s.daemonize, .default_value = "no",
               .help = "Run in the background; return when the workers are ready."),
     SL_OPTION("preload", SL_BOOL, struct process_raw, s.preload, .default_value = "no",

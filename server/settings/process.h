@@ -30,6 +30,7 @@ struct process_settings {
     bool has_umask;
     mode_t umask;
     const char *pidfile;
+    int64_t drain_delay; /* milliseconds */
     const char *control; /* path of the control socket; NULL: none */
     bool daemonize;
     bool preload;

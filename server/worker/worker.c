@@ -24,12 +24,14 @@
 #include "coro/fault.h"
 #include "http/connection.h"
 #include "http/share/share.h"
+#include "inside/health.h"
 #include "inside/running.h"
 #include "inside/server_timing.h"
 #include "libc/libc.h"
 #include "log/log.h"
 #include "mount/embed.h"
 #include "mount/route.h"
+#include "mount/status_mount.h"
 #include "process/channel.h"
 #include "process/inherit.h"
 #include "process/open_files.h"
@@ -42,6 +44,7 @@
 #include "worker/watchdog.h"
 #include "worker/worker_answer.h"
 #include "worker/worker_log.h"
+#include "worker/worker_question.h"
 
 #define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for cancelled coroutines to end; the master waits twice that */
 #define CANCEL_CHECK 20                  /* milliseconds between two checks whether they have */
@@ -204,6 +207,12 @@ static bool on_master_message(const struct channel_message *message)
     case CHANNEL_CONNECTION:
         take_connection(message);
         return true;
+    case CHANNEL_DRAIN:
+        health_drain();
+        return true;
+    case CHANNEL_ANSWER:
+        worker_question_answered(message);
+        return true;
     case CHANNEL_ASK:
         answer_master(worker.channel.fd, message, channel_text());
         return true;
@@ -335,17 +344,18 @@ static void worker_init_loop(const struct settings *settings)
 }
 
 /* Have requests looked at, as far as that is wanted. */
-static void watch_requests(const struct settings *settings)
+static void watch_requests(const struct settings *settings, const struct mount *mounts)
 {
+    bool shown = settings->process.control || status_is_mounted(mounts);
     struct http_hooks hooks;
 
     if (settings->log.slow->target)
         slow_init(settings->log.slow, settings->log.slow_time);
     if (settings->log.server_timing)
         server_timing_init();
-    if (settings->process.control)
+    if (shown)
         route_let_operators_cancel();
-    hooks = access_hooks(settings->log.server_timing || settings->process.control);
+    hooks = access_hooks(settings->log.server_timing || shown);
     if (hooks.ended)
         coro_clock();
     route_http_init(&settings->http, &settings->limits, hooks);
@@ -364,7 +374,7 @@ static int worker_init(const struct worker_job *job)
     running_init(job->number);
     fault_init();
     worker_init_loop(settings);
-    watch_requests(settings);
+    watch_requests(settings, job->mounts);
     route_init(job->mounts, &settings->limits, settings->http.queue_timeout);
     worker_log_start(job->number);
     if (settings->process.reload_on_change)
@@ -407,6 +417,8 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_stop_signal);
     watch_channel(job->channel);
     answer_signals();
+    worker_question_init(job->channel);
+    status_ask_master = worker_question;
     open_endpoints(job->settings, job->sockets);
     watchdog_start(&job->settings->process);
     recycle_start(&job->settings->process, ask_for_replacement);

@@ -17,6 +17,7 @@
 
 #include "base/own.h"
 #include "base/real.h"
+#include "inside/health.h"
 #include "inside/question.h"
 #include "inside/running.h"
 #include "log/log.h"
@@ -37,6 +38,9 @@ static void write_answer(const struct question *q, struct text *out)
     case ASK_CANCEL:
         if (running_cancel(q->number))
             text_add(out, "cancelled", 9);
+        break;
+    case ASK_READY:
+        text_printf(out, "%s", health_trouble() ? health_trouble() : READY);
         break;
     case ASK_LOG:
         log_set_level((enum log_level)q->level);

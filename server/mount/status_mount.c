@@ -1,0 +1,267 @@
+/*
+ * status_mount.c: the section [status PREFIX]: what the server tells of itself over HTTP.
+ *
+ * The worker that gets the request asks the master, which asks all workers; so the answer is about the whole server,
+ * and the same that syncless-ctl gets. Probes (/live, /ready) are answered by the worker itself: what they ask is
+ * whether it can serve. Requests here take no permit, so they are answered when the server is full.
+ *
+ * Who is not in an allowed network sees what it would see without the section: 404.
+ */
+#include "mount/status_mount.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+#include "base/array.h"
+#include "conf/options.h"
+#include "http/response/response.h"
+#include "inside/health.h"
+#include "inside/question.h"
+
+#define BASIC "Basic "
+
+/* Who may look at something. */
+struct status_networks {
+    const struct network *list; /* owned by the configuration */
+    size_t count;
+    bool has_unix;
+};
+
+struct status_mount {
+    const char *const *allow, *const *allow_probes; /* as the file has it; NULL: not given */
+    const char *const *auth;                        /* NAME:PASSWORD; NULL: none */
+    struct status_networks allowed, probing;
+    const char *const *credentials; /* auth in base64, ended by NULL; NULL: none */
+};
+
+int (*status_ask_master)(const char *line, struct text *out);
+
+static const struct sl_option status_options[] = {
+    SL_OPTION("allow", SL_STRINGS, struct status_mount, allow,
+              .help = "Addresses and networks that may look at everything, unix for Unix sockets; repeat for more."),
+    SL_OPTION("allow-probes", SL_STRINGS, struct status_mount, allow_probes,
+              .help = "The same for /live and /ready; by default this host: 127.0.0.0/8, ::1 and unix."),
+    SL_OPTION("auth", SL_STRINGS, struct status_mount, auth,
+              .help = "NAME:PASSWORD that is asked for as Basic authentication, but not of probes; repeat for more."),
+    {.name = NULL},
+};
+
+/* ---- settings ---- */
+
+static size_t count_texts(const char *const *texts)
+{
+    size_t count = 0;
+
+    while (texts && texts[count])
+        count++;
+    return count;
+}
+
+/* texts: the values of the key. */
+static void fill_status_networks(struct status_networks *n, struct conf *c, const struct conf_section *section,
+                                 const char *key, const char *const *texts)
+{
+    struct network *list = arena_alloc(&c->arena, (count_texts(texts) + 1) * sizeof(*list));
+
+    for (size_t i = 0; texts && texts[i]; i++) {
+        const char *why;
+
+        if (!strcmp(texts[i], "unix"))
+            n->has_unix = true;
+        else if ((why = network_parse(&list[n->count], texts[i])))
+            conf_value_error(c, section, key, i, "%s, or unix", why);
+        else
+            n->count++;
+    }
+    n->list = list;
+}
+
+static const char *encode_base64(struct arena *arena, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t size = strlen(text);
+    char *encoded = arena_alloc(arena, 4 * (size + 2) / 3 + 5), *to = encoded;
+
+    for (size_t i = 0; i < size; i += 3) {
+        const unsigned char *at = (const unsigned char *)text + i;
+        unsigned bits = (unsigned)at[0] << 16 | (i + 1 < size ? at[1] : 0U) << 8 | (i + 2 < size ? at[2] : 0U);
+
+        *to++ = digits[bits >> 18];
+        *to++ = digits[bits >> 12 & 63];
+        *to++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
+        *to++ = i + 2 < size ? digits[bits & 63] : '=';
+    }
+    *to = '\0';
+    return encoded;
+}
+
+static void fill_auth(struct status_mount *m, struct conf *c, const struct conf_section *section)
+{
+    const char **credentials;
+
+    if (!m->auth)
+        return;
+    credentials = arena_alloc(&c->arena, (count_texts(m->auth) + 1) * sizeof(*credentials));
+    for (size_t i = 0; m->auth[i]; i++) {
+        if (!strchr(m->auth[i], ':') || m->auth[i][0] == ':' || m->auth[i][strlen(m->auth[i]) - 1] == ':')
+            conf_value_error(c, section, "auth", i, "expected NAME:PASSWORD");
+        credentials[i] = encode_base64(&c->arena, m->auth[i]);
+        credentials[i + 1] = NULL;
+    }
+    m->credentials = credentials;
+}
+
+void status_mount_fill(struct conf *c, const struct conf_section *section, void *instance)
+{
+    static const char *const local[] = {"127.0.0.0/8", "::1", "unix", NULL};
+    struct status_mount *m = instance;
+
+    fill_status_networks(&m->allowed, c, section, "allow", m->allow);
+    fill_status_networks(&m->probing, c, section, "allow-probes", m->allow_probes ? m->allow_probes : local);
+    fill_auth(m, c, section);
+}
+
+bool status_is_mounted(const struct mount *mounts)
+{
+    for (; mounts; mounts = mounts->next)
+        if (mounts->module.handle == status_module.handle)
+            return true;
+    return false;
+}
+
+/* ---- who may look ---- */
+
+static bool networks_have(const struct status_networks *n, const struct sl_request *req)
+{
+    struct in6_addr ip;
+    uint16_t port;
+
+    if (!*req->peer)
+        return n->has_unix;
+    if (!address_parse_peer(&ip, &port, req->peer, strlen(req->peer)))
+        return false;
+    for (size_t i = 0; i < n->count; i++)
+        if (network_has(&n->list[i], &ip))
+            return true;
+    return false;
+}
+
+static bool is_allowed(const struct status_mount *m, const struct sl_request *req, bool is_probe)
+{
+    return networks_have(&m->allowed, req) || (is_probe && networks_have(&m->probing, req));
+}
+
+/* Takes as long for a wrong text as for a right one of the same size. */
+static bool is_same_secret(const char *a, const char *b)
+{
+    size_t size = strlen(a);
+    unsigned char differ = strlen(b) != size;
+
+    for (size_t i = 0; i < size && b[i]; i++)
+        differ |= (unsigned char)(a[i] ^ b[i]);
+    return !differ;
+}
+
+static bool is_authenticated(const struct status_mount *m, const struct sl_request *req)
+{
+    const char *given = sl_find(req, "Authorization");
+    bool found = false;
+
+    if (!m->credentials)
+        return true;
+    if (!given || strncasecmp(given, BASIC, strlen(BASIC)))
+        return false;
+    given += strlen(BASIC);
+    given += strspn(given, " ");
+    for (size_t i = 0; m->credentials[i]; i++)
+        found |= is_same_secret(m->credentials[i], given);
+    return found;
+}
+
+/* ---- answers ---- */
+
+static int status_reply(struct request *req, int status, const char *type, const char *body, size_t size)
+{
+    response_header(req, "Cache-Control", 13, "no-store", 8);
+    return response_reply(req, status, type, body, size);
+}
+
+static int reply_health(struct request *req, const char *trouble)
+{
+    const char *text = trouble ? arena_printf(&req->arena, "%s\n", trouble) : "ok\n";
+
+    return status_reply(req, trouble ? 503 : 200, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static int reply_question(struct request *req, const char *line)
+{
+    struct text answer = {0};
+    int err = status_ask_master ? status_ask_master(line, &answer) : -ENOTCONN;
+
+    if (err)
+        err = reply_health(req, "the master does not answer");
+    else
+        err = status_reply(req, 200, "application/json", answer.buf, answer.size);
+    free(answer.buf);
+    return err;
+}
+
+static int ask_for_login(struct request *req)
+{
+    static const char challenge[] = "Basic realm=\"syncless\", charset=\"UTF-8\"";
+
+    response_header(req, "WWW-Authenticate", 16, challenge, sizeof(challenge) - 1);
+    response_keep(req);
+    return 401;
+}
+
+/* Which question a path below the mount stands for; NULL: none. */
+static const char *question_of_path(const char *path)
+{
+    static const char *const paths[][2] = {{"/status", "json status"},
+                                           {"/workers", "json workers"},
+                                           {"/requests", "json requests"},
+                                           {"/trace", "json trace"}};
+
+    if (!*path || !strcmp(path, "/"))
+        path = "/status";
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        if (!strcmp(path, paths[i][0]))
+            return paths[i][1];
+    return NULL;
+}
+
+/* The answer to one who may have it. */
+static int status_answer(const struct status_mount *m, struct request *req, bool is_probe)
+{
+    const char *path = req->view.path, *question = question_of_path(path);
+
+    if (strcmp(req->view.method, "GET") && strcmp(req->view.method, "HEAD")) {
+        response_header(req, "Allow", 5, "GET, HEAD", 9);
+        response_keep(req);
+        return 405;
+    }
+    if (is_probe)
+        return reply_health(req, !strcmp(path, "/ready") ? health_trouble() : NULL);
+    if (!is_authenticated(m, &req->view))
+        return ask_for_login(req);
+    return question ? reply_question(req, question) : 404;
+}
+
+static int status_handle(void *self, struct sl_request *req)
+{
+    bool is_probe = !strcmp(req->path, "/live") || !strcmp(req->path, "/ready");
+
+    return is_allowed(self, req, is_probe) ? status_answer(self, request_of(req), is_probe) : 404;
+}
+
+const struct sl_module status_module = {
+    .abi = SL_ABI,
+    .name = "status",
+    .size = sizeof(struct status_mount),
+    .options = status_options,
+    .handle = status_handle,
+};
