@@ -26,7 +26,12 @@ static void begin_counting(bool timed, bool if_gone, enum deadline_counts counts
 {
     static struct request_limits limits;
 
-    limits = (struct request_limits){timed ? &deadlines : NULL, counts, if_gone, cancel_handler, {0}};
+    limits = (struct request_limits){
+        .deadlines = timed ? &deadlines : NULL,
+        .counts = counts,
+        .if_gone = if_gone,
+        .cancel = cancel_handler,
+    };
     scene_open(&scene, SOCK_STREAM);
     scene.req.view.method = "GET";
     scene.req.view.target = "/";
