@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/real.h"
 #include "base/self.h"
 
 #define LIBRARIES "libraries.so"
@@ -29,7 +30,7 @@ __attribute__((noreturn)) static void library_die(const char *why)
 /* Load libraries.so. Returns its handle. */
 static void *library_open(void)
 {
-    void *handle = dlopen(LIBRARIES, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    void *handle = real()->dlopen(LIBRARIES, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
     const char *self = self_path();
     char path[PATH_MAX];
 
@@ -37,7 +38,7 @@ static void *library_open(void)
         return handle;
     if (snprintf(path, sizeof(path), "%.*s/" LIBRARIES, (int)(strrchr(self, '/') - self), self) >= PATH_MAX)
         library_die(strerror(ENAMETOOLONG));
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    handle = real()->dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         library_die(dlerror());
     return handle;

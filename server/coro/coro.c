@@ -293,6 +293,7 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     co->has_computed = false;
     co->as_main = false;
     co->alone = false;
+    co->linking = false;
     coro_cancel_reset(co);
     co->reason.given = false;
     co->reason.kind = FOR_OTHER;

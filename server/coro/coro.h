@@ -56,6 +56,7 @@ struct coro {
     bool is_main;      /* keeps the OS thread's identity (syncless-python's main coroutine) */
     bool as_main;      /* has that identity too, until its next wait, see wait_cancel */
     bool alone;        /* keeps the OS thread while it waits for a pipe or a child, see sl_stay_alone */
+    bool linking;      /* in dlopen or dlclose, whose lock the OS thread holds: waits that are not for locks block */
     bool late;         /* has used up a slice when it ran last: it starts late when it is woken */
     bool has_computed; /* has used up a slice since coro_start */
     struct coro_cancel cancel;

@@ -31,6 +31,7 @@
 #include "base/own.h"
 #include "base/real.h"
 #include "log/log.h"
+#include "wait/block.h"
 #include "wait/loop.h"
 #include "wait/reason.h"
 
@@ -247,6 +248,8 @@ int wait_fd(int fd, short events, int64_t deadline)
 
     if (fd < 0)
         return -EBADF;
+    if (coro_self()->linking)
+        return block_fd(fd, events, deadline);
     result = waiter_enter(&w, fd, events);
     if (result)
         return result;
@@ -327,6 +330,8 @@ int wait_fds(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     struct waiter one;
 
+    if (coro_self()->linking)
+        return block_fds(fds, count, deadline);
     return count > 1 ? wait_several(fds, count, deadline) : wait_fds_with(&one, fds, count, deadline);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "wait/block.h"
 #include "wait/loop.h"
 #include "wait/reason.h"
 
@@ -140,7 +141,7 @@ int timer_park(int64_t deadline)
 int wait_sleep(int64_t deadline)
 {
     bool told = reason_begin(FOR_SLEEP, -1, NULL);
-    int result = wait_park(deadline);
+    int result = coro_self()->linking ? block_fds(NULL, 0, deadline) : wait_park(deadline);
 
     reason_end(told);
     return result == -ETIMEDOUT ? 0 : result;

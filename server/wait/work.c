@@ -153,7 +153,7 @@ int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *a
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
 
-    if (!work.co || !wait_revive() || !pool_queue(&work))
+    if (!work.co || work.co->linking || !wait_revive() || !pool_queue(&work))
         return fn(arg);
     work_await(&work, kind, subject);
     return work.result;
@@ -194,7 +194,7 @@ int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *ar
 {
     struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
 
-    if (!work.co || !wait_revive())
+    if (!work.co || work.co->linking || !wait_revive())
         return fn(arg);
     if (wait_start_thread(errand_run, &work, WORK_STACK) < 0) /* no memory for a thread: the pool has some */
         return wait_offload_for(kind, subject, fn, arg);

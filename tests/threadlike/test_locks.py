@@ -80,6 +80,44 @@ def test_rust(folder, daemon):
     same(daemon, calls_of(path, functions), requests=1)
 
 
+LOADS = """
+import _ctypes, concurrent.futures, ctypes, ctypes.util, time
+paths = {PATHS}
+in_real_threads = concurrent.futures.ThreadPoolExecutor(4)
+
+
+def load(path):
+    library = ctypes.CDLL(path)
+    state = library.load_state()
+    _ctypes.dlclose(library._handle)
+    return state
+
+
+def look_up():
+    for _ in range(300):
+        ctypes.CDLL(None).getpid()
+        time.sleep(0.0005)
+    return True
+
+
+def scene():
+    others = [in_real_threads.submit(look_up), in_real_threads.submit(load, paths[-1])]
+    results = together(*[lambda path=path: load(path) for path in paths[:-1]], look_up)
+    return results + [other.result() for other in others]
+"""
+
+
+def test_libraries_that_wait_while_they_are_loaded(folder, daemon):
+    """On coroutines, beside OS threads that load others, look symbols up with the GIL held, and wait for the linker."""
+    first = library(folder, "slow_load.c")
+    paths = [str(first)]
+    for number in range(4):
+        path = folder / f"slow_load_{number}.so"
+        shutil.copy(first, path)
+        paths.append(str(path))
+    assert same(daemon, LOADS.replace("{PATHS}", repr(paths)), requests=2) == [2, 2, 2, 2, True, True, 2]
+
+
 GLIB = '''
 import ctypes, ctypes.util, time
 glib = ctypes.CDLL("libglib-2.0.so.0")

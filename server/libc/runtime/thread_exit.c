@@ -110,7 +110,7 @@ static _Unwind_Reason_Code exit_stop(int version, _Unwind_Action actions, _Unwin
 
 static bool find_unwinder(void)
 {
-    void *library = forced_unwind ? NULL : dlopen("libgcc_s.so.1", RTLD_NOW);
+    void *library = forced_unwind ? NULL : real()->dlopen("libgcc_s.so.1", RTLD_NOW);
 
     if (library) {
         *(void **)&get_cfa = dlsym(library, "_Unwind_GetCFA");

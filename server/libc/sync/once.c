@@ -66,7 +66,7 @@ static void call_once_save(struct call_once_args *args, void (*function)(void))
 
     *args = (struct call_once_args){0};
     if (dladdr((void *)function, &info))
-        object = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+        object = real()->dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (!object)
         return;
     for (int i = 0; i < 2 && (args->variables[i] = dlsym(object, names[i])); i++)

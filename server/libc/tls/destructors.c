@@ -42,7 +42,7 @@ static void *open_again(void *symbol)
 
     if (!dladdr1(symbol, &info, (void **)&map, RTLD_DL_LINKMAP) || !*map->l_name)
         return NULL;
-    return dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    return real()->dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
 }
 
 /* Count one more destructor in an object that is already kept. Returns its record, or NULL. */
