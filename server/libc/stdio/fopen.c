@@ -1,6 +1,7 @@
 /*
  * fopen.c: fopen and freopen of a FIFO or a device (io/open.c).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/real.h"
 #include "libc/io/close.h"
 #include "libc/io/open.h"
+#include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
 #include "libc/stdio/stream.h"
 
@@ -28,12 +30,23 @@ static int fopen_flags(const char *mode)
     return flags;
 }
 
+/* Since 3.12 os.fork() of CPython warns if the process has OS threads, of which those of the server are no danger to a
+ * child. It counts them in this file, and without it those of the threading module. */
+static bool counts_threads(const char *path, const void *caller)
+{
+    return path && !strcmp(path, "/proc/self/stat") && caller_kind_of(caller) == CALLER_RUNTIME;
+}
+
 FILE *fopen(const char *restrict path, const char *restrict mode)
 {
     struct opening o = {AT_FDCWD, path, coro_self() ? fopen_flags(mode) : -1, 0666, NULL};
     FILE *file;
     int fd;
 
+    if (counts_threads(path, __builtin_return_address(0))) {
+        errno = ENOENT;
+        return NULL;
+    }
     if (o.flags < 0 || !opening_may_wait(&o))
         return real()->fopen(path, mode);
     fd = opening_wait(&o);
