@@ -128,6 +128,20 @@ struct sl_preempt {
 /* Register these functions; hooks is static. One runtime can. Since 4.1. */
 void sl_preempt(const struct sl_preempt *hooks);
 
+/* Threads that the runtime starts by pthread_create are coroutines, if the server is told so. */
+struct sl_threads {
+    /* Returns whether this one may be a coroutine; start is what its function gets. Called by who starts it. */
+    bool (*may)(const void *start);
+
+    /* It begins: called on the coroutine before its function. */
+    void (*begin)(void);
+
+    const void *spare[2]; /* NULL: for members of later versions */
+};
+
+/* Register these functions; hooks is static. One runtime can. Since 4.1. */
+void sl_threads(const struct sl_threads *hooks);
+
 /* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
  * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as
  * syncless-python. Both static, and "" in a process that is not the runtime's. Since 4.1. */

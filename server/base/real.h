@@ -122,6 +122,7 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(pthread_rwlock_trywrlock) X(pthread_mutex_consistent) X(pthread_spin_lock) X(pthread_spin_trylock)         \
     X(pthread_spin_unlock) X(pthread_once) X(pthread_barrier_wait) X(pthread_barrier_destroy)                    \
     /* threads */                                                                                                \
+    X(pthread_create)                                                                                         \
     X(pthread_self) X(pthread_kill) X(pthread_sigqueue) X(pthread_getcpuclockid) X(pthread_getschedparam)        \
     X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_getaffinity_np) X(pthread_setaffinity_np)         \
     X(pthread_getattr_np) X(pthread_setname_np) X(pthread_getname_np) X(pthread_join) X(pthread_tryjoin_np)      \

@@ -67,6 +67,7 @@ static struct {
     struct sl_local locals[CORO_LOCALS];
     int local_count;
     const struct sl_preempt *preempt;      /* or NULL */
+    const struct sl_threads *threads;      /* or NULL */
     void (*end_tls)(struct coro_tls *tls); /* or NULL */
     void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
@@ -236,12 +237,13 @@ static void queue_late(struct list *part, struct coro *co)
 
 /* ---- starting and pooling ---- */
 
-static struct coro *coro_new(void)
+/* size: of the stack, bytes, without what is reserved. */
+static struct coro *coro_new(size_t size)
 {
     struct stack stack;
     struct coro *co;
 
-    if (coro_stats().stacks >= stack_max() || stack_reserve(&stack, sched.stack_size + whole_pages(sched.reserve)) < 0)
+    if (coro_stats().stacks >= stack_max() || stack_reserve(&stack, whole_pages(size) + whole_pages(sched.reserve)) < 0)
         return NULL;
     co = (struct coro *)(stack.low + stack.size - sched.reserve) - 1;
     co = (struct coro *)((uintptr_t)co & ~(uintptr_t)63);
@@ -271,7 +273,7 @@ static struct coro *coro_take(void)
     struct list *node = list_pop(&sched.pool);
 
     if (!node)
-        return coro_new();
+        return coro_new(sched.stack_size);
     if (--sched.pooled < sched.low)
         sched.low = sched.pooled;
     return list_entry(node, struct coro, link);
@@ -294,6 +296,7 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     co->as_main = false;
     co->alone = false;
     co->linking = false;
+    co->native_id = 0;
     coro_cancel_reset(co);
     co->reason.given = false;
     co->reason.kind = FOR_OTHER;
@@ -305,8 +308,9 @@ static void coro_begin(struct coro *co, void (*fn)(void *arg), void *arg)
     list_push(&sched.running, &co->all);
 }
 
-/* Returns a coroutine that will run fn(arg) and is in no queue yet, or NULL with errno. */
-static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
+/* Returns a coroutine that will run fn(arg) and is in no queue yet, or NULL with errno. stack_size: of a new stack; 0:
+ * as others have. */
+static struct coro *coro_prepare(void (*fn)(void *arg), void *arg, size_t stack_size)
 {
     struct coro *co;
 
@@ -314,7 +318,7 @@ static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
         errno = EPERM;
         return NULL;
     }
-    co = coro_take();
+    co = stack_size ? coro_new(stack_size) : coro_take();
     if (!co) {
         errno = ENOMEM;
         return NULL;
@@ -323,9 +327,9 @@ static struct coro *coro_prepare(void (*fn)(void *arg), void *arg)
     return co;
 }
 
-struct coro *coro_start(void (*fn)(void *arg), void *arg)
+struct coro *coro_start_sized(void (*fn)(void *arg), void *arg, size_t stack_size)
 {
-    struct coro *co = coro_prepare(fn, arg);
+    struct coro *co = coro_prepare(fn, arg, stack_size);
 
     if (co)
         list_push(&sched.ready, &co->link);
@@ -334,16 +338,21 @@ struct coro *coro_start(void (*fn)(void *arg), void *arg)
 
 struct coro *coro_start_late(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = coro_prepare(fn, arg);
+    struct coro *co = coro_prepare(fn, arg, 0);
 
     if (co)
         queue_late(&sched.starts, co);
     return co;
 }
 
+struct coro *coro_start(void (*fn)(void *arg), void *arg)
+{
+    return coro_start_sized(fn, arg, 0);
+}
+
 bool coro_run(void (*fn)(void *arg), void *arg)
 {
-    struct coro *co = coro_prepare(fn, arg);
+    struct coro *co = coro_prepare(fn, arg, 0);
 
     if (co)
         coro_enter(co);
@@ -369,6 +378,22 @@ static bool coro_is_thread(const struct coro *co)
         if (co->local[i] && (sched.locals[i].end || sched.locals[i].release))
             return true;
     return co->tls.blocks || co->tls.values || co->tls.destructors || co->tls.robust;
+}
+
+void coro_threads_by(const struct sl_threads *hooks)
+{
+    sched.threads = hooks;
+}
+
+bool coro_may_be_thread(const void *start)
+{
+    return !sched.threads || sched.threads->may(start);
+}
+
+void coro_begin_thread(void)
+{
+    if (sched.threads)
+        sched.threads->begin();
 }
 
 void coro_end_thread(void)

@@ -24,6 +24,7 @@
 
 struct sl_local;
 struct sl_preempt;
+struct sl_threads;
 
 #define CORO_LOCALS 5 /* keys of coroutine-local values: one is for http/, four are for modules */
 
@@ -69,6 +70,8 @@ struct coro {
     struct list all;  /* in the list of running coroutines */
     char *stack;      /* lowest usable byte; the guard page is below it */
     size_t stack_size;
+    int native_id;   /* see threads_native_id in libc/threads/threads.h; 0: none */
+    uint16_t lives;  /* as threads of a runtime, see identity_renew in libc/runtime/identity.h */
     size_t reserved; /* bytes behind this record that are a language runtime's, see coro_reserve */
     int64_t since;   /* CLOCK_MONOTONIC ns at which it got the OS thread, see coro_clock; so are the next two */
     int64_t left;    /* at which it gave it up; 0: it has not yet since coro_start */
@@ -141,6 +144,11 @@ void coro_exit(void);
 /* Start to end the thread of each coroutine in the pool; each counts as running until that is done. */
 void coro_end_pool(void);
 
+/* Have threads of a runtime be coroutines; see sl_threads. Whether one may be, and that it begins on this one. */
+void coro_threads_by(const struct sl_threads *hooks);
+bool coro_may_be_thread(const void *start);
+void coro_begin_thread(void);
+
 /* End the life of the running coroutine as a thread: the end hooks of sl_local, the destructors of thread-locals, the
  * release hooks. What runs next on the coroutine is a new thread. May wait. */
 void coro_end_thread(void);
@@ -158,8 +166,11 @@ void coro_on_end(void (*fn)(struct coro_tls *tls));
  */
 struct coro *coro_start(void (*fn)(void *arg), void *arg);
 
-/* The same, but it runs at once, until it gives up the OS thread. Returns false with errno. For the loop only: not on a
- * coroutine. */
+/* The same on a new stack of that size in bytes, 0: one as others have. Such a coroutine ends by coro_quit. */
+struct coro *coro_start_sized(void (*fn)(void *arg), void *arg, size_t stack_size);
+
+/* The same as coro_start, but it runs at once, until it gives up the OS thread. Returns false with errno. For the loop
+ * only: not on a coroutine. */
 bool coro_run(void (*fn)(void *arg), void *arg);
 
 /* The same as coro_start, but it starts in the second queue, as one that is expected to compute. */

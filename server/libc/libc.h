@@ -12,6 +12,7 @@
  *     outbound/ limits for connections that an application opens
  *     sync/     locks: semaphores, mutexes, conditions, futexes and so on
  *     disk/     calls on files, which go to a pool of threads
+ *     threads/  threads of a runtime that are coroutines; joining
  *     io/       calls on descriptors, and streams
  *     process/  children, signals, sleeping, System V IPC, syslog
  *     names/    host names: resolver, DNS; users and services

@@ -27,10 +27,12 @@
 
 #include "base/real.h"
 #include "libc/io/open.h"
+#include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
 #include "libc/sync/futex.h"
 #include "libc/sync/futex2.h"
 #include "libc/syscall.h"
+#include "libc/threads/threads.h"
 
 #define SYSCALL_ARGS a, b, c, d, e, f
 
@@ -277,6 +279,8 @@ long syscall_any(long number, long a, long b, long c, long d, long e, long f)
         errno = ENOSYS;
         return -1;
     }
+    if (number == SYS_gettid && caller_kind() == CALLER_RUNTIME && threads_native_id())
+        return threads_native_id();
     if (coro_self())
         return syscall_on_coroutine(number, SYSCALL_ARGS);
     return real()->syscall(number, SYSCALL_ARGS);

@@ -78,7 +78,7 @@ struct writer *writer_new(writer_fn *fn, void *arg)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, WRITER_STACK);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, writer_run, w);
+    error = real()->pthread_create(&thread, &attributes, writer_run, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     if (!error)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -20,6 +21,7 @@
 #include "host/host.h"
 #include "host/interpreter.h"
 #include "libc/libc.h"
+#include "libc/threads/threads.h"
 #include "log/log.h"
 #include "main/programs.h"
 #include "mount/loader.h"
@@ -125,6 +127,18 @@ static void init_event_loop(void)
             close(fd);
 }
 
+/* Take our own option, which comes first, out of the arguments. Returns whether it was there. */
+static bool take_threads_option(void)
+{
+    char **argv = command.argv;
+
+    if (command.argc < 2 || strcmp(argv[1], "--coroutine-threads"))
+        return false;
+    memmove(argv + 1, argv + 2, (size_t)(command.argc - 1) * sizeof(*argv));
+    command.argc--;
+    return true;
+}
+
 int syncless_python(int argc, char **argv)
 {
     command.argc = argc;
@@ -134,6 +148,7 @@ int syncless_python(int argc, char **argv)
         return EXIT_BOOT;
     init_event_loop();
     watch_slices();
+    threads_by_coroutines(take_threads_option());
     if (!wait_start(run_command, NULL))
         return EXIT_BOOT;
     wait_run();

@@ -405,6 +405,11 @@ void sl_preempt(const struct sl_preempt *hooks)
     coro_preempt_by(hooks);
 }
 
+void sl_threads(const struct sl_threads *hooks)
+{
+    coro_threads_by(hooks);
+}
+
 int sl_runtime(const void *address)
 {
     return libc_runtime(address);

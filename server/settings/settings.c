@@ -33,6 +33,9 @@ struct server_raw {
 
 static const char *const resolver_names[] = {[RESOLVER_CARES] = "c-ares", [RESOLVER_SYSTEM] = "system", NULL};
 
+static const char *const python_threads_names[] = {
+    [PYTHON_THREADS_REAL] = "real", [PYTHON_THREADS_COROUTINES] = "coroutines", NULL};
+
 const struct sl_option server_options[] = {
     SL_OPTION("bind", SL_STRINGS, struct server_raw, binds, .default_value = "127.0.0.1:8080",
               .help = "Address to listen on: HOST:PORT, :PORT, [IPv6]:PORT, unix:/path or unix:@name, optionally "
@@ -45,6 +48,9 @@ const struct sl_option server_options[] = {
               .max = 1 << 30, .help = "Address space for the stack of a coroutine; only touched pages take memory."),
     SL_OPTION("threads", SL_INTEGER, struct server_raw, s.threads, .default_value = "4", .min = 1, .max = 1024,
               .help = "OS threads of a worker, for calls that cannot park."),
+    SL_OPTION("python-threads", SL_CHOICE, struct server_raw, s.python_threads, .default_value = "real",
+              .choices = python_threads_names,
+              .help = "What threads that Python code starts are: real, OS threads, or coroutines as requests are."),
     SL_OPTION("resolver", SL_CHOICE, struct server_raw, s.resolver, .default_value = "c-ares",
               .choices = resolver_names,
               .help = "How host names are looked up: c-ares, or system for the C library on an OS thread."),

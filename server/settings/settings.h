@@ -16,6 +16,8 @@
 
 struct conf;
 
+enum python_threads { PYTHON_THREADS_REAL, PYTHON_THREADS_COROUTINES };
+
 struct settings {
     const struct bind_address *binds;
     size_t bind_count; /* at least 1 */
@@ -24,6 +26,7 @@ struct settings {
     int64_t stack_size;             /* bytes of a coroutine's stack */
     int64_t threads;                /* OS threads of each worker, for calls that cannot park */
     int resolver;                   /* enum resolver */
+    int python_threads;             /* enum python_threads */
     const char *const *module_path; /* directories, searched in order */
     const char *python;             /* the interpreter, a path or a name to search for; NULL: not given */
     int64_t shutdown_timeout;       /* milliseconds */

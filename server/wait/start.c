@@ -28,14 +28,14 @@ static void log_no_stack(void)
                   stats.running);
 }
 
-struct coro *wait_start(void (*fn)(void *arg), void *arg)
+struct coro *wait_start_sized(void (*fn)(void *arg), void *arg, size_t stack_size)
 {
     struct coro *co;
 
     watcher_start_late();
-    co = coro_start(fn, arg);
+    co = coro_start_sized(fn, arg, stack_size);
     if (!co && errno == EPERM && wait_revive())
-        co = coro_start(fn, arg);
+        co = coro_start_sized(fn, arg, stack_size);
     if (!co && errno == ENOMEM)
         log_no_stack();
     return co;
@@ -48,6 +48,11 @@ struct coro *wait_start_computing(void (*fn)(void *arg), void *arg)
     if (!co && errno == ENOMEM)
         log_no_stack();
     return co;
+}
+
+struct coro *wait_start(void (*fn)(void *arg), void *arg)
+{
+    return wait_start_sized(fn, arg, 0);
 }
 
 bool wait_start_now(void (*fn)(void *arg), void *arg)

@@ -93,6 +93,7 @@ void wait_on_child(void (*fn)(void));
 
 /* coro_start and coro_run. If there is no memory for another stack, that is logged, at most once a second. */
 struct coro *wait_start(void (*fn)(void *arg), void *arg);
+struct coro *wait_start_sized(void (*fn)(void *arg), void *arg, size_t stack_size);
 bool wait_start_now(void (*fn)(void *arg), void *arg);
 struct coro *wait_start_computing(void (*fn)(void *arg), void *arg); /* coro_start_late */
 

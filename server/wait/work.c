@@ -178,7 +178,7 @@ int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, stack);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, fn, arg);
+    error = real()->pthread_create(&thread, &attributes, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return -error;

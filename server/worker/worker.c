@@ -28,6 +28,7 @@
 #include "inside/running.h"
 #include "inside/server_timing.h"
 #include "libc/libc.h"
+#include "libc/threads/threads.h"
 #include "log/log.h"
 #include "mount/embed.h"
 #include "mount/route.h"
@@ -95,7 +96,7 @@ static void on_stop_signal(int signum)
 /* Run the loop until there are no coroutines, or to the deadline. */
 static void run_coroutines_until(int64_t deadline)
 {
-    while (coro_count() > 0 && wait_now() < deadline) {
+    while (coro_count() > threads_count() && wait_now() < deadline) {
         wait_after(CANCEL_CHECK, wait_stop);
         wait_run();
     }
@@ -146,16 +147,16 @@ static void worker_finish(struct mount *mounts)
     outbound_log_counts();
     http_cut();
     end_coroutines();
-    left = coro_count();
+    left = coro_count() - threads_count();
     if (left == 0)
         main_thread_stop(mounts);
-    if (left > 0) { /* they may use what the modules' stop would free */
+    if (left > 0) /* they may use what the modules' stop would free */
         log_warn("stopped, %zu coroutines were still running", left);
-        worker_log_drain();
-        _exit(EXIT_STOPPED);
-    }
-    log_info("stopped");
+    else
+        log_info("stopped");
     worker_log_drain();
+    if (coro_count() > 0) /* such ones, or daemon threads */
+        _exit(EXIT_STOPPED);
 }
 
 /* ---- messages of the master ---- */
@@ -340,6 +341,7 @@ static void worker_init_loop(const struct settings *settings)
     coro_init((size_t)settings->stack_size);
     wait_init((unsigned)settings->threads);
     libc_init(settings->resolver);
+    threads_by_coroutines(settings->python_threads == PYTHON_THREADS_COROUTINES);
     outbound_start(&settings->outbound);
 }
 
@@ -395,7 +397,7 @@ int worker_check(const struct worker_job *job)
     if (err)
         return err == -ENOEXEC ? EXIT_APP : EXIT_BOOT;
     end_coroutines();
-    if (coro_count() == 0)
+    if (coro_count() == threads_count())
         main_thread_stop(job->mounts);
     return EXIT_STOPPED;
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Run CPython's own tests under syncless-python: `tests/python/suite.py [--mode main|spawned] [MODULE[:PATTERN] ...]`.
+"""Run CPython's own tests under syncless-python: `tests/python/suite.py [--mode main|spawned|threads] [MODULE[:PATTERN]
+...]`.
 
 Each module runs as `syncless-python -m test` in a process of its own, first on the main coroutine and then, as
-spawned.py, in a spawned one. What does not pass is run again under the plain command of the same CPython, in spawned
-mode in a thread: if it passes there it must pass here, or be listed in exceptions.txt. Since the machine may have other
-load, it is tried twice. Network resources stay off. The logs are in $SYNCLESS_BUILD/tests/python.
+spawned.py, in a spawned one. Those about threads run a third time, with --coroutine-threads. What does not pass is run
+again under the plain command of the same CPython, in spawned mode in a thread: if it passes there it must pass here, or
+be listed in exceptions.txt. Since the machine may have other load, it is tried twice. Network resources stay off. The
+logs are in $SYNCLESS_BUILD/tests/python.
 """
 import argparse
 import concurrent.futures
@@ -22,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / os.environ.get("SYNCLESS_BUILD", "build")
 OURS = BUILD / "syncless-python"
 LOGS = BUILD / "tests" / "python"
+COROUTINES = "--coroutine-threads"
 MODULES = """test_queue test_thread test_threading test_threading_local test_socket test_ssl test_select test_selectors
     test_poll test_epoll test_subprocess test_signal test_asyncio test_httplib test_urllib test_urllib2_localnet
     test_httpservers
@@ -45,6 +48,7 @@ USES = {"test_socketserver": ["-u", "network"]}  # it uses only the loopback
 # under any python. One class is made for threads; it is run by itself.
 APART = {("spawned", "test_asyncio"): ["*test_asyncio.test_subprocess.*", "*.test_asyncio_run_without_uncancel"]}
 MORE = {"spawned": ["test_asyncio:*SubprocessThreadedWatcherTests*"]}
+THREADS = "test_queue test_thread test_threading test_threading_local test_concurrent_futures test_socketserver".split()
 MODULE_SECONDS = 1200
 QUIET_SECONDS = 90    # without output a test hangs, since the name of each is printed when it starts
 MEMORY = 4 << 30      # bytes of one process: some tests that hang also grow
@@ -92,7 +96,8 @@ class Outcome:
 
 def run(python, mode, module, log, patterns=(), ignored=(), quiet=QUIET_SECONDS):
     """One `-m test` process, bounded in time."""
-    command = [python, *(["-m", "test"] if mode == "main" else [HERE / "spawned.py"])]
+    command = [python, *([COROUTINES] if mode == "threads" and python == OURS else []),
+               *([HERE / "spawned.py"] if mode == "spawned" else ["-m", "test"])]
     command += ["-v", *USES.get(module, [])]
     for pattern in patterns:
         command += ["-m", pattern]
@@ -238,13 +243,13 @@ class Check:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("modules", nargs="*", help="test modules, with a pattern for the tests after a colon")
-    parser.add_argument("--mode", choices=["main", "spawned"], action="append", help="both by default")
+    parser.add_argument("--mode", choices=["main", "spawned", "threads"], action="append", help="all by default")
     parser.add_argument("-j", type=int, default=1, metavar="N", help="modules at a time")
     args = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in a script's background it is ignored
     plain, exceptions = plain_python(), read_exceptions()
-    checks = [Check(module, mode, plain, exceptions) for mode in args.mode or ["main", "spawned"]
-              for module in args.modules or MODULES + MORE.get(mode, [])]
+    checks = [Check(module, mode, plain, exceptions) for mode in args.mode or ["main", "spawned", "threads"]
+              for module in args.modules or (THREADS if mode == "threads" else MODULES + MORE.get(mode, []))]
     print(f"{OURS} against {plain}", flush=True)
     bad = count = 0
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:

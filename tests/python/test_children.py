@@ -24,4 +24,4 @@ def test_children_exit_although_the_parent_has_a_pool_of_threads(script):
         codes = {function() for function in (fork, fork_twice) for _ in range(20)}
         of_threads = {syncless.spawn(function).get() for function in (fork, fork_twice) for _ in range(20)}
         print(tasks >= 4, codes, of_threads)
-        """) == "True {3} {0}\n"
+        """, leaks=False) == "True {3} {0}\n"

@@ -12,6 +12,7 @@ QUICK = {
         test_posix
         test_sys_settrace test_gc test_ctypes test_signal:*StressTest* test_signal:*Wakeup* test_signal:*Pending*
         test_subprocess:*POSIX*""",
+    "threads": "test_queue test_thread test_threading test_threading_local test_socketserver",
     "spawned": """test_queue test_thread test_threading test_threading_local test_select test_epoll test_context
         test_httplib test_socketserver test_poplib test_ftplib test_io""",
 }

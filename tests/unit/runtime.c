@@ -10,3 +10,12 @@ unsigned long runtime_self(void)
     __asm__ volatile("" ::: "memory");
     return (unsigned long)self;
 }
+
+int runtime_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg);
+int runtime_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg)
+{
+    int error = pthread_create(id, attr, fn, arg);
+
+    __asm__ volatile("" ::: "memory");
+    return error;
+}

@@ -7,8 +7,11 @@
 #include <sys/wait.h>
 
 #include "coro/stack.h"
+#include "libc/runtime/identity.h"
+#include "libc/threads/threads.h"
 
 static unsigned long (*runtime_self)(void);
+static int (*runtime_create)(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg);
 
 static int identity_setup(void **state)
 {
@@ -19,6 +22,7 @@ static int identity_setup(void **state)
     strcpy(strrchr(path, '/') + 1, "runtime.so");
     *(void **)&runtime_self = dlsym(dlopen(path, RTLD_NOW), "runtime_self");
     assert_non_null(runtime_self);
+    *(void **)&runtime_create = dlsym(dlopen(path, RTLD_NOW), "runtime_create");
     libc_test_setup(state);
     assert_int_equal(libc_runtime((void *)8), -EINVAL);
     assert_int_equal(libc_runtime((void *)runtime_self), 0);
@@ -296,11 +300,78 @@ static void test_other_calls(void **state)
     RUN(&first, look_at_other, look_at_other);
 }
 
+/* ---- threads that are coroutines ---- */
+
+static void *answers(void *arg)
+{
+    pthread_attr_t attr;
+    size_t size = 0;
+    void *low;
+
+    usleep(1000);
+    assert_int_equal(pthread_getattr_np((pthread_t)runtime_self(), &attr), 0);
+    assert_int_equal(pthread_attr_getstack(&attr, &low, &size), 0);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(pthread_join((pthread_t)runtime_self(), NULL), EDEADLK);
+    assert_int_equal(gettid(), *(pid_t *)arg);
+    return (void *)size;
+}
+
+static pthread_t answer_start(const pthread_attr_t *attr)
+{
+    static pid_t tid;
+    pthread_t id;
+
+    tid = gettid();
+    assert_int_equal(runtime_create(&id, attr, answers, &tid), 0);
+    assert_true(identity_is_coroutine(id));
+    return id;
+}
+
+static void *exits(void *arg)
+{
+    pthread_exit(arg);
+}
+
+static void threads_are_joined(void *arg)
+{
+    const struct timespec past = {.tv_sec = 1};
+    pthread_t first = answer_start(NULL), second = answer_start(NULL);
+    pthread_attr_t attr;
+    void *usual, *small;
+
+    assert_true(first != second);
+    assert_int_equal(pthread_tryjoin_np(first, NULL), EBUSY);
+    assert_int_equal(pthread_timedjoin_np(first, NULL, &past), ETIMEDOUT);
+    assert_int_equal(pthread_join(first, &usual), 0);
+    assert_int_equal(pthread_join(first, NULL), EINVAL);
+    assert_int_equal(pthread_detach(second), 0);
+    assert_int_equal(pthread_join(second, NULL), EINVAL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 128 << 10);
+    assert_int_equal(pthread_join(answer_start(&attr), &small), 0);
+    pthread_attr_destroy(&attr);
+    assert_true((size_t)small < (size_t)usual && (size_t)small >= 128 << 10 && (size_t)small < 256 << 10);
+    assert_int_equal(runtime_create(&first, NULL, exits, arg), 0);
+    assert_int_equal(pthread_join(first, &usual), 0);
+    assert_ptr_equal(usual, arg);
+    while (threads_count() > 0)
+        usleep(1000);
+}
+
+static void test_threads_are_coroutines(void **state)
+{
+    threads_by_coroutines(true);
+    run_all(1, (void (*const[])(void *)){threads_are_joined}, NULL);
+    threads_by_coroutines(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identities), cmocka_unit_test(test_stack),       cmocka_unit_test(test_child),
-        cmocka_unit_test(test_name),       cmocka_unit_test(test_other_calls),
+        cmocka_unit_test(test_identities),  cmocka_unit_test(test_stack),
+        cmocka_unit_test(test_child),       cmocka_unit_test(test_name),
+        cmocka_unit_test(test_other_calls), cmocka_unit_test(test_threads_are_coroutines),
     };
 
     return cmocka_run_group_tests(tests, identity_setup, libc_test_teardown);

@@ -28,6 +28,7 @@ static void test_settings_defaults(void **state)
     assert_false(s.binds[0].proxied);
     assert_int_equal(s.threads, 4);
     assert_int_equal(s.resolver, RESOLVER_CARES);
+    assert_int_equal(s.python_threads, PYTHON_THREADS_REAL);
     assert_int_equal(s.shutdown_timeout, 30000);
     assert_int_equal(s.log.level, LOG_LEVEL_INFO);
     assert_int_equal(s.limits.request_timeout, 60000);
@@ -44,7 +45,7 @@ static void test_settings(void **state)
     struct conf *c = parse_ini(
         "[server]\nbind = :80 \tproxy-protocol  protocol=http \nbind = unix:/run/a\nworkers = auto\nbacklog = "
         "9\nstack-size = 1m\n"
-        "max_concurrency = 5\nthreads = 2\nresolver = system\nmodule-path = /m\n"
+        "max_concurrency = 5\nthreads = 2\nresolver = system\npython-threads = coroutines\nmodule-path = /m\n"
         "shutdown-timeout = 500ms\ntrusted-proxies = ::/0\n"
         "trusted-proxies = unix\ntrusted-headers = X-Request-ID\n[log]\nlevel = debug\n[limits]\nmax-body-size = 1g\n");
     struct settings s;
@@ -64,6 +65,7 @@ static void test_settings(void **state)
     assert_false(s.binds[1].proxied);
     assert_int_equal(s.threads, 2);
     assert_int_equal(s.resolver, RESOLVER_SYSTEM);
+    assert_int_equal(s.python_threads, PYTHON_THREADS_COROUTINES);
     assert_string_equal(s.module_path[0], "/m");
     assert_non_null(strstr(s.module_path[1], "/modules"));
     assert_null(s.module_path[2]);

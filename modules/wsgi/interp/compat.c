@@ -16,11 +16,9 @@
  */
 #include <patchlevel.h>
 
-#if PY_VERSION_HEX < 0x030d0000
 #define Py_BUILD_CORE 1
 #include "interp/cpython.h"
 #include <internal/pycore_interp.h>
-#endif
 
 #include "interp/compat.h"
 
@@ -144,12 +142,51 @@ void compat_cut(PyThreadState *state)
     PyErr_Clear();
 }
 
+#if PY_VERSION_HEX < 0x030d0000
+static void ceval_ask(struct _ceval_state *ceval)
+{
+    _Py_atomic_store_relaxed(&ceval->gil_drop_request, 1);
+    _Py_atomic_store_relaxed(&ceval->eval_breaker, 1);
+}
+#endif
+
 void compat_ask_for_gil(PyThreadState *state)
 {
 #if PY_VERSION_HEX >= 0x030d0000
     __atomic_fetch_or(&state->eval_breaker, (uintptr_t)1, __ATOMIC_SEQ_CST); /* _PY_GIL_DROP_REQUEST_BIT */
 #else
-    _Py_atomic_store_relaxed(&state->interp->ceval.gil_drop_request, 1);
-    _Py_atomic_store_relaxed(&state->interp->ceval.eval_breaker, 1);
+    ceval_ask(&state->interp->ceval);
 #endif
 }
+
+/* As in Python/thread_pthread.h of all versions. */
+struct pythread_start {
+    void (*function)(void *argument);
+    void *argument;
+};
+
+void *compat_thread_argument(const void *start)
+{
+    return ((const struct pythread_start *)start)->argument;
+}
+
+#if PY_VERSION_HEX >= 0x030d0000
+
+void compat_ask_holder(void)
+{
+    struct _gil_runtime_state *gil = PyInterpreterState_Main()->ceval.gil;
+
+    pthread_mutex_lock(&gil->mutex); /* the holder cannot end meanwhile */
+    if (gil->locked > 0)
+        compat_ask_for_gil(gil->last_holder);
+    pthread_mutex_unlock(&gil->mutex);
+}
+
+#else
+
+void compat_ask_holder(void)
+{
+    ceval_ask(&PyInterpreterState_Main()->ceval);
+}
+
+#endif

@@ -25,14 +25,15 @@ static inline PyThreadState *compat_holder(const PyThreadState *own)
 }
 
 /* Returns the state that PyGILState_Ensure would find, if that must be kept for a coroutine that parks, which has the
- * state own; else NULL. Up to 3.14 it is behind a pthread key, of which each coroutine has its own value. Since 3.15 it
- * is in a variable of the OS thread, which is that of the state attached last. */
+ * state own, or one of CPython's if that is NULL; else NULL. Up to 3.14 it is behind a pthread key, of which each
+ * coroutine has its own value. Since 3.15 it is in a variable of the OS thread, which is that of the state attached
+ * last. */
 static inline PyThreadState *compat_found(const PyThreadState *own)
 {
 #if PY_VERSION_HEX >= 0x030f0000
     PyThreadState *found = PyGILState_GetThisThreadState();
 
-    return found && own && found->thread_id == own->thread_id ? found : NULL;
+    return found && found->thread_id == (own ? own->thread_id : PyThread_get_thread_ident()) ? found : NULL;
 #else
     return NULL;
 #endif
@@ -90,6 +91,12 @@ void compat_expect_signal(PyThreadState *state);
 /* Has the code of this state, which has the GIL or will have it, drop the GIL before one of its next instructions, as a
  * thread does that wants it. Needs no GIL, and may be called in any thread. */
 void compat_ask_for_gil(PyThreadState *state);
+
+/* The same for the state that has the GIL of the main interpreter, if any has it. */
+void compat_ask_holder(void);
+
+/* Returns what the function of a thread gets that CPython starts; start is the argument of pthread_create. */
+void *compat_thread_argument(const void *start);
 
 /* Takes the exception that is set, an instance with its __traceback__, as a new reference. */
 PyObject *compat_raised(void);

@@ -35,6 +35,12 @@ static PyObject *builtin_watch_files(PyObject *module, PyObject *lines)
     return text ? PyBool_FromLong(sl_watch_files(text) != -EAGAIN) : NULL;
 }
 
+static PyObject *builtin_start_real_threads(PyObject *module, PyObject *on)
+{
+    tstate_start_real_threads(on == Py_True);
+    Py_RETURN_NONE;
+}
+
 static PyObject *builtin_handle(PyObject *module, PyObject *unused)
 {
     return tstate_handle();
@@ -69,6 +75,8 @@ static PyMethodDef builtin_methods[] = {
      "Call the function on a coroutine of its own, which begins when this one waits. Any thread may call spawn."},
     {"yield_now", builtin_yield_now, METH_NOARGS,
      "yield_now()\n--\n\nLet all coroutines that are ready run first. In an OS thread it does nothing."},
+    {"start_real_threads", builtin_start_real_threads, METH_O,
+     "start_real_threads(on)\n--\n\nThreads that this coroutine starts are threads of the system, until it is off."},
     {"steady", builtin_steady, METH_O,
      "steady(on)\n--\n\nThis coroutine is not preempted until steady(False), called as often as steady(True). It may "
      "wait. In an OS thread it does nothing."},

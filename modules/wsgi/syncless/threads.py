@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from ._inside import _syncless
 from .channel import Queue
 
 P = ParamSpec("P")
@@ -32,6 +33,15 @@ class _Call(Generic[T]):
         except BaseException as raised:
             self.exception = raised
         self.done.release()
+
+
+def _start_thread(thread: threading.Thread) -> None:
+    """Start it as a thread of the system, also where those of Python are coroutines."""
+    _syncless.start_real_threads(True)
+    try:
+        thread.start()
+    finally:
+        _syncless.start_real_threads(False)
 
 
 class ThreadPool:
@@ -67,8 +77,8 @@ class ThreadPool:
         with self._mutex:
             self._busy += 1
             if self._threads < min(self._busy, self.size):
-                threading.Thread(target=self._work, args=(self._calls,), daemon=True,
-                                 name=f"syncless-{self._threads}").start()
+                _start_thread(threading.Thread(target=self._work, args=(self._calls,), daemon=True,
+                                               name=f"syncless-{self._threads}"))
                 self._threads += 1
         self._calls.append(call)
         call.done.acquire()

@@ -20,6 +20,7 @@
 #include "interp/compat.h"
 
 static PyThreadState *_Atomic watched; /* of the coroutine that runs; or NULL */
+static PyThreadState any_holder;       /* watched instead if it is unknown */
 
 /* Taken to use the watched state in another thread, and to free it. */
 static pthread_mutex_t watched_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -81,6 +82,11 @@ void gil_watch(PyThreadState *state)
     atomic_store_explicit(&watched, state, memory_order_relaxed);
 }
 
+void gil_watch_holder(void)
+{
+    gil_watch(&any_holder);
+}
+
 void gil_unwatch(const PyThreadState *state)
 {
     pthread_mutex_lock(&watched_lock);
@@ -100,7 +106,9 @@ void gil_ask(void)
 
     pthread_mutex_lock(&watched_lock);
     state = atomic_load(&watched);
-    if (state && Py_IsInitialized())
+    if (state == &any_holder && Py_IsInitialized())
+        compat_ask_holder();
+    else if (state && Py_IsInitialized())
         compat_ask_for_gil(state);
     pthread_mutex_unlock(&watched_lock);
 }

@@ -29,6 +29,9 @@ void gil_resume(PyThreadState *held, PyThreadState *found);
  * others when it has used up its slice. */
 void gil_watch(PyThreadState *state);
 
+/* The same for a thread that CPython has started, and whose state it may free at any time: whoever has the GIL. */
+void gil_watch_holder(void);
+
 /* The state is about to be freed: it is not watched any more, in no thread. */
 void gil_unwatch(const PyThreadState *state);
 

@@ -47,6 +47,8 @@ struct thread {
     PyThreadState *state; /* owned, unless is_main; NULL if there is none now */
     unsigned steady;      /* calls of tstate_steady that are not taken back */
     bool is_main;         /* state is the interpreter's main one */
+    bool starts_real;     /* threads that it starts are threads of the system */
+    bool is_own;          /* CPython has started it as a thread, and has its state: state is NULL */
     bool runs;            /* Python code, or waits in it; if not, it is idle or in code that is not Python */
     PyThreadState *held;  /* with which it had the GIL when it parked; or NULL */
     PyThreadState *found; /* by PyGILState_Ensure when it parked, see compat_found; or NULL */
@@ -67,6 +69,14 @@ static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*on_blocking)(const struct exchange *x, unsigned long identity);
 static void (*on_cut)(struct exchange *x);
 
+static void thread_watch(const struct thread *t)
+{
+    if (t->is_own && t->steady == 0)
+        gil_watch_holder();
+    else
+        gil_watch(t->steady > 0 ? NULL : t->state);
+}
+
 static void thread_park(void *value)
 {
     struct thread *t = value;
@@ -84,10 +94,10 @@ static void thread_resume(void *value)
 
     if (!t->runs)
         return;
-    if (!Py_IsInitialized() && !t->is_main)
+    if (!Py_IsInitialized() && !t->is_main && (t->held || !t->is_own))
         sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
     gil_resume(t->held, t->found);
-    gil_watch(t->steady > 0 ? NULL : t->state);
+    thread_watch(t);
 }
 
 static void thread_link(struct thread *t)
@@ -178,6 +188,8 @@ static void thread_end(void *value)
     bool cut = t->runs;
 
     t->runs = true;
+    if (t->is_own)
+        gil_watch(NULL);
     if (!t->state || !Py_IsInitialized())
         return;
     if (cut)
@@ -199,9 +211,10 @@ static void thread_release(void *value)
 static void thread_dump_stack(void *value, int fd)
 {
     const struct thread *t = value;
+    PyThreadState *state = PyGILState_GetThisThreadState();
 
-    if (t->runs && t->state && t->state == PyGILState_GetThisThreadState())
-        stack_dump_write(t->state, fd);
+    if (t->runs && state && (t->is_own || t->state == state))
+        stack_dump_write(state, fd);
 }
 
 /* Not in a signal handler: nothing of its state changes meanwhile. */
@@ -241,6 +254,8 @@ static bool thread_cancel(void *value)
 
     if (!t->runs || t->is_main)
         return false;
+    if (t->is_own)
+        return true; /* when the interpreter ends it waits for its threads, or leaves daemons alone */
     interrupt_kill(&t->interrupt);
     return true;
 }
@@ -254,7 +269,6 @@ static bool thread_holds(void)
 }
 
 static const struct sl_preempt preempt_hooks = {.ask = gil_ask, .holds = thread_holds};
-
 static const struct sl_local thread_hooks = {
     .park = thread_park,
     .resume = thread_resume,
@@ -299,20 +313,6 @@ static void after_fork_in_any_child(void)
     forking->link = &threads;
 }
 
-/* ---- set-up ---- */
-
-int tstate_init(void)
-{
-    if (thread_key >= 0)
-        return 0;
-    thread_key = sl_local_create(&thread_hooks);
-    if (thread_key < 0)
-        return thread_key;
-    sl_reserve(COMPAT_FRAMES_SIZE);
-    sl_preempt(&preempt_hooks);
-    return -pthread_atfork(before_any_fork, after_fork_in_any_parent, after_fork_in_any_child);
-}
-
 /* Returns the record of this coroutine, which is made if there is none; NULL without memory. */
 static struct thread *thread_get(void)
 {
@@ -327,6 +327,42 @@ static struct thread *thread_get(void)
     thread_link(t);
     sl_local_set(thread_key, t);
     return t;
+}
+
+/* CPython has started a thread as a coroutine. It makes and frees the state itself, and takes the GIL now, which an
+ * idle coroutine may have kept. But it does not know of parks. */
+static void thread_begin_own(void)
+{
+    struct thread *t = sl_must(thread_get());
+
+    gil_return();
+    t->is_own = t->runs = true;
+    thread_watch(t);
+}
+
+/* The thread of faulthandler.dump_traceback_later gets no argument. It must look when all others are stuck. */
+static bool thread_may_be_coroutine(const void *start)
+{
+    const struct thread *t = sl_local_get(thread_key);
+
+    return !(t && t->starts_real) && compat_thread_argument(start) != NULL;
+}
+
+static const struct sl_threads own_hooks = {.may = thread_may_be_coroutine, .begin = thread_begin_own};
+
+/* ---- set-up ---- */
+
+int tstate_init(void)
+{
+    if (thread_key >= 0)
+        return 0;
+    thread_key = sl_local_create(&thread_hooks);
+    if (thread_key < 0)
+        return thread_key;
+    sl_reserve(COMPAT_FRAMES_SIZE);
+    sl_preempt(&preempt_hooks);
+    sl_threads(&own_hooks);
+    return -pthread_atfork(before_any_fork, after_fork_in_any_parent, after_fork_in_any_child);
 }
 
 /* Takes the GIL with a new state. Returns 0, or -ENOMEM without the GIL. A coroutine that has ended may have had the
@@ -475,7 +511,15 @@ void tstate_steady(bool on)
     if (!t)
         return;
     t->steady += on ? 1 : -1U;
-    gil_watch(t->steady > 0 ? NULL : t->state);
+    thread_watch(t);
+}
+
+void tstate_start_real_threads(bool on)
+{
+    struct thread *t = sl_local_get(thread_key);
+
+    if (t)
+        t->starts_real = on;
 }
 
 unsigned long tstate_identity(const struct interrupt *interrupt)

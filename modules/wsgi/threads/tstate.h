@@ -56,6 +56,9 @@ void tstate_on_cut(void (*fn)(struct exchange *x));
  * thread. */
 void tstate_steady(bool on);
 
+/* Threads that this coroutine starts are threads of the system, if on, whatever python-threads says. */
+void tstate_start_real_threads(bool on);
+
 /* Returns the identity of the Python thread that the coroutine of these interrupts is. It serves a request. */
 unsigned long tstate_identity(const struct interrupt *interrupt);
 

@@ -27,6 +27,7 @@
 #include "libc/runtime/caller.h"
 
 #define COROUTINE_MARK 1
+#define LIVES_SHIFT    48 /* no address is that large */
 
 static pthread_t loop_thread;
 static pid_t loop_tid;
@@ -58,6 +59,11 @@ void identity_inherit(void)
     identity_init();
 }
 
+pthread_t identity_of(const struct coro *co)
+{
+    return (pthread_t)co | (pthread_t)co->lives << LIVES_SHIFT | COROUTINE_MARK;
+}
+
 pthread_t pthread_self(void)
 {
     struct coro *co = coroutine_here();
@@ -65,8 +71,14 @@ pthread_t pthread_self(void)
     if (co && (co->is_main || co->as_main))
         co = child_main;
     if (co && caller_kind() == CALLER_RUNTIME)
-        return (pthread_t)co | COROUTINE_MARK;
+        return identity_of(co);
     return real()->pthread_self();
+}
+
+pthread_t identity_renew(struct coro *co)
+{
+    co->lives++;
+    return identity_of(co);
 }
 
 bool identity_is_coroutine(pthread_t thread)
@@ -74,9 +86,9 @@ bool identity_is_coroutine(pthread_t thread)
     return thread & COROUTINE_MARK;
 }
 
-static bool is_own_identity(pthread_t thread)
+bool identity_is_own(pthread_t thread)
 {
-    return coroutine_here() && thread == ((pthread_t)coroutine_here() | COROUTINE_MARK);
+    return coroutine_here() && thread == identity_of(coroutine_here());
 }
 
 /* ---- calls that need an OS thread ---- */
@@ -146,7 +158,7 @@ int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {
     const struct coro *co = coroutine_here();
 
-    if (co && (is_own_identity(thread) || thread == real()->pthread_self()))
+    if (co && (identity_is_own(thread) || thread == real()->pthread_self()))
         return stack_attributes(co, attr);
     return identity_is_coroutine(thread) ? ESRCH : real()->pthread_getattr_np(thread, attr);
 }
@@ -155,7 +167,7 @@ int pthread_setname_np(pthread_t thread, const char *name)
 {
     if (!identity_is_coroutine(thread))
         return real()->pthread_setname_np(thread, name);
-    if (!is_own_identity(thread))
+    if (!identity_is_own(thread))
         return ESRCH;
     if (strlen(name) >= sizeof(coroutine_here()->name))
         return ERANGE;
@@ -170,7 +182,7 @@ int pthread_getname_np(pthread_t thread, char *name, size_t size)
 
     if (!identity_is_coroutine(thread))
         return real()->pthread_getname_np(thread, name, size);
-    if (!is_own_identity(thread))
+    if (!identity_is_own(thread))
         return ESRCH;
     if (!*co->name)
         return real()->pthread_getname_np(loop_thread, name, size);

@@ -15,6 +15,18 @@ pid_t identity_tid(void);
 /* Whether a pthread_t is the identity of a coroutine, of any that ever was. */
 bool identity_is_coroutine(pthread_t thread);
 
+/* Whether it is that of the running coroutine. */
+bool identity_is_own(pthread_t thread);
+
+struct coro;
+
+/* Returns the identity of a coroutine. */
+pthread_t identity_of(const struct coro *co);
+
+/* Give a coroutine that has not begun a new identity, since another one may still be known by the old, and return it.
+ * After 65,536 such lives of a coroutine the first one comes again. */
+pthread_t identity_renew(struct coro *co);
+
 /* In a forked child, before coro_forget: its only thread keeps the identity of the one that has forked. */
 void identity_inherit(void);
 

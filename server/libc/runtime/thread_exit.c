@@ -23,6 +23,7 @@
 #include "coro/coro.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
+#include "libc/runtime/thread_exit.h"
 #include "log/log.h"
 
 static __typeof__(_Unwind_ForcedUnwind) *forced_unwind;
@@ -83,9 +84,26 @@ static void exit_caught(_Unwind_Reason_Code reason, struct _Unwind_Exception *ex
     log_die("a coroutine that called pthread_exit has caught the exception and not raised it again");
 }
 
+static void (*tell)(void *value); /* or NULL */
+
+void thread_exit_tell(void (*fn)(void *value))
+{
+    tell = fn;
+}
+
+/* What is unwound with. */
+struct thread_exit {
+    struct _Unwind_Exception exception; /* first */
+    void *value;                        /* of pthread_exit */
+};
+
 static void exit_at_end(struct _Unwind_Exception *exception)
 {
+    void *value = ((struct thread_exit *)exception)->value;
+
     free(exception);
+    if (tell)
+        tell(value);
     coro_quit();
     __builtin_unreachable();
 }
@@ -139,13 +157,16 @@ void pthread_exit(void *value)
 {
     struct coro *co = coro_self();
     struct _Unwind_Exception *exception;
+    struct thread_exit *end;
 
     if (!co)
         real()->pthread_exit(value);
     while (caller_kind() == CALLER_RUNTIME || co->is_main || !park_possible())
         coro_park();
     /* On the heap: clean-up code overwrites the end of the stack. */
-    exception = xcalloc(1, sizeof(*exception));
+    end = xcalloc(1, sizeof(*end));
+    end->value = value;
+    exception = &end->exception;
     exception->exception_cleanup = exit_caught;
     co->tls.unwinding = exception;
     if (!find_unwinder())
