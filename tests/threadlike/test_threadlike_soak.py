@@ -126,10 +126,23 @@ def one(n):
         return together(read, write)
 '''
 
+HOGS = '''
+import hashlib
+
+
+def one(n):
+    """Four slices of Python code, C code that calls Python code, and C code without the GIL."""
+    end = time.monotonic() + 0.02
+    while time.monotonic() < end:
+        sum(range(100))
+    last = sorted(range(20000), key=lambda number: -number)[n]
+    return last, hashlib.pbkdf2_hmac("sha256", b"password", b"%d" % n, 10000).hex()
+'''
+
 PAGES = {"greenlet": GREENLET, "sqlalchemy": SQLALCHEMY, "scipy": SCIPY, "errno": ERRNO, "lxml": LXML, "rust": RUST,
          "uvloop": UVLOOP.replace("async def one", "async def spawn") +
          "\n\ndef one(n):\n    return asyncio.new_event_loop().run_until_complete(spawn(n))\n",
-         "grpc": GRPC, "kafka": KAFKA, "polars": POLARS, "children": CHILDREN, "fifo": FIFO}
+         "grpc": GRPC, "kafka": KAFKA, "polars": POLARS, "children": CHILDREN, "fifo": FIFO, "hogs": HOGS}
 
 APPLICATION = '''
 import ctypes, gc, importlib, json, os
