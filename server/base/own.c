@@ -17,17 +17,24 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/real.h"
 
 #define FREE (-1) /* an element that is not used */
 
+struct owned_fd {
+    int fd; /* or FREE */
+    dev_t dev;
+    ino_t ino; /* of the file that it is; 0: not known */
+};
+
 /* Descriptors. When it is full a larger one replaces it. */
 struct owned_fds {
     struct owned_fds *smaller; /* owned: the one that this has replaced; or NULL */
     size_t capacity;
-    int fds[];
+    struct owned_fd fds[];
 };
 
 struct owned_signal {
@@ -47,20 +54,20 @@ static __thread sigset_t mask; /* of the thread that forks */
 /* ---- descriptors ---- */
 
 /* Returns where fd is, or NULL. */
-static int *find_fd(int fd)
+static struct owned_fd *find_fd(int fd)
 {
     for (size_t i = 0; own.table && i < own.table->capacity; i++)
-        if (own.table->fds[i] == fd)
+        if (own.table->fds[i].fd == fd)
             return &own.table->fds[i];
     return NULL;
 }
 
 void own_fd_end(int fd)
 {
-    int *found = fd >= 0 ? find_fd(fd) : NULL;
+    struct owned_fd *found = fd >= 0 ? find_fd(fd) : NULL;
 
     if (found)
-        *found = FREE;
+        found->fd = FREE;
 }
 
 static void own_grow(void)
@@ -72,25 +79,47 @@ static void own_grow(void)
     table->smaller = smaller;
     table->capacity = capacity;
     for (size_t i = 0; i < capacity; i++)
-        table->fds[i] = i < used ? smaller->fds[i] : FREE;
+        table->fds[i] = i < used ? smaller->fds[i] : (struct owned_fd){.fd = FREE};
     __atomic_store_n(&own.table, table, __ATOMIC_RELEASE);
 }
 
 void own_fd(int fd)
 {
+    struct owned_fd *place;
+    struct stat st;
+
     if (fd < 0 || find_fd(fd))
         return;
     if (!find_fd(FREE))
         own_grow();
-    *find_fd(FREE) = fd;
+    place = find_fd(FREE);
+    place->ino = 0;
+    if (fstat(fd, &st) == 0) {
+        place->dev = st.st_dev;
+        place->ino = st.st_ino;
+    }
+    __atomic_store_n(&place->fd, fd, __ATOMIC_RELEASE);
+}
+
+int own_lost_fd(void)
+{
+    for (size_t i = 0; own.table && i < own.table->capacity; i++) {
+        const struct owned_fd *owned = &own.table->fds[i];
+        struct stat st;
+
+        if (owned->fd != FREE && owned->ino &&
+            (fstat(owned->fd, &st) < 0 || st.st_dev != owned->dev || st.st_ino != owned->ino))
+            return owned->fd;
+    }
+    return -1;
 }
 
 static void release_fds(void)
 {
     for (size_t i = 0; own.table && i < own.table->capacity; i++)
-        if (own.table->fds[i] != FREE) {
-            real()->close(own.table->fds[i]);
-            own.table->fds[i] = FREE;
+        if (own.table->fds[i].fd != FREE) {
+            real()->close(own.table->fds[i].fd);
+            own.table->fds[i].fd = FREE;
         }
 }
 

@@ -16,6 +16,9 @@ void own_fd(int fd);
 /* It is about to be closed. */
 void own_fd_end(int fd);
 
+/* Returns a descriptor of the server that somebody else has closed, or made another file of; -1: there is none. */
+int own_lost_fd(void);
+
 /* Install a handler as sigaction does. In a child the handling returns to what it was before the first call for this
  * signal, unless somebody has changed it since. */
 void own_signal(int signum, const struct sigaction *action);

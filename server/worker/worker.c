@@ -39,6 +39,7 @@
 #include "process/privilege.h"
 #include "syncless/runtime.h"
 #include "wait/wait.h"
+#include "worker/integrity.h"
 #include "worker/main_thread.h"
 #include "worker/recycle.h"
 #include "worker/stack_report.h"
@@ -298,6 +299,7 @@ static void on_listener_lost(struct listener *listener)
         snprintf(port, sizeof(port), ":%u", endpoint->port);
     log_error("application code has closed descriptor %d, the listen socket of %s%s: asking for a replacement",
               listener->source.fd, endpoint->address, port);
+    own_fd_end(listener->source.fd); /* integrity.c need not tell it again */
     ask_for_replacement();
 }
 
@@ -424,6 +426,7 @@ int worker_run(const struct worker_job *job)
     open_endpoints(job->settings, job->sockets);
     watchdog_start(&job->settings->process);
     recycle_start(&job->settings->process, ask_for_replacement);
+    integrity_watch(ask_for_replacement);
     http_share(kind_of_worker());
     log_info("worker %d is ready", job->number);
     tell_master(CHANNEL_READY);

@@ -66,6 +66,14 @@ def real_close(number):
 def close_everything():
     os.closerange(3, 1000)
 
+def close_wakers():
+    for number in descriptors('eventfd'):
+        real_close(number)
+
+def lower_limit():
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
 def close_listener():
     import socket
     for number in descriptors('socket:'):
@@ -379,6 +387,22 @@ def test_listen_socket_is_closed(start, workers):
     server.wait_log(rf"\b{old}#\d stopped$")
     assert server.get("/")[0] == 200
     server.wait_until(lambda: len(server.worker_pids()) == workers and old not in server.worker_pids())
+
+
+@pytest.mark.parametrize("path, told", [
+    ("/close_wakers", r"closed descriptor \d+, which is the server's"),
+    ("/lower_limit", r"lowered the limit of open files from \d+ to 8"),
+], ids=["wakers", "limit"])
+def test_the_worker_is_damaged(start, path, told):
+    """Threads cannot wake its loop any more, or it cannot accept connections. Without the former it does not stop, and
+    is killed after shutdown-timeout."""
+    server = start(more="shutdown-timeout = 500ms")
+    old = pid_of_worker(server, 1)
+    assert server.get(path)[0] == 200
+    server.wait_log(rf"{old}#1 application code has {told}: asking for a replacement$")
+    server.wait_log(rf"\b{old}#1 stopped$|\(pid {old}\) .*was killed$|\(pid {old}\) exited")
+    assert server.get("/")[0] == 200
+    server.wait_until(lambda: server.worker_pids() == [pid_of_worker(server, 1, 2)])
 
 
 def test_channel_is_closed(start):
