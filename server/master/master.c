@@ -388,7 +388,7 @@ static int64_t master_step(void)
     if (failed)
         on_rollback(failed);
     feed_watchdog(now);
-    next = supervisor_step();
+    next = min_int64(supervisor_step(), upgrade_step(now, supervisor_generation()->settings.process.start_timeout));
     if (master.changing && !master.stopping && supervisor_state() == SUPERVISOR_STEADY)
         on_steady();
     if (master.reload_wanted && !master.stopping)

@@ -8,6 +8,8 @@
  */
 #include "master/upgrade.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,10 +19,12 @@
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
+#include "wait/wait.h"
 
 static struct {
     pid_t pid;           /* of the new master; 0: none */
     const char *pidfile; /* ours, which was renamed; NULL: none */
+    int64_t began;       /* CLOCK_MONOTONIC ns; 0: it has started, or was given up */
 } upgrade;
 
 /* In the child. */
@@ -82,8 +86,41 @@ void upgrade_start(char **argv, const char *pidfile, const sigset_t *blocked)
         upgrade.pid = 0;
         return;
     }
+    upgrade.began = wait_now();
     log_info("started the new binary %s, pid %d; to complete the upgrade, send QUIT to %d", argv[0], (int)upgrade.pid,
              (int)getpid());
+}
+
+/* Whether a process has children; also if that cannot be told. */
+static bool has_children(pid_t pid)
+{
+    char path[64];
+    FILE *file;
+    bool any;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return true;
+    any = getc(file) != EOF;
+    fclose(file);
+    return any;
+}
+
+int64_t upgrade_step(int64_t now, int64_t start_timeout)
+{
+    int64_t due = upgrade.began + start_timeout * 1000000;
+
+    if (!upgrade.pid || !upgrade.began || !start_timeout)
+        return WAIT_FOREVER;
+    if (now < due)
+        return due;
+    upgrade.began = 0;
+    if (has_children(upgrade.pid))
+        return WAIT_FOREVER;
+    log_error("the new binary, pid %d, has not started a worker within start-timeout: killing it", (int)upgrade.pid);
+    kill(upgrade.pid, SIGKILL);
+    return WAIT_FOREVER;
 }
 
 pid_t upgrade_pid(void)

@@ -281,6 +281,18 @@ def test_upgrade_that_fails_changes_nothing(upgradable):
     server.wait_until(lambda: master_pid(server) == server.pid)
 
 
+def test_upgrade_that_hangs_is_given_up(start):
+    """The new binary is stopped before it has started anything."""
+    server = ready(start(extra="pidfile = pid\nstart-timeout = 1s"))
+    os.kill(server.pid, signal.SIGUSR2)
+    new = int(server.wait_log(r"started the new binary \S+, pid (\d+)")[1])
+    os.kill(new, signal.SIGSTOP)
+    server.wait_log(rf"the new binary, pid {new}, has not started a worker within start-timeout: killing it")
+    server.wait_log(r"the new binary ended \(signal 9\), this one continues")
+    assert body(server) == b"v1" and not is_worker(new)
+    server.wait_until(lambda: master_pid(server) == server.pid)
+
+
 def test_upgrade_that_is_taken_back(upgradable):
     """The new master is told to stop: the old one still has the sockets, and gets its pidfile back."""
     server = upgradable
