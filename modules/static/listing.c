@@ -1,8 +1,9 @@
 /*
  * listing.c: the contents of a folder as an HTML page, folders first, then by name.
  *
- * A folder may have very many entries, and each takes a stat and a formatted line. So the whole page is made on a
- * thread of the pool, in memory from malloc, since the request's memory belongs to the event loop's thread. Regular
+ * A folder may have very many entries, and each takes a stat. So it is read and sorted on a thread of the pool, into
+ * memory from malloc, since the request's memory belongs to the event loop's thread. The page is made and sent piece by
+ * piece: it would be several times as large as the names. Regular
  * files, folders and symbolic links are listed. Of a link only the name is shown: the client may not be allowed to know
  * what it leads to.
  */
@@ -21,9 +22,13 @@
 #include "escape.h"
 #include "reply.h"
 
+#define PIECE_SIZE 32768 /* bytes after which a part of the page is sent */
+
 struct listing_entry {
     char *name;
-    struct stat st;
+    off_t size;
+    time_t modified;
+    mode_t mode;
 };
 
 struct listing {
@@ -32,8 +37,6 @@ struct listing {
     bool hidden;
     struct listing_entry *entries;
     size_t count, capacity;
-    char *page; /* the result, to be freed */
-    size_t page_size;
 };
 
 /* Add an entry of the folder, if it is to be shown. One that has been removed meanwhile is no error. */
@@ -51,20 +54,23 @@ static int listing_add(struct listing *listing, const char *name)
         listing->capacity = listing->capacity ? 2 * listing->capacity : 64;
         listing->entries = sl_must(reallocarray(listing->entries, listing->capacity, sizeof(*listing->entries)));
     }
-    listing->entries[listing->count++] = (struct listing_entry){sl_must(strdup(name)), st};
+    listing->entries[listing->count++] =
+        (struct listing_entry){sl_must(strdup(name)), st.st_size, st.st_mtime, st.st_mode};
     return 0;
 }
 
 static int compare_entries(const void *a, const void *b)
 {
     const struct listing_entry *left = a, *right = b;
-    bool left_folder = S_ISDIR(left->st.st_mode), right_folder = S_ISDIR(right->st.st_mode);
+    bool left_folder = S_ISDIR(left->mode), right_folder = S_ISDIR(right->mode);
 
     return left_folder != right_folder ? right_folder - left_folder : strcmp(left->name, right->name);
 }
 
-static int listing_read(struct listing *listing)
+/* Read the folder, on a thread of the pool. 0 or -errno. */
+static int listing_read(void *arg)
 {
+    struct listing *listing = arg;
     DIR *dir = fdopendir(listing->fd);
     struct dirent *entry;
     int err = 0;
@@ -102,14 +108,14 @@ static void print_as_url(FILE *out, const char *path)
 
 static void listing_print_entry(FILE *out, const struct listing_entry *entry)
 {
-    const char *slash = S_ISDIR(entry->st.st_mode) ? "/" : "";
+    const char *slash = S_ISDIR(entry->mode) ? "/" : "";
     char when[32] = "", size[32] = "";
     struct tm tm;
 
-    if (!S_ISLNK(entry->st.st_mode) && gmtime_r(&entry->st.st_mtim.tv_sec, &tm))
+    if (!S_ISLNK(entry->mode) && gmtime_r(&entry->modified, &tm))
         strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
-    if (S_ISREG(entry->st.st_mode))
-        snprintf(size, sizeof(size), "%jd", (intmax_t)entry->st.st_size);
+    if (S_ISREG(entry->mode))
+        snprintf(size, sizeof(size), "%jd", (intmax_t)entry->size);
     fputs("<tr><td><a href=\"", out);
     print_as_url(out, entry->name);
     fprintf(out, "%s\">", slash);
@@ -124,7 +130,7 @@ static void listing_print_title(FILE *out, const struct sl_request *req)
     print_as_html(out, req->path);
 }
 
-static void listing_print(FILE *out, const struct listing *listing)
+static void listing_print_start(FILE *out, const struct listing *listing)
 {
     const char *below_root = listing->req->path + strspn(listing->req->path, "/");
 
@@ -136,44 +142,70 @@ static void listing_print(FILE *out, const struct listing *listing)
     fputs("</h1>\n<table>\n", out);
     if (*below_root)
         fputs("<tr><td><a href=\"../\">../</a></td></tr>\n", out);
-    for (size_t i = 0; i < listing->count; i++)
-        listing_print_entry(out, &listing->entries[i]);
-    fputs("</table></body></html>\n", out);
 }
 
-/* Read the folder and make the page, on a thread of the pool. 0 or -errno. */
-static int listing_make(void *arg)
+/* Send what has been printed, if it is a piece. Returns 0 or -errno. */
+static int listing_send_piece(struct sl_request *req, FILE *out, char *const *page, size_t *size, bool *begun)
 {
-    struct listing *listing = arg;
-    int err = listing_read(listing);
+    int err;
 
-    if (err == 0) {
-        FILE *out = sl_must(open_memstream(&listing->page, &listing->page_size));
-        bool failed;
+    if (fflush(out) || ferror(out))
+        return -ENOMEM;
+    if (*size < PIECE_SIZE)
+        return 0;
+    *begun = true;
+    err = sl_write(req, *page, *size);
+    rewind(out);
+    return err;
+}
 
-        listing_print(out, listing);
-        failed = ferror(out);
-        if (fclose(out) || failed)
-            err = -ENOMEM;
+/* Send the page; one that is a single piece with its length. Returns the result of sl_module.handle. */
+static int listing_send_page(const struct listing *listing, struct sl_request *req, FILE *out, char *const *page,
+                             size_t *size)
+{
+    bool begun = false;
+    int err = 0;
+
+    listing_print_start(out, listing);
+    for (size_t i = 0; i < listing->count && !err; i++) {
+        listing_print_entry(out, &listing->entries[i]);
+        err = listing_send_piece(req, out, page, size, &begun);
     }
+    fputs("</table></body></html>\n", out);
+    if (!err && (fflush(out) || ferror(out)))
+        err = -ENOMEM;
+    if (err)
+        return err;
+    return begun ? sl_write(req, *page, *size) : sl_reply(req, 200, NULL, *page, *size);
+}
+
+static void listing_release(struct listing *listing)
+{
     for (size_t i = 0; i < listing->count; i++)
         free(listing->entries[i].name);
     free(listing->entries);
-    return err;
 }
 
 int listing_send(const struct site *site, struct sl_request *req, int fd)
 {
     struct listing listing = {.req = req, .fd = fd, .hidden = site->hidden};
-    int err = sl_offload(listing_make, &listing);
-    int result = 500;
+    int err = sl_offload(listing_read, &listing);
+    size_t size = 0;
+    char *page = NULL;
+    FILE *out;
 
     if (err) {
         sl_log(req, SL_ERROR, "static: cannot list %s%s: %s (errno %d)", site->folder, req->path, strerror(-err), -err);
-    } else {
-        reply_add_fields(site, req);
-        result = sl_reply(req, 200, "text/html; charset=utf-8", listing.page, listing.page_size);
+        listing_release(&listing);
+        return 500;
     }
-    free(listing.page);
-    return result;
+    reply_add_fields(site, req);
+    err = sl_header(req, "Content-Type", "text/html; charset=utf-8");
+    out = sl_must(open_memstream(&page, &size));
+    if (!err)
+        err = listing_send_page(&listing, req, out, &page, &size);
+    fclose(out);
+    free(page);
+    listing_release(&listing);
+    return err;
 }

@@ -204,6 +204,26 @@ def test_listing(site):
     assert "../" not in Links(site.get("/open/bare/")[2].decode()).links[1:]
 
 
+def test_large_listing_is_streamed(daemon):
+    """Clients that do not read hold the names, not pages of 5 MB each."""
+    server = daemon("[static /]\nroot = www\nlisting = on\n", {"www/first": ""})
+    names = [f"{n:05}" + "&" * 200 for n in range(3000)] + ["first"]
+    for name in names[:-1]:
+        (server.dir / "www" / name).touch()
+    status, headers, body = server.get("/")
+    assert status == 200 and headers["Content-Length"] is None and len(body) > 4 << 20
+    assert [urllib.parse.unquote(link) for link in Links(body.decode()).links] == names
+    before, socks = server.rss(), [server.connect() for _ in range(6)]
+    for sock in socks:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    for sock in socks:
+        assert sock.recv(12) == b"HTTP/1.1 200"
+    grown = server.rss() - before
+    for sock in socks:
+        sock.close()
+    assert grown < 6 * (3 << 20) or server.sanitized, grown
+
+
 # ---- nothing outside of the root ----
 
 @pytest.mark.parametrize("mount", ["", "/open", "/never"])
