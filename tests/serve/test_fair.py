@@ -238,6 +238,7 @@ def cpu_clock(pid):
 
 def median_beside(server, socks, data, seconds=0.4):
     """The median of what the worker has done between a small request and its answer, beside floods."""
+    server.wait_log("all workers are ready")
     worker, = server.worker_pids()
     with contextlib.ExitStack() as stack:
         for sock in socks:
