@@ -14,6 +14,8 @@ static const struct sl_option outbound_options[] = {
               .help = "Longest wait for a connection to be closed; then connect fails with ETIMEDOUT. 0: any time."),
     SL_OPTION("connect-timeout", SL_DURATION, struct outbound_limit, connect_timeout, .default_value = "0",
               .help = "Time that a connect over IP may take; then it fails with ETIMEDOUT. 0: the kernel's."),
+    SL_OPTION("peer-timeout", SL_DURATION, struct outbound_limit, peer_timeout, .default_value = "60s",
+              .help = "Time without a sign of life of the peer's machine, then connections fail. 0: the kernel's."),
     {.name = NULL},
 };
 

@@ -354,11 +354,13 @@ def test_given_twice_and_unknown_keys(run_server):
 
 def test_manual_page_has_the_keys():
     manual = subprocess.check_output([sys.executable, ROOT / "docs/ini_man.py"], text=True)
-    for key in ("max\\-connections", "queue\\-timeout", "connect\\-timeout"):
+    for key in ("max-connections", "queue-timeout", "connect-timeout", "peer-timeout"):
+        key = key.replace("-", "\\-")
         assert f"\\fB{key}\\fR" in manual.split("[outbound PEER]: ")[1]
 
 
 def test_dump(run_server):
     result = run_server(["-T", "-o", "outbound db.internal:5432.max-connections=7"], "[hello /]\n")
     assert "[outbound db.internal:5432]\nmax-connections = 7 ; -o outbound" in result.stdout
-    assert "queue-timeout = 10s ; default\nconnect-timeout = 0 ; default\n" in result.stdout
+    assert ("queue-timeout = 10s ; default\nconnect-timeout = 0 ; default\n"
+            "peer-timeout = 60s ; default\n") in result.stdout

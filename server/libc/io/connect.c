@@ -148,6 +148,7 @@ static int connect_limited(struct outbound *o, int fd, const struct sockaddr *to
         errno = park_error(err);
         return -1;
     }
+    outbound_probe_peer(o, fd, to->sa_family);
     result = connect_to(o, fd, to, size);
     if (result < 0 && !is_under_way(errno) && errno != EISCONN && errno != EINTR) {
         err = errno;

@@ -84,7 +84,7 @@ static bool io_parked(const struct io *io, int result)
 }
 
 /* Whether an error of the socket has ended the wait of a send. If so it is fetched here: another try might first find
- * that the socket is shut down, and raise SIGPIPE. */
+ * that the socket is shut down, and raise SIGPIPE. But after a part was sent the error is that of the next call. */
 static bool io_has_failed(const struct io *io, int ready)
 {
     int err = 0;
@@ -92,6 +92,8 @@ static bool io_has_failed(const struct io *io, int ready)
 
     if (!(ready & POLLERR) || io->events != POLLOUT)
         return false;
+    if (io->has_moved && ready & POLLHUP) /* without that it may be the queue of MSG_ZEROCOPY */
+        return true;
     if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0 || err == 0)
         return false;
     errno = err;

@@ -37,6 +37,7 @@ struct io {
     int saved_errno;
     int64_t deadline; /* of IO_AWAITS and IO_PAUSES together */
     struct park_backoff backoff;
+    bool has_moved; /* a try has moved some bytes */
 };
 
 static inline struct io io_in(int fd)
@@ -62,6 +63,7 @@ static inline bool io_again(struct io *io)
 /* A try has moved some bytes, but not all. */
 static inline void io_moved(struct io *io)
 {
+    io->has_moved = true;
     if (io->state == IO_PAUSES)
         io->state = IO_AWAITS;
 }

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -236,6 +237,31 @@ struct outbound *outbound_find(int fd, const struct sockaddr *to, socklen_t size
 int64_t outbound_connect_timeout(const struct outbound *o)
 {
     return o->limit->connect_timeout;
+}
+
+/* ---- peers that are gone without a word ---- */
+
+#define PROBES 3
+
+static void set_tcp_option(int fd, int option, int value)
+{
+    setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)); /* the connection works without */
+}
+
+/* The kernel asks an idle peer, which answers whatever its process does: a long query is no silence. What was sent must
+ * be acknowledged in the same time. In whole seconds: idle for half of it, then a probe every sixth. */
+void outbound_probe_peer(const struct outbound *o, int fd, int family)
+{
+    int seconds = (int)(o->limit->peer_timeout / 1000), interval = seconds / (2 * PROBES), on = 1;
+
+    if (o->limit->peer_timeout == 0 || (family != AF_INET && family != AF_INET6))
+        return;
+    interval = interval ? interval : 1;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    set_tcp_option(fd, TCP_KEEPIDLE, seconds > (PROBES + 1) * interval ? seconds - PROBES * interval : 1);
+    set_tcp_option(fd, TCP_KEEPINTVL, interval);
+    set_tcp_option(fd, TCP_KEEPCNT, PROBES);
+    set_tcp_option(fd, TCP_USER_TIMEOUT, (int)o->limit->peer_timeout);
 }
 
 /* ---- waiting ---- */

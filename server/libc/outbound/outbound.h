@@ -21,6 +21,7 @@ struct outbound_limit {
     int64_t max_connections; /* over all workers; 0: no limit */
     int64_t queue_timeout;   /* milliseconds; 0: no limit */
     int64_t connect_timeout; /* milliseconds; 0: no limit */
+    int64_t peer_timeout;    /* milliseconds; 0: the kernel's */
     struct tally *tally;     /* NULL: there is no memory for it */
 };
 
@@ -54,6 +55,9 @@ extern bool outbound_used; /* whether there is any limit */
 
 /* Returns the limit for a connection of this socket to that address, or NULL. */
 struct outbound *outbound_find(int fd, const struct sockaddr *to, socklen_t size);
+
+/* Before the connect: have the kernel notice, within peer-timeout, that the machine of the peer is gone. */
+void outbound_probe_peer(const struct outbound *o, int fd, int family);
 
 /* Before the connect: count the socket, and wait until it may connect. Returns 0; -ETIMEDOUT after queue-timeout; or
  * the error of a wait that has ended otherwise. */
