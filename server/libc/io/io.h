@@ -31,13 +31,13 @@ enum io_state {
 
 struct io {
     int fd;
-    short events; /* POLLIN or POLLOUT, by which poll(2) shows that the call does not block */
+    short events;   /* POLLIN or POLLOUT, by which poll(2) shows that the call does not block */
+    bool has_moved; /* a try has moved some bytes */
     enum io_state state;
     int dontwait; /* the flag for each try: MSG_DONTWAIT; 0 in IO_KERNEL */
     int saved_errno;
     int64_t deadline; /* of IO_AWAITS and IO_PAUSES together */
     struct park_backoff backoff;
-    bool has_moved; /* a try has moved some bytes */
 };
 
 static inline struct io io_in(int fd)
