@@ -134,7 +134,7 @@ $(PROGRAMS): $(BUILD)/libsyncless.so $(BUILD)/rpath
 	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie $(RPATH) -o $@ $(filter %.o,$^) \
 	    -Wl,--no-as-needed $(BUILD)/libsyncless.so $(if $(findstring address,$(SAN)),-lasan -lubsan)
 $(BUILD)/syncless-ctl: $(CTL_O)
-	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie -o $@ $<
+	$(CC) $(CFLAGS) $(SAN) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie -o $@ $<
 $(BUILD)/rpath: always
 	@echo "$(RPATH)" | cmp -s $@ - || echo "$(RPATH)" >$@
 $(MAIN_O): private SAN =

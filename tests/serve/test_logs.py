@@ -229,8 +229,9 @@ def app(environ, start_response):
 
 
 def test_requests_that_timed_out_or_lost_their_client_have_their_line(daemon):
-    server = daemon("[limits]\nrequest-timeout = 300ms\non-disconnect = cancel\n[log]\naccess-log = a.log\n"
-                    "log-format = %(status) %(path)\n[wsgi /]\napp = timed:app\n", {"timed.py": TIMED})
+    server = daemon("[limits]\nrequest-timeout = 300ms\nrequest-timeout-counts = application\n"
+                    "on-disconnect = cancel\n[log]\naccess-log = a.log\nlog-format = %(status) %(path)\n"
+                    "[wsgi /]\napp = timed:app\n", {"timed.py": TIMED})
     log = server.dir / "a.log"
     assert server.get("/late")[0] == 504
     server.raw(b"GET /begun HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -144,7 +144,7 @@ static ssize_t hanging_write(int fd, const void *data, size_t size)
 }
 
 struct hung {
-    char path[32], other[32];
+    char path[32], other[40];
     struct sink *sink;
 };
 
