@@ -771,10 +771,10 @@ def app(environ, start_response):
     (other / "plain.py").write_text("not imported\n")
     change("first", "1 / 0\n", "reload failed, keeping the old configuration")
     change("first", "x = 2\n", "2")
-    server.wait_log("all workers are ready", count=2)
+    server.wait_log("all workers are ready$", count=2)
     server.get("/late")
     change("late", "x = 2\n", "late.py has changed")
-    server.wait_log("all workers are ready", count=3)
+    server.wait_log("all workers are ready$", count=3)
     assert "plain.py" not in server.log
 
 

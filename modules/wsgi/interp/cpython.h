@@ -10,5 +10,6 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <frameobject.h> /* PyFrame_GetBack, which Python.h of 3.10 does not have */
 
 #endif

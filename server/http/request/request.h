@@ -54,15 +54,15 @@ struct request {
 
     /* body.c: the request's body */
     enum body_kind body_kind;
-    int64_t body_left;   /* bytes not read yet; chunked: of the current chunk */
-    bool body_done;      /* it was read to its end, trailers included */
-    struct coro *reader; /* waits for bytes of it, or NULL */
     int body_error;      /* 0, or the -errno after which the rest of it cannot be understood */
-    int64_t body_limit;  /* bytes it may have; 0: no limit */
-    int64_t body_taken;  /* chunked: bytes handed to the handler */
+    bool body_done;      /* it was read to its end, trailers included */
     bool renewed;        /* chunked: it has an input buffer of its own; the head stays in the old one */
     bool expects_100;    /* the client waits for 100 Continue */
     bool keep_alive;     /* the connection may serve another request after this one */
+    struct coro *reader; /* waits for bytes of it, or NULL */
+    int64_t body_left;   /* bytes not read yet; chunked: of the current chunk */
+    int64_t body_limit;  /* bytes it may have; 0: no limit */
+    int64_t body_taken;  /* chunked: bytes handed to the handler */
     size_t framing;      /* chunked: bytes of framing and trailers so far, beyond what is usual */
     struct pace pace;    /* of its bytes that did not come with the head */
 

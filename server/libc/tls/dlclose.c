@@ -18,6 +18,12 @@
 #include "libc/tls/objects.h"
 #include "libc/tls/tls.h"
 
+#ifdef __clang__
+#define TAIL_CALLS /* it jumps from -O1 on */
+#else
+#define TAIL_CALLS __attribute__((optimize("optimize-sibling-calls")))
+#endif
+
 static __attribute__((noinline)) void *dlopen_path(const char *path, int mode)
 {
     struct coro *co = coro_self();
@@ -30,7 +36,7 @@ static __attribute__((noinline)) void *dlopen_path(const char *path, int mode)
     return handle;
 }
 
-__attribute__((optimize("optimize-sibling-calls"))) void *dlopen(const char *path, int mode)
+TAIL_CALLS void *dlopen(const char *path, int mode)
 {
     if (coro_self() && path && strchr(path, '/') && !strchr(path, '$'))
         return dlopen_path(path, mode);
