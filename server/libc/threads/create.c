@@ -202,7 +202,8 @@ void threads_by_coroutines(bool on)
     by_coroutines = on;
 }
 
-int pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg)
+/* Weak: clang's AddressSanitizer, where it is linked in, must see all threads begin. */
+__attribute__((weak)) int pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg)
 {
     if (!by_coroutines || caller_kind() != CALLER_RUNTIME || !coro_self() || !park_possible() ||
         !coro_may_be_thread(arg))
