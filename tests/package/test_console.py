@@ -24,12 +24,18 @@ class Terminal:
         os.close(child)
         self.output = ""
 
+    def _read(self, pattern):
+        try:
+            return os.read(self.fd, 4096).decode(errors="replace")
+        except OSError:  # EIO: nobody has the other end
+            raise AssertionError(f"the program ended without {pattern!r}:\n{self.output}") from None
+
     def wait_for(self, pattern):
         deadline = time.monotonic() + TIMEOUT
         while not (match := re.search(pattern, self.output)):
             ready = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))[0]
             assert ready, f"no {pattern!r} in:\n{self.output}"
-            self.output += os.read(self.fd, 4096).decode(errors="replace")
+            self.output += self._read(pattern)
         self.output = self.output[match.end():]
         return match
 
