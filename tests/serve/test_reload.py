@@ -761,8 +761,9 @@ def app(environ, start_response):
 """
     server = ready(start(extra="reload-on-change = src\n", files={"app.py": app, "src/keep": ""}))
 
-    def change(name, text, line):
+    def change(name, text, line, path="/"):
         def seen():
+            server.get(path)  # each time: the former worker that may get it tells nothing when it stops
             (other / f"{name}.py").write_text(text)
             return re.search(rf"{other}/{name}.py has changed", server.log)
         server.wait_until(seen)
@@ -772,8 +773,7 @@ def app(environ, start_response):
     change("first", "1 / 0\n", "reload failed, keeping the old configuration")
     change("first", "x = 2\n", "2")
     server.wait_log("all workers are ready$", count=2)
-    server.get("/late")
-    change("late", "x = 2\n", "late.py has changed")
+    change("late", "x = 2\n", "late.py has changed", "/late")
     server.wait_log("all workers are ready$", count=3)
     assert "plain.py" not in server.log
 
