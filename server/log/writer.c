@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +18,7 @@
 
 #include "base/mem.h"
 #include "base/real.h"
+#include "base/thread.h"
 
 #define WRITER_STACK (256 * 1024) /* bytes */
 
@@ -66,22 +65,10 @@ static void *writer_run(void *arg)
 struct writer *writer_new(writer_fn *fn, void *arg)
 {
     struct writer *w = xcalloc(1, sizeof(*w));
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_t thread;
-    int error;
 
     w->fn = fn;
     w->arg = arg;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, WRITER_STACK);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = real()->pthread_create(&thread, &attributes, writer_run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (!error)
+    if (thread_start(writer_run, w, WRITER_STACK) == 0)
         return w;
     free(w);
     return NULL;

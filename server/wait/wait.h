@@ -283,9 +283,6 @@ int wait_thread(int (*fn)(void *arg), void *arg);
 int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
 int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
 
-/* Start a detached OS thread that gets no signals. stack is in bytes. Returns 0 or a negative errno value. */
-int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack);
-
 /* ---- child.c ---- */
 
 /* Park until the child pid has ended, without reaping it. Returns 0, -ECHILD, -ETIMEDOUT or the code of wait_cancel. */

@@ -25,6 +25,7 @@
 
 #include "base/array.h"
 #include "base/real.h"
+#include "base/thread.h"
 #include "wait/loop.h"
 
 #define STACK_SIZE  (64 * 1024)
@@ -130,7 +131,7 @@ int wait_watch(const struct wait_watching *w)
     if (!watching.look)
         watching.look_every = WAIT_FOREVER;
     atomic_store(&slice.preempts, watching.preempt);
-    return wait_start_thread(watcher_run, NULL, STACK_SIZE);
+    return thread_start(watcher_run, NULL, STACK_SIZE);
 }
 
 void wait_watch_late(const struct wait_watching *w)

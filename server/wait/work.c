@@ -10,11 +10,11 @@
 #include "wait/wait.h"
 
 #include <pthread.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/array.h"
 #include "base/real.h"
+#include "base/thread.h"
 #include "log/log.h"
 #include "wait/loop.h"
 #include "wait/reason.h"
@@ -124,7 +124,7 @@ static bool pool_grow(void)
 {
     if (pool.length < pool.idle || pool.threads >= pool.limit)
         return true;
-    if (wait_start_thread(pool_thread, NULL, WORK_STACK) == 0)
+    if (thread_start(pool_thread, NULL, WORK_STACK) == 0)
         pool.threads++;
     return pool.threads > 0;
 }
@@ -166,24 +166,6 @@ int wait_offload(int (*fn)(void *arg), void *arg)
 
 /* ---- a thread of its own ---- */
 
-int wait_start_thread(void *(*fn)(void *arg), void *arg, size_t stack)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_t thread;
-    int error;
-
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, stack);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = real()->pthread_create(&thread, &attributes, fn, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -error;
-}
-
 static void *errand_run(void *arg)
 {
     work_run(arg);
@@ -196,7 +178,7 @@ int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *ar
 
     if (!work.co || work.co->linking || !wait_revive())
         return fn(arg);
-    if (wait_start_thread(errand_run, &work, WORK_STACK) < 0) /* no memory for a thread: the pool has some */
+    if (thread_start(errand_run, &work, WORK_STACK) < 0) /* no memory for a thread: the pool has some */
         return wait_offload_for(kind, subject, fn, arg);
     work_await(&work, kind, subject);
     return work.result;

@@ -163,7 +163,7 @@ static size_t stack_wish(const pthread_attr_t *attr)
     return size == usual ? 0 : size;
 }
 
-static int thread_start(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg)
+static int threads_begin(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg)
 {
     static unsigned last_native_id;
     struct thread *thread = xcalloc(1, sizeof(*thread));
@@ -208,7 +208,7 @@ __attribute__((weak)) int pthread_create(pthread_t *id, const pthread_attr_t *at
     if (!by_coroutines || caller_kind() != CALLER_RUNTIME || !coro_self() || !park_possible() ||
         !coro_may_be_thread(arg))
         return real()->pthread_create(id, attr, fn, arg);
-    return thread_start(id, attr, fn, arg);
+    return threads_begin(id, attr, fn, arg);
 }
 
 /* ---- joining ---- */
