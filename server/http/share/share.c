@@ -482,7 +482,12 @@ void share_leave(void)
     share_next_look = SIZE_MAX;
     wait_timeout_stop(&share.look);
     seats_vacate(getpid());
+    shutdown(share.source.fd, SHUT_RD); /* who had looked at the seat before may be about to give us a connection */
     read_messages();
+    wait_source_close(&share.source);
+    own_fd_end(share.source.fd);
+    close(share.source.fd);
+    share.source.fd = -1;
 }
 
 void share_forget(void)
