@@ -25,8 +25,8 @@ def regex():
 
 def spin(seconds=1e9):
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
+    while time.monotonic() < end: pass
+
 
 def read_in_c():
     libc.read(os.pipe()[0], buffer, 1)
