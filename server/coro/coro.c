@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/real.h"
 #include "coro/sanitize.h"
 #include "coro/slice.h"
@@ -151,16 +152,23 @@ static int64_t coro_now(void)
 /* The coroutine has waited, or was only ready, since it left the OS thread. */
 static void coro_charge(struct coro *co)
 {
-    if (co->woken && co->left) {
+    struct coro_account *account;
+
+    if (!co->left)
+        return;
+    if (!co->account)
+        co->account = xcalloc(1, sizeof(*co->account));
+    account = co->account;
+    if (co->woken) {
         int64_t waited = co->woken - co->left;
 
-        co->account.waited[co->reason.kind] += waited;
-        co->account.waits[co->reason.kind]++;
+        account->waited[co->reason.kind] += waited;
+        account->waits[co->reason.kind]++;
         co->reason_waited += waited;
-        co->account.ready += co->since - co->woken;
+        account->ready += co->since - co->woken;
         co->woken = 0;
-    } else if (co->left) {
-        co->account.ready += co->since - co->left;
+    } else {
+        account->ready += co->since - co->left;
     }
 }
 
@@ -261,6 +269,7 @@ static void coro_free(struct coro *co)
 {
     struct stack stack = {co->stack, co->stack_size};
 
+    free(co->account);
     free(co->peers);
     sanitize_stack_remove(co->valgrind_id);
     sanitize_clear(stack.low, stack.size);

@@ -77,14 +77,14 @@ struct coro {
     int64_t left;    /* at which it gave it up; 0: it has not yet since coro_start */
     int64_t woken;   /* at which it was woken after that; 0: it was not */
     int64_t busy;    /* ns for which it had the OS thread before since */
-    struct coro_reason reason;   /* of its present wait */
-    int64_t reason_waited;       /* ns of that before the present park */
-    struct coro_account account; /* kept in the pool */
-    void *peers;                 /* what it has waited for, see wait/reason.c; owned, or NULL; kept in the pool */
-    struct cxx_state cxx;        /* C++ exceptions in flight */
-    struct coro_tls tls;         /* kept in the pool, as local */
-    char name[16];               /* as a thread, see libc/runtime/identity.c; empty: it has none */
-    void *fake_stack;            /* AddressSanitizer's */
+    struct coro_reason reason;    /* of its present wait */
+    int64_t reason_waited;        /* ns of that before the present park */
+    struct coro_account *account; /* owned; NULL until there is something to note; kept in the pool */
+    void *peers;                  /* what it has waited for, see wait/reason.c; owned, or NULL; kept in the pool */
+    struct cxx_state cxx;         /* C++ exceptions in flight */
+    struct coro_tls tls;          /* kept in the pool, as local */
+    char name[16];                /* as a thread, see libc/runtime/identity.c; empty: it has none */
+    void *fake_stack;             /* AddressSanitizer's */
     unsigned valgrind_id;
 };
 

@@ -24,7 +24,7 @@
 #include "syncless/runtime.h"
 #include "wait/reason.h"
 
-#define FIRST_BUFFER 1448  /* bytes of input buffer on the stack: most heads fit */
+#define FIRST_BUFFER 1576  /* bytes of input buffer on the stack: most heads fit */
 #define ARENA_SPACE  1024  /* bytes of the request's memory on the stack */
 #define BURST        32    /* requests of one connection before those in the queue go first */
 #define MUST_END     10000 /* milliseconds after its deadline in which a request that blocks the worker has to end */

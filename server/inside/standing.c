@@ -46,10 +46,12 @@ void standing_take(struct standing *s, const struct request *req, const struct c
     if (!co)
         return;
     s->cpu = co->busy + (co == coro_self() ? now - co->since : 0) - req->busy;
-    s->ready = co->account.ready;
-    s->pool = co->account.pool;
-    memcpy(s->waited, co->account.waited, sizeof(s->waited));
-    memcpy(s->waits, co->account.waits, sizeof(s->waits));
+    if (co->account) {
+        s->ready = co->account->ready;
+        s->pool = co->account->pool;
+        memcpy(s->waited, co->account->waited, sizeof(s->waited));
+        memcpy(s->waits, co->account->waits, sizeof(s->waits));
+    }
     s->peers = co->peers;
     if (coro_clocked)
         add_present(s, co, now);

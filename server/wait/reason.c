@@ -171,7 +171,8 @@ void reason_clear(void)
 
     if (!co)
         return;
-    co->account = (struct coro_account){0};
+    if (co->account)
+        *co->account = (struct coro_account){0};
     co->reason = (struct coro_reason){0};
     peers = co->peers;
     if (peers)

@@ -60,13 +60,16 @@ static void work_run(struct work *work)
 static void work_await(struct work *work, enum wait_kind kind, const void *subject)
 {
     bool told = reason_begin(kind, -1, subject);
-    struct coro_account *account = &work->co->account;
-    int64_t cpu;
+    struct coro_account *account;
 
     coro_park();
-    cpu = min_int64(work->cpu, account->waited[work->co->reason.kind]);
-    account->pool += cpu;
-    account->waited[work->co->reason.kind] -= cpu;
+    account = work->co->account;
+    if (account) {
+        int64_t *waited = &account->waited[work->co->reason.kind], cpu = min_int64(work->cpu, *waited);
+
+        account->pool += cpu;
+        *waited -= cpu;
+    }
     reason_end(told);
 }
 
