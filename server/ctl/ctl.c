@@ -141,14 +141,24 @@ static int ctl_read_code(FILE *in)
     return code;
 }
 
+/* A worker may run code of anybody: what it says does not control the terminal. */
+static void disarm(char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 0x7f)
+            text[i] = '?';
+}
+
 /* Print the rest: messages of failures, which are no JSON, to standard error. */
 static void print_answer(FILE *in, FILE *out)
 {
     char buf[65536];
     size_t size;
 
-    while ((size = fread(buf, 1, sizeof(buf), in)) > 0)
+    while ((size = fread(buf, 1, sizeof(buf), in)) > 0) {
+        disarm(buf, size);
         fwrite(buf, 1, size, out);
+    }
     if (ferror(in))
         ctl_fail(EX_UNAVAILABLE, "the answer breaks off: %s", strerror(errno));
     if (fflush(out))

@@ -132,8 +132,10 @@ static void write_peer(const struct reason_peer *peer, struct text *out)
     if (peer->calls == 0)
         return;
     reason_peer_text(peer, of, sizeof(of));
-    text_printf(out, "\n  %s %s: %u call%s ", peer->size ? reason_kind_name(peer->kind) : "socket or dns",
-                *of ? of : "of others", peer->calls, peer->calls == 1 ? "" : "s");
+    text_printf(out, "\n  %s ", peer->size ? reason_kind_name(peer->kind) : "socket or dns");
+    if (*of)
+        text_add_escaped(out, of, strlen(of));
+    text_printf(out, "%s: %u call%s ", *of ? "" : "of others", peer->calls, peer->calls == 1 ? "" : "s");
     write_milliseconds(out, peer->waited);
 }
 
@@ -153,6 +155,9 @@ void standing_write_doing(const struct standing *s, struct text *out)
         text_printf(out, " ");
         write_milliseconds(out, s->since);
     }
-    if (s->doing == DOES_WAIT)
-        text_printf(out, " for %s%s%s", reason_kind_name(s->kind), *s->of ? " " : "", s->of);
+    if (s->doing != DOES_WAIT)
+        return;
+    text_printf(out, " for %s%s", reason_kind_name(s->kind), *s->of ? " " : "");
+    if (*s->of)
+        text_add_escaped(out, s->of, strlen(s->of)); /* a client may have given the host name */
 }

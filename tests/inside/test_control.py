@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -81,6 +82,21 @@ def silent():
     """A backend that accepts and never answers: its port."""
     with socket.create_server(("127.0.0.1", 0), backlog=300) as listener:
         yield listener.getsockname()[1]
+
+
+def test_names_do_not_control_the_terminal(controlled, tmp_path):
+    """A client may have given the name of what its request waits for."""
+    control = controlled()
+    path = tmp_path / "a\x1b[2J\x7fb"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        control.begin("/unix?" + urllib.parse.quote(str(path)))
+        wait_until(lambda: control.requests("requests")[0]["state"] == "waits")
+        trace = control.raw(b"trace\n")
+        assert re.search(r"waits .* for socket unix:/\S+/a\S+b\n", trace), trace
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", trace + control.run("trace").stdout), trace
+        assert control.requests("requests")[0]["wait"]["of"].endswith("/a\x1b[2J\x7fb")
 
 
 def test_two_hundred_waits_are_told(controlled, silent, tmp_path):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 held = threading.Lock()
@@ -18,7 +19,7 @@ def wait_for_socket(query):
 
 def wait_for_unix(query):
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(query)
+        sock.connect(urllib.parse.unquote(query))
         sock.recv(1)
 
 

@@ -107,7 +107,8 @@ def test_ini_snippets_are_accepted(run_server, text):
     if not re.search(r"^\[\w+ .*/", text, re.M):
         text += "[hello /]\n"
     text = text.replace("/srv/shop/venv", "%(here)/venv")
-    done = run_server(["-T"], text, {"hello.so": (BUILD / "modules/hello.so").read_bytes(), **VIRTUALENV})
+    env = {name: "x" for name in re.findall(r"\$\{(\w+)\}", text)}
+    done = run_server(["-T"], text, {"hello.so": (BUILD / "modules/hello.so").read_bytes(), **VIRTUALENV}, env)
     assert done.returncode == 0, done.stderr
 
 
