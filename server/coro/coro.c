@@ -262,6 +262,7 @@ static struct coro *coro_new(size_t size)
     co->sp = switch_make(stack.low, co, coro_main);
     list_init(&co->link);
     list_init(&co->all);
+    sanitize_keep(co, sizeof(*co));
     return co;
 }
 
@@ -271,6 +272,7 @@ static void coro_free(struct coro *co)
 
     free(co->account);
     free(co->peers);
+    sanitize_unkeep(co, sizeof(*co));
     sanitize_stack_remove(co->valgrind_id);
     sanitize_clear(stack.low, stack.size);
     stack_release(&stack);

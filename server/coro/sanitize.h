@@ -22,6 +22,7 @@
 #include <dlfcn.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 
 static inline void sanitize_leave(void **fake_stack, const void *low, size_t size)
 {
@@ -35,6 +36,15 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 static inline void sanitize_clear(const void *low, size_t size)
 {
     __asan_unpoison_memory_region(low, size);
+}
+/* What memory that is not from malloc points to is no leak: until sanitize_unkeep with the same arguments. */
+static inline void sanitize_keep(const void *low, size_t size)
+{
+    __lsan_register_root_region(low, size);
+}
+static inline void sanitize_unkeep(const void *low, size_t size)
+{
+    __lsan_unregister_root_region(low, size);
 }
 /* Whether there was a handler of faults when the program began, which would report what ours has to report. */
 static inline bool sanitize_handles_faults(void)
@@ -61,6 +71,12 @@ static inline void sanitize_arrive(void *fake_stack, const void **low, size_t *s
 {
 }
 static inline void sanitize_clear(const void *low, size_t size)
+{
+}
+static inline void sanitize_keep(const void *low, size_t size)
+{
+}
+static inline void sanitize_unkeep(const void *low, size_t size)
 {
 }
 static inline bool sanitize_uses_ptrace(void)
