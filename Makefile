@@ -145,6 +145,7 @@ $(BUILD)/%.o: %.c $(FLAGS)
 	$(CC) $(ALL) $(LTO) $(HIDDEN) -Iserver -I. $(DEPS_C) -c -o $@ $<
 HIDDEN    = -fvisibility=hidden
 $(LIBC_O): HIDDEN =
+$(LIBC_O): ALL += -include server/libc/runtime/errno_here.h
 
 # The flags are shown by -V, but for the name of the folder, or a package could not be reproduced.
 $(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' \

@@ -66,7 +66,8 @@ struct sl_local {
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */
 int sl_local_create(const struct sl_local *hooks);
 
-/* The value of this coroutine, NULL at first. Outside of a coroutine get returns NULL, and set does nothing. */
+/* The value of this coroutine, NULL at first, also upon another thread (sl_depart). Outside of a coroutine get returns
+ * NULL, and set does nothing. */
 void *sl_local_get(int key);
 void sl_local_set(int key, void *value);
 
@@ -141,6 +142,29 @@ struct sl_threads {
 
 /* Register these functions; hooks is static. One runtime can. Since 4.1. */
 void sl_threads(const struct sl_threads *hooks);
+
+/* Have calls of functions from shared objects go to others: those that are loaded, and those that will be. The table
+ * ends with a row whose name is NULL, and stays valid; there can be one. Since 4.1. */
+struct sl_redirect {
+    const char *name; /* of the function */
+    void *to;         /* the function that is called in its place */
+    const void *in;   /* an address in an object: of all but this calls are redirected, or if only is set, of this one.
+                       * Not of the object in which `to` is */
+    bool only;
+};
+void sl_redirect(const struct sl_redirect *table);
+
+/* This coroutine goes on upon a thread of the pool, to compute there while others run; the park hooks are called. If
+ * too many are there it first waits. Until it is back its code is that of an OS thread, with the thread-locals of the
+ * coroutine. It comes back, after the resume hooks, by sl_return, or as soon as it calls a function of libc or of this
+ * API that waits. sl_depart returns 0, or -EPERM if it stays where it is: it is the main coroutine, or none. sl_return
+ * returns whether it was still away. Since 4.1. */
+int sl_depart(void);
+bool sl_return(void);
+
+/* In a park hook: whether the coroutine waits for something that others do; false if it lets others run, departs, or
+ * waits for a disk or a lock. Since 4.1. */
+bool sl_waits(void);
 
 /* The server runs in the process of the runtime's own executable. Returns the path by which that was started, which
  * may be a symbolic link, as in a virtualenv; and the path of the program of ours that was started first, such as

@@ -21,6 +21,7 @@
 #include "syncless/runtime.h"
 #include "threads/app_child.h"
 #include "threads/gil.h"
+#include "threads/without_gil.h"
 #include "threads/stack_dump.h"
 #include "threads/tstate.h"
 
@@ -35,6 +36,7 @@ int bridge_prepare(void)
     if (err < 0)
         return err;
     PyImport_AppendInittab("_syncless", builtin_init);
+    section_init();
     err = tstate_init();
     if (err == 0)
         err = app_child_init();

@@ -164,12 +164,12 @@ static void own_before_fork(void)
     sigset_t all;
 
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &mask);
+    real()->pthread_sigmask(SIG_SETMASK, &all, &mask);
 }
 
 static void own_after_fork(void)
 {
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    real()->pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 static void own_in_child(void)
@@ -198,7 +198,7 @@ pid_t own_fork(void)
     pid_t pid;
 
     own.by_server = true;
-    pid = fork();
+    pid = real()->fork();
     own.by_server = false;
     return pid;
 }

@@ -110,7 +110,7 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)                           \
     /* time and signals */                                                                                       \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(pause) X(sigaction) X(sigsuspend) X(sigwait)            \
-    X(sigwaitinfo) X(sigtimedwait)                                                                               \
+    X(sigwaitinfo) X(sigtimedwait) X(sigprocmask) X(pthread_sigmask)                                             \
     /* semaphores */                                                                                             \
     X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)                                     \
     /* mutexes, conditions and locks */                                                                          \
@@ -131,11 +131,10 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(__pthread_unregister_cancel_restore) X(__pthread_unwind_next)                                              \
     X(syscall)                                                                                                   \
     /* thread-locals; tss_create and the others of C11 are built on those of pthread */                           \
-    X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlopen) X(dlclose) X(exit) X(pthread_key_create)             \
-    X(pthread_key_delete)                                                                                        \
-    X(pthread_getspecific) X(pthread_setspecific)                                                                \
+    X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlopen) X(dlclose) X(exit) X(pthread_key_create)              \
+    X(pthread_key_delete) X(pthread_getspecific) X(pthread_setspecific)                                          \
     /* processes */                                                                                              \
-    X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose) X(wordexp)                       \
+    X(fork) X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose) X(wordexp)               \
     /* names */                                                                                                  \
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyaddr) X(gethostbyname_r)         \
     X(getaddrinfo_a) X(gai_suspend)                                                                              \

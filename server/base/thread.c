@@ -17,9 +17,9 @@ int thread_start(void *(*fn)(void *arg), void *arg, size_t stack)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, stack);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    real()->pthread_sigmask(SIG_SETMASK, &all, &before);
     error = real()->pthread_create(&thread, &attributes, fn, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return -error;
 }

@@ -7,7 +7,9 @@
  * began, so that the loop polls between two rounds and no coroutine starves another. The loop may also run a new
  * coroutine at once (coro_run): then many short ones in a row share one warm stack, while as many queued ones would
  * need a stack each. Control passes between the loop and a coroutine only, never from one coroutine to another:
- * coro_leave is the only way out of a coroutine, coro_enter the only way into it.
+ * coro_leave is the only way out of a coroutine, coro_enter the only way into it. An exception is a coroutine that goes
+ * on upon another OS thread, to compute there, and comes back: it leaves the loop by coro_depart, and the other thread
+ * by coro_return. It comes back as soon as it asks which coroutine it is (coro_self), which all do that may park.
  *
  * A coroutine that has used up a slice (slice.h) goes to a second queue, of which one runs for one slice between two
  * polls: so the others wait for one slice at most, however many compute. One that has used up a slice and then waits is
@@ -19,6 +21,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +44,8 @@
 
 __thread struct coro *coro_current __attribute__((tls_model("initial-exec")));
 __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
+__thread struct coro *coro_guest __attribute__((tls_model("initial-exec")));
+
 struct slice slice;
 bool coro_clocked;
 
@@ -69,6 +74,8 @@ static struct {
     int local_count;
     const struct sl_preempt *preempt;      /* or NULL */
     const struct sl_threads *threads;      /* or NULL */
+    void (*departing)(struct coro *co);    /* see coro_depart; NULL: the coroutine does not */
+    pid_t home;                            /* the process of the coroutines that are away */
     void (*end_tls)(struct coro_tls *tls); /* or NULL */
     void (*run_loop)(void);                /* in a forked child, see coro_renew */
     int cancel_new;                        /* see coro_cancel_new */
@@ -184,6 +191,15 @@ static void clock_leave(struct coro *co)
     co->busy += co->left - co->since;
 }
 
+/* A coroutine departs, and its stack is no longer in use here. */
+static void coro_send_off(struct coro *co)
+{
+    void (*after)(struct coro * co) = sched.departing;
+
+    sched.departing = NULL;
+    after(co);
+}
+
 /* From the loop to a coroutine, until that leaves or ends. */
 static void coro_enter(struct coro *co)
 {
@@ -197,6 +213,8 @@ static void coro_enter(struct coro *co)
     coro_current = NULL;
     if (coro_clocked)
         clock_leave(co);
+    if (__builtin_expect(sched.departing != NULL, 0))
+        coro_send_off(co);
 }
 
 /* The function of a coroutine has returned: put it into the pool. */
@@ -554,6 +572,90 @@ void coro_yield(void)
     coro_leave(co);
 }
 
+/* ---- away upon other threads ---- */
+
+/* What libc keeps for each OS thread and a coroutine takes along. */
+struct luggage {
+    int error;
+    locale_t locale;
+};
+
+/* Compilers take the address of errno for the same in all of a function; so these are functions of their own. */
+static __attribute__((noinline)) struct luggage luggage_pack(void)
+{
+    return (struct luggage){errno, uselocale((locale_t)0)};
+}
+
+static __attribute__((noinline)) void luggage_unpack(struct luggage luggage)
+{
+    uselocale(luggage.locale);
+    errno = luggage.error;
+}
+
+void coro_depart(void (*after)(struct coro *co))
+{
+    struct coro *co = coro_current;
+    struct luggage luggage = luggage_pack();
+
+    sched.home = getpid();
+    co->away = true;
+    co->as_main = false;
+    co->looks = 0;
+    slice_begin();
+    park_hooks(co);
+    sched.departing = after;
+    sanitize_leave(&co->fake_stack, sched.loop_low, sched.loop_size);
+    switch_to(&co->sp, sched.loop_sp);
+    sanitize_arrive(co->fake_stack, &co->host_low, &co->host_size); /* upon the other thread */
+    luggage_unpack(luggage);
+}
+
+void coro_host(struct coro *co)
+{
+    void *fake_stack;
+
+    if (coro_clocked)
+        clock_enter(co);
+    coro_guest = coro_detached = co;
+    sanitize_leave(&fake_stack, co->stack, co->stack_size);
+    switch_to(&co->host_sp, co->sp);
+    sanitize_arrive(fake_stack, NULL, NULL);
+    coro_guest = coro_detached = NULL;
+    if (coro_clocked)
+        clock_leave(co);
+}
+
+void coro_return(void)
+{
+    struct coro *co = coro_guest;
+    struct luggage luggage = luggage_pack();
+
+    uselocale(LC_GLOBAL_LOCALE);
+    sanitize_leave(&co->fake_stack, co->host_low, co->host_size);
+    switch_to(&co->sp, co->host_sp);
+    sanitize_arrive(co->fake_stack, &sched.loop_low, &sched.loop_size); /* upon the loop's thread */
+    resume_hooks(co);
+    luggage_unpack(luggage);
+}
+
+struct coro *coro_come_home(void)
+{
+    struct coro *co = coro_guest;
+
+    if (getpid() != sched.home)
+        return NULL;
+    coro_return();
+    return co;
+}
+
+void coro_arrive(struct coro *co)
+{
+    co->parked = true;
+    co->away = false;
+    coro_wake(co, 0);
+    co->woken = 0; /* it was only ready since it has left the other thread */
+}
+
 void coro_yield_late(void)
 {
     struct coro *co = coro_current;
@@ -798,6 +900,7 @@ void coro_forget(void)
 {
     sched.forgotten = true;
     slice_forget();
+    coro_guest = NULL; /* coro_detached stays */
     if (coro_current)
         coro_detached = coro_current;
     coro_current = NULL;

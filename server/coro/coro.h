@@ -82,9 +82,14 @@ struct coro {
     struct coro_account *account; /* owned; NULL until there is something to note; kept in the pool */
     void *peers;                  /* what it has waited for, see wait/reason.c; owned, or NULL; kept in the pool */
     struct cxx_state cxx;         /* C++ exceptions in flight */
-    struct coro_tls tls;          /* kept in the pool, as local */
-    char name[16];                /* as a thread, see libc/runtime/identity.c; empty: it has none */
-    void *fake_stack;             /* AddressSanitizer's */
+    void *host_sp;                /* while it is away: the stack of the thread of the pool */
+    const void *host_low;         /* the same, for AddressSanitizer */
+    size_t host_size;
+    bool away;           /* upon such a thread, or on its way there or back */
+    unsigned looks;      /* since it has departed: calls that may be part of a loop that waits, see park_fair */
+    struct coro_tls tls; /* kept in the pool, as local */
+    char name[16];       /* as a thread, see libc/runtime/identity.c; empty: it has none */
+    void *fake_stack;    /* AddressSanitizer's */
     unsigned valgrind_id;
 };
 
@@ -95,9 +100,33 @@ extern __thread struct coro *coro_current __attribute__((tls_model("initial-exec
  * interrupted, in a forked child the one that has forked. NULL if there is none. */
 extern __thread struct coro *coro_detached __attribute__((tls_model("initial-exec")));
 
+/* The coroutine that is away upon this OS thread, one of a pool (coro_depart), or NULL. It may not park there; it is
+ * coro_detached too. */
+extern __thread struct coro *coro_guest __attribute__((tls_model("initial-exec")));
+
+/* The coroutine that is away here returns to the loop's thread (coro_return). Returns it, or NULL in a child of vfork,
+ * which has its parent's memory but no part in this. */
+struct coro *coro_come_home(void);
+
+/* Returns the running coroutine, or NULL. One that is away comes home first: whoever asks is about to wait, or uses
+ * what only the loop's thread may use. So nothing waits on a thread of the pool. */
 static inline struct coro *coro_self(void)
 {
-    return coro_current;
+    return coro_current || !coro_guest ? coro_current : coro_come_home();
+}
+
+/* What follows is for the loop's thread, or for one that is no part of this. */
+static inline void coro_at_home(void)
+{
+    if (coro_guest)
+        coro_come_home();
+}
+
+/* Returns the coroutine whose code this is, wherever that runs: the running one, or the one that is away here; or NULL.
+ * For calls that do not wait. */
+static inline struct coro *coro_here(void)
+{
+    return coro_current ? coro_current : coro_guest;
 }
 
 /* Returns the coroutine whose thread this code is, NULL if it is the OS thread's. This says whose thread-locals apply:
@@ -109,22 +138,23 @@ static inline struct coro *coro_thread(void)
 
 /* What a signal handler has interrupted: a coroutine, the loop, or another handler. */
 struct coro_interrupted {
-    struct coro *current, *detached;
+    struct coro *current, *detached, *guest;
 };
 
 /* In a signal handler, at its start: nothing may park until coro_continue, which gets the result. */
 static inline struct coro_interrupted coro_interrupt(void)
 {
-    struct coro_interrupted interrupted = {coro_current, coro_detached};
+    struct coro_interrupted interrupted = {coro_current, coro_detached, coro_guest};
 
     coro_detached = coro_thread();
-    coro_current = NULL;
+    coro_current = coro_guest = NULL;
     return interrupted;
 }
 
 static inline void coro_continue(struct coro_interrupted interrupted)
 {
     coro_detached = interrupted.detached;
+    coro_guest = interrupted.guest;
     coro_current = interrupted.current;
 }
 
@@ -216,6 +246,20 @@ void coro_preempt_by(const struct sl_preempt *hooks);
 
 /* Whether the running coroutine holds the runtime's lock, and must be alone while it does not have to wait. */
 bool coro_holds_runtime(void);
+
+/* The running coroutine goes on upon another OS thread: it gives up the loop's, on whose stack after(co) is called.
+ * That has another thread call coro_host, and there this function returns. Until coro_return, or the first coro_self,
+ * the code of the coroutine is that of an OS thread, with the thread-locals of the coroutine. */
+void coro_depart(void (*after)(struct coro *co));
+
+/* On a thread of a pool: run a coroutine that departs, until it returns. Then the loop is to call coro_arrive. */
+void coro_host(struct coro *co);
+
+/* On the thread of the pool: give it up. Returns on the loop's thread. */
+void coro_return(void);
+
+/* For the loop: a coroutine that was away is ready. */
+void coro_arrive(struct coro *co);
 
 /* Returns the number of coroutines that have been started and have not returned. */
 size_t coro_count(void);

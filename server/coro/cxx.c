@@ -14,7 +14,7 @@ static __thread struct cxx_state thread_state;
 
 __attribute__((visibility("default"))) struct cxx_state *__cxa_get_globals(void)
 {
-    struct coro *co = coro_self();
+    struct coro *co = coro_here();
 
     return co ? &co->cxx : &thread_state;
 }

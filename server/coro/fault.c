@@ -71,7 +71,7 @@ static void call_next(int signum, siginfo_t *info, void *context)
 
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
-    const struct coro *co = coro_current;
+    const struct coro *co = coro_here();
 
     if (guarded)
         siglongjmp(rescue, 1);

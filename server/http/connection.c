@@ -216,7 +216,7 @@ static void conn_coroutine(void *arg)
     while (conn_serve(conn) && (next = permit_next())) {
         conn = conn_of(next);
         conn->state = CONN_ACTIVE;
-        coro_self()->has_computed = false;
+        coro_current->has_computed = false;
         coro_yield(); /* as a new coroutine would wait for its turn in the run queue */
     }
 }

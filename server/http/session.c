@@ -196,7 +196,7 @@ static int handle_request(struct request *req)
     int result = config->handle(req);
 
     coro_end_child();
-    coro_cancel_reset(coro_self());
+    coro_cancel_reset(coro_current);
     return result;
 }
 
@@ -218,7 +218,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->client->req = req;
     if (config->hooks.begun)
         config->hooks.begun(req);
-    coro_self()->what = status ? "a malformed request" : head;
+    coro_current->what = status ? "a malformed request" : head;
     if (status)
         refuse_request(s, status, why);
     else if (*req->view.path == '*')
@@ -228,7 +228,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     if (req->keep_alive && !req->body_done)
         req->keep_alive = body_discard(req);
     s->cut |= !req->body_done;
-    coro_self()->what = NULL;
+    coro_current->what = NULL;
     s->client->req = NULL;
     request_end(req);
     return req->keep_alive;
@@ -498,14 +498,14 @@ enum session_end session_run(struct client *client)
     bool open, linger;
 
     session_prepare(&s, client);
-    coro_self()->local[output_key] = &s.out;
+    coro_current->local[output_key] = &s.out;
     open = serve_requests(&s);
     if (!open)
         output_flush(&s.out);
     if (s.out.error == -ETIMEDOUT)
         drop_unsent(client);
     linger = !s.out.error && !s.in.ended && (s.cut || input_unread(&s.in) > 0 || !input_is_drained(&s.in));
-    coro_self()->local[output_key] = NULL;
+    coro_current->local[output_key] = NULL;
     session_release(&s);
     if (open)
         return SESSION_IDLE;
@@ -592,7 +592,7 @@ void session_drain(void)
 
 struct permit *session_permit(void)
 {
-    return &list_entry(coro_self()->local[output_key], struct session, out)->client->permit;
+    return &list_entry(coro_current->local[output_key], struct session, out)->client->permit;
 }
 
 struct request *session_request(const struct coro *co)

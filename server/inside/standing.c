@@ -27,6 +27,12 @@ static void add_present(struct standing *s, const struct coro *co, int64_t now)
         s->since = now - co->since;
         return;
     }
+    if (co->away) { /* it computes upon a thread of the pool */
+        s->doing = DOES_RUN;
+        s->since = now - co->left;
+        s->cpu += s->since;
+        return;
+    }
     s->doing = co->parked ? DOES_WAIT : DOES_QUEUE;
     if (co->left == 0) /* it was woken or has begun before anybody looked at the clock */
         return;

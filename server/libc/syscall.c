@@ -269,6 +269,27 @@ static long syscall_on_coroutine(long number, long a, long b, long c, long d, lo
     return real()->syscall(number, SYSCALL_ARGS);
 }
 
+/* Of the calls that code makes which computes away upon another thread: those that do not wait. */
+static bool syscall_never_waits(long number)
+{
+    switch (number) {
+    case SYS_getrandom:
+    case SYS_gettid:
+    case SYS_getcpu:
+    case SYS_sched_getaffinity:
+    case SYS_madvise:
+    case SYS_membarrier:
+    case SYS_get_mempolicy:
+    case SYS_set_mempolicy:
+    case SYS_mbind:
+    case SYS_memfd_create:
+    case SYS_clock_gettime:
+        return true;
+    default:
+        return false;
+    }
+}
+
 long syscall_any(long number, long a, long b, long c, long d, long e, long f)
 {
     if (number == SYS_futex)
@@ -281,7 +302,7 @@ long syscall_any(long number, long a, long b, long c, long d, long e, long f)
     }
     if (number == SYS_gettid && caller_kind() == CALLER_RUNTIME && threads_native_id())
         return threads_native_id();
-    if (coro_self())
+    if (coro_current || (coro_guest && !syscall_never_waits(number) && coro_self()))
         return syscall_on_coroutine(number, SYSCALL_ARGS);
     return real()->syscall(number, SYSCALL_ARGS);
 }

@@ -26,15 +26,15 @@
 #include "main/programs.h"
 #include "mount/loader.h"
 #include "mount/module_file.h"
+#include "settings/cpus.h"
 #include "settings/module_dirs.h"
 #include "syncless.h"
 #include "wait/wait.h"
 
-#define COMMAND_MODULE  "wsgi"
-#define STACK_SIZE      (16 * 1024 * 1024) /* bytes: as large as a main thread's; only touched pages take memory */
-#define SLICE_VARIABLE  "SYNCLESS_TIME_SLICE"
-#define MAX_SLICE       1000 /* milliseconds */
-#define DEFAULT_THREADS 0    /* libuv's number of threads, for calls that cannot park */
+#define COMMAND_MODULE "wsgi"
+#define STACK_SIZE     (16 * 1024 * 1024) /* bytes: as large as a main thread's; only touched pages take memory */
+#define SLICE_VARIABLE "SYNCLESS_TIME_SLICE"
+#define MAX_SLICE      1000 /* milliseconds */
 
 static struct {
     struct sl_module module;
@@ -119,7 +119,7 @@ static void init_event_loop(void)
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         closed[fd] = fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) == fd;
     coro_init(STACK_SIZE);
-    wait_init(DEFAULT_THREADS);
+    wait_init((unsigned)cpus_threads());
     libc_init(RESOLVER_CARES);
     wait_children_go_on();
     for (int fd = 0; fd <= STDERR_FILENO; fd++)

@@ -23,6 +23,8 @@
 #include "host/host.h"
 #include "libc/dns/dns.h"
 #include "libc/libc.h"
+#include "libc/runtime/park.h"
+#include "libc/tls/redirect.h"
 #include "log/log.h"
 #include "mount/embed.h"
 #include "mount/mount.h"
@@ -275,7 +277,7 @@ void sl_yield(void)
 
 void sl_give_way(void)
 {
-    if (slice_is_over() && coro_self() && wait_revive())
+    if (slice_is_over() && coro_current && wait_revive())
         coro_give_way();
 }
 
@@ -353,14 +355,14 @@ int sl_local_create(const struct sl_local *hooks)
 
 void *sl_local_get(int key)
 {
-    struct coro *co = coro_self();
+    struct coro *co = coro_here();
 
     return co ? co->local[key] : NULL;
 }
 
 void sl_local_set(int key, void *value)
 {
-    struct coro *co = coro_self();
+    struct coro *co = coro_here();
 
     if (co)
         co->local[key] = value;
@@ -428,6 +430,26 @@ void *sl_reserved(size_t *size)
         return NULL;
     *size = co->reserved;
     return co + 1;
+}
+
+void sl_redirect(const struct sl_redirect *table)
+{
+    redirect_add(table);
+}
+
+int sl_depart(void)
+{
+    return park_possible() && wait_depart() ? 0 : -EPERM;
+}
+
+bool sl_return(void)
+{
+    return wait_return();
+}
+
+bool sl_waits(void)
+{
+    return coro_current && coro_current->waiting;
 }
 
 const char *sl_runtime_path(void)

@@ -215,3 +215,8 @@ int64_t cpus_count(void)
 {
     return max_int64(1, min_int64(affinity_size(), cpus_quota("")));
 }
+
+int64_t cpus_threads(void)
+{
+    return min_int64(2 * cpus_count(), MAX_THREADS);
+}

@@ -28,7 +28,7 @@ const char *const settings_sections[] = {"server", "log", "limits", "limits /pre
 struct server_raw {
     struct settings s;
     const char *const *binds;
-    const char *workers;
+    const char *workers, *threads;
 };
 
 static const char *const resolver_names[] = {[RESOLVER_CARES] = "c-ares", [RESOLVER_SYSTEM] = "system", NULL};
@@ -46,8 +46,10 @@ const struct sl_option server_options[] = {
               .help = "Connections that the kernel queues until they are accepted."),
     SL_OPTION("stack-size", SL_SIZE, struct server_raw, s.stack_size, .default_value = "8m", .min = 64 << 10,
               .max = 1 << 30, .help = "Address space for the stack of a coroutine; only touched pages take memory."),
-    SL_OPTION("threads", SL_INTEGER, struct server_raw, s.threads, .default_value = "4", .min = 1, .max = 1024,
-              .help = "OS threads of a worker, for calls that cannot park."),
+    SL_OPTION("threads", SL_STRING, struct server_raw, threads, .default_value = "auto",
+              .help =
+                  "OS threads of a worker, for disks, names and C code that computes without the GIL; auto: two for "
+                  "each CPU that this process may use."),
     SL_OPTION("python-threads", SL_CHOICE, struct server_raw, s.python_threads, .default_value = "real",
               .choices = python_threads_names,
               .help = "What threads that Python code starts are: real, OS threads, or coroutines as requests are."),
@@ -71,6 +73,14 @@ static void parse_workers(struct conf *c, const struct conf_section *server, con
         *workers = min_int64(cpus_count(), MAX_WORKERS);
     else if (conf_value_integer(text, workers) || *workers < 1 || *workers > MAX_WORKERS)
         conf_value_error(c, server, "workers", 0, "expected 1 to %d, or auto", MAX_WORKERS);
+}
+
+static void parse_threads(struct conf *c, const struct conf_section *server, const char *text, int64_t *threads)
+{
+    if (!strcmp(text, "auto"))
+        *threads = cpus_threads();
+    else if (conf_value_integer(text, threads) || *threads < 1 || *threads > MAX_THREADS)
+        conf_value_error(c, server, "threads", 0, "expected 1 to %d, or auto", MAX_THREADS);
 }
 
 static bool is_same_address(const struct bind_address *a, const struct bind_address *b)
@@ -158,6 +168,7 @@ void settings_fill(struct settings *s, struct conf *c)
     process_settings_fill(&raw.s.process, c);
     outbound_settings_fill(&raw.s.outbound, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
+    parse_threads(c, server, raw.threads, &raw.s.threads);
     parse_binds(c, server, raw.binds, &raw.s);
     raw.s.module_path = module_dirs_after(&c->arena, raw.s.module_path);
     if (raw.s.python && strchr(raw.s.python, '/'))

@@ -269,7 +269,7 @@ static bool addr_wake_locked(struct bucket *bucket, const void *addr, int *count
 static void addr_tell(bool tell)
 {
     if (tell)
-        libuv.uv_async_send(&parking.async);
+        loop_notify(&parking.async);
 }
 
 static int addr_wake_everybody(void)

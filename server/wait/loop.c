@@ -92,6 +92,14 @@ int64_t wait_deadline(int64_t nanoseconds)
 
 /* ---- posts from other threads ---- */
 
+void loop_notify(uv_async_t *async)
+{
+    struct coro_interrupted before = coro_interrupt();
+
+    libuv.uv_async_send(async);
+    coro_continue(before);
+}
+
 void wait_post(void (*fn)(void *arg), void *arg)
 {
     struct post *post = xmalloc(sizeof(*post));
@@ -102,7 +110,7 @@ void wait_post(void (*fn)(void *arg), void *arg)
     loop.last_post = &post->next;
     real()->pthread_mutex_unlock(&loop.post_lock);
     if (!loop.lost)
-        libuv.uv_async_send(&loop.async);
+        loop_notify(&loop.async);
 }
 
 static void loop_run_posts(uv_async_t *async)
@@ -279,6 +287,7 @@ void wait_forget(void)
     watcher_forget();
     signal_forget();
     fd_forget();
+    away_forget();
     loop.lost = true;
     loop.owner = real()->pthread_self();
     loop.post_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
@@ -308,7 +317,7 @@ bool wait_revive(void)
     if (loop.on_child)
         loop.on_child();
     if (loop.posts) /* by other threads, before there was a loop */
-        libuv.uv_async_send(&loop.async);
+        loop_notify(&loop.async);
     return true;
 }
 

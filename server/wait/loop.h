@@ -51,6 +51,32 @@ void watcher_forget(void);
 /* work.c: set the size of the thread pool, whose threads are made when they are first needed. */
 void work_init(unsigned threads);
 
+/* uv_async_send, any thread, and in signal handlers. libuv writes to a descriptor then, and the loop waits until it has
+ * done so: a coroutine must not give way in the middle, nor come home. */
+void loop_notify(uv_async_t *async);
+
+/* What a thread of the pool does: fn(arg); then the loop calls done with the struct. */
+struct work {
+    struct work *next;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;  /* of fn */
+    int64_t cpu; /* nanoseconds that it has taken, if anybody wants to know */
+    void (*done)(void *work);
+    struct coro *co; /* who has queued it */
+};
+
+/* Queue work for the pool. Returns false if there is no memory for its first thread; the second one says so before. */
+bool work_queue(struct work *work);
+bool work_possible(void);
+
+/* Returns how many threads the pool can have. */
+unsigned work_threads(void);
+
+/* away.c: nobody is away; the second one in a forked child. */
+void away_init(void);
+void away_forget(void);
+
 /* timer.c: park until coro_wake or the deadline, whatever else happens. Returns the result, or -ETIMEDOUT. */
 int timer_park(int64_t deadline);
 

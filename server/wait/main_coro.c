@@ -54,7 +54,7 @@ void wait_interrupt(int code)
     else /* keep an -EINTR, which is the stronger one */
         atomic_compare_exchange_strong(&interrupt.note, &none, code);
     if (atomic_load(&interrupt.can_wake))
-        libuv.uv_async_send(&interrupt.async);
+        loop_notify(&interrupt.async);
 }
 
 int wait_interrupt_take(void)

@@ -283,6 +283,19 @@ int wait_thread(int (*fn)(void *arg), void *arg);
 int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
 int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg);
 
+/* ---- away.c ---- */
+
+/* The running coroutine goes on upon a thread of the pool, to compute there; if too many are away it first waits until
+ * one is back. Returns false, and it stays, if it cannot: a main coroutine, whose thread-locals are the OS thread's, or
+ * one that is to stay alone. It returns by wait_return, or when it would wait (coro_self). Cannot be cancelled. */
+bool wait_depart(void);
+
+/* Returns false if it was not away (any more). */
+bool wait_return(void);
+
+/* Returns how many are away. */
+unsigned wait_away(void);
+
 /* ---- child.c ---- */
 
 /* Park until the child pid has ended, without reaping it. Returns 0, -ECHILD, -ETIMEDOUT or the code of wait_cancel. */

@@ -22,15 +22,6 @@
 #define WORK_STACK      (512 * 1024) /* bytes */
 #define DEFAULT_THREADS 4
 
-struct work {
-    struct work *next;
-    struct coro *co;
-    int (*fn)(void *arg);
-    void *arg;
-    int result;
-    int64_t cpu; /* nanoseconds that it has taken, if anybody wants to know */
-};
-
 static void work_done(void *arg)
 {
     coro_wake(((struct work *)arg)->co, 0);
@@ -53,7 +44,7 @@ static void work_run(struct work *work)
 
     work->result = work->fn(work->arg);
     work->cpu = thread_cpu() - before;
-    wait_post(work_done, work);
+    wait_post(work->done, work);
 }
 
 /* Park until a thread has done the work. What it has taken there was not all waiting. */
@@ -88,6 +79,7 @@ static struct pool pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .queued = PTHREAD_
 void work_init(unsigned threads)
 {
     pool.limit = threads ? threads : DEFAULT_THREADS;
+    away_init();
 }
 
 void work_forget(void)
@@ -132,8 +124,7 @@ static bool pool_grow(void)
     return pool.threads > 0;
 }
 
-/* Returns false if there is no memory for the first thread. */
-static bool pool_queue(struct work *work)
+bool work_queue(struct work *work)
 {
     bool possible;
 
@@ -152,11 +143,26 @@ static bool pool_queue(struct work *work)
     return possible;
 }
 
+bool work_possible(void)
+{
+    bool possible;
+
+    real()->pthread_mutex_lock(&pool.lock);
+    possible = pool.threads > 0 || pool_grow();
+    real()->pthread_mutex_unlock(&pool.lock);
+    return possible;
+}
+
+unsigned work_threads(void)
+{
+    return pool.limit;
+}
+
 int wait_offload_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg)
 {
-    struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
+    struct work work = {.co = coro_self(), .fn = fn, .arg = arg, .done = work_done};
 
-    if (!work.co || work.co->linking || !wait_revive() || !pool_queue(&work))
+    if (!work.co || work.co->linking || !wait_revive() || !work_queue(&work))
         return fn(arg);
     work_await(&work, kind, subject);
     return work.result;
@@ -177,7 +183,7 @@ static void *errand_run(void *arg)
 
 int wait_thread_for(enum wait_kind kind, const void *subject, int (*fn)(void *arg), void *arg)
 {
-    struct work work = {.co = coro_self(), .fn = fn, .arg = arg};
+    struct work work = {.co = coro_self(), .fn = fn, .arg = arg, .done = work_done};
 
     if (!work.co || work.co->linking || !wait_revive())
         return fn(arg);

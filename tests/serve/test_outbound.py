@@ -329,6 +329,8 @@ def test_300_requests_and_a_postgresql_of_30(daemon):
         server = daemon(f"[server]\nworkers = 2\n[wsgi /]\napp = app:app\n{peer}", {"app.py": DATABASE_APP}, env=env)
         texts, _ = server.get_all(["/"] * 300)
         assert texts == ["done"] * 300
+        began = time.monotonic()
+        assert server.stop() == 0 and time.monotonic() - began < 5
         assert counts(server)[1] <= 20
     finally:
         postgres.end()

@@ -26,7 +26,7 @@ static void test_settings_defaults(void **state)
     assert_false(s.http.proxies.local);
     assert_int_equal(s.http.proxies.fields, FORWARDED_DEFAULT);
     assert_false(s.binds[0].proxied);
-    assert_int_equal(s.threads, 4);
+    assert_int_equal(s.threads, cpus_threads());
     assert_int_equal(s.resolver, RESOLVER_CARES);
     assert_int_equal(s.python_threads, PYTHON_THREADS_REAL);
     assert_int_equal(s.shutdown_timeout, 30000);
@@ -89,8 +89,8 @@ static void test_settings_errors(void **state)
          "t.ini:3: \"backlog = -5\": expected 1 to 65535\n"
          "t.ini:4: \"stack-size = 1k\": expected 64k to 1g\n"
          "t.ini:5: \"max-concurrency = 0\": expected 1 to 1000000\n"
-         "t.ini:6: \"threads = 2000\": expected 1 to 1024\n"
-         "t.ini:2: \"workers = 0\": expected 1 to 1024, or auto\n"},
+         "t.ini:2: \"workers = 0\": expected 1 to 1024, or auto\n"
+         "t.ini:6: \"threads = 2000\": expected 1 to 1024, or auto\n"},
         {"[limits]\nmax-connections = 0\nmax-request-line = 2m\nmax-header-size = 1\n[server]\nmax-headers = 0\n",
          "t.ini:6: \"max-headers = 0\": expected 1 to 100000\n"
          "t.ini:2: \"max-connections = 0\": expected 1 to 10000000\n"

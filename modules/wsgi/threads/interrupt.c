@@ -26,7 +26,7 @@ static struct interrupt *(*current_interrupt)(void); /* of the coroutine that ru
 
 /* ---- exceptions that are pending ---- */
 
-static bool interrupt_is_pending(const struct interrupt *i)
+bool interrupt_is_pending(const struct interrupt *i)
 {
     return i->raise || (i->queue && PyList_GET_SIZE(i->queue) > 0);
 }

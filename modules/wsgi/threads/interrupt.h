@@ -39,6 +39,9 @@ int interrupt_queue(struct interrupt *i, PyObject *exception);
 /* Takes back an exception that was queued. Returns 1; 0 if it is not queued since it was raised already; or -1. */
 int interrupt_withdraw(struct interrupt *i, PyObject *exception);
 
+/* Whether there is one. */
+bool interrupt_is_pending(const struct interrupt *i);
+
 /* Cancels the coroutine if an exception is pending, and else clears its cancellation; after others have changed it. */
 void interrupt_renew(struct interrupt *i);
 

@@ -37,6 +37,7 @@
 #include "threads/gil.h"
 #include "threads/handle.h"
 #include "threads/interrupt.h"
+#include "threads/without_gil.h"
 #include "threads/stack_dump.h"
 #include "threads/thread_object.h"
 #include "threads/thread_table.h"
@@ -54,6 +55,7 @@ struct thread {
     PyThreadState *found; /* by PyGILState_Ensure when it parked, see compat_found; or NULL */
     struct exchange *x;   /* the request that it serves, borrowed; or NULL */
     struct interrupt interrupt;
+    struct section section;
     struct thread *next;  /* in the list of all */
     struct thread **link; /* what points to it in the list */
 };
@@ -77,27 +79,40 @@ static void thread_watch(const struct thread *t)
         gil_watch(t->steady > 0 ? NULL : t->state);
 }
 
+/* Not inlined: most that park run no Python code. */
+static __attribute__((noinline)) void thread_park_running(struct thread *t)
+{
+    gil_watch(NULL);
+    t->found = compat_found(t->state);
+    t->held = gil_park(t->state);
+    if (!t->held && t->section.site)
+        section_leave(&t->section);
+}
+
 static void thread_park(void *value)
 {
     struct thread *t = value;
 
-    if (!t->runs)
-        return;
-    gil_watch(NULL);
-    t->found = compat_found(t->state);
-    t->held = gil_park(t->state);
+    if (t->runs)
+        thread_park_running(t);
+}
+
+static __attribute__((noinline)) void thread_resume_running(struct thread *t)
+{
+    if (!Py_IsInitialized() && !t->is_main && (t->held || !t->is_own))
+        sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
+    gil_resume(t->held, t->found);
+    if (!t->held && t->section.site && !t->section.away)
+        section_go_on(&t->section);
+    thread_watch(t);
 }
 
 static void thread_resume(void *value)
 {
     struct thread *t = value;
 
-    if (!t->runs)
-        return;
-    if (!Py_IsInitialized() && !t->is_main && (t->held || !t->is_own))
-        sl_park_for_good(); /* the interpreter is finalizing, which ends its other threads */
-    gil_resume(t->held, t->found);
-    thread_watch(t);
+    if (t->runs)
+        thread_resume_running(t);
 }
 
 static void thread_link(struct thread *t)
@@ -527,6 +542,23 @@ unsigned long tstate_identity(const struct interrupt *interrupt)
     const struct thread *t = (const void *)((const char *)interrupt - offsetof(struct thread, interrupt));
 
     return t->state->thread_id;
+}
+
+struct section *tstate_section(void)
+{
+    struct thread *t = sl_local_get(thread_key);
+
+    return t ? &t->section : NULL;
+}
+
+void tstate_returned(void)
+{
+    struct thread *t = sl_local_get(thread_key);
+
+    if (!t || !t->runs || !interrupt_is_pending(&t->interrupt))
+        return;
+    sl_as_main_thread(true); /* as after a wait that fails with EINTR */
+    thread_cancelled(t, EINTR);
 }
 
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity))

@@ -10,6 +10,7 @@
 
 struct exchange;
 struct interrupt;
+struct section;
 
 /* Registers the hooks for coroutines that park, resume and end. Returns 0 or a negative errno. */
 int tstate_init(void);
@@ -39,6 +40,12 @@ struct exchange *tstate_exchange(void);
 
 /* Returns the interrupts of this coroutine; NULL if it has no thread state. */
 struct interrupt *tstate_interrupt(void);
+
+/* Returns the record of the section that this coroutine is in, also upon another thread; NULL outside of coroutines. */
+struct section *tstate_section(void);
+
+/* This coroutine was away upon another thread, and has the GIL: an exception that was sent meanwhile is raised now. */
+void tstate_returned(void);
 
 /* Returns the _syncless.Handle of this coroutine as a new reference, None outside of one. */
 PyObject *tstate_handle(void);

@@ -11,7 +11,7 @@
  * A file system is known by its device, and by the beginnings of absolute paths that were seen to lead to it, so that
  * a path need not be looked up to find out where it leads. Such a beginning is the mount point or a symbolic link.
  *
- * Only the loop's thread uses the table.
+ * Only the loop's thread uses the table. A coroutine that is away upon a thread of the pool waits for a disk there.
  */
 #include "libc/disk/disk.h"
 
@@ -132,7 +132,7 @@ long disk_offload(disk_fn *fn, void *arg)
 {
     struct visit v = {.fn = fn, .arg = arg, .error = errno};
 
-    if (!coro_self() || !park_possible_for_child())
+    if (!coro_current || !park_possible_for_child())
         return fn(arg);
     wait_offload_for(FOR_DISK, NULL, visit_run, &v);
     return visit_end(&v);
@@ -336,7 +336,7 @@ long disk_run_path(int at, const char *path, disk_fn *fn, void *arg)
     uint64_t begun;
     long result;
 
-    if (!coro_self() || !path)
+    if (!coro_current || !path)
         return fn(arg);
     if (disk_watches > 0)
         return run_path_by_cost(at, path, &(struct visit){.fn = fn, .arg = arg, .error = errno});
@@ -364,7 +364,7 @@ long disk_run_fd(int fd, disk_fn *fn, void *arg)
     struct disk *disk = NULL;
     struct stat st;
 
-    if (!coro_self())
+    if (!coro_current)
         return fn(arg);
     if (disk_watches > 0 && fstat(fd, &st) == 0)
         disk = disk_of_device(st.st_dev);

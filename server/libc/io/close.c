@@ -17,15 +17,19 @@
 #include <stdatomic.h>
 
 #include "base/real.h"
+#include "libc/io/kind.h"
 #include "libc/outbound/holder.h"
 #include "libc/outbound/outbound.h"
 #include "libc/runtime/park.h"
 
 static void close_wake_waiters(int fd)
 {
-    int saved = errno;
+    int saved;
 
-    if (wait_fd_known(fd) && park_possible())
+    if (!wait_fd_known(fd))
+        return;
+    saved = errno;
+    if (park_possible())
         wait_fd_close(fd);
     errno = saved;
 }
@@ -90,7 +94,7 @@ static int close_on_thread(struct closing closing)
 
 static int close_free(int fd)
 {
-    if (!coro_self())
+    if (kind_passes(fd))
         return real()->close(fd);
     close_wake_waiters(fd);
     return close_lingers(fd) ? close_on_thread((struct closing){-1, fd, 0}) : real()->close(fd);

@@ -162,8 +162,10 @@ static int connect_limited(struct outbound *o, int fd, const struct sockaddr *to
 
 int connect(int fd, const struct sockaddr *to, socklen_t size)
 {
-    struct outbound *o = outbound_used && to ? outbound_find(fd, to, size) : NULL;
+    struct outbound *o;
 
+    coro_at_home();
+    o = outbound_used && to ? outbound_find(fd, to, size) : NULL;
     return o ? connect_limited(o, fd, to, size) : connect_free(fd, to, size);
 }
 

@@ -57,7 +57,7 @@ static ssize_t file_read_cached(const struct transfer *t)
 }
 
 /* Whether a read that has got so many bytes may have stopped because the next are not in the cache. */
-static bool may_go_on(const struct transfer *t, ssize_t got)
+static bool file_may_go_on(const struct transfer *t, ssize_t got)
 {
     int saved = errno;
     off_t end = t->at == AT_POSITION ? lseek(t->fd, 0, SEEK_CUR) : t->at + got;
@@ -99,7 +99,7 @@ ssize_t file_read(int fd, const struct iovec *iov, int count, off_t at, int flag
     got = file_read_cached(&t);
     if (got < 0 && errno == EAGAIN && at != AT_POSITION)
         return disk_offload(transfer_read, &t);
-    while (got > 0 && (size_t)got < size && may_go_on(&t, got) && (more = file_read_rest(&t, got)) > got)
+    while (got > 0 && (size_t)got < size && file_may_go_on(&t, got) && (more = file_read_rest(&t, got)) > got)
         got = more;
     return got;
 }

@@ -241,7 +241,7 @@ static int open_file(int dirfd, const char *path, int flags, mode_t mode)
 
 static int open_anywhere(int dirfd, const char *path, int flags, mode_t mode)
 {
-    if (!coro_self())
+    if (!coro_current && (!coro_guest || !flags_may_wait(flags)))
         return real()->openat(dirfd, path, flags, mode);
     return flags_may_wait(flags) ? open_or_wait(&(struct opening){dirfd, path, flags, mode, NULL})
                                  : open_file(dirfd, path, flags, mode);
@@ -275,7 +275,7 @@ int open(const char *path, int flags, ...)
     if (opening_has_mode(flags))
         mode = va_arg(ap, mode_t);
     va_end(ap);
-    return coro_self() ? open_anywhere(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
+    return coro_here() ? open_anywhere(AT_FDCWD, path, flags, mode) : real()->open(path, flags, mode);
 }
 
 int openat(int dirfd, const char *path, int flags, ...)

@@ -17,7 +17,7 @@
 /* Whether the call is made as it is: outside of coroutines, by the caller's wish, or if the kernel refuses it. */
 static bool vector_passes(const struct iovec *iov, int count, off_t at, int flags)
 {
-    return !coro_self() || flags & RWF_NOWAIT || at < AT_POSITION || count <= 0 || count > IOV_MAX ||
+    return !coro_current || flags & RWF_NOWAIT || at < AT_POSITION || count <= 0 || count > IOV_MAX ||
            iov_total(iov, (size_t)count) == 0;
 }
 
@@ -47,7 +47,7 @@ ssize_t pread(int fd, void *buf, size_t size, off_t at)
 {
     struct iovec one = {buf, size};
 
-    return coro_self() && at >= 0 ? file_preadv2(fd, &one, 1, at, 0) : real()->pread(fd, buf, size, at);
+    return coro_current && at >= 0 ? file_preadv2(fd, &one, 1, at, 0) : real()->pread(fd, buf, size, at);
 }
 
 ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t at) __attribute__((alias("preadv")));
@@ -82,7 +82,7 @@ ssize_t pwrite(int fd, const void *buf, size_t size, off_t at)
 {
     struct iovec one = {(void *)buf, size};
 
-    return coro_self() && at >= 0 ? file_pwritev2(fd, &one, 1, at, 0) : real()->pwrite(fd, buf, size, at);
+    return coro_current && at >= 0 ? file_pwritev2(fd, &one, 1, at, 0) : real()->pwrite(fd, buf, size, at);
 }
 
 ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t at) __attribute__((alias("pwritev")));

@@ -42,7 +42,7 @@ ssize_t read(int fd, void *buf, size_t size)
     struct io io = io_in(fd);
     ssize_t got;
 
-    if (!coro_self() || size == 0)
+    if (size == 0 || kind_passes(fd))
         return real()->read(fd, buf, size);
     got = receive_from(&io, buf, size, 0, NULL, NULL);
     if (got < 0 && errno == ENOTSOCK)
@@ -69,7 +69,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t got;
 
-    if (!coro_self() || !iov_is_usable(iov, count))
+    if (!iov_is_usable(iov, count) || kind_passes(fd))
         return real()->readv(fd, iov, count);
     got = receive_msg(&io, &msg, 0);
     if (got < 0 && errno == ENOTSOCK)
@@ -116,7 +116,7 @@ ssize_t write(int fd, const void *buf, size_t size)
     struct io io = io_out(fd);
     ssize_t put;
 
-    if (!coro_self() || size == 0)
+    if (size == 0 || kind_passes(fd))
         return real()->write(fd, buf, size);
     put = send_to(&io, buf, size, 0, NULL, 0);
     if (put < 0 && errno == ENOTSOCK)
@@ -151,7 +151,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t put;
 
-    if (!coro_self() || !iov_is_usable(iov, count))
+    if (!iov_is_usable(iov, count) || kind_passes(fd))
         return real()->writev(fd, iov, count);
     put = send_msg(&io, &msg, 0);
     if (put < 0 && errno == ENOTSOCK)
@@ -169,7 +169,7 @@ int eventfd_write(int fd, eventfd_t value)
 /* Whether it is the same as without an offset and flags, which are for disk files. */
 static bool rw_is_plain(int fd, off_t offset, int flags)
 {
-    return coro_self() && offset == -1 && !(flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC)) && !kind_is_file(fd);
+    return coro_here() && offset == -1 && !(flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC)) && !kind_is_file(fd);
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)

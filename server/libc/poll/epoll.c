@@ -36,7 +36,7 @@ int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout, cons
 
     if (timeout == 0)
         park_fair();
-    if (!coro_self() || timeout == 0)
+    if (timeout == 0 || !coro_self())
         return real()->epoll_pwait(fd, events, count, timeout, mask);
     result = epoll_ask(fd, events, count, mask);
     if (result != 0)
@@ -50,7 +50,7 @@ int epoll_wait(int fd, struct epoll_event *events, int count, int timeout)
 {
     if (timeout == 0)
         park_fair();
-    if (!coro_self() || timeout == 0)
+    if (timeout == 0 || !coro_self())
         return real()->epoll_wait(fd, events, count, timeout);
     return epoll_pwait(fd, events, count, timeout, NULL);
 }

@@ -16,7 +16,7 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
 
     if (timeout == 0)
         park_fair();
-    if (!coro_self() || timeout == 0 || !park_possible())
+    if (timeout == 0 || !coro_self() || !park_possible())
         return real()->poll(fds, count, timeout);
     return park_end(wait_fds(fds, count, wait_deadline(timeout * INT64_C(1000000))), saved);
 }
@@ -27,7 +27,7 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
 
     if (!timespec_may_wait(timeout))
         park_fair();
-    if (!coro_self() || !timespec_may_wait(timeout) || !park_possible())
+    if (!timespec_may_wait(timeout) || !coro_self() || !park_possible())
         return real()->ppoll(fds, count, timeout, mask);
     return park_end(sigmask_wait_fds(fds, count, timespec_deadline_in(timeout), mask), saved);
 }

@@ -119,7 +119,7 @@ int thrd_sleep(const struct timespec *interval, struct timespec *remaining)
 /* A loop of these may wait for an OS thread or for another coroutine. */
 int sched_yield(void)
 {
-    if (!coro_self() || caller_kind() == CALLER_LOOP || !park_possible())
+    if (park_stays_away() || !coro_self() || caller_kind() == CALLER_LOOP || !park_possible())
         return real()->sched_yield();
     real()->sched_yield();
     coro_yield();

@@ -51,9 +51,9 @@ static void handler_leave(const struct interrupted *before, int signum)
 {
     int saved = errno;
 
+    wait_interrupt(restarts[signum] ? -ERESTART : -EINTR);
     coro_continue(before->coro);
     wait_in_handler = before->in_handler;
-    wait_interrupt(restarts[signum] ? -ERESTART : -EINTR);
     errno = saved;
 }
 

@@ -45,10 +45,15 @@ pid_t identity_tid(void)
     return loop_tid;
 }
 
+pid_t identity_tid_here(void)
+{
+    return coro_current ? loop_tid : gettid();
+}
+
 /* Returns the coroutine of which this is the stack, or NULL. */
 static struct coro *coroutine_here(void)
 {
-    return coro_self() ? coro_self() : inherited;
+    return coro_here() ? coro_here() : inherited;
 }
 
 void identity_inherit(void)

@@ -12,6 +12,9 @@ void identity_init(void);
 /* Returns its thread id, which libc writes into mutexes. */
 pid_t identity_tid(void);
 
+/* The same, of the one on which this code runs: the loop's on coroutines, unless they are away. */
+pid_t identity_tid_here(void);
+
 /* Whether a pthread_t is the identity of a coroutine, of any that ever was. */
 bool identity_is_coroutine(pthread_t thread);
 

@@ -1,6 +1,9 @@
 /*
  * park.c: what all calls need that may park.
  *
+ * A coroutine that is away upon a thread of the pool may not park there: who asks whether it may has it come home, so
+ * the answer is as for any other. Calls that do not wait are made where it is.
+ *
  * After a fork only the process that called park_init may park: its loop runs the coroutines. A child of fork has no
  * coroutines at all (coro_forget), or one that can have a loop as soon as it has to park (wait_revive). But one of
  * vfork sees coro_self() as its parent does, so the process id is compared.
@@ -13,6 +16,7 @@
 #include "wait/reason.h"
 
 #define MAX_LOOKS_IN_A_ROW 64
+#define MAX_LOOKS_AWAY     1000
 #define FIRST_PAUSE        INT64_C(1000000)  /* nanoseconds */
 #define MAX_PAUSE          INT64_C(32000000) /* nanoseconds */
 
@@ -49,11 +53,16 @@ bool park_possible_for_child(void)
     return park_possible() && !coro_self()->alone;
 }
 
+bool park_stays_away(void)
+{
+    return coro_guest && ++coro_guest->looks < MAX_LOOKS_AWAY;
+}
+
 void park_fair(void)
 {
     static unsigned looks;
 
-    if (!coro_self() || ++looks < MAX_LOOKS_IN_A_ROW || !park_possible())
+    if (park_stays_away() || !coro_self() || ++looks < MAX_LOOKS_IN_A_ROW || !park_possible())
         return;
     looks = 0;
     coro_yield();
@@ -61,7 +70,7 @@ void park_fair(void)
 
 void park_give_way_slow(void)
 {
-    if (coro_self() && slice_is_mine() && !coro_holds_runtime() && park_possible())
+    if (coro_current && slice_is_mine() && !coro_holds_runtime() && park_possible())
         coro_yield_late();
 }
 

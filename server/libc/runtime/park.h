@@ -63,6 +63,10 @@ static inline void park_ignore(int result)
  * another coroutine has to do. So after so many in a row the coroutine goes to the end of the run queue. */
 void park_fair(void);
 
+/* For calls that may be a part of such a loop: whether the coroutine is away and may go on there. It comes home when it
+ * has made many of them. */
+bool park_stays_away(void);
+
 /* For calls that were done without waiting: if the coroutine has used up its slice, it lets others run. Keeps errno. */
 void park_give_way_slow(void);
 static inline void park_give_way(void)

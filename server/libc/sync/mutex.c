@@ -9,6 +9,9 @@
  * number that stands for the coroutine and that no thread can have. The fields that are used for this are part of
  * libc's ABI, because its static initialisers contain them.
  *
+ * A coroutine that is away upon another thread is the owner there as well, and comes home when it would wait. Mutexes
+ * that the kernel knows by the OS thread bring it home in any case.
+ *
  * Robust mutexes and those with priority inheritance have the id in the lock word too. The kernel reads it there, so it
  * stays, and we look at it before libc does. While the data of a robust mutex is inconsistent libc needs the owner's
  * field for that: until pthread_mutex_consistent nobody, not even the owner, can lock it again. When a thread ends that
@@ -47,7 +50,7 @@ static bool mutex_is_mine(const pthread_mutex_t *mutex)
 static bool mutex_word_is_ours(const pthread_mutex_t *mutex)
 {
     return mutex->__data.__kind & (MUTEX_ROBUST | MUTEX_INHERITS) && mutex_knows_owner(mutex) &&
-           (mutex->__data.__lock & FUTEX_TID_MASK) == identity_tid();
+           (mutex->__data.__lock & FUTEX_TID_MASK) == identity_tid_here();
 }
 
 static int mutex_lock_again(pthread_mutex_t *mutex, int otherwise)
@@ -80,7 +83,7 @@ static int mutex_unlock_mine(pthread_mutex_t *mutex)
     bool last = mutex->__data.__count <= 1;
     int result;
 
-    mutex->__data.__owner = identity_tid();
+    mutex->__data.__owner = identity_tid_here();
     result = real()->pthread_mutex_unlock(mutex);
     if (!last)
         mutex->__data.__owner = owner_of_coroutine();
@@ -107,6 +110,13 @@ int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *u
     return parking_wait(&wait);
 }
 
+/* One that the kernel knows by the OS thread is locked and unlocked on the loop's. */
+static void mutex_goes_home(const pthread_mutex_t *mutex)
+{
+    if (mutex->__data.__kind & (MUTEX_ROBUST | MUTEX_INHERITS | MUTEX_PROTECTS))
+        coro_at_home();
+}
+
 /* Whether it is robust, and free after the next unlock. */
 static bool mutex_robust_ends(const pthread_mutex_t *mutex)
 {
@@ -116,8 +126,12 @@ static bool mutex_robust_ends(const pthread_mutex_t *mutex)
 
 int mutex_unlock(pthread_mutex_t *mutex)
 {
-    bool mine = coro_self() && mutex_is_mine(mutex), robust = coro_self() && mutex_robust_ends(mutex);
-    int result = mine ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
+    bool robust = mutex_robust_ends(mutex) && coro_self(), mine;
+    int result;
+
+    mutex_goes_home(mutex);
+    mine = coro_here() && mutex_is_mine(mutex);
+    result = mine ? mutex_unlock_mine(mutex) : real()->pthread_mutex_unlock(mutex);
 
     if (robust && result == 0)
         robust_unlocked(mutex);
@@ -127,16 +141,22 @@ int mutex_unlock(pthread_mutex_t *mutex)
 
 /* ---- the calls ---- */
 
+static bool mutex_passes(const pthread_mutex_t *mutex)
+{
+    mutex_goes_home(mutex);
+    return !coro_here();
+}
+
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_lock(mutex);
     return mutex_lock(mutex, CLOCK_REALTIME, NULL);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_trylock(mutex);
     if (!mutex_is_mine(mutex))
         return mutex_try(mutex);
@@ -146,14 +166,14 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 
 int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER)
         return real()->pthread_mutex_timedlock(mutex, until);
     return mutex_lock(mutex, CLOCK_REALTIME, until);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
+    if (mutex_passes(mutex) || caller_kind() != CALLER_OTHER || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->pthread_mutex_clocklock(mutex, clock, until);
     return mutex_lock(mutex, clock, until);
 }
@@ -170,7 +190,7 @@ int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
     int result = real()->pthread_mutex_consistent(mutex);
 
-    if (result == 0 && coro_self() && mutex_knows_owner(mutex))
+    if (result == 0 && coro_here() && mutex_knows_owner(mutex))
         mutex->__data.__owner = owner_of_coroutine();
     return result;
 }

@@ -57,21 +57,21 @@ static bool rwlock_knows_clock(clockid_t clock)
 
 int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (!coro_here() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_rdlock(lock);
     return rwlock_lock(lock, rwlock_try_read, CLOCK_REALTIME, NULL);
 }
 
 int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (!coro_here() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedrdlock(lock, until);
     return rwlock_lock(lock, rwlock_try_read, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
+    if (!coro_here() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
         return real()->pthread_rwlock_clockrdlock(lock, clock, until);
     return rwlock_lock(lock, rwlock_try_read, clock, until);
 }
@@ -80,28 +80,28 @@ int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const st
 
 int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (!coro_here() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_wrlock(lock);
     return rwlock_lock(lock, rwlock_try_write, CLOCK_REALTIME, NULL);
 }
 
 int pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (!coro_here() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_trywrlock(lock);
     return rwlock_try_write(lock);
 }
 
 int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER)
+    if (!coro_here() || caller_kind() != CALLER_OTHER)
         return real()->pthread_rwlock_timedwrlock(lock, until);
     return rwlock_lock(lock, rwlock_try_write, CLOCK_REALTIME, until);
 }
 
 int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
+    if (!coro_here() || caller_kind() != CALLER_OTHER || !rwlock_knows_clock(clock))
         return real()->pthread_rwlock_clockwrlock(lock, clock, until);
     return rwlock_lock(lock, rwlock_try_write, clock, until);
 }
@@ -113,7 +113,7 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
     int result;
 
     if (owner_is_coroutine(lock->__data.__cur_writer)) /* libc compares it with the calling thread */
-        lock->__data.__cur_writer = coro_self() ? identity_tid() : gettid();
+        lock->__data.__cur_writer = identity_tid_here();
     result = real()->pthread_rwlock_unlock(lock);
     parking_wake(lock, INT_MAX);
     return result;

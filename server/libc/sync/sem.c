@@ -64,7 +64,7 @@ int sem_wait(sem_t *sem)
 {
     int saved = errno;
 
-    if (!coro_self() || caller_kind() == CALLER_LOOP)
+    if (!coro_here() || caller_kind() == CALLER_LOOP)
         return real()->sem_wait(sem);
     if (sem_try(sem) == 0)
         return 0;
@@ -77,7 +77,7 @@ int sem_timedwait(sem_t *sem, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until))
+    if (!coro_here() || caller_kind() == CALLER_LOOP || !timespec_is_point(until))
         return real()->sem_timedwait(sem, until);
     if (sem_try(sem) == 0)
         return 0;
@@ -90,7 +90,7 @@ int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
 {
     int saved = errno;
 
-    if (!coro_self() || caller_kind() == CALLER_LOOP || !timespec_is_point(until) ||
+    if (!coro_here() || caller_kind() == CALLER_LOOP || !timespec_is_point(until) ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME))
         return real()->sem_clockwait(sem, clock, until);
     if (sem_try(sem) == 0)

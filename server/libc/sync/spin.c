@@ -18,7 +18,7 @@ int pthread_spin_lock(pthread_spinlock_t *lock)
 {
     struct parking_wait wait = {.lock = (void *)lock, .try = spin_try, .shared = true};
 
-    if (!coro_self())
+    if (!coro_here())
         return real()->pthread_spin_lock(lock);
     for (int i = 0; i < MAX_SPINS; i++)
         if (real()->pthread_spin_trylock(lock) == 0)

@@ -15,6 +15,7 @@
 
 #include "base/real.h"
 #include "coro/coro.h"
+#include "libc/tls/redirect.h"
 #include "libc/tls/objects.h"
 #include "libc/tls/tls.h"
 
@@ -27,25 +28,29 @@
 static __attribute__((noinline)) void *dlopen_path(const char *path, int mode)
 {
     struct coro *co = coro_self();
-    bool before = co->linking;
+    bool before = co && co->linking;
     void *handle;
 
-    co->linking = true;
+    if (co)
+        co->linking = true;
     handle = real()->dlopen(path, mode);
-    co->linking = before;
+    if (co)
+        co->linking = before;
+    redirect_loaded();
     return handle;
 }
 
 TAIL_CALLS void *dlopen(const char *path, int mode)
 {
-    if (coro_self() && path && strchr(path, '/') && !strchr(path, '$'))
+    coro_at_home(); /* constructors run under the loader's lock, which is the OS thread's */
+    if (path && strchr(path, '/') && !strchr(path, '$'))
         return dlopen_path(path, mode);
     return real()->dlopen(path, mode);
 }
 
 int dlclose(void *handle)
 {
-    struct coro *co = coro_self();
+    struct coro *co = coro_self(); /* comes home: destructors run under the loader's lock too */
     bool before = co && co->linking;
     int result;
 

@@ -17,7 +17,7 @@ struct tls_guard tls_lock(void)
     sigset_t all;
 
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &guard.mask);
+    real()->pthread_sigmask(SIG_SETMASK, &all, &guard.mask);
     real()->pthread_mutex_lock(&lock);
     return guard;
 }
@@ -25,7 +25,7 @@ struct tls_guard tls_lock(void)
 void tls_unlock(struct tls_guard guard)
 {
     real()->pthread_mutex_unlock(&lock);
-    pthread_sigmask(SIG_SETMASK, &guard.mask, NULL);
+    real()->pthread_sigmask(SIG_SETMASK, &guard.mask, NULL);
 }
 
 /* ---- fork: another thread may hold the lock ---- */
