@@ -18,11 +18,19 @@
 #define COMPUTES 1000 /* milliseconds after which one that computes, and does not wait, is cancelled again */
 #define TO_BEGIN 1    /* milliseconds, as short as a timeout can be */
 
+#define MUST_END 10000 /* milliseconds after which one that computes upon a thread is endless */
+
 static struct wait_timeouts graces, computing, gone_early;
+static void (*on_endless)(struct request *req); /* NULL when it has been called */
 
 static struct request *request_of_timeout(struct wait_timeout *timeout)
 {
     return list_entry(timeout, struct request, deadline);
+}
+
+static bool is_endless(const struct request *req)
+{
+    return req->cancelled == -ETIMEDOUT && req->coro->away && wait_time() - req->view.deadline >= MUST_END;
 }
 
 /* Cancel the handler, now and after each GRACE; sooner if it was preempted, and so has not been told. */
@@ -32,6 +40,10 @@ static void cancel_now(struct wait_timeout *timeout)
 
     wait_timeout_start(req->coro->parked ? &graces : &computing, timeout);
     req->limits->cancel(req);
+    if (on_endless && is_endless(req)) {
+        on_endless(req);
+        on_endless = NULL;
+    }
 }
 
 static void cancel_once(struct request *req, int why)
@@ -91,8 +103,9 @@ static void cancel_gone_early(struct wait_timeout *timeout)
     cancel_once(request_of_timeout(timeout), -ECONNRESET);
 }
 
-void cancel_init(void)
+void cancel_init(void (*endless)(struct request *req))
 {
+    on_endless = endless;
     wait_timeouts_init(&graces, GRACE, cancel_now);
     wait_timeouts_init(&computing, COMPUTES, cancel_now);
     wait_timeouts_init(&gone_early, TO_BEGIN, cancel_gone_early);

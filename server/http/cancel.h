@@ -4,8 +4,8 @@
 
 #include "http/request/request.h"
 
-/* Before the first request. */
-void cancel_init(void);
+/* Before the first request. endless: see http_hooks. */
+void cancel_init(void (*endless)(struct request *req));
 
 /* Make deadlines a list of requests that may run for so many milliseconds each. */
 void cancel_deadlines(struct wait_timeouts *deadlines, int64_t milliseconds);

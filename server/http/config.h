@@ -11,10 +11,14 @@
 struct proxies;
 struct request;
 
-/* Called on the coroutine of each request, or NULL. */
+/* Or NULL. The first two are called on the coroutine of each request. */
 struct http_hooks {
     void (*begun)(struct request *req);       /* its head is complete */
     void (*ended)(const struct request *req); /* it is over; NULL: timings of requests are not taken either */
+
+    /* It is past its time by 10 s, and still computes upon a thread of the pool (wait_depart), where nothing can end
+     * it. Called on the loop's stack, for one request of the process. */
+    void (*endless)(struct request *req);
 };
 
 /* Times are milliseconds, 0 is no limit. */

@@ -460,7 +460,7 @@ void http_init(const struct http_config *config)
     wait_timeouts_init(&http.flooding, LINGER_PAUSE, on_linger_pause_over);
     admission_init(&(struct admission_config){config->max_concurrency, config->queue_timeout, conn_start, conn_reject});
     session_init(&http.config, conn_gone);
-    cancel_init();
+    cancel_init(config->hooks.endless);
     request_init_ids();
     wait_on_child(http_forget);
 }

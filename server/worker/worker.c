@@ -347,6 +347,14 @@ static void worker_init_loop(const struct settings *settings)
     outbound_start(&settings->outbound);
 }
 
+static void on_endless_request(struct request *req)
+{
+    request_log(req, LOG_LEVEL_ERROR,
+                "it is past its request-timeout, computes upon a thread, and cannot be cancelled: asking for a "
+                "replacement of this worker");
+    ask_for_replacement();
+}
+
 /* Have requests looked at, as far as that is wanted. */
 static void watch_requests(const struct settings *settings, const struct mount *mounts)
 {
@@ -360,6 +368,7 @@ static void watch_requests(const struct settings *settings, const struct mount *
     if (shown)
         route_let_operators_cancel();
     hooks = access_hooks(settings->log.server_timing || shown);
+    hooks.endless = on_endless_request;
     if (hooks.ended)
         coro_clock();
     route_http_init(&settings->http, &settings->limits, hooks);

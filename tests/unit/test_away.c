@@ -39,12 +39,17 @@ static int64_t cpu_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static void compute(int milliseconds)
+static void compute_for(int64_t nanoseconds)
 {
-    int64_t end = cpu_ns() + milliseconds * INT64_C(1000000);
+    int64_t end = cpu_ns() + nanoseconds;
 
     while (cpu_ns() < end)
         ;
+}
+
+static void compute(int milliseconds)
+{
+    compute_for(milliseconds * INT64_C(1000000));
 }
 
 static void ticker(void *arg)
@@ -178,6 +183,33 @@ static void test_locks_on_the_way(void **state)
     init_recursive();
     RUN(NULL, lock_on_the_way, lock_on_the_way, lock_on_the_way, lock_on_the_way);
     assert_int_equal(pthread_mutex_destroy(&recursive), 0);
+}
+
+static int returns;
+
+static void lock_for_a_little(void *arg)
+{
+    for (int i = 0; i < 500; i++) {
+        if (coro_current)
+            assert_true(wait_depart());
+        pthread_mutex_lock(&plain);
+        pthread_rwlock_wrlock(&rwlock);
+        returns += coro_current != NULL;
+        compute_for(20000);
+        pthread_rwlock_unlock(&rwlock);
+        pthread_mutex_unlock(&plain);
+        compute_for(20000);
+    }
+    wait_return();
+}
+
+/* Who contends for locks that are held for microseconds stays away, unless the holder's thread does not run for long.
+ */
+static void test_short_locks(void **state)
+{
+    returns = 0;
+    RUN(NULL, lock_for_a_little, lock_for_a_little);
+    assert_in_range(returns, 0, 10);
 }
 
 /* ---- nobody waits there ---- */
@@ -461,10 +493,15 @@ static void test_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_travel),           cmocka_unit_test(test_stay_there),
-        cmocka_unit_test(test_locks_on_the_way), cmocka_unit_test(test_nobody_waits_there),
-        cmocka_unit_test(test_errors_at_home),   cmocka_unit_test(test_mask_away),
-        cmocka_unit_test(test_fork_away),        cmocka_unit_test(test_stay),
+        cmocka_unit_test(test_travel),
+        cmocka_unit_test(test_stay_there),
+        cmocka_unit_test(test_locks_on_the_way),
+        cmocka_unit_test(test_short_locks),
+        cmocka_unit_test(test_nobody_waits_there),
+        cmocka_unit_test(test_errors_at_home),
+        cmocka_unit_test(test_mask_away),
+        cmocka_unit_test(test_fork_away),
+        cmocka_unit_test(test_stay),
     };
 
     return cmocka_run_group_tests(tests, libc_test_setup, libc_test_teardown);

@@ -11,7 +11,7 @@ static int cancels;
 static int setup(void **state)
 {
     loop_setup(state);
-    cancel_init();
+    cancel_init(NULL);
     cancel_deadlines(&deadlines, 30);
     return 0;
 }

@@ -9,8 +9,8 @@
  * number that stands for the coroutine and that no thread can have. The fields that are used for this are part of
  * libc's ABI, because its static initialisers contain them.
  *
- * A coroutine that is away upon another thread is the owner there as well, and comes home when it would wait. Mutexes
- * that the kernel knows by the OS thread bring it home in any case.
+ * A coroutine that is away upon another thread is the owner there as well, and comes home when it would wait for more
+ * than a moment. Mutexes that the kernel knows by the OS thread bring it home in any case.
  *
  * Robust mutexes and those with priority inheritance have the id in the lock word too. The kernel reads it there, so it
  * stays, and we look at it before libc does. While the data of a robust mutex is inconsistent libc needs the owner's
@@ -100,6 +100,8 @@ int mutex_lock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *u
     if (mutex_is_mine(mutex))
         return mutex_lock_again(mutex, EDEADLK);
     result = mutex_try(mutex);
+    if (result == EBUSY && coro_guest && !until)
+        result = parking_linger(&wait);
     if (result != EBUSY)
         return result;
     if (!park_possible())

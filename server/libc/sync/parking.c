@@ -8,7 +8,12 @@
  */
 #include "libc/sync/parking.h"
 
+#include "base/real.h"
 #include "libc/runtime/timespec.h"
+
+#define LINGER_TRIES 100
+#define LINGER_NAPS  20
+#define LINGER_NAP   50000 /* nanoseconds, and as much again by the kernel's slack */
 
 static int64_t parking_deadline(const struct parking_wait *wait)
 {
@@ -42,6 +47,22 @@ int parking_wait(const struct parking_wait *wait)
         if (result < 0 && !park_restarts(result))
             return EINTR;
     }
+}
+
+int parking_linger(const struct parking_wait *wait)
+{
+    struct timespec nap = {.tv_nsec = LINGER_NAP};
+    int result = EBUSY;
+
+    for (int i = 0; i < LINGER_TRIES && result == EBUSY; i++) {
+        real()->sched_yield();
+        result = wait->try(wait->lock);
+    }
+    for (int i = 0; i < LINGER_NAPS && result == EBUSY; i++) { /* who holds it may not be running */
+        real()->nanosleep(&nap, NULL);
+        result = wait->try(wait->lock);
+    }
+    return result;
 }
 
 void parking_wake_slow(const void *lock, int count)

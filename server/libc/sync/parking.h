@@ -25,6 +25,10 @@ struct parking_wait {
  * coroutine is cancelled, whatever the code: callers know no other error, and would believe that they have the lock. */
 int parking_wait(const struct parking_wait *wait);
 
+/* For a coroutine that is away, and has tried once: try again for a little. Most locks are held for less time than it
+ * takes to come home, and what comes home goes on there, before all others. Returns the result of the last try. */
+int parking_linger(const struct parking_wait *wait);
+
 void parking_wake_slow(const void *lock, int count);
 
 /* The lock has been released: wake up to count coroutines that wait for it. A coroutine enters the lot before its last

@@ -40,6 +40,8 @@ static int rwlock_lock(pthread_rwlock_t *lock, int (*try)(void *), clockid_t clo
     if (lock->__data.__cur_writer == owner_of_coroutine())
         return EDEADLK;
     result = try(lock);
+    if (result == EBUSY && coro_guest && !until)
+        result = parking_linger(&wait);
     if (result != EBUSY)
         return result;
     if (!park_possible())
