@@ -1,5 +1,7 @@
 """Requests that compute: /NAME calls the function NAME, / answers at once. One function for each load of ../hogs."""
 import hashlib
+import io
+import itertools
 import json
 import os
 import re
@@ -7,8 +9,14 @@ import sqlite3
 import tempfile
 import zlib
 
+import bcrypt
+import numpy
+from PIL import Image
+
 NUMBERS = [n * 7919 % 100003 for n in range(50_000)]
 BYTES = os.urandom(1 << 20) * 8
+MATRIX = numpy.random.default_rng(1).random((300, 300))
+PICTURE = Image.frombytes("RGB", (2048, 1024), BYTES[:3 * 2048 * 1024])
 TEXT = json.dumps([{"id": n, "name": f"name {n}", "tags": ["a", "b"]} for n in range(20_000)])
 
 
@@ -53,6 +61,19 @@ def query():
     sqlite3.connect(":memory:").execute(count).fetchone()
 
 
+def bcrypt_hash():
+    bcrypt.hashpw(b"password", b"$2b$12$abcdefghijklmnopqrstuu")
+
+
+def numpy_linalg():
+    for _ in range(3):
+        numpy.linalg.eigvals(MATRIX)
+
+
+def pillow_jpeg():
+    PICTURE.resize((1024, 512), Image.Resampling.LANCZOS).save(io.BytesIO(), "JPEG")
+
+
 def disk():
     """Writes and syncs a file, and reads it back from the disk."""
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
@@ -66,8 +87,15 @@ def disk():
                 pass
 
 
+def mix():
+    """The next one of those that are short."""
+    next(MIX)()
+
+
+MIX = itertools.cycle([pbkdf2, re_sub, query, sorted_key, pillow_jpeg, json_loads, compress])
 LOADS = {f"/{function.__name__}": function
-         for function in (loop, json_loads, sorted_key, re_sub, pbkdf2, scrypt, compress, query, disk)}
+         for function in (loop, json_loads, sorted_key, re_sub, pbkdf2, scrypt, bcrypt_hash, compress, query,
+                          numpy_linalg, pillow_jpeg, disk, mix)}
 
 
 def app(environ, start_response):

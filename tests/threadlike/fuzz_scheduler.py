@@ -7,19 +7,24 @@ Each program prints its seed first, and is run again by it: `... 0 SEED`. It fai
 no end within 60 s, for which the traceback of all threads is written.
 """
 import collections
+import contextlib
 import contextvars
 import faulthandler
+import hashlib
 import os
 import queue
 import random
 import select
 import socket
+import sqlite3
 import sys
 import threading
 import time
+import zlib
 
 LIMIT = 60        # seconds for one program, on a busy machine
 MAX_RUNNING = 40  # coroutines and threads at a time
+DATA = random.Random(1).randbytes(50000)
 VARIABLE = contextvars.ContextVar("variable")
 
 
@@ -66,6 +71,31 @@ class Program:
         numbers = list(range(rng.choice([10, 3000])))
         rng.shuffle(numbers)
         assert sorted(numbers, key=lambda number: -number)[0] == len(numbers) - 1
+
+    def compute_away(self, rng):
+        """Without the GIL, upon another thread."""
+        rounds = rng.choice([10, 2000, 20000])
+        key = hashlib.pbkdf2_hmac("sha256", b"password", b"%d" % rounds, rounds)
+        assert zlib.decompress(zlib.compress(DATA + key)) == DATA + key
+        assert key == hashlib.pbkdf2_hmac("sha256", b"password", b"%d" % rounds, rounds)
+
+    def call_back(self, rng):
+        """From there into Python, which waits and fails."""
+        def step(n):
+            if n % 500 == 7:
+                rng.choice([self.compute, self.sleep, self.lock, self.use_pipe])(rng)
+            if n == last and fails:
+                raise KeyError(n)
+            return n
+        last, fails = rng.choice([1, 300, 2000]), rng.random() < 0.3
+        with contextlib.closing(sqlite3.connect(":memory:", check_same_thread=False)) as database:
+            database.create_function("step", 1, step)
+            try:
+                rows = database.execute("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?) "
+                                        "SELECT sum(step(x)) FROM c", (last,)).fetchall()
+                assert rows == [(last * (last + 1) // 2,)] and not fails
+            except sqlite3.OperationalError:
+                assert fails
 
     def sleep(self, rng):
         time.sleep(rng.choice([0, 0, 0.0005, 0.003]))
@@ -141,8 +171,8 @@ class Program:
         if rng.random() < 0.5:
             join()
 
-    ACTIONS = [compute, compute_in_c, sleep, lock, lock_with_timeout, lock_twice, notify, await_ticket, use_place,
-               use_queue, use_socket, use_pipe, fail, start]
+    ACTIONS = [compute, compute_in_c, compute_away, call_back, sleep, lock, lock_with_timeout, lock_twice, notify,
+               await_ticket, use_place, use_queue, use_socket, use_pipe, fail, start]
 
     # ---- one life ----
 
