@@ -83,11 +83,13 @@ def test_rust(folder, daemon):
 LOADS = """
 import _ctypes, concurrent.futures, ctypes, ctypes.util, time
 paths = {PATHS}
+opener = ctypes.CDLL({OPENER})
+opener.open_name.restype = ctypes.c_void_p
 in_real_threads = concurrent.futures.ThreadPoolExecutor(4)
 
 
 def load(path):
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(path, handle=None if "/" in path else opener.open_name(path.encode()) or 0)
     state = library.load_state()
     _ctypes.dlclose(library._handle)
     return state
@@ -107,15 +109,17 @@ def scene():
 """
 
 
-def test_libraries_that_wait_while_they_are_loaded(folder, daemon):
+@pytest.mark.parametrize("by", ["path", "name"])
+def test_libraries_that_wait_while_they_are_loaded(folder, daemon, by):
     """On coroutines, beside OS threads that load others, look symbols up with the GIL held, and wait for the linker."""
     first = library(folder, "slow_load.c")
-    paths = [str(first)]
+    paths = [first]
     for number in range(4):
-        path = folder / f"slow_load_{number}.so"
-        shutil.copy(first, path)
-        paths.append(str(path))
-    assert same(daemon, LOADS.replace("{PATHS}", repr(paths)), requests=2) == [2, 2, 2, 2, True, True, 2]
+        paths.append(folder / f"slow_load_{number}.so")
+        shutil.copy(first, paths[-1])
+    opener = library(folder, "open_name.c", f"-Wl,-rpath,{folder}")
+    scene = LOADS.replace("{PATHS}", repr([str(path) if by == "path" else path.name for path in paths]))
+    assert same(daemon, scene.replace("{OPENER}", repr(str(opener))), requests=2) == [2, 2, 2, 2, True, True, 2]
 
 
 GLIB = '''

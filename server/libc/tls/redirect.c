@@ -3,11 +3,10 @@
  *
  * An object calls a function of another one by an address in its global offset table, which the loader fills in. The
  * executable is searched first, so what it defines cannot be interposed by order. So the entries of each object are
- * overwritten when it has been loaded, by dlopen (dlclose.c). An object may be in use by then only if another
+ * overwritten when it has been loaded, by dlopen (dlopen.c). An object may be in use by then only if another
  * thread is faster than the return of dlopen; its first calls then go to the function itself, which does no harm.
  *
- * The loader looks for what is no path (a name, or one that begins with $ORIGIN) where the caller's object says, so
- * such a call passes to libc with its return address as it is, and what it has loaded is found by the next.
+ * What a path with $ORIGIN has loaded is found by the next call, since such a one goes to libc as it is.
  */
 #include "libc/tls/redirect.h"
 
