@@ -108,15 +108,15 @@ $(LIBRARIES): $(LLHTTP_O) $(FLAGS)
 	    $(shell pkg-config --libs $(PKGS))
 
 # All of the server. It exports its libc calls, so that libraries and modules find these before libc's: the names that
-# server/libc and libc both define. Besides these, the module API, and the programs in it. Its own calls are bound to
-# its own functions (-Bsymbolic-functions). With a path of its own (-rpath), the one in the interpreter's executable
-# does not count for the libraries that it needs.
+# server/libc and libc both define, and openat2, which later ones define. Besides these, the module API, and the
+# programs in it. Its own calls are bound to its own functions (-Bsymbolic-functions). With a path of its own (-rpath),
+# the one in the interpreter's executable does not count for the libraries that it needs.
 LIBC_O    = $(filter $(BUILD)/server/libc/%,$(SERVER_O))
 EXPORTS   = $(BUILD)/exports
 $(EXPORTS): $(LIBC_O)
 	nm -D --defined-only $$($(CC) -print-file-name=libc.so.6) | sed 's/.* //; s/@.*//' | sort -u >$@.libc
 	nm -g --defined-only $^ | sed -n 's/.* [TW] //p' | sort -u >$@.ours
-	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main;'; \
+	(echo '{ global: sl_*; syncless_*; __cxa_get_globals*; __libc_start_main; openat2;'; \
 	    echo '__tls_get_addr; __cxa_thread_atexit;'; comm -12 $@.ours $@.libc | sed 's/$$/;/'; \
 	    echo 'local: *; };') >$@
 

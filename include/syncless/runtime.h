@@ -143,6 +143,10 @@ struct sl_threads {
 /* Register these functions; hooks is static. One runtime can. Since 4.1. */
 void sl_threads(const struct sl_threads *hooks);
 
+/* Start a detached OS thread of the runtime's own, which gets no signals and is no danger to children that the process
+ * forks. stack is in bytes. Returns 0 or a negative errno value. Since 4.1. */
+int sl_thread_start(void *(*fn)(void *arg), void *arg, size_t stack);
+
 /* Have calls of functions from shared objects go to others: those that are loaded, and those that will be. The table
  * ends with a row whose name is NULL, and stays valid; there can be one. Since 4.1. */
 struct sl_redirect {

@@ -8,4 +8,7 @@
  * bytes. Returns 0 or a negative errno value. */
 int thread_start(void *(*fn)(void *arg), void *arg, size_t stack);
 
+/* Returns how many of them run in this process. */
+int thread_count(void);
+
 #endif

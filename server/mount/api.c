@@ -13,6 +13,7 @@
 
 #include "base/http_date.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "http/connection.h"
 #include "http/io/input.h"
 #include "http/request/body.h"
@@ -430,6 +431,11 @@ void *sl_reserved(size_t *size)
         return NULL;
     *size = co->reserved;
     return co + 1;
+}
+
+int sl_thread_start(void *(*fn)(void *arg), void *arg, size_t stack)
+{
+    return thread_start(fn, arg, stack);
 }
 
 void sl_redirect(const struct sl_redirect *table)

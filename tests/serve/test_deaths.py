@@ -1,5 +1,6 @@
 """What requests wait for dies in mid-wait: a database, the network, a name server, the disk of the log. Each request
 ends with an error in bounded time, and the worker goes on."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -74,7 +75,8 @@ class Doomed(Postgres):
 
     def kill(self):
         for pid in (self.process.pid, *children_of(self.process.pid)):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # they end by themselves when the first has
+                os.kill(pid, signal.SIGKILL)
         segment = (self.dir / "data/postmaster.pid").read_text().splitlines()[6].split()[1]
         wait_until(lambda: subprocess.run(["ipcrm", "-m", segment], capture_output=True).returncode == 0)
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, wait_until
 from databases import Postgres
 from test_http import get
 
@@ -171,7 +171,7 @@ ipv6_is_first = socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)[0][
 def test_further_connections_wait(serve, peer, how, to):
     server = serve(f"[outbound {to.format(port=peer.port)}]\nmax-connections = 4")
     assert outcomes(server, how, peer.port, 30, 0.02) == ["ok"] * 30
-    assert peer.total == 30
+    wait_until(lambda: peer.total == 30)  # it accepts some of them after their client has gone
     opened, most, waited, given_up = counts(server)
     tries = 1 + ipv6_is_first if (to, how) == ("localhost:{port}", "by_name") else 1  # nobody listens at ::1
     assert (opened, most, given_up) == (tries * 30, 4, 0) and waited >= 20

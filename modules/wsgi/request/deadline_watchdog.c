@@ -12,8 +12,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,8 +21,11 @@
 #include "request/exchange.h"
 #include "request/request_cancel.h"
 #include "syncless.h"
+#include "syncless/runtime.h"
 #include "threads/interrupt.h"
 #include "threads/tstate.h"
+
+#define STACK_SIZE (1024 * 1024) /* bytes */
 
 static atomic_uint noted;     /* how many requests were noted; the futex that the thread waits for */
 static atomic_ulong identity; /* of the Python thread of the last one */
@@ -81,22 +82,16 @@ static void *deadline_watchdog_run(void *arg)
 __attribute__((noinline)) void deadline_watchdog_start(void)
 {
     static bool started;
-    sigset_t all, before;
-    pthread_t thread;
     int err;
 
     if (started)
         return;
     started = true; /* if it fails too: one warning is enough */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&thread, NULL, deadline_watchdog_run, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err) {
+    err = sl_thread_start(deadline_watchdog_run, NULL, STACK_SIZE);
+    if (err < 0) {
         sl_log(NULL, SL_WARN, "wsgi: cannot end requests that compute past their request-timeout: no thread: %s",
-               strerror(err));
+               strerror(-err));
         return;
     }
-    pthread_detach(thread);
     tstate_on_blocking(note_blocking);
 }

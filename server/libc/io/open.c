@@ -295,6 +295,12 @@ int creat(const char *path, mode_t mode)
     return open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
 }
 
+int openat2(int dirfd, const char *path, const struct open_how *how, size_t size)
+{
+    return coro_self() ? opening_openat2(dirfd, path, how, size)
+                       : (int)real()->syscall(SYS_openat2, dirfd, path, how, size);
+}
+
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 int openat64(int dirfd, const char *path, int flags, ...) __attribute__((alias("openat")));
 int creat64(const char *path, mode_t mode) __attribute__((alias("creat")));

@@ -21,7 +21,10 @@ bool opening_may_wait(const struct opening *o);
 /* Open one that may wait. Returns the descriptor, or -1 with errno. */
 int opening_wait(struct opening *o);
 
-/* openat2, for which libc has no function. Returns the descriptor, or -1 with errno. On a coroutine. */
+/* Declared by glibc from 2.43 on. */
+int openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
+
+/* openat2 on a coroutine. Returns the descriptor, or -1 with errno. */
 int opening_openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
 
 #endif

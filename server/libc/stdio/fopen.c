@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/real.h"
+#include "base/thread.h"
 #include "libc/io/close.h"
 #include "libc/io/open.h"
 #include "libc/runtime/caller.h"
@@ -30,12 +32,51 @@ static int fopen_flags(const char *mode)
     return flags;
 }
 
-/* Since 3.12 os.fork() of CPython warns if the process has OS threads, of which those of the server are no danger to a
- * child. It counts them in this file, and without it those of the threading module. */
+/* ---- /proc/self/stat ---- */
+
+#define THREADS_FIELD 20 /* proc(5): the number of threads */
+
+/* Since 3.12 os.fork() of CPython warns if the process has several OS threads, which it counts in this file. Those of
+ * the server are no danger to a child. */
 static bool counts_threads(const char *path, const void *caller)
 {
     return path && !strcmp(path, "/proc/self/stat") && caller_kind_of(caller) == CALLER_RUNTIME;
 }
+
+/* Write the line to a stream, with fewer threads. The second field is a name in parentheses, which may have blanks. */
+static void write_stat(FILE *out, char *line)
+{
+    char *rest = strrchr(line, ')'), *field;
+
+    if (!rest)
+        return;
+    *rest++ = '\0';
+    fprintf(out, "%s)", line);
+    for (int n = 3; (field = strsep(&rest, " ")); n += *field != '\0')
+        if (*field && n == THREADS_FIELD)
+            fprintf(out, " %d", atoi(field) - thread_count());
+        else if (*field)
+            fprintf(out, " %s", field);
+}
+
+/* Returns a stream with the line as if the server had no threads; NULL with errno set. */
+static FILE *open_stat(const char *path, const char *mode)
+{
+    FILE *stat = real()->fopen(path, mode), *file;
+    char line[2048];
+
+    if (!stat)
+        return NULL;
+    file = fmemopen(NULL, sizeof(line), "w+");
+    if (file && fgets(line, sizeof(line), stat)) {
+        write_stat(file, line);
+        rewind(file);
+    }
+    real()->fclose(stat);
+    return file;
+}
+
+/* ---- fopen ---- */
 
 FILE *fopen(const char *restrict path, const char *restrict mode)
 {
@@ -43,10 +84,8 @@ FILE *fopen(const char *restrict path, const char *restrict mode)
     FILE *file;
     int fd;
 
-    if (counts_threads(path, __builtin_return_address(0))) {
-        errno = ENOENT;
-        return NULL;
-    }
+    if (counts_threads(path, __builtin_return_address(0)))
+        return open_stat(path, mode);
     if (o.flags < 0 || !opening_may_wait(&o))
         return real()->fopen(path, mode);
     fd = opening_wait(&o);
