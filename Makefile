@@ -76,7 +76,7 @@ SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
 SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o)
 MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o $(CTL_O)
-CTL_O     = $(BUILD)/server/ctl/ctl.o
+CTL_O     = $(patsubst %.c,$(BUILD)/%.o,$(wildcard server/ctl/*.c))
 START_O   = $(BUILD)/server/main/libc_start.o
 LIB_O     = $(filter-out $(MAIN_O) $(START_O),$(SERVER_O))
 MODULES   = $(filter-out wsgi,$(sort $(patsubst modules/%/,%,$(dir $(wildcard modules/*/*.c)))))
@@ -134,7 +134,7 @@ $(PROGRAMS): $(BUILD)/libsyncless.so $(BUILD)/rpath
 	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie $(RPATH) -o $@ $(filter %.o,$^) \
 	    -Wl,--no-as-needed $(BUILD)/libsyncless.so $(if $(findstring address,$(SAN)),-lasan -lubsan)
 $(BUILD)/syncless-ctl: $(CTL_O)
-	$(CC) $(CFLAGS) $(SAN) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie -o $@ $<
+	$(CC) $(CFLAGS) $(SAN) $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now -pie -o $@ $^
 $(BUILD)/rpath: always
 	@echo "$(RPATH)" | cmp -s $@ - || echo "$(RPATH)" >$@
 $(MAIN_O): private SAN =

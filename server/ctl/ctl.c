@@ -4,6 +4,8 @@
  * It passes its arguments as one line to the control socket of the master and prints the answer, whose first line has
  * the exit code (master/control.c). So it knows little, needs no library, and one of another version works too.
  */
+#include "ctl/ctl.h"
+
 #include <errno.h>
 #include <glob.h>
 #include <stdarg.h>
@@ -17,6 +19,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ctl/top.h"
+
 #define DEFAULT_SOCKETS "/run/syncless/*.ctl"
 #define MAX_LINE        1000 /* bytes of a question */
 #define SILENCE         30   /* seconds without a byte of an answer; a reload may take longer */
@@ -28,7 +32,9 @@ static const char usage[] =
     "  ready                      whether a worker serves and the server is not about to stop\n"
     "  status                     the master and its workers\n"
     "  workers [+N|-N]            the workers; or have so many more or fewer\n"
-    "  requests [--older TIME]    the running requests, the oldest first; --slow: older than 1s\n"
+    "  requests [--older TIME]    the running requests, the oldest first; --slow: older than 1s; --limit N: of each\n"
+    "                             worker only so many\n"
+    "  top                        all of it, live: q quits, s sorts, p pauses\n"
     "  trace [ID|--older TIME]    the same with their stacks and where their time went\n"
     "  cancel ID                  cancel a request\n"
     "  reload [--wait]            read the configuration, and replace the workers; --wait for the result\n"
@@ -40,7 +46,7 @@ static const char usage[] =
     "  -s SOCKET  the key \"control\" of [server]; by default $SYNCLESS_CONTROL, or the only " DEFAULT_SOCKETS "\n"
     "  -j         the answer is JSON\n";
 
-__attribute__((format(printf, 2, 3), noreturn)) static void ctl_fail(int code, const char *fmt, ...)
+void ctl_fail(int code, const char *fmt, ...)
 {
     va_list ap;
 
@@ -71,7 +77,7 @@ static void append_argument(char *line, const char *arg)
     if (!strcmp(arg, "--slow")) {
         append_word(line, "older");
         append_word(line, "1s");
-    } else if (!strcmp(arg, "--older") || !strcmp(arg, "--wait")) {
+    } else if (!strcmp(arg, "--older") || !strcmp(arg, "--limit") || !strcmp(arg, "--wait")) {
         append_word(line, arg + 2);
     } else if (!strncmp(arg, "--", 2)) {
         ctl_fail(EX_USAGE, "there is no option %s: see syncless-ctl -h", arg);
@@ -98,7 +104,7 @@ static const char *find_socket(void)
     return found.gl_pathv[0];
 }
 
-static int connect_server(const char *path)
+int connect_server(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -226,6 +232,8 @@ int main(int argc, char **argv)
         else
             append_argument(c.line, argv[i]);
     }
+    if (!strcmp(c.line, "top") && !c.json)
+        return top_run(c.path ? c.path : find_socket());
     snprintf(line, sizeof(line), "%s%s", c.json ? "json " : "", c.line);
     return ask_server(c.path ? c.path : find_socket(), line, c.json, c.waits);
 }

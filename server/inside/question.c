@@ -14,7 +14,7 @@
 #include "conf/options.h"
 #include "log/log.h"
 
-#define MAX_WORDS 4
+#define MAX_WORDS 6
 
 struct words {
     char text[QUESTION_SIZE];
@@ -44,17 +44,32 @@ static const char *take_none(struct question *q, const char *const *args)
     return *args ? "this command takes no argument" : NULL;
 }
 
-static const char *take_filter(struct question *q, const char *const *args)
+/* The words of a filter come in pairs: the next one is read. */
+static const char *take_filter_pair(struct question *q, const char *name, const char *value)
 {
     int64_t milliseconds = 0;
+    char *end;
 
-    if (!*args)
-        return NULL;
-    if (strcmp(args[0], "older") || !args[1] || args[2] || conf_value_duration(args[1], &milliseconds) ||
-        milliseconds < 0 || milliseconds > INT64_MAX / 1000000)
-        return "expected \"older TIME\", such as older 500ms";
+    if (!strcmp(name, "limit") && value) {
+        long limit = strtol(value, &end, 10);
+
+        q->limit = (size_t)limit;
+        return limit > 0 && !*end && limit < INT32_MAX ? NULL : "expected \"limit N\", such as limit 100";
+    }
+    if (strcmp(name, "older") || !value || conf_value_duration(value, &milliseconds) || milliseconds < 0 ||
+        milliseconds > INT64_MAX / 1000000)
+        return "expected \"older TIME\", such as older 500ms, or \"limit N\"";
     q->older = milliseconds * 1000000;
     return NULL;
+}
+
+static const char *take_filter(struct question *q, const char *const *args)
+{
+    const char *why = NULL;
+
+    for (; *args && !why; args += args[1] ? 2 : 1)
+        why = take_filter_pair(q, args[0], args[1]);
+    return why;
 }
 
 static const char *take_id(struct question *q, const char *const *args)
@@ -64,7 +79,9 @@ static const char *take_id(struct question *q, const char *const *args)
 
 static const char *take_id_or_filter(struct question *q, const char *const *args)
 {
-    return args[0] && strcmp(args[0], "older") ? take_id(q, args) : take_filter(q, args);
+    bool is_filter = !args[0] || !strcmp(args[0], "older") || !strcmp(args[0], "limit");
+
+    return is_filter ? take_filter(q, args) : take_id(q, args);
 }
 
 static const char *take_level(struct question *q, const char *const *args)
@@ -146,7 +163,7 @@ const char *question_parse(struct question *q, const char *line)
 
     *q = (struct question){.what = ASK_PING, .json = !strncmp(line, "json", 4) && (!line[4] || line[4] == ' ')};
     if (!split_words(&w, line))
-        return "expected a command with at most three arguments";
+        return "expected a command with at most four arguments";
     if (q->json && !*++at)
         return "expected a command after \"json\"";
     for (size_t i = 0; i < ARRAY_SIZE(command_words); i++)

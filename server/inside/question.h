@@ -29,6 +29,7 @@ struct question {
     bool json;       /* the answer is JSON, and not text to be read */
     bool wait;       /* ASK_RELOAD: answer when it is over */
     int64_t older;   /* ASK_REQUESTS, ASK_TRACE: only requests that are so many nanoseconds old */
+    size_t limit;    /* the same: only the oldest ones of each worker; 0: all */
     pid_t pid;       /* ASK_TRACE, ASK_CANCEL: the request's worker; 0: all requests */
     uint64_t number; /* and its number there */
     int change;      /* ASK_CHANGE_WORKERS: how many more */

@@ -204,6 +204,8 @@ void running_write(const struct question *q, struct text *out)
     struct running *list;
     size_t count = running_find(q, &list);
 
+    if (q->limit)
+        count = (size_t)min_int64((int64_t)count, (int64_t)q->limit);
     for (size_t i = 0; i < count; i++) {
         if (!q->json) {
             running_write_text(&list[i], with_stack, out);

@@ -166,6 +166,8 @@ def test_requests_by_age(controlled):
     assert "stack" not in requests[0]
     assert [request["target"] for request in control.requests("requests", "--older", "300ms")] == ["/sleep?30&old"]
     assert control.requests("requests", "--older", "1h") == []
+    assert [request["target"] for request in control.requests("trace", "--limit", "1")] == ["/sleep?30&old"]
+    assert control.requests("requests", "--older", "1h", "--limit", "1") == []
     text = control.run("trace", requests[0]["id"]).stdout
     assert re.match(rf"{requests[0]['id']}  worker 1  \d+\.\d+ s  GET /sleep\?30&old: waits [\d.]+ ms for sleep\n"
                     r"  time: cpu .*\n  Stack.*\n    File .*waits.py", text), text
@@ -262,9 +264,11 @@ BAD_LINES = {
     b"ping pong\n": "takes no argument", b"trace 1\n": "expected the ID of a request",
     b"cancel -1.5\n": "expected the ID", b"cancel 1.99999999999999999999999\n": "expected the ID",
     b"cancel 99999999999999.1\n": "expected the ID", b"requests older\n": "expected \"older TIME\"",
-    b"requests older -1\n": "expected \"older TIME\"", b"requests older 9999999999999999s\n": "expected",
+    b"requests older -1\n": "expected \"older TIME\"",
+    b"requests limit 0\n": "expected \"limit N\"", b"trace limit x\n": "expected \"limit N\"",
+    b"trace older 1s limit\n": "expected \"older TIME\"", b"requests older 9999999999999999s\n": "expected",
     b"log moon\n": "expected error", b"workers 5\n": "expected nothing", b"workers +0\n": "expected nothing",
-    b"workers +99999999999999999999\n": "expected nothing", b"a b c d e f\n": "at most three arguments",
+    b"workers +99999999999999999999\n": "expected nothing", b"a b c d e f g\n": "at most four arguments",
     b"x" * 2000: "the line is too long", b"\xff\x00\x01\n": "there is no such command",
     b"GET / HTTP/1.1\r\n\r\n": "there is no such command",
 }
