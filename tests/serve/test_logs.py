@@ -557,6 +557,7 @@ log-format = e %(uri)
 
 def test_logs_of_mounts_alone(daemon):
     server = daemon("[hello /a]\n[hello /b]\naccess-log = b.log\nlog-format = %(uri)\n")
+    server.wait_log("#0 all workers are ready")
     server.get("/a"), server.get("/b"), server.get("/none")
     assert lines_of(server.dir / "b.log", 1) == ["/b"]
     (server.dir / "server.ini").write_text("[hello /a]\naccess-log = a.log\nlog-format = %(uri)\n[hello /b]\n")

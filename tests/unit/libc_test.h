@@ -174,17 +174,24 @@ static inline void run_all(int count, void (*const fns[])(void *), void *arg)
 #define RUN(arg, ...)                                                                                                  \
     run_all(ARRAY_SIZE(((void (*[])(void *)){__VA_ARGS__})), (void (*const[])(void *)){__VA_ARGS__}, arg)
 
+/* Run the scene of plain in a thread, and that of run on a coroutine. */
+static inline void run_both(struct run *plain, struct run *run)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, run_scene, plain), 0);
+    pthread_join(thread, NULL);
+    run->scene.beats = &run->beats;
+    RUN(run, run_on_coroutine, tick);
+    assert_int_equal(run->scene.stalls, 0);
+}
+
 /* The scene must report the same in both ways, and on the coroutine let the ticker make at least that many beats. */
 static inline void compare(void (*fn)(struct scene *), int beats)
 {
     struct run plain = {.fn = fn}, run = {.fn = fn};
-    pthread_t thread;
 
-    assert_int_equal(pthread_create(&thread, NULL, run_scene, &plain), 0);
-    pthread_join(thread, NULL);
-    run.scene.beats = &run.beats;
-    RUN(&run, run_on_coroutine, tick);
-    assert_int_equal(run.scene.stalls, 0);
+    run_both(&plain, &run);
     if (strcmp(plain.scene.report.text, run.scene.report.text) != 0)
         printf("in a thread:\n%son a coroutine:\n%s", plain.scene.report.text, run.scene.report.text);
     assert_string_equal(plain.scene.report.text, run.scene.report.text);

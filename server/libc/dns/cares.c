@@ -3,7 +3,8 @@
  *
  * Until 1.28 ares_query handed over the message as it had come. Since then c-ares parses it, ares_query_dnsrec hands
  * over the result, and the compiler warns of ares_query. That one is now a call of ares_query_dnsrec and
- * ares_dns_write, which makes a message again; so we do the same, and all that follows works with messages.
+ * ares_dns_write, which makes a message again; so we do the same, and all that follows works with messages. A message
+ * in which anything is malformed is refused as a whole, where glibc takes what it understands.
  */
 #include "libc/dns/cares.h"
 
@@ -22,8 +23,8 @@ static void on_cares_record(void *arg, ares_status_t status, size_t timeouts, co
     if (record) {
         ares_status_t written = cares.ares_dns_write(record, &reply, &size);
 
-        if (written != ARES_SUCCESS)
-            status = written;
+        if (written != ARES_SUCCESS) /* it has the name of something that is no host, which is not written */
+            status = ARES_EBADRESP;
     }
     question->on_reply(question->arg, (int)status, reply, size);
     cares.ares_free_string(reply);

@@ -51,8 +51,9 @@ static enum outcome outcome_of_status(int status)
     case ARES_ENOMEM:
         errno = ENOMEM;
         return OUTCOME_BROKEN;
-    case ARES_EBADNAME:
     case ARES_EBADRESP:
+        return OUTCOME_CUT;
+    case ARES_EBADNAME:
     case ARES_EFORMERR:
         return OUTCOME_MALFORMED;
     case ARES_ETIMEOUT:

@@ -9,7 +9,7 @@
 enum outcome {
     OUTCOME_FOUND,
     OUTCOME_ALIASES,    /* no record of the reply counts; often the name is an alias of one that has no address */
-    OUTCOME_CUT,        /* the reply ends in the middle of a record */
+    OUTCOME_CUT,        /* the reply is malformed: it ends in the middle of a record, say */
     OUTCOME_BAD_NAME,   /* the address has a name that no host can have */
     OUTCOME_NO_ADDRESS, /* it exists, but has no such record */
     OUTCOME_NO_NAME,
