@@ -37,6 +37,7 @@ struct coro_reason {
 
 /* Nanoseconds since the account was cleared; only after coro_clock. */
 struct coro_account {
+    bool used;                  /* anything else is not 0 */
     int64_t ready;              /* it was ready, and others ran */
     int64_t pool;               /* CPU time of other threads that worked for it */
     int64_t waited[WAIT_KINDS]; /* pool is not a part of these */

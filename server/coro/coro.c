@@ -166,6 +166,7 @@ static void coro_charge(struct coro *co)
     if (!co->account)
         co->account = xcalloc(1, sizeof(*co->account));
     account = co->account;
+    account->used = true;
     if (co->woken) {
         int64_t waited = co->woken - co->left;
 

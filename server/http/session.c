@@ -57,8 +57,9 @@ static int output_key; /* of the coroutine-local value by which a park flushes t
 /* ---- one request ---- */
 
 /* Record timings, which the hooks read. */
-static void record_timings(struct request *req, struct client *client)
+static void record_timings(struct request *req, struct client *client, size_t size)
 {
+    req->received = size;
     req->began = wait_now();
     req->queued = client->arrived ? req->began - client->arrived : 0;
     req->busy = coro_busy();
@@ -66,7 +67,8 @@ static void record_timings(struct request *req, struct client *client)
     client->arrived = 0;
 }
 
-static void request_begin(struct session *s)
+/* size: of its head, bytes; 0: unknown. */
+static void request_begin(struct session *s, size_t size)
 {
     struct client *client = s->client;
     struct request *req = &s->req;
@@ -90,7 +92,7 @@ static void request_begin(struct session *s)
     };
     arena_init_with(&req->arena, s->arena_space, sizeof(s->arena_space));
     if (config->hooks.ended)
-        record_timings(req, client);
+        record_timings(req, client, size);
 }
 
 /* The end of every request, also of one that was refused. */
@@ -208,7 +210,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     const char *why;
     int status;
 
-    request_begin(s);
+    request_begin(s, size);
     s->in.start += size;
     status = head_parse(req, head, size, lines, &why);
     if (!status && s->client->trusted)
@@ -279,7 +281,7 @@ static bool skip_empty_line(struct input *in, struct head_scan *scan)
 /* Refuse a request whose head is not complete and never will be. */
 static void refuse_early(struct session *s, int status, const char *why)
 {
-    request_begin(s);
+    request_begin(s, input_unread(&s->in));
     s->req.view.http_minor = 1;
     line_note(&s->req, s->in.buf + s->in.start, input_unread(&s->in));
     if (status == 414)
@@ -527,7 +529,7 @@ bool session_reject(struct client *client)
     bool sent;
 
     session_prepare(&s, client);
-    request_begin(&s);
+    request_begin(&s, 0);
     s.req.view.http_minor = 1;
     if (config->hooks.ended)
         note_unread(&s);

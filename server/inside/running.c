@@ -220,8 +220,7 @@ void running_write(const struct question *q, struct text *out)
 
 /* ---- counters ---- */
 
-/* Those that wait for their turn queue. */
-static size_t running_count(void)
+size_t running_count(void)
 {
     struct list *node;
     size_t count = 0;

@@ -17,6 +17,9 @@ void running_write(const struct question *q, struct text *out);
 /* Write the counters of this worker: as members of a JSON object, or as text. */
 void running_write_counts(const struct question *q, struct text *out);
 
+/* Returns how many requests have begun to run, of which those that wait for their turn are none. */
+size_t running_count(void);
+
 /* Cancel a request. Returns whether it runs here. */
 bool running_cancel(uint64_t number);
 

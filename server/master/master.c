@@ -37,6 +37,7 @@
 #include "master/supervisor.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
+#include "metrics/metrics_table.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
@@ -84,6 +85,7 @@ static void close_inherited(void)
     supervisor_close_channels();
     reload_state_close();
     control_forget();
+    metrics_close_file();
     log_programs_close();
 }
 
@@ -147,6 +149,8 @@ static void on_reload_failed(int exit_code, const char *reason)
 {
     log_error("reload failed, keeping the old configuration: %s", reason);
     reload_state_end(exit_code, reason);
+    if (metrics_of_master())
+        metrics_add(&metrics_of_master()->failed_reloads, 1);
     control_reload_is_over(exit_code, reason);
 }
 
@@ -191,6 +195,8 @@ static void master_reload(void)
         workers_drain(false);
     }
     reload_state_begin();
+    if (metrics_of_master())
+        metrics_add(&metrics_of_master()->reloads, 1);
     log_info("reloading configuration");
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(wait_now() / 1000));
     g = open_generation();
@@ -480,6 +486,7 @@ static int master_open(struct generation *g)
     stack_report_init(-1); /* for the processes that are forked, until they do that themselves */
     open_signals();        /* before the log says that we listen: a reader of that may send one */
     update_keep_files();
+    metrics_create(inherit_take(METRICS_FILE));
     err = listen_acquire(&g->settings, &g->sockets);
     if (!err)
         err = control_open(g->settings.process.control);

@@ -6,11 +6,14 @@
  */
 #include "master/overview.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "inside/running.h"
 #include "master/supervisor.h"
+#include "metrics/metrics_totals.h"
 #include "process/reload_state.h"
 #include "wait/wait.h"
 
@@ -81,6 +84,17 @@ static void add_json_worker(struct text *out, const struct question *q, const st
     text_add(out, "}", 1);
 }
 
+static void add_totals(struct text *out)
+{
+    struct metrics_totals *totals = xmalloc(sizeof(*totals));
+
+    metrics_totals_take(totals);
+    text_printf(out, "\"totals\":{");
+    metrics_totals_write(totals, out);
+    text_printf(out, "},");
+    free(totals);
+}
+
 static void write_json_overview(const struct question *q, const struct overview_master *master,
                                 const struct gathering *g, struct text *out)
 {
@@ -88,6 +102,8 @@ static void write_json_overview(const struct question *q, const struct overview_
 
     text_printf(out, "{\"version\":%d,", INSIDE_VERSION);
     add_json_master(out, master, now);
+    if (q->what == ASK_STATUS)
+        add_totals(out);
     text_printf(out, "\"workers\":[");
     for (size_t i = 0; i < g->count; i++) {
         if (i > 0)

@@ -25,6 +25,7 @@
 #include "master/gather.h"
 #include "master/slots.h"
 #include "master/workers.h"
+#include "metrics/metrics_table.h"
 #include "process/channel.h"
 #include "process/watch.h"
 #include "wait/wait.h"
@@ -144,6 +145,8 @@ void supervisor_adopt(struct generation *g)
         if (slots->list[i].next)
             retire_worker(slots->list[i].next);
     outbound_share(&g->settings.outbound);
+    for (const struct mount *m = g->mounts; m; m = m->next)
+        metrics_add_mount(m->title);
     supervisor.rolled_back = 0;
     supervisor.adopted = wait_now();
     supervisor.failures = 0;
@@ -324,6 +327,13 @@ static void on_failed_start(const struct slot *slot, struct failed_start failed)
         give_up(failed.code);
 }
 
+/* The place of a worker that has died is still its own; one that was to leave has none any more. */
+static void count_restart(void)
+{
+    if (metrics_of_master())
+        metrics_add(&metrics_of_master()->restarts, 1);
+}
+
 static void on_worker_exit(struct worker *w, int status)
 {
     struct slot *slot = slots_find(&supervisor.slots, w);
@@ -334,8 +344,10 @@ static void on_worker_exit(struct worker *w, int status)
     worker_report_exit(w, status);
     gather_on_exit(w);
     slots_vacate(&supervisor.slots, w);
-    if (!supervisor.stopping && slot)
+    if (!supervisor.stopping && slot) {
         slot_plan_restart(slot, w);
+        count_restart();
+    }
     failed = w->state == WORKER_STARTING && w->generation == supervisor.generation;
     worker_free(w); /* before others are killed: its pid may be another process's by now */
     if (failed)

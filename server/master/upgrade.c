@@ -16,6 +16,7 @@
 
 #include "worker/listen.h"
 #include "log/log.h"
+#include "metrics/metrics_table.h"
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/pidfile.h"
@@ -31,6 +32,8 @@ static struct {
 static void execute_binary(char **argv, const sigset_t *blocked)
 {
     listen_export();
+    if (metrics_file() >= 0)
+        inherit_export_socket(METRICS_FILE, metrics_file());
     notify_export();
     sigprocmask(SIG_UNBLOCK, blocked, NULL);
     signal(SIGPIPE, SIG_DFL);

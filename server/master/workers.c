@@ -20,6 +20,7 @@
 #include "http/share/seats.h"
 #include "log/log.h"
 #include "master/fork_server.h"
+#include "metrics/metrics_table.h"
 #include "process/channel.h"
 #include "wait/wait.h"
 #include "worker/stack_report.h"
@@ -178,6 +179,7 @@ void worker_free(struct worker *w)
 {
     life_end(&w->life);
     seats_vacate(w->pid);
+    metrics_vacate(w->pid);
     if (w->channel >= 0)
         close(w->channel);
     list_remove(&w->link);

@@ -19,6 +19,7 @@
 #include "http/gate.h"
 #include "http/response/response.h"
 #include "http/session.h"
+#include "metrics/metrics_table.h"
 #include "mount/filter.h"
 
 static int answer_404(void *self, struct sl_request *req)
@@ -117,6 +118,7 @@ void route_set_limits(struct mount *mount)
         .deadlines = limits->request_timeout ? &mount->deadlines : NULL,
         .counts = (enum deadline_counts)limits->timeout_counts,
         .if_gone = limits->on_disconnect == ON_DISCONNECT_CANCEL,
+        .number = metrics_mount(mount->title),
         .by_operator = operators_cancel,
         .cancel = cancel_module,
         .pace = {limits->min_rate, limits->min_rate_after * 1000000},
@@ -177,7 +179,6 @@ static int call_modules(struct mount *mount, struct request *req)
 /* Have the request served, and cancelled by the limits of its mount. */
 static int serve_within_limits(struct mount *mount, struct request *req)
 {
-    req->limits = &mount->handling;
     if (!mount->handling.deadlines && !mount->handling.if_gone && !mount->handling.by_operator)
         return call_modules(mount, req);
     req->mount = mount;
@@ -221,6 +222,7 @@ static bool may_run(struct mount *mount, struct request *req)
 static int serve_at(struct mount *mount, struct request *req)
 {
     req->log = mount->log;
+    req->limits = &mount->handling;
     req->view.mount = mount_below_proxy(req, mount->script);
     req->view.path += mount->skip;
     if (!admit_body(mount, req))

@@ -171,7 +171,7 @@ void reason_clear(void)
 
     if (!co)
         return;
-    if (co->account)
+    if (co->account && co->account->used)
         *co->account = (struct coro_account){0};
     co->reason = (struct coro_reason){0};
     peers = co->peers;

@@ -9,13 +9,13 @@
  */
 #include "worker/recycle.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "http/connection.h"
 #include "log/log.h"
+#include "metrics/resident.h"
 #include "wait/wait.h"
 
 #define CHECK_EVERY 1000 /* milliseconds */
@@ -27,19 +27,6 @@ static struct {
     struct random_data random; /* of random_r; its state is in random_state */
     char random_state[32];
 } recycle;
-
-static int64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    long pages = 0;
-
-    if (!file)
-        return 0;
-    if (fscanf(file, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
 
 /* The key of the limit that is reached, or NULL. */
 static const char *reached_limit(void)

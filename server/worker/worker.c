@@ -30,6 +30,7 @@
 #include "libc/libc.h"
 #include "libc/threads/threads.h"
 #include "log/log.h"
+#include "metrics/metrics_count.h"
 #include "mount/embed.h"
 #include "mount/route.h"
 #include "mount/status_mount.h"
@@ -155,6 +156,7 @@ static void worker_finish(struct mount *mounts)
         log_warn("stopped, %zu coroutines were still running", left);
     else
         log_info("stopped");
+    metrics_publish();
     worker_log_drain();
     if (coro_count() > 0) /* such ones, or daemon threads */
         _exit(EXIT_STOPPED);
@@ -355,6 +357,14 @@ static void on_endless_request(struct request *req)
     ask_for_replacement();
 }
 
+static void (*log_ended_request)(const struct request *req);
+
+static void on_request_ended(const struct request *req)
+{
+    metrics_count_request(req);
+    log_ended_request(req);
+}
+
 /* Have requests looked at, as far as that is wanted. */
 static void watch_requests(const struct settings *settings, const struct mount *mounts)
 {
@@ -367,7 +377,12 @@ static void watch_requests(const struct settings *settings, const struct mount *
         server_timing_init();
     if (shown)
         route_let_operators_cancel();
-    hooks = access_hooks(settings->log.server_timing || shown);
+    hooks = access_hooks(settings->log.server_timing);
+    if (shown) {
+        metrics_count_start();
+        log_ended_request = hooks.ended;
+        hooks.ended = hooks.ended ? on_request_ended : metrics_count_request;
+    }
     hooks.endless = on_endless_request;
     if (hooks.ended)
         coro_clock();

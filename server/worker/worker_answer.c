@@ -21,6 +21,7 @@
 #include "inside/question.h"
 #include "inside/running.h"
 #include "log/log.h"
+#include "metrics/metrics_count.h"
 #include "process/channel.h"
 #include "wait/wait.h"
 
@@ -44,6 +45,10 @@ static void write_answer(const struct question *q, struct text *out)
         break;
     case ASK_LOG:
         log_set_level((enum log_level)q->level);
+        break;
+    case ASK_STATUS:
+        metrics_publish();
+        running_write_counts(q, out);
         break;
     default:
         running_write_counts(q, out);

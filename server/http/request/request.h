@@ -37,6 +37,7 @@ struct request_limits {
     struct wait_timeouts *deadlines; /* the list of such timeouts; NULL: there is no deadline */
     enum deadline_counts counts;
     bool if_gone;                        /* cancel one if its client closes the connection */
+    unsigned number;                     /* of the mount, see metrics_mount */
     bool by_operator;                    /* cancel_by_operator may be called */
     void (*cancel)(struct request *req); /* see cancel_start */
     struct pace_limit pace;              /* of bodies */
@@ -96,9 +97,10 @@ struct request {
     size_t head_size; /* bytes of its head */
 
     /* Nanoseconds; only set if something looks at requests that are over (http_hooks.ended). */
-    int64_t began;  /* CLOCK_MONOTONIC when its head was complete */
-    int64_t queued; /* from the arrival of its first bytes until then */
-    int64_t busy;   /* coro_busy() at the beginning */
+    int64_t began;   /* CLOCK_MONOTONIC when its head was complete */
+    int64_t queued;  /* from the arrival of its first bytes until then */
+    int64_t busy;    /* coro_busy() at the beginning */
+    size_t received; /* bytes of its head */
 
     /* access/slow.c; all zero if there is no slow log */
     struct wait_timeout slow; /* until it is slow */
