@@ -92,7 +92,7 @@ def test_names_do_not_control_the_terminal(controlled, tmp_path):
         listener.bind(str(path))
         listener.listen()
         control.begin("/unix?" + urllib.parse.quote(str(path)))
-        wait_until(lambda: control.requests("requests")[0]["state"] == "waits")
+        wait_until(lambda: [request["state"] for request in control.requests("requests")] == ["waits"])
         trace = control.raw(b"trace\n")
         assert re.search(r"waits .* for socket unix:/\S+/a\S+b\n", trace), trace
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", trace + control.run("trace").stdout), trace
