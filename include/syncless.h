@@ -35,7 +35,7 @@ extern "C" {
  * use: docs/modules.md has the rules. SL_ABI, for the member abi of struct sl_module, also says how large that struct
  * was when the module was compiled, so that a newer server knows which members it has. */
 #define SL_ABI_MAJOR 4
-#define SL_ABI_MINOR 1
+#define SL_ABI_MINOR 2
 #define SL_ABI       ((unsigned)SL_ABI_MAJOR << 24 | (unsigned)SL_ABI_MINOR << 16 | (unsigned)sizeof(struct sl_module))
 
 #if defined(__GNUC__)
@@ -63,6 +63,7 @@ enum {
     SL_REQUIRED = 1, /* the key must be given */
     SL_PROCESS = 2,  /* the value holds for the process: sections of the module that disagree are an error */
     SL_EXISTS = 4,   /* SL_PATH: what it names must be there when the server starts; -t looks for it */
+    SL_FOLDER = 8,   /* beside SL_EXISTS: and must be a directory. Since 4.2 */
 };
 
 /* One key: a row of a table that ends with a row whose name is NULL. Written with SL_OPTION. */
@@ -72,7 +73,7 @@ struct sl_option {
     size_t offset;              /* of the field in the instance, by offsetof() */
     const char *default_value;  /* written as in the ini file; or NULL */
     const char *help;           /* one sentence */
-    unsigned flags;             /* SL_REQUIRED, SL_PROCESS, SL_EXISTS */
+    unsigned flags;             /* SL_REQUIRED, SL_PROCESS, SL_EXISTS, SL_FOLDER */
     const char *const *choices; /* SL_CHOICE: the words that the key takes, ended by NULL */
     int64_t min, max;           /* SL_INTEGER, SL_SIZE, SL_DURATION: the range, both included; max 0: no range */
     const char *old_name;       /* the key's name in earlier versions, accepted with a warning; or NULL */
@@ -168,6 +169,11 @@ struct sl_module {
     /* handle waits for nothing but the client and the disk: its requests do not wait in the queue of max-concurrency,
      * unless the section says priority = normal or filters stand in front. Since 4.1. */
     bool is_quick;
+
+    /* Called once for each instance by -t, as the user of the workers: whether start would find mistakes in the values
+     * of its keys, or miss what it opens. Must not run anything of the application, connect, or leave anything behind.
+     * Returns 0; or a negative errno, and says why with sl_log. Since 4.2. */
+    int (*check)(void *self);
 };
 
 /* ---- the request and its response, calls that never wait ---- */

@@ -12,13 +12,15 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cgi.h"
 
 static const struct sl_option options[] = {
-    SL_OPTION("root", SL_PATH, struct cgi, root, .help = "Directory of the scripts.", .flags = SL_REQUIRED | SL_EXISTS),
+    SL_OPTION("root", SL_PATH, struct cgi, root, .help = "Directory of the scripts.",
+              .flags = SL_REQUIRED | SL_EXISTS | SL_FOLDER),
     SL_OPTION("index", SL_STRING, struct cgi, index, .help = "Script that answers for a directory."),
     SL_OPTION("timeout", SL_DURATION, struct cgi, timeout, .default_value = "60s",
               .help = "How long a script may be silent before it is ended; 0 for no limit."),
@@ -72,11 +74,14 @@ static int check_interpreters(const struct cgi *cgi)
 /* Resolve root. "/" is refused, since every executable of the system would be a script. */
 static int find_root(struct cgi *cgi)
 {
+    struct stat st;
     int err = 0;
 
     cgi->dir = realpath(cgi->root, NULL);
-    if (!cgi->dir)
+    if (!cgi->dir || stat(cgi->dir, &st) < 0)
         err = -errno;
+    else if (!S_ISDIR(st.st_mode))
+        err = -ENOTDIR;
     else if (!strcmp(cgi->dir, "/"))
         err = -EPERM;
     if (err)
@@ -84,12 +89,31 @@ static int find_root(struct cgi *cgi)
     return err;
 }
 
+static int cgi_find_all(struct cgi *cgi)
+{
+    int err;
+
+    if ((err = check_env(cgi)) || (err = check_interpreters(cgi)))
+        return err;
+    return find_root(cgi);
+}
+
+static int cgi_check(void *self)
+{
+    struct cgi *cgi = self;
+    int err = cgi_find_all(cgi);
+
+    free(cgi->dir);
+    cgi->dir = NULL;
+    return err;
+}
+
 static int cgi_start(void *self)
 {
     struct cgi *cgi = self;
-    int err;
+    int err = cgi_find_all(cgi);
 
-    if ((err = check_env(cgi)) || (err = check_interpreters(cgi)) || (err = find_root(cgi)))
+    if (err)
         return err;
     cgi->stderrs = sl_must(calloc(1, sizeof(*cgi->stderrs)));
     sem_init(&cgi->permits, 0, cgi->max_children);
@@ -166,6 +190,7 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .name = "cgi",
     .size = sizeof(struct cgi),
     .options = options,
+    .check = cgi_check,
     .start = cgi_start,
     .handle = cgi_handle,
     .cancel = cgi_cancel,

@@ -20,7 +20,7 @@
 
 static const struct sl_option options[] = {
     SL_OPTION("root", SL_PATH, struct site, folder, .help = "The folder whose files are served.",
-              .flags = SL_REQUIRED | SL_EXISTS),
+              .flags = SL_REQUIRED | SL_EXISTS | SL_FOLDER),
     SL_OPTION("index", SL_STRINGS, struct site, index, .default_value = "index.html",
               .help = "File served for a folder; of several the first that exists."),
     SL_OPTION("listing", SL_BOOL, struct site, listing, .default_value = "off",
@@ -114,6 +114,15 @@ static void site_stop(void *self)
     root_stop(&site->root);
 }
 
+static int site_check(void *self)
+{
+    int err = site_start(self);
+
+    if (!err)
+        site_stop(self);
+    return err;
+}
+
 static int site_handle(void *self, struct sl_request *req)
 {
     int err;
@@ -133,6 +142,7 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .name = "static",
     .size = sizeof(struct site),
     .options = options,
+    .check = site_check,
     .start = site_start,
     .handle = site_handle,
     .stop = site_stop,

@@ -38,12 +38,12 @@ static const struct sl_option wsgi_options[] = {
                       "`application` if none is given.",
               .flags = SL_REQUIRED),
     SL_OPTION("virtualenv", SL_PATH, struct wsgi, config.virtualenv, .help = "Virtualenv to run in.",
-              .flags = SL_PROCESS | SL_EXISTS),
+              .flags = SL_PROCESS | SL_EXISTS | SL_FOLDER),
     SL_OPTION("pythonpath", SL_PATHS, struct wsgi, config.pythonpath,
               .help = "Directories to put in front of sys.path.", .flags = SL_PROCESS),
     SL_OPTION("chdir", SL_PATH, struct wsgi, config.chdir, .default_value = ".",
               .help = "Directory to work in, which is put into sys.path too; that of the ini file by default.",
-              .flags = SL_PROCESS | SL_EXISTS),
+              .flags = SL_PROCESS | SL_EXISTS | SL_FOLDER),
     SL_OPTION("env", SL_STRINGS, struct wsgi, config.env, .help = "NAME=VALUE for the environment of the process.",
               .flags = SL_PROCESS),
     SL_OPTION("console", SL_BOOL, struct wsgi, config.console, .default_value = "no",
@@ -93,6 +93,14 @@ static int wsgi_preload(void *self)
     return err < 0 ? err : bridge_become_fork_server();
 }
 
+static int wsgi_check(void *self)
+{
+    struct wsgi *w = self;
+    int err = interp_check(&w->config);
+
+    return err ? err : import_check_file(w->app, w->config.chdir);
+}
+
 static int wsgi_start(void *self)
 {
     static const struct package_function watch_loaded_files = {"syncless._loaded", "begin"};
@@ -134,6 +142,7 @@ __attribute__((visibility("default"))) const struct sl_module sl_module = {
     .name = "wsgi",
     .size = sizeof(struct wsgi),
     .options = wsgi_options,
+    .check = wsgi_check,
     .preload = wsgi_preload,
     .start = wsgi_start,
     .handle = wsgi_handle,

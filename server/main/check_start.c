@@ -3,7 +3,8 @@
  *
  * As nginx does, -t finds the commonest mistakes of a deployment: a directory that is not there, or that its user may
  * not enter. Nothing is created, and what a server that runs has open is no mistake. Modules say by SL_EXISTS which of
- * their paths must be there; these are looked at as `user`, and below `chroot`.
+ * their paths must be there; these are looked at as `user`, and below `chroot`. What else a module needs is found by
+ * its own check; not in a chroot, since it opens files by their names there.
  */
 #include "main/check_start.h"
 
@@ -61,9 +62,37 @@ static void check_logs(const struct generation *g)
 
     check_log(g->conf, log, "error-log", g->settings.log.error_log);
     check_log(g->conf, log, "access-log", g->settings.log.access->target);
+    check_log(g->conf, log, "slow-log", g->settings.log.slow->target);
     for (const struct mount *m = g->mounts; m; m = m->next)
         if (m->log)
             check_log(g->conf, giver_of_log(g->conf, m), "access-log", m->log->target);
+}
+
+static void check_control(const struct generation *g, struct conf_section *server)
+{
+    const char *path = g->settings.process.control, *parent = path ? parent_of(g->conf, path) : NULL;
+    struct stat st;
+
+    if (path && access(parent, W_OK | X_OK) < 0)
+        conf_value_error(g->conf, server, "control", 0, "cannot create a socket in %s: %s", parent, strerror(errno));
+    else if (path && lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        conf_value_error(g->conf, server, "control", 0, "there is a file of that name, which is no socket");
+}
+
+/* Returns whether there is a directory for the workers. */
+static bool check_chroot(const struct generation *g, struct conf_section *server)
+{
+    const char *root = g->settings.process.chroot;
+    struct stat st;
+    int err = 0;
+
+    if (root && stat(root, &st) < 0)
+        err = errno;
+    else if (root && !S_ISDIR(st.st_mode))
+        err = ENOTDIR;
+    if (err)
+        conf_value_error(g->conf, server, "chroot", 0, "cannot open %s: %s", root, strerror(err));
+    return err == 0;
 }
 
 static void check_binds(const struct generation *g, struct conf_section *server)
@@ -101,21 +130,30 @@ static void check_path(const struct generation *g, const struct mount *m, const 
     struct conf_section *mount = conf_section_find(g->conf, m->title),
                         *module = conf_section_find(g->conf, mount->name);
     struct stat st;
+    int err = 0;
 
     if (!path)
         return;
     seen = root ? arena_printf(&g->conf->arena, "%s%s", root, path) : path;
-    if (stat(seen, &st) == 0 && faccessat(AT_FDCWD, seen, S_ISDIR(st.st_mode) ? X_OK : R_OK, AT_EACCESS) == 0)
-        return;
-    conf_value_error(g->conf, conf_gives(mount, o->name) || !module ? mount : module, o->name, 0, "cannot open %s: %s",
-                     seen, strerror(errno));
+    if (stat(seen, &st) < 0 || faccessat(AT_FDCWD, seen, S_ISDIR(st.st_mode) ? X_OK : R_OK, AT_EACCESS) < 0)
+        err = errno;
+    else if (o->flags & SL_FOLDER && !S_ISDIR(st.st_mode))
+        err = ENOTDIR;
+    if (err)
+        conf_value_error(g->conf, conf_gives(mount, o->name) || !module ? mount : module, o->name, 0,
+                         "cannot open %s: %s", seen, strerror(err));
 }
 
 static void check_mount(const struct generation *g, const struct mount *m)
 {
+    size_t errors = g->conf->error_count;
+
     for (const struct sl_option *o = m->module.options; o && o->name; o++)
         if (o->flags & SL_EXISTS && o->kind == SL_PATH)
             check_path(g, m, o, *(const char *const *)((const char *)m->self + o->offset));
+    if (g->conf->error_count > errors || !m->module.check || g->settings.process.chroot || !m->module.check(m->self))
+        return;
+    conf_error(g->conf, conf_section_find(g->conf, m->title)->place, "[%s] cannot start", m->title);
 }
 
 void check_start(const struct generation *g)
@@ -128,6 +166,9 @@ void check_start(const struct generation *g)
     if (g->settings.process.pidfile)
         check_file(g->conf, server, "pidfile", g->settings.process.pidfile, true);
     check_binds(g, server);
+    check_control(g, server);
+    if (!check_chroot(g, server))
+        return;
     if (!become_worker(&g->settings.process))
         conf_value_error(g->conf, server, "user", 0, "cannot become this user: %s", strerror(errno));
     for (const struct mount *m = g->mounts; m; m = m->next)

@@ -828,6 +828,7 @@ def test_without_pidfds(script, tmp_path, errno):
 @pytest.mark.parametrize("lines, message", [
     ("root = missing", r"root = .*/missing: No such file"),
     ("root = /", r"root = /: "),
+    ("root = /dev/null", r"root = /dev/null: Not a directory"),
     ("root = .\nenv = NOVALUE", r"env = NOVALUE: write NAME=VALUE"),
     ("root = .\nenv = =x", r"env = =x: write NAME=VALUE"),
     ("root = .\ninterpreter = .py=python3", r"interpreter = .py=python3: write \.EXT=/absolute/path"),

@@ -322,6 +322,14 @@ OPENED = {
     "[wsgi /a]\napp = a:b\nchdir = no": "cannot open DIR/no: No such file or directory",
     "[wsgi /a]\napp = a:b\nvirtualenv = no": "virtualenv = DIR/no: this is not a virtualenv",
     "[hello /a]\naccess-log = no/a.log": "cannot create files in DIR/no: No such file or directory",
+    "slow-log = no/s.log": "cannot create files in DIR/no: No such file or directory",
+    "control = no/c.sock": "cannot create a socket in DIR/no: No such file or directory",
+    "control = file": "there is a file of that name, which is no socket",
+    "chroot = no": "cannot open DIR/no: No such file or directory",
+    "chroot = file": "cannot open DIR/file: Not a directory",
+    "[static /a]\nroot = file": "cannot open DIR/file: Not a directory",
+    "[cgi /a]\nroot = file": "cannot open DIR/file: Not a directory",
+    "[wsgi /a]\napp = a:b\nchdir = file": "cannot open DIR/file: Not a directory",
 }
 
 
@@ -334,6 +342,24 @@ def test_check_opens_what_a_start_would_open(run_server, tmp_path, lines):
     assert done.returncode == 78, done
     assert re.search(r"server\.ini:\d: .*" + re.escape(OPENED[lines].replace("DIR", str(tmp_path))), done.stderr), done
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "server.ini"]
+
+
+@pytest.mark.parametrize("section, reason", [
+    ("static /a]\nroot = .\nheader = none", "static: header = none is not of the form"),
+    ("static /a]\nroot = .\nmime-types = file", "file:1: \"nonsense\" is not a media type"),
+    ("cgi /a]\nroot = /", "cgi: root = /: "),
+    ("cgi /a]\nroot = .\nenv = X", "cgi: env = X: write NAME=VALUE"),
+    ("cgi /a]\nroot = .\ninterpreter = .py=/nowhere", "cgi: interpreter = .py=/nowhere: No such file"),
+    ("wsgi /a]\napp = a:b\nenv = X", "wsgi: env = X: must be NAME=VALUE"),
+    ("wsgi /a]\napp = no.py:create('x')", "wsgi: app = no.py:create('x'): cannot open DIR/no.py: No such file"),
+    ("wsgi /a]\napp = folder/site.wsgi\nchdir = /", "cannot open //folder/site.wsgi: No such file"),
+])
+def test_check_finds_what_modules_would_refuse(run_server, tmp_path, section, reason):
+    """By sl_module.check: the reason, and which section it is."""
+    write_files(tmp_path, {"file": "nonsense html\n", "folder/keep": ""})
+    done = run_server(["--check"], f"[hello /]\n[{section}\n")
+    assert done.returncode == 78 and reason.replace("DIR", str(tmp_path)) in done.stderr, done.stderr
+    assert re.search(r"server\.ini:\d: \[\w+ /a\] cannot start$", done.stderr, re.M), done.stderr
 
 
 def test_check_beside_the_server_that_runs(daemon, run_server):

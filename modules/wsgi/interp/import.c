@@ -6,7 +6,11 @@
  */
 #include "interp/import.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +18,7 @@
 #include "interp/app_file.h"
 #include "interp/app_kind.h"
 #include "interp/compat.h"
+#include "syncless.h"
 
 #define MAX_SUGGESTIONS 5 /* names in a message */
 
@@ -150,6 +155,23 @@ PyObject *import_app(const char *spec)
     Py_XDECREF(module);
     Py_XDECREF(written);
     return app;
+}
+
+int import_check_file(const char *spec, const char *chdir)
+{
+    char *name = strndup(spec, strcspn(spec, ":")), path[PATH_MAX];
+    bool is_relative = name && *name != '/';
+    int err = 0;
+
+    if (!name)
+        return -ENOMEM;
+    snprintf(path, sizeof(path), "%s%s%s", is_relative && chdir ? chdir : "", is_relative && chdir ? "/" : "", name);
+    if (app_file_is_meant(name) && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0) {
+        err = -errno;
+        sl_log(NULL, SL_ERROR, "wsgi: app = %s: cannot open %s: %s", spec, path, strerror(-err));
+    }
+    free(name);
+    return err;
 }
 
 /* Returns 1 if the module is loaded and has an attribute that is true (not empty), 0 if not, or -1. */

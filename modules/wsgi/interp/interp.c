@@ -22,18 +22,23 @@
 #include "interp/report.h"
 #include "syncless/runtime.h"
 
-/* Adds a list of NAME=VALUE to the environment of the process. */
+int interp_check(const struct interp_config *config)
+{
+    for (const char *const *env = config->env; env && *env; env++)
+        if (!strchr(*env, '=') || **env == '=') {
+            sl_log(NULL, SL_ERROR, "wsgi: env = %s: must be NAME=VALUE", *env);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+/* Adds a list of NAME=VALUE, which was checked, to the environment of the process. */
 static int set_environment(const char *const *env)
 {
     for (; env && *env; env++) {
         const char *eq = strchr(*env, '=');
-        char *name;
+        char *name = strndup(*env, (size_t)(eq - *env));
 
-        if (!eq || eq == *env) {
-            sl_log(NULL, SL_ERROR, "wsgi: env = %s: must be NAME=VALUE", *env);
-            return -EINVAL;
-        }
-        name = strndup(*env, (size_t)(eq - *env));
         if (!name || setenv(name, eq + 1, 1) < 0) {
             free(name);
             return -ENOMEM;
@@ -106,8 +111,10 @@ static int start_python(const char *venv)
 
 int interp_start(const struct interp_config *config)
 {
-    int err = set_environment(config->env);
+    int err = interp_check(config);
 
+    if (err == 0)
+        err = set_environment(config->env);
     if (err == 0)
         err = change_directory(config->chdir);
     if (err == 0 && config->virtualenv)

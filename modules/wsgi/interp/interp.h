@@ -15,6 +15,9 @@ struct interp_config {
     bool console;                  /* a prompt is open from the start */
 };
 
+/* Whether the values can be used at all, without Python. Returns 0 or a negative errno, with the reason in the log. */
+int interp_check(const struct interp_config *config);
+
 /* Starts Python, which leaves the GIL held. On the main thread. Returns 0 or a negative errno, with the reason in the
  * log. */
 int interp_start(const struct interp_config *config);
