@@ -53,6 +53,8 @@ HEADERS = {
     'keywords': named(status=OK, headers=HTML),
     'pep': named(status=OK, response_headers=HTML, exc_info=None),
     'keyword': lambda s: s(OK, headers=HTML) and [b'hello'],
+    'blanks': lambda s: headers(s, HTML + [('Content-Length', ' 5\t')]),
+    'length_again': lambda s: headers(s, HTML + [('Content-Length', '5'), ('content-length', '05')]),
 }
 BODIES = {
     'bytes': lambda s: body(s, b'hello'),
@@ -89,10 +91,11 @@ def server(shared_daemon):
 
 
 @pytest.mark.parametrize("name", ["tuple", "lists", "generator", "items", "map", "named_tuples", "wsgiref", "thread",
-                                  "keywords", "pep", "keyword"])
+                                  "keywords", "pep", "keyword", "blanks", "length_again"])
 def test_headers(server, name):
     status, headers, body = server.get("/headers/" + name)
     assert (status, headers["Content-Type"], body) == (200, "text/html", b"hello"), server.log
+    assert headers.get_all("Content-Length") in (None, ["5"])
 
 
 SIZED = ["bytes", "subclass", "bytearray", "memoryview", "items", "strided", "wide", "array", "iterator", "set"]

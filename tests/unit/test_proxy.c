@@ -117,6 +117,8 @@ static const struct {
     {"X-Forwarded-Proto: https\r\n", "", "https", "test", NULL, 0},
     {"X-Forwarded-Proto: HTTPS\r\n", "", "https", "test", NULL, 0},
     {"X-Forwarded-Proto: gopher\r\n", "", "http", "test", NULL, 0},
+    {"X-Forwarded-Proto: wss\r\n", "", "https", "test", NULL, 0},
+    {"X-Forwarded-For: 192.0.2.1, 10.0.0.2\r\nX-Forwarded-Proto: WS, https\r\n", "192.0.2.1", "http", "test", NULL, 0},
     {"X-Forwarded-Proto: https\r\n", "", "http", "test", NULL, FORWARDED_PROTO},
     {"X-Forwarded-For: 192.0.2.1, 10.0.0.2\r\nX-Forwarded-Proto: https, http\r\n", "192.0.2.1", "https", "test", NULL,
      0},

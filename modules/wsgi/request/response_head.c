@@ -143,6 +143,22 @@ static const char *why_refused(struct text name, struct text value)
     return "the name of header %R must consist of letters, digits and hyphens";
 }
 
+static bool is_padding(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct text without_blanks(struct text t)
+{
+    while (t.size && is_padding(t.at[t.size - 1]))
+        t.size--;
+    while (t.size && is_padding(*t.at)) {
+        t.at++;
+        t.size--;
+    }
+    return t;
+}
+
 static int set_header(struct exchange *x, PyObject *header)
 {
     const char *wrong = NULL;
@@ -152,8 +168,10 @@ static int set_header(struct exchange *x, PyObject *header)
     if (get_header(header, &name, &value) < 0)
         return -1;
     is_length = is_content_length(name);
+    if (is_length)
+        value = without_blanks(value);
     if (is_length && x->length >= 0)
-        wrong = "header %R is given twice";
+        wrong = parse_length(value) == x->length ? NULL : "header %R is given twice";
     else if (sl_header_n(x->req, name.at, name.size, value.at, value.size) < 0)
         wrong = why_refused(name, value);
     else if (is_length)

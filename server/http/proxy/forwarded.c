@@ -102,11 +102,17 @@ static void view_set_peer(struct request *req, const struct in6_addr *ip, uint16
     req->view.peer_port = port;
 }
 
+static bool is_word(const struct span *value, const char *word)
+{
+    return value->size == strlen(word) && !strncasecmp(value->at, word, value->size);
+}
+
+/* Some proxies call the handshake of a WebSocket ws or wss, as browsers do. */
 static void view_set_scheme(struct request *req, const struct span *value)
 {
-    if (value && value->size == 5 && !strncasecmp(value->at, "https", 5))
+    if (value && (is_word(value, "https") || is_word(value, "wss")))
         req->view.scheme = "https";
-    else if (value && value->size == 4 && !strncasecmp(value->at, "http", 4))
+    else if (value && (is_word(value, "http") || is_word(value, "ws")))
         req->view.scheme = "http";
 }
 
