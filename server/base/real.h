@@ -131,8 +131,9 @@ int res_nsend(struct __res_state *state, const unsigned char *message, int messa
     X(__pthread_unregister_cancel_restore) X(__pthread_unwind_next)                                              \
     X(syscall)                                                                                                   \
     /* thread-locals; tss_create and the others of C11 are built on those of pthread */                           \
-    X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlopen) X(dlclose) X(exit) X(pthread_key_create)              \
-    X(pthread_key_delete) X(pthread_getspecific) X(pthread_setspecific)                                          \
+    X(__tls_get_addr) X(__cxa_thread_atexit_impl) X(dlopen) X(dlmopen) X(dlclose) X(exit)                        \
+    X(pthread_key_create) X(pthread_key_delete)                                                                  \
+    X(pthread_getspecific) X(pthread_setspecific)                                                                \
     /* processes */                                                                                              \
     X(fork) X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(system) X(popen) X(pclose) X(wordexp)               \
     /* names */                                                                                                  \

@@ -84,12 +84,13 @@ LOADS = """
 import _ctypes, concurrent.futures, ctypes, ctypes.util, time
 paths = {PATHS}
 opener = ctypes.CDLL({OPENER})
-opener.open_name.restype = ctypes.c_void_p
+by = getattr(opener, {BY})
+by.restype = ctypes.c_void_p
 in_real_threads = concurrent.futures.ThreadPoolExecutor(4)
 
 
 def load(path):
-    library = ctypes.CDLL(path, handle=None if "/" in path else opener.open_name(path.encode()) or 0)
+    library = ctypes.CDLL(path, handle=by(path.encode()) or 0)
     state = library.load_state()
     _ctypes.dlclose(library._handle)
     return state
@@ -109,17 +110,40 @@ def scene():
 """
 
 
-@pytest.mark.parametrize("by", ["path", "name"])
-def test_libraries_that_wait_while_they_are_loaded(folder, daemon, by):
-    """On coroutines, beside OS threads that load others, look symbols up with the GIL held, and wait for the linker."""
+def paths_to_load(folder):
     first = library(folder, "slow_load.c")
     paths = [first]
     for number in range(4):
         paths.append(folder / f"slow_load_{number}.so")
         shutil.copy(first, paths[-1])
-    opener = library(folder, "open_name.c", f"-Wl,-rpath,{folder}")
-    scene = LOADS.replace("{PATHS}", repr([str(path) if by == "path" else path.name for path in paths]))
+    return paths
+
+
+@pytest.mark.parametrize("by, form", [("dlopen", "{folder}/{name}"), ("dlopen", "{name}"), ("dlmopen", "{name}"),
+                                      ("dlopen", "$ORIGIN/{name}"), ("dlmopen", "${{ORIGIN}}/../{last}/{name}")])
+def test_libraries_that_wait_while_they_are_loaded(folder, daemon, by, form):
+    """On coroutines, beside OS threads that load others, look symbols up with the GIL held, and wait for the linker."""
+    names = [form.format(folder=folder, last=folder.name, name=path.name) for path in paths_to_load(folder)]
+    opener = library(folder, "open_name.c", f"-Wl,-rpath,{folder}", "-ldl")
+    scene = LOADS.replace("{PATHS}", repr(names)).replace("{BY}", repr("by_" + by))
     assert same(daemon, scene.replace("{OPENER}", repr(str(opener))), requests=2) == [2, 2, 2, 2, True, True, 2]
+
+
+APART = """
+import ctypes
+opener = ctypes.CDLL({OPENER})
+
+
+def scene():
+    return together(*[lambda path=path: opener.apart(path.encode()) for path in {PATHS}])
+"""
+
+
+def test_libraries_in_namespaces_of_their_own(folder, daemon):
+    """Their libc is not ours, so they wait as they like."""
+    paths = [str(path) for path in paths_to_load(folder)[:3]]
+    scene = APART.replace("{OPENER}", repr(str(library(folder, "open_name.c")))).replace("{PATHS}", repr(paths))
+    assert same(daemon, scene, requests=1) == [2, 2, 2]
 
 
 GLIB = '''

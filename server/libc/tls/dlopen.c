@@ -1,11 +1,13 @@
 /*
- * dlopen.c: opens a shared object. Its constructors run in this, with the linker's lock held by the OS thread, so while
- * they wait for time or a descriptor no other coroutine runs (wait/block.c). For locks they park: another coroutine may
- * hold them.
+ * dlopen.c: dlopen and dlmopen: open a shared object. Its constructors run in this, with the linker's lock held by the
+ * OS thread, so while they wait for time or a descriptor no other coroutine runs (wait/block.c). For locks they park:
+ * another coroutine may hold them.
  *
  * libc tells by the return address who calls dlopen, and looks for a name without a slash in the directories of the
- * caller's object (DT_RUNPATH) first. It is we who call libc, so such a name is looked for here. What has $ORIGIN in it
- * also depends on the caller; libc is jumped to for that, and all coroutines wait for its constructors' locks too.
+ * caller's object (DT_RUNPATH) first. It is we who call libc, so such a name is looked for here, and $ORIGIN, which is
+ * the caller's directory, is replaced. What has another $ in it also depends on the caller; libc is jumped to for that,
+ * and all coroutines wait for its constructors' locks too. So it is for other namespaces (dlmopen): what is loaded into
+ * one has a libc of its own, and never calls ours.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -67,6 +69,28 @@ static const char *find_for(const void *caller, const char *name, char *path, si
     return found ? path : NULL;
 }
 
+/* Returns what follows a $ORIGIN at the beginning of a path, if nothing in it needs to be replaced; else NULL. */
+static const char *after_origin(const char *path)
+{
+    size_t size = strncmp(path, "$ORIGIN/", 8) ? strncmp(path, "${ORIGIN}/", 10) ? 0 : 9 : 7;
+
+    return size && !strchr(path + size, '$') ? path + size : NULL;
+}
+
+/* Replace $ORIGIN as libc does for the object of an address. Returns the path, of at most size bytes, or NULL: what is
+ * there instead is not known. */
+static const char *expand_for(const void *caller, const char *name, char *path, size_t size)
+{
+    const char *rest = after_origin(name), *slash;
+    Dl_info info;
+
+    if (!rest || !dladdr(caller, &info) || *info.dli_fname != '/')
+        return NULL;
+    slash = strrchr(info.dli_fname, '/');
+    return snprintf(path, size, "%.*s%s", (int)(slash - info.dli_fname), info.dli_fname, rest) < (int)size ? path
+                                                                                                           : NULL;
+}
+
 /* ---- opening ---- */
 
 static void *open_object(const char *path, int mode)
@@ -97,10 +121,33 @@ static __attribute__((noinline)) void *open_name(const char *name, int mode, con
     return open_object(found ? found : name, mode);
 }
 
+/* Open what is not for libc alone. Returns false, and nothing was done, if it is. */
+static __attribute__((noinline)) bool open_here(const char *name, int mode, const void *caller, void **handle)
+{
+    const char *path = name;
+    char expanded[4096];
+
+    coro_at_home(); /* constructors run under the loader's lock, which is the OS thread's */
+    if (!name || (strchr(name, '$') && !(path = expand_for(caller, name, expanded, sizeof(expanded)))))
+        return false;
+    *handle = strchr(path, '/') ? open_object(path, mode) : open_name(path, mode, caller);
+    return true;
+}
+
 TAIL_CALLS void *dlopen(const char *path, int mode)
 {
-    coro_at_home(); /* constructors run under the loader's lock, which is the OS thread's */
-    if (path && !strchr(path, '$'))
-        return strchr(path, '/') ? open_object(path, mode) : open_name(path, mode, __builtin_return_address(0));
+    void *handle;
+
+    if (open_here(path, mode, __builtin_return_address(0), &handle))
+        return handle;
     return real()->dlopen(path, mode);
+}
+
+TAIL_CALLS void *dlmopen(Lmid_t namespace, const char *path, int mode)
+{
+    void *handle;
+
+    if (namespace == LM_ID_BASE && open_here(path, mode, __builtin_return_address(0), &handle))
+        return handle;
+    return real()->dlmopen(namespace, path, mode);
 }
