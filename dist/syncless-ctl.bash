@@ -13,9 +13,9 @@ _syncless_ctl()
     done
     COMPREPLY=()
     case $before:$command in
-    -s:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel reload reopen
-            log drain stop' -- "$word") ;;
+    -s:* | -o:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel record reload
+            reopen log drain stop' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
     *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;
     *:workers) mapfile -t COMPREPLY < <(compgen -W '+1 -1' -- "$word") ;;

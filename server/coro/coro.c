@@ -31,6 +31,7 @@
 
 #include "base/mem.h"
 #include "base/real.h"
+#include "coro/recorder.h"
 #include "coro/sanitize.h"
 #include "coro/slice.h"
 #include "coro/stack.h"
@@ -546,7 +547,9 @@ int coro_park(void)
     struct coro *co = coro_current;
 
     co->parked = true;
+    record_note(RECORD_PARK, co, co->reason.kind);
     coro_leave(co);
+    record_note(RECORD_RESUME, co, 0);
     return co->result;
 }
 
@@ -556,6 +559,7 @@ bool coro_wake(struct coro *co, int result)
         return false;
     co->parked = false;
     co->result = result;
+    record_note(RECORD_WAKE, co, 0);
     if (coro_clocked)
         co->woken = coro_now();
     if (co->late)
@@ -570,7 +574,9 @@ void coro_yield(void)
     struct coro *co = coro_current;
 
     list_push(&sched.ready, &co->link);
+    record_note(RECORD_YIELD, co, 0);
     coro_leave(co);
+    record_note(RECORD_RESUME, co, 0);
 }
 
 /* ---- away upon other threads ---- */
@@ -602,6 +608,7 @@ void coro_depart(void (*after)(struct coro *co))
     co->away = true;
     co->as_main = false;
     co->looks = 0;
+    record_note(RECORD_AWAY, co, 0);
     slice_begin();
     park_hooks(co);
     sched.departing = after;
@@ -635,6 +642,7 @@ void coro_return(void)
     sanitize_leave(&co->fake_stack, co->host_low, co->host_size);
     switch_to(&co->sp, co->host_sp);
     sanitize_arrive(co->fake_stack, &sched.loop_low, &sched.loop_size); /* upon the loop's thread */
+    record_note(RECORD_RESUME, co, 0);
     resume_hooks(co);
     luggage_unpack(luggage);
 }
@@ -662,7 +670,9 @@ void coro_yield_late(void)
     struct coro *co = coro_current;
 
     queue_late(&sched.late, co);
+    record_note(RECORD_PREEMPTED, co, 0);
     coro_leave(co);
+    record_note(RECORD_RESUME, co, 0);
 }
 
 void coro_give_way_slow(void)
@@ -870,6 +880,7 @@ void coro_inherit(void)
     sched.count = 1;
     sched.loop_sp = NULL;
     sched.forgotten = true;
+    record_forget();
 }
 
 /* The first function on the new stack of the loop. */
@@ -901,6 +912,7 @@ void coro_forget(void)
 {
     sched.forgotten = true;
     slice_forget();
+    record_forget();
     coro_guest = NULL; /* coro_detached stays */
     if (coro_current)
         coro_detached = coro_current;

@@ -27,13 +27,21 @@
 /* The handlers of others, to be called after ours, as faulthandler's, which writes the stack of Python. */
 static struct {
     int signum;
+    const char *what;
     struct sigaction next; /* sa_handler is SIG_DFL if there is none */
-} faults[] = {{.signum = SIGSEGV}, {.signum = SIGBUS}};
+} faults[] = {
+    {.signum = SIGSEGV, .what = "segmentation fault"},
+    {.signum = SIGBUS, .what = "bus error"},
+    {.signum = SIGFPE, .what = "arithmetic error"},
+    {.signum = SIGILL, .what = "illegal instruction"},
+    {.signum = SIGABRT, .what = "aborted"},
+};
 
 static void *signal_stack; /* for the life of the process */
 static sigjmp_buf rescue;  /* where a fault continues while guarded is set */
 static volatile sig_atomic_t guarded;
-static void (*call_first)(void); /* NULL: nothing */
+static void (*call_first)(void); /* NULL: nothing; so is the next */
+static const char *(*call_last)(void);
 
 static void fault_say(const char *text)
 {
@@ -69,8 +77,35 @@ static void call_next(int signum, siginfo_t *info, void *context)
     }
 }
 
+static const char *fault_what(int signum)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+        if (faults[i].signum == signum)
+            return faults[i].what;
+    return "crash";
+}
+
+static void fault_begin_line(void)
+{
+    fault_say("[error] ");
+    fault_say_number((uint64_t)getpid());
+    fault_say(": ");
+}
+
+static void say_last(void)
+{
+    const char *text = call_last ? call_last() : NULL;
+
+    if (!text)
+        return;
+    fault_begin_line();
+    fault_say(text);
+    fault_say("\n");
+}
+
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
+    bool has_address = signum == SIGSEGV || signum == SIGBUS;
     const struct coro *co = coro_here();
 
     if (guarded)
@@ -78,20 +113,20 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     coro_forget();
     if (call_first)
         call_first();
-    fault_say("[error] ");
-    fault_say_number((uint64_t)getpid());
-    if (co && is_in_guard(co, info->si_addr)) {
-        fault_say(": stack overflow: a request needs more than stack-size = ");
+    fault_begin_line();
+    if (co && has_address && is_in_guard(co, info->si_addr)) {
+        fault_say("stack overflow: a request needs more than stack-size = ");
         fault_say_number(co->stack_size);
         fault_say(" bytes");
     } else {
-        fault_say(signum == SIGBUS ? ": bus error" : ": segmentation fault");
+        fault_say(fault_what(signum));
     }
     if (co && co->what) {
         fault_say(" in ");
         fault_say(co->what);
     }
     fault_say("\n");
+    say_last();
     call_next(signum, info, context);
     real()->sigaction(signum, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     raise(signum);
@@ -100,6 +135,11 @@ static void on_fault(int signum, siginfo_t *info, void *context)
 void fault_call_first(void (*fn)(void))
 {
     call_first = fn;
+}
+
+void fault_call_last(const char *(*fn)(void))
+{
+    call_last = fn;
 }
 
 bool fault_try(void (*fn)(void *arg), void *arg)

@@ -37,6 +37,7 @@ static const char usage[] =
     "  top                        all of it, live: q quits, s sorts, p pauses\n"
     "  trace [ID|--older TIME]    the same with their stacks and where their time went\n"
     "  cancel ID                  cancel a request\n"
+    "  record [-o FILE]           the last events of all workers, a trace for ui.perfetto.dev\n"
     "  reload [--wait]            read the configuration, and replace the workers; --wait for the result\n"
     "  reopen                     reopen the log files\n"
     "  log LEVEL                  error, warn, info or debug\n"
@@ -171,7 +172,25 @@ static void print_answer(FILE *in, FILE *out)
         ctl_fail(EX_IOERR, "cannot write the answer: %s", strerror(errno));
 }
 
-static int ask_server(const char *path, const char *line, bool json, bool waits)
+/* What the command line says. */
+struct ctl_command {
+    const char *path;   /* NULL: not given */
+    const char *output; /* a file for the answer; NULL: standard output */
+    bool json, waits;
+    char line[MAX_LINE + 16]; /* without "json" */
+};
+
+/* Returns standard output, or the file that is to have the answer. */
+static FILE *open_output(const char *path)
+{
+    FILE *out = path ? fopen(path, "we") : stdout;
+
+    if (!out)
+        ctl_fail(EX_CANTCREAT, "cannot create %s: %s", path, strerror(errno));
+    return out;
+}
+
+static int ask_server(const char *path, const char *line, const struct ctl_command *c)
 {
     const struct timeval silence = {.tv_sec = SILENCE};
     int fd = connect_server(path), code;
@@ -179,23 +198,16 @@ static int ask_server(const char *path, const char *line, bool json, bool waits)
 
     if (!in)
         ctl_fail(EX_OSERR, "cannot read: %s", strerror(errno));
-    if (!waits)
+    if (!c->waits)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
     send_line(fd, line);
     code = ctl_read_code(in);
-    if (code && !json)
+    if (code && !c->json)
         fputs("syncless-ctl: ", stderr);
-    print_answer(in, code && !json ? stderr : stdout);
+    print_answer(in, code && !c->json ? stderr : open_output(c->output));
     fclose(in);
     return code;
 }
-
-/* What the command line says. */
-struct ctl_command {
-    const char *path; /* NULL: not given */
-    bool json, waits;
-    char line[MAX_LINE + 16]; /* without "json" */
-};
 
 static void read_options(struct ctl_command *c, int argc, char **argv)
 {
@@ -229,11 +241,13 @@ int main(int argc, char **argv)
         c.waits |= !strcmp(argv[i], "--wait");
         if (!strcmp(argv[i], "-j"))
             c.json = true;
+        else if (!strcmp(argv[i], "-o") && argv[i + 1])
+            c.output = argv[++i];
         else
             append_argument(c.line, argv[i]);
     }
     if (!strcmp(c.line, "top") && !c.json)
         return top_run(c.path ? c.path : find_socket());
     snprintf(line, sizeof(line), "%s%s", c.json ? "json " : "", c.line);
-    return ask_server(c.path ? c.path : find_socket(), line, c.json, c.waits);
+    return ask_server(c.path ? c.path : find_socket(), line, &c);
 }

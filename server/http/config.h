@@ -16,6 +16,8 @@ struct http_hooks {
     void (*begun)(struct request *req);       /* its head is complete */
     void (*ended)(const struct request *req); /* it is over; NULL: timings of requests are not taken either */
 
+    void (*timed_out)(const struct request *req); /* it is over, with status 504 */
+
     /* It is past its time by 10 s, and still computes upon a thread of the pool (wait_depart), where nothing can end
      * it. Called on the loop's stack, for one request of the process. */
     void (*endless)(struct request *req);

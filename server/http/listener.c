@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "coro/recorder.h"
 #include "http/share/share.h"
 #include "log/log.h"
 
@@ -133,6 +134,7 @@ static bool accept_one(struct listener *listener)
         on_accept_error(listener, errno);
         return false;
     }
+    record_note(RECORD_ACCEPT, NULL, (uint32_t)fd);
     if (listener->lost)
         share_count_accepted();
     listener->handler->accepted(listener, fd, (struct sockaddr *)&peer);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "coro/recorder.h"
 #include "http/io/input.h"
 #include "http/io/output.h"
 #include "http/proxy/forwarded.h"
@@ -217,6 +218,7 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
         forwarded_apply(config->proxies, req);
     req->keep_alive &= !draining && !s->client->endpoint->closed;
     req->number = ++request_count;
+    record_note(RECORD_BEGIN, coro_current, (uint32_t)req->number);
     s->client->req = req;
     if (config->hooks.begun)
         config->hooks.begun(req);
@@ -232,6 +234,9 @@ static bool serve_request(struct session *s, size_t size, unsigned lines)
     s->cut |= !req->body_done;
     coro_current->what = NULL;
     s->client->req = NULL;
+    record_note(RECORD_END, coro_current, (uint32_t)req->number);
+    if (__builtin_expect(req->status == 504, 0) && config->hooks.timed_out)
+        config->hooks.timed_out(req);
     request_end(req);
     return req->keep_alive;
 }

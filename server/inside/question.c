@@ -136,6 +136,7 @@ static const struct command_word {
     {"drain", ASK_DRAIN, take_none},
     {"stop", ASK_STOP, take_none},
     {"ready", ASK_READY, take_none},
+    {"record", ASK_RECORD, take_none},
 };
 
 static bool split_words(struct words *w, const char *line)
@@ -171,7 +172,6 @@ const char *question_parse(struct question *q, const char *line)
             q->what = command_words[i].what;
             return command_words[i].take(q, at + 1);
         }
-    return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, log, reload, "
-           "reopen, "
-           "drain or stop";
+    return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, record, log, "
+           "reload, reopen, drain or stop";
 }

@@ -22,6 +22,7 @@ enum ask {
     ASK_CHANGE_WORKERS,
     ASK_DRAIN,
     ASK_STOP,
+    ASK_RECORD, /* the events of the flight recorder */
 };
 
 struct question {

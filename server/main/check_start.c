@@ -144,6 +144,18 @@ static void check_path(const struct generation *g, const struct mount *m, const 
                          "cannot open %s: %s", seen, strerror(err));
 }
 
+/* Workers make files there. */
+static void check_flight_dir(const struct generation *g, struct conf_section *server)
+{
+    const char *root = g->settings.process.chroot, *dir = g->settings.process.flight_dir;
+
+    if (dir && root)
+        dir = arena_printf(&g->conf->arena, "%s%s", root, dir);
+    if (dir && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
+        conf_value_error(g->conf, server, "flight-recorder-dir", 0, "cannot create files in %s: %s", dir,
+                         strerror(errno));
+}
+
 static void check_mount(const struct generation *g, const struct mount *m)
 {
     size_t errors = g->conf->error_count;
@@ -171,6 +183,7 @@ void check_start(const struct generation *g)
         return;
     if (!become_worker(&g->settings.process))
         conf_value_error(g->conf, server, "user", 0, "cannot become this user: %s", strerror(errno));
+    check_flight_dir(g, server);
     for (const struct mount *m = g->mounts; m; m = m->next)
         check_mount(g, m);
     if (seteuid(uid) < 0 || setegid(gid) < 0) /* --check=app goes on, and takes the groups of the user again */

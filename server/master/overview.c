@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "inside/flight_trace.h"
 #include "inside/running.h"
 #include "master/supervisor.h"
 #include "metrics/metrics_totals.h"
@@ -153,10 +154,28 @@ static void write_text_overview(const struct question *q, const struct overview_
         write_text_worker(q, &g->workers[i], now, out);
 }
 
+/* The events of all workers as one trace. */
+static void write_flight_overview(const struct gathering *g, struct text *out)
+{
+    const char *between = "";
+
+    text_printf(out, "%s", FLIGHT_HEAD);
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->workers[i].size == 0)
+            continue;
+        text_printf(out, "%s", between);
+        text_add(out, g->workers[i].answer, g->workers[i].size);
+        between = ",\n";
+    }
+    text_printf(out, "%s", FLIGHT_TAIL);
+}
+
 void overview_write(const struct question *q, const struct overview_master *master, const struct gathering *g,
                     struct text *out)
 {
-    if (q->json)
+    if (q->what == ASK_RECORD)
+        write_flight_overview(g, out);
+    else if (q->json)
         write_json_overview(q, master, g, out);
     else
         write_text_overview(q, master, g, out);

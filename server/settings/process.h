@@ -41,6 +41,9 @@ struct process_settings {
     int64_t max_lifetime;     /* milliseconds */
     int64_t max_rss;          /* bytes */
     int64_t watchdog_timeout; /* milliseconds */
+    int64_t flight_recorder;  /* bytes; 0: it is off */
+    const char *flight_dir;   /* of its files; NULL: none are written */
+    int64_t flight_files;     /* that are kept */
     int64_t time_slice;       /* milliseconds; 0: Python code is not preempted */
     int64_t worker_timeout;   /* milliseconds; 0: none */
     int64_t start_timeout;    /* milliseconds; 0: none */

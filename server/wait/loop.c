@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/own.h"
 #include "base/real.h"
+#include "coro/recorder.h"
 #include "log/log.h"
 #include "wait/loop.h"
 
@@ -383,6 +384,7 @@ static void loop_poll(void)
     coro_iteration();
     if (loop.each_iteration)
         loop.each_iteration();
+    record_iteration();
     uv_ready = fd_poll(poll_timeout());
     timer_run();
     if (uv_ready || loop.dirty || libuv.uv_backend_timeout(&loop.uv) == 0) {

@@ -26,6 +26,7 @@
 #include "base/array.h"
 #include "base/real.h"
 #include "base/thread.h"
+#include "coro/recorder.h"
 #include "wait/loop.h"
 
 #define STACK_SIZE  (64 * 1024)
@@ -74,6 +75,8 @@ static bool watcher_look(struct watched *iteration, struct watched *run)
 
     if (watching.look)
         watching.look(turn);
+    if (runs && now - iteration->since >= RECORD_LONG_LOOP)
+        record_late(iteration->since);
     if (!runs)
         run->count = entered - 1; /* nobody runs */
     else if (watched_is_long(run, entered, now) && loop_cpu() - run->cpu >= watching.slice / MIN_CPU)

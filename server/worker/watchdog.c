@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "inside/flight.h"
 #include "log/log.h"
 #include "wait/wait.h"
 #include "worker/stack_report.h"
@@ -55,6 +56,8 @@ static void watch_block(struct block *block)
     if (log)
         block->next_line = line_after(length);
     stack_report_ask(log ? STACK_LOG : STACK_LOOK, block->since);
+    if (log)
+        flight_on_block();
 }
 
 /* On the watcher's thread. */

@@ -24,6 +24,7 @@
 #include "coro/fault.h"
 #include "http/connection.h"
 #include "http/share/share.h"
+#include "inside/flight.h"
 #include "inside/health.h"
 #include "inside/running.h"
 #include "inside/server_timing.h"
@@ -384,9 +385,20 @@ static void watch_requests(const struct settings *settings, const struct mount *
         hooks.ended = hooks.ended ? on_request_ended : metrics_count_request;
     }
     hooks.endless = on_endless_request;
+    hooks.timed_out = flight_on_timeout;
     if (hooks.ended)
         coro_clock();
     route_http_init(&settings->http, &settings->limits, hooks);
+}
+
+static void start_flight_recorder(const struct process_settings *settings, int number)
+{
+    flight_start(&(struct flight_settings){
+        .size = (size_t)settings->flight_recorder,
+        .dir = settings->flight_dir,
+        .files = (size_t)settings->flight_files,
+        .worker = number,
+    });
 }
 
 /* Set up the process, the event loop and the modules. Returns 0 or -errno; -ENOEXEC: the application cannot be loaded.
@@ -402,6 +414,7 @@ static int worker_init(const struct worker_job *job)
     running_init(job->number);
     fault_init();
     worker_init_loop(settings);
+    start_flight_recorder(&settings->process, job->number);
     watch_requests(settings, job->mounts);
     route_init(job->mounts, &settings->limits, settings->http.queue_timeout);
     worker_log_start(job->number);

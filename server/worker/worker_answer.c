@@ -9,14 +9,17 @@
 #include "worker/worker_answer.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/own.h"
 #include "base/real.h"
+#include "inside/flight.h"
 #include "inside/health.h"
 #include "inside/question.h"
 #include "inside/running.h"
@@ -28,6 +31,41 @@
 static struct wait_source signals = {.fd = -1}; /* an eventfd, to which the handler writes */
 
 /* ---- the master's questions ---- */
+
+/* Tell the master that the answer is in the file, which was the question's. */
+static void send_answer_of(int channel, const struct channel_message *question, int err)
+{
+    real()->close(question->fd);
+    if (!err)
+        err = channel_send(channel, &(struct channel_message){CHANNEL_ANSWER, question->number, -1});
+    if (err)
+        log_warn("cannot answer what the master asks: %s", strerror(-err));
+}
+
+/* A question whose answer a thread writes. */
+struct slow_answer {
+    int channel;
+    struct channel_message question;
+};
+
+static void on_flight_written(void *arg, int err)
+{
+    struct slow_answer *slow = arg;
+
+    send_answer_of(slow->channel, &slow->question, err);
+    free(slow);
+}
+
+static void answer_flight(int channel, const struct channel_message *question)
+{
+    struct slow_answer *slow = xmalloc(sizeof(*slow));
+    int err;
+
+    *slow = (struct slow_answer){channel, *question};
+    err = flight_answer(question->fd, on_flight_written, slow);
+    if (err)
+        on_flight_written(slow, err == -ENOTSUP ? 0 : err); /* it is off: no events */
+}
 
 static void write_answer(const struct question *q, struct text *out)
 {
@@ -64,15 +102,15 @@ void answer_master(int channel, const struct channel_message *question, const ch
 
     if (question->fd < 0 || question_parse(&q, line)) /* by a master of another version */
         return;
+    if (q.what == ASK_RECORD) {
+        answer_flight(channel, question);
+        return;
+    }
     write_answer(&q, &answer);
     if (real()->pwrite(question->fd, answer.buf, answer.size, 0) != (ssize_t)answer.size)
         err = errno ? -errno : -EIO;
     free(answer.buf);
-    real()->close(question->fd);
-    if (!err)
-        err = channel_send(channel, &(struct channel_message){CHANNEL_ANSWER, question->number, -1});
-    if (err)
-        log_warn("cannot answer what the master asks: %s", strerror(-err));
+    send_answer_of(channel, question, err);
 }
 
 /* ---- the signal ---- */

@@ -15,7 +15,9 @@
  */
 #include <limits.h>
 
+#include "base/array.h"
 #include "base/real.h"
+#include "coro/recorder.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/timespec.h"
 #include "libc/sync/mutex.h"
@@ -87,6 +89,17 @@ static int runtime_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
     return result == ETIMEDOUT ? 0 : result;
 }
 
+/* A coroutine waits for the lock: the flight recorder has it. */
+static int runtime_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+    int64_t began = wait_now(), waited;
+    int result = real()->pthread_cond_timedwait(cond, mutex, until);
+
+    waited = wait_now() - began;
+    record_note(RECORD_GIL, coro_current, (uint32_t)min_int64(waited / 1000, RECORD_MAX_VALUE));
+    return result;
+}
+
 /* ---- the calls ---- */
 
 int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
@@ -100,7 +113,11 @@ int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
-    if (!coro_self() || caller_kind() != CALLER_OTHER || !park_possible())
+    if (!coro_self())
+        return real()->pthread_cond_timedwait(cond, mutex, until);
+    if (caller_kind() == CALLER_RUNTIME)
+        return runtime_timed_wait(cond, mutex, until);
+    if (caller_kind() != CALLER_OTHER || !park_possible())
         return real()->pthread_cond_timedwait(cond, mutex, until);
     return cond_timed_wait(cond, mutex, cond->__data.__wrefs & MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, until);
 }

@@ -155,6 +155,7 @@ static int allow_all(int rules, const char *const *paths, unsigned uses)
 static int enter_landlock(const struct process_settings *s)
 {
     unsigned reads = LANDLOCK_READ | (s->sandbox_exec ? LANDLOCK_EXECUTE : 0);
+    const char *const flight_dir[] = {s->flight_dir, NULL};
     int rules = landlock_begin(), err = rules < 0 ? rules : 0;
 
     if (!err)
@@ -165,6 +166,8 @@ static int enter_landlock(const struct process_settings *s)
         err = allow_all(rules, s->sandbox_read, reads);
     if (!err)
         err = allow_all(rules, s->sandbox_write, LANDLOCK_READ | LANDLOCK_WRITE);
+    if (!err)
+        err = allow_all(rules, flight_dir, LANDLOCK_READ | LANDLOCK_WRITE);
     for (size_t i = 0; i < ARRAY_SIZE(devices) && !err; i++)
         err = landlock_allow(rules, devices[i], LANDLOCK_READ | LANDLOCK_WRITE);
     return err ? err : landlock_enforce(rules);
