@@ -87,7 +87,7 @@ def write():
         yield f".SH {title.upper()}"
         yield from blocks(section("configuration.md", title))
     yield ".SH KEYS"
-    for title in ("server", "log", "limits"):
+    for title in ("server", "log", "limits", "tracing"):
         yield f".SS [{title}]"
         yield from blocks(section("configuration.md", f"[{title}]"))
     yield ".SS Keys of every mount"

@@ -39,7 +39,8 @@ static const struct {
     {"json",
      "{\"time\":%(time),\"addr\":%(addr),\"user\":%(user),\"method\":%(method),\"uri\":%(uri),\"proto\":%(proto),"
      "\"host\":%(host),\"status\":%(status),\"size\":%(size),\"rsize\":%(rsize),\"referer\":%(referer),"
-     "\"uagent\":%(uagent),\"request_id\":%(request_id),\"micros\":%(micros),\"queue_us\":%(queue_us),"
+     "\"uagent\":%(uagent),\"request_id\":%(request_id),\"trace_id\":%(trace_id),\"span_id\":%(span_id),\"micros\":%("
+     "micros),\"queue_us\":%(queue_us),"
      "\"cpu_us\":%(cpu_us),\"wait_us\":%(wait_us),\"pid\":%(pid),\"wid\":%(wid)}"},
 };
 

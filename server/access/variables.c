@@ -16,6 +16,7 @@
 #include "base/calendar.h"
 #include "base/mem.h"
 #include "http/io/output.h"
+#include "http/request/trace_context.h"
 #include "http/response/status.h"
 #include "wait/wait.h"
 
@@ -80,6 +81,16 @@ static struct span get_agent(const struct record *r)
 static struct span get_request_id(const struct record *r)
 {
     return span_of(request_id(r->req));
+}
+
+static struct span get_trace_id(const struct record *r)
+{
+    return span_of(r->req->trace ? r->req->trace->trace_id : NULL);
+}
+
+static struct span get_span_id(const struct record *r)
+{
+    return span_of(r->req->trace ? r->req->trace->span_id : NULL);
 }
 
 /* ---- the user of Basic authentication, RFC 7617 ---- */
@@ -335,6 +346,8 @@ const struct variable variables[] = {
     {"referer", .string = get_referer},
     {"uagent", .string = get_agent},
     {"request_id", .string = get_request_id},
+    {"trace_id", .string = get_trace_id},
+    {"span_id", .string = get_span_id},
     {"server", .string = get_server},
     {"port", .number = get_port},
     {"server_port", .number = get_server_port},

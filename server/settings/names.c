@@ -20,9 +20,14 @@ static const struct sl_option *const server_tables[] = {server_options, proxies_
 static const struct sl_option *const log_tables[] = {log_options, access_rule_options, NULL};
 static const struct sl_option *const limits_tables[] = {mount_limits_options, http_options, NULL};
 
+static const struct sl_option *const tracing_tables[] = {tracing_options, NULL};
+
 /* Of two sections that have a key, the last one is its proper place. */
-static const struct conf_known known_sections[] = {
-    {"server", server_tables}, {"log", log_tables}, {"limits", limits_tables}, {NULL, NULL}};
+static const struct conf_known known_sections[] = {{"server", server_tables},
+                                                   {"log", log_tables},
+                                                   {"limits", limits_tables},
+                                                   {"tracing", tracing_tables},
+                                                   {NULL, NULL}};
 
 const struct sl_option *settings_find_option(const char *key, const char **section)
 {

@@ -23,7 +23,7 @@
 
 #define MAX_WORKERS 1024
 
-const char *const settings_sections[] = {"server", "log", "limits", "limits /prefix", "outbound PEER", NULL};
+const char *const settings_sections[] = {"server", "log", "limits", "limits /prefix", "outbound PEER", "tracing", NULL};
 
 struct server_raw {
     struct settings s;
@@ -167,6 +167,7 @@ void settings_fill(struct settings *s, struct conf *c)
     http_settings_fill(&raw.s.http, c);
     process_settings_fill(&raw.s.process, c);
     outbound_settings_fill(&raw.s.outbound, c);
+    tracing_settings_fill(&raw.s.tracing, c);
     parse_workers(c, server, raw.workers, &raw.s.workers);
     parse_threads(c, server, raw.threads, &raw.s.threads);
     parse_binds(c, server, raw.binds, &raw.s);
@@ -189,7 +190,7 @@ static void dump_section(struct conf *c, const char *title, const struct sl_opti
 void settings_dump(struct conf *c, FILE *out)
 {
     const struct sl_option *const server[] = {server_options, proxies_options, process_options, NULL};
-    const struct sl_option *const limits[] = {mount_limits_options, NULL};
+    const struct sl_option *const limits[] = {mount_limits_options, NULL}, *const tracing[] = {tracing_options, NULL};
     struct conf_section *http[] = {conf_section_find(c, "limits"), conf_section_find(c, "server")};
 
     dump_section(c, "server", server, out);
@@ -198,4 +199,5 @@ void settings_dump(struct conf *c, FILE *out)
     conf_dump_options(c, http, ARRAY_SIZE(http), http_options, out);
     settings_dump_areas(c, out);
     outbound_settings_dump(c, out);
+    dump_section(c, "tracing", tracing, out);
 }

@@ -13,6 +13,7 @@
 #include "settings/logging.h"
 #include "settings/outbound_settings.h"
 #include "settings/process.h"
+#include "settings/tracing_settings.h"
 
 struct conf;
 
@@ -34,6 +35,7 @@ struct settings {
     struct http_settings http;
     struct process_settings process;
     struct outbound_limits outbound;
+    struct tracing tracing;
     struct mount_limits limits; /* from [limits] alone; settings_fill_mount makes those of a mount */
 };
 

@@ -398,7 +398,7 @@ void wait_run(void)
     loop.stopping = false;
     for (;;) {
         sched_run();
-        if (loop.stopping || (loop.holds == 0 && coro_count() == 0))
+        if (loop.stopping || loop.holds + (int)coro_count() == 0)
             return;
         loop_poll();
     }

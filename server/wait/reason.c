@@ -156,11 +156,15 @@ void reason_begin_counting(struct coro *co)
 void reason_end_counting(struct coro *co)
 {
     struct reason_peers *peers = co->peers;
+    struct reason_peer *peer;
 
     if (!peers || peers->now < 0 || co->reason_waited == 0)
         return;
-    peers->list[peers->now].calls++;
-    peers->list[peers->now].waited += co->reason_waited;
+    peer = &peers->list[peers->now];
+    if (peer->calls++ == 0)
+        peer->first = co->since - co->reason_waited;
+    peer->last = co->since;
+    peer->waited += co->reason_waited;
     peers->now = -1;
 }
 

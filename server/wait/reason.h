@@ -26,6 +26,8 @@ struct reason_peer {
     enum wait_kind kind;
     uint32_t calls;
     int64_t waited; /* ns */
+    int64_t first;  /* CLOCK_MONOTONIC ns when the first of these waits began, within the time that it took */
+    int64_t last;   /* and when the last one was over */
     socklen_t size; /* of address; 0: unknown, or all further ones */
     bool is_name;   /* address.un.sun_path is a host name */
     union {

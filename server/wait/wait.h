@@ -45,7 +45,8 @@ void wait_stop(void);
 /* Whether this is the loop's OS thread. Any thread. */
 bool wait_is_owner(void);
 
-/* Keep wait_run from returning when no coroutine is running: +1. Every +1 needs a -1. */
+/* Keep wait_run from returning when no coroutine is running: +1. Every +1 needs a -1. A coroutine that is no reason to
+ * go on says -1, and before its end +1. */
 void wait_hold(int change);
 
 /* Counts the iterations of the loop, by two each: odd while it sleeps. Any thread. */

@@ -35,6 +35,8 @@
 #include "mount/embed.h"
 #include "mount/route.h"
 #include "mount/status_mount.h"
+#include "otlp/export.h"
+#include "otlp/tracing.h"
 #include "process/channel.h"
 #include "process/inherit.h"
 #include "process/open_files.h"
@@ -149,7 +151,9 @@ static void worker_finish(struct mount *mounts)
         log_worker_counters();
     outbound_log_counts();
     http_cut();
+    export_stop();
     end_coroutines();
+    export_finish();
     left = coro_count() - threads_count();
     if (left == 0)
         main_thread_stop(mounts);
@@ -384,6 +388,7 @@ static void watch_requests(const struct settings *settings, const struct mount *
         log_ended_request = hooks.ended;
         hooks.ended = hooks.ended ? on_request_ended : metrics_count_request;
     }
+    hooks = tracing_hooks(&settings->tracing, hooks);
     hooks.endless = on_endless_request;
     hooks.timed_out = flight_on_timeout;
     if (hooks.ended)

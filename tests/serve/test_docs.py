@@ -21,7 +21,7 @@ def documented(section):
 
 def test_every_key_is_documented_with_its_default(run_server):
     dump = run_server(["-T"], "[hello /]\n").stdout
-    for section in ("server", "log", "limits"):  # databases.md has those of [outbound PEER]
+    for section in ("server", "log", "limits", "tracing"):  # databases.md has those of [outbound PEER]
         text = re.search(rf"^\[{section}\]\n(.*?)(?=^\[|\Z)", dump, re.M | re.S)[1]
         keys = set(re.findall(r"^;? ?([a-z-]+) (?:=|is not set)", text, re.M))
         assert keys == documented(section), section

@@ -58,10 +58,10 @@ static void test_format_errors(void **state)
         {"[server\nbind = x\n", "t.ini:1: expected [SECTION] and nothing after it, found [server\n"},
         {"[server] x\n", "t.ini:1: expected [SECTION] and nothing after it, found [server] x\n"},
         {"[]\nk = v\n", "t.ini:1: bad section []: expected [server], [log], [limits], [limits /prefix], "
-                        "[outbound PEER], [MODULE] or [MODULE /prefix]\n"},
+                        "[outbound PEER], [tracing], [MODULE] or [MODULE /prefix]\n"},
         {"[ ; ]\n", "t.ini:1: expected [SECTION] and nothing after it, found [\n"},
         {"[a.b /]\n", "t.ini:1: bad section [a.b /]: expected [server], [log], [limits], [limits /prefix], "
-                      "[outbound PEER], [MODULE] or [MODULE /prefix]\n"},
+                      "[outbound PEER], [tracing], [MODULE] or [MODULE /prefix]\n"},
         {"[a]\nk = a\rb\nl = \x1b[0m\nm = 1\n", "t.ini:2: the line has a control character in it; remove it\nt.ini:3: "
                                                 "the line has a control character in it; remove it\n"},
         {"[server /x]\n", "t.ini:1: [server] takes no prefix, but has \"/x\"\n"},

@@ -332,8 +332,8 @@ static void test_unknown_section(void **state)
         errors_of(c),
         "t.ini:1: unknown section [wsig /]: there is no such file; did you mean \"wsgi\"?\n"
         "t.ini:2: unknown section [servr]; did you mean \"server\"?\n"
-        "t.ini:3: unknown section [proxy h/]: there is no such file; known are server, log, limits, outbound, cgi, "
-        "hello, static, wsgi\n");
+        "t.ini:3: unknown section [proxy h/]: there is no such file; known are server, log, limits, outbound, tracing, "
+        "cgi, hello, static, wsgi\n");
     conf_free(c);
 }
 

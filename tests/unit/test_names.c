@@ -97,7 +97,7 @@ static void test_sections(void **state)
         "[wsgi]\n"
         "t.ini:3: unknown section [uWSGI /x]; this is uWSGI's configuration: \"syncless-server --migrate t.ini\" "
         "converts it\n"
-        "t.ini:4: unknown section [nginx]; known are server, log, limits, outbound, wsgi\n");
+        "t.ini:4: unknown section [nginx]; known are server, log, limits, outbound, tracing, wsgi\n");
     conf_free(c);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/digits.h"
 #include "http/io/input.h"
+#include "http/request/trace_context.h"
 #include "log/log.h"
 
 static uint64_t id_start[2], id_count;
@@ -30,17 +31,23 @@ static uint64_t id_mix(uint64_t n)
     return n ^ n >> 31;
 }
 
+void request_new_id(uint64_t words[2])
+{
+    uint64_t n = ++id_count * UINT64_C(0x9e3779b97f4a7c15);
+
+    words[0] = id_mix(id_start[0] + n);
+    words[1] = id_mix(id_start[1] + n);
+}
+
 const char *request_id(const struct request *const_req)
 {
     struct request *req = (struct request *)const_req; /* made when it is first asked for */
-    uint64_t n, words[2];
+    uint64_t words[2];
     char *text;
 
     if (req->id)
         return req->id;
-    n = ++id_count * UINT64_C(0x9e3779b97f4a7c15);
-    words[0] = id_mix(id_start[0] + n);
-    words[1] = id_mix(id_start[1] + n);
+    request_new_id(words);
     text = arena_alloc(&req->arena, 2 * sizeof(words) + 1);
     digits_hex(text, words, sizeof(words));
     text[2 * sizeof(words)] = '\0';
@@ -59,7 +66,8 @@ void request_vlog(const struct request *req, enum log_level level, const char *f
     if (!log_enabled(level))
         return;
     arena_init(&scratch);
-    log_write(level, "rid=%s %s %s: %s", request_id(req), req->view.method, req->view.target,
+    log_write(level, "rid=%s%s%s %s %s: %s", request_id(req), req->trace ? " trace=" : "",
+              req->trace ? req->trace->trace_id : "", req->view.method, req->view.target,
               arena_vprintf(&scratch, fmt, ap));
     arena_release(&scratch);
 }

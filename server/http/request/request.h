@@ -24,6 +24,7 @@ enum body_kind {
 
 struct access_rule;
 struct request;
+struct trace_context;
 
 /* The part of a request's time that counts. */
 enum deadline_counts {
@@ -44,11 +45,12 @@ struct request_limits {
 };
 
 struct request {
-    struct sl_request view; /* what modules see; first, see request_of */
-    const char *id;         /* see request_id; NULL: none yet */
-    uint64_t number;        /* of the requests of this process; from 1 */
-    const char *version;    /* "HTTP/1.1", as sent; NULL: the request line has none */
-    const char *prefix;     /* path by which a proxy reaches our /, or NULL */
+    struct sl_request view;      /* what modules see; first, see request_of */
+    const char *id;              /* see request_id; NULL: none yet */
+    uint64_t number;             /* of the requests of this process; from 1 */
+    struct trace_context *trace; /* in the arena; NULL: requests belong to no traces */
+    const char *version;         /* "HTTP/1.1", as sent; NULL: the request line has none */
+    const char *prefix;          /* path by which a proxy reaches our /, or NULL */
     struct input *in;
     struct output *out;
     struct arena arena;
@@ -124,6 +126,9 @@ bool request_is_cut(const struct request *req);
 
 /* Before the first request of a process. */
 void request_init_ids(void);
+
+/* Make 128 bits that no other request has, and that look random. */
+void request_new_id(uint64_t words[2]);
 
 /* The id that a trusted proxy gave (X-Request-ID), or one of our own, made on the first call. */
 const char *request_id(const struct request *req);
