@@ -14,13 +14,15 @@ _syncless_ctl()
     COMPREPLY=()
     case $before:$command in
     -s:* | -o:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel record reload
-            reopen log drain stop' -- "$word") ;;
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel console
+            debug record reload reopen log drain stop' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
     *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;
     *:workers) mapfile -t COMPREPLY < <(compgen -W '+1 -1' -- "$word") ;;
     *:requests) mapfile -t COMPREPLY < <(compgen -W '-j --older --slow --limit' -- "$word") ;;
-    *:trace | *:cancel) mapfile -t COMPREPLY < <(compgen -W "$(syncless-ctl "${socket[@]}" requests 2>/dev/null |
+    *:console) mapfile -t COMPREPLY < <(compgen -W "$(syncless-ctl "${socket[@]}" workers 2>/dev/null |
+            sed -n 's/.*  pid \([0-9]*\) .*/\1/p')" -- "$word") ;;
+    *:trace | *:cancel | *:debug) mapfile -t COMPREPLY < <(compgen -W "$(syncless-ctl "${socket[@]}" requests 2>/dev/null |
             cut -d' ' -f1)" -- "$word") ;;
     esac
 }

@@ -61,7 +61,17 @@ struct sl_local {
     /* Write to fd, as lines of text, what this coroutine is doing, which waits or is ready to run. Called on the loop's
      * stack, or on another coroutine; must not wait. Since 4.1. */
     void (*dump_parked)(void *value, int fd);
+
+    /* An operator wants to debug what this coroutine does, over the socket fd: returns whether that is possible, and
+     * then the socket is the runtime's. Called on the loop's stack; must not wait. The first line that is sent is
+     * SL_SESSION. Since 4.1. */
+    bool (*debug)(void *value, int fd);
+
+    /* The same for a prompt of the runtime in this process; called without a value. Since 4.1. */
+    bool (*console)(int fd);
 };
+
+#define SL_SESSION "syncless 1 0\n"
 
 /* Make a key for such values. Returns it, or -ENOSPC (a process has four). */
 int sl_local_create(const struct sl_local *hooks);
@@ -78,6 +88,12 @@ void sl_local_set(int key, void *value);
  * identity. A wait that failed with EINTR by sl_cancel sets it and the next wait clears it, since CPython runs signal
  * handlers in the main thread only. */
 void sl_as_main_thread(bool on);
+
+/* The same for another coroutine, until its next wait begins. Does nothing if it is away. Since 4.1. */
+void sl_make_main_thread(void *coroutine);
+
+/* The time of the request does not run, until that is taken back. Since 4.1. */
+void sl_hold(struct sl_request *req, bool on);
 
 /* This coroutine never runs again, and what is on its stack stays: for threads of a runtime that has ended. Without a
  * coroutine the thread ends. Since 4.1. */

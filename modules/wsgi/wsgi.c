@@ -17,6 +17,7 @@
 #include "interp/interp.h"
 #include "interp/report.h"
 #include "package/console_door.h"
+#include "package/operator.h"
 #include "package/package_call.h"
 #include "request/application.h"
 #include "request/request_cancel.h"
@@ -108,6 +109,7 @@ static int wsgi_start(void *self)
     int err = 0;
 
     console_door_init();
+    operator_init();
     if (!w->application.callable)
         err = wsgi_acquire(w);
     else

@@ -794,6 +794,22 @@ void coro_dump_parked(const struct coro *co, int fd)
             sched.locals[i].dump_parked(co->local[i], fd);
 }
 
+bool coro_debug(const struct coro *co, int fd)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (co->local[i] && sched.locals[i].debug && sched.locals[i].debug(co->local[i], fd))
+            return true;
+    return false;
+}
+
+bool coro_console(int fd)
+{
+    for (int i = 0; i < sched.local_count; i++)
+        if (sched.locals[i].console && sched.locals[i].console(fd))
+            return true;
+    return false;
+}
+
 void coro_dump_threads(int fd)
 {
     for (int i = 0; i < sched.local_count; i++)

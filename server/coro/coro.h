@@ -308,6 +308,11 @@ void coro_dump_stack(const struct coro *co, int fd);
 /* The same for a coroutine that does not run. Not in a signal handler: on the loop's thread. */
 void coro_dump_parked(const struct coro *co, int fd);
 
+/* Have a hook begin a session with the operator at the other end of a socket, about a coroutine, or about the process.
+ * Returns whether one does; the socket is its own then. */
+bool coro_debug(const struct coro *co, int fd);
+bool coro_console(int fd);
+
 /* In a signal handler: the same for the OS threads of language runtimes that are no coroutines. */
 void coro_dump_threads(int fd);
 

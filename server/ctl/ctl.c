@@ -19,6 +19,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ctl/ctl_session.h"
 #include "ctl/top.h"
 
 #define DEFAULT_SOCKETS "/run/syncless/*.ctl"
@@ -38,6 +39,8 @@ static const char usage[] =
     "  trace [ID|--older TIME]    the same with their stacks and where their time went\n"
     "  cancel ID                  cancel a request\n"
     "  record [-o FILE]           the last events of all workers, a trace for ui.perfetto.dev\n"
+    "  console [PID]              a Python prompt in a worker\n"
+    "  debug ID                   pdb on a request; the others go on, and so does it at the end\n"
     "  reload [--wait]            read the configuration, and replace the workers; --wait for the result\n"
     "  reopen                     reopen the log files\n"
     "  log LEVEL                  error, warn, info or debug\n"
@@ -148,14 +151,6 @@ static int ctl_read_code(FILE *in)
     return code;
 }
 
-/* A worker may run code of anybody: what it says does not control the terminal. */
-static void disarm(char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 0x7f)
-            text[i] = '?';
-}
-
 /* Print the rest: messages of failures, which are no JSON, to standard error. */
 static void print_answer(FILE *in, FILE *out)
 {
@@ -163,7 +158,7 @@ static void print_answer(FILE *in, FILE *out)
     size_t size;
 
     while ((size = fread(buf, 1, sizeof(buf), in)) > 0) {
-        disarm(buf, size);
+        ctl_disarm(buf, size);
         fwrite(buf, 1, size, out);
     }
     if (ferror(in))
@@ -201,7 +196,10 @@ static int ask_server(const char *path, const char *line, const struct ctl_comma
     if (!c->waits)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
     send_line(fd, line);
+    setvbuf(in, NULL, _IONBF, 0); /* what follows the first line may be read by ctl_session */
     code = ctl_read_code(in);
+    if (!code && ctl_is_session(line))
+        return ctl_session(fd);
     if (code && !c->json)
         fputs("syncless-ctl: ", stderr);
     print_answer(in, code && !c->json ? stderr : open_output(c->output));

@@ -76,7 +76,7 @@ static void on_client_wait(struct client_wait *wait, int64_t waited)
 {
     struct request *req = list_entry(wait, struct request, client_wait);
 
-    if (is_exempt(req))
+    if (is_exempt(req) || req->held)
         return;
     if (!req->due)
         req->due = req->view.deadline * 1000000;
@@ -152,6 +152,38 @@ int cancel_stop(struct request *req, int result)
     if (req->cancelled == -ECANCELED)
         return 503;
     return req->cancelled == -ETIMEDOUT ? 504 : STATUS_CLIENT_CLOSED_REQUEST;
+}
+
+static void hold_deadline(struct request *req)
+{
+    req->held = true;
+    if (!req->due)
+        req->due = req->view.deadline * 1000000;
+    req->due -= wait_now();
+    req->view.deadline = 0;
+    wait_timeout_stop(&req->deadline);
+}
+
+/* While it waits for its client, on_client_wait does the rest later. */
+static void release_deadline(struct request *req)
+{
+    req->due += wait_now();
+    req->held = false;
+    if (req->client_wait.count > 0 || is_exempt(req))
+        return;
+    req->view.deadline = (req->due + 999999) / 1000000;
+    if (list_empty(&req->deadline.link))
+        wait_timeout_start_at(req->limits->deadlines, &req->deadline, req->view.deadline);
+}
+
+void cancel_hold(struct request *req, bool on)
+{
+    if (!req->coro || !req->limits->deadlines || req->cancelled || on == req->held)
+        return;
+    if (on)
+        hold_deadline(req);
+    else
+        release_deadline(req);
 }
 
 bool cancel_by_operator(struct request *req)

@@ -22,6 +22,9 @@ int cancel_stop(struct request *req, int result);
 /* An operator wants it cancelled. Returns false if it cannot be: no handler runs, or it is cancelled already. */
 bool cancel_by_operator(struct request *req);
 
+/* Its time does not run, as far as it counts, until that is taken back; in its handler. */
+void cancel_hold(struct request *req, bool on);
+
 /* The client has closed the connection of a request that is being handled. */
 void cancel_gone(struct request *req);
 

@@ -84,6 +84,17 @@ static const char *take_id_or_filter(struct question *q, const char *const *args
     return is_filter ? take_filter(q, args) : take_id(q, args);
 }
 
+static const char *take_worker(struct question *q, const char *const *args)
+{
+    char *end = "";
+    long pid = args[0] ? strtol(args[0], &end, 10) : 0;
+
+    if (*end || (args[0] && (args[1] || pid < 1 || pid > INT32_MAX)))
+        return "expected nothing, or the pid of a worker: \"workers\" shows them";
+    q->pid = (pid_t)pid;
+    return NULL;
+}
+
 static const char *take_level(struct question *q, const char *const *args)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -130,6 +141,8 @@ static const struct command_word {
     {"requests", ASK_REQUESTS, take_filter},
     {"trace", ASK_TRACE, take_id_or_filter},
     {"cancel", ASK_CANCEL, take_id},
+    {"console", ASK_CONSOLE, take_worker},
+    {"debug", ASK_DEBUG, take_id},
     {"log", ASK_LOG, take_level},
     {"reload", ASK_RELOAD, take_wait},
     {"reopen", ASK_REOPEN, take_none},
@@ -172,6 +185,6 @@ const char *question_parse(struct question *q, const char *line)
             q->what = command_words[i].what;
             return command_words[i].take(q, at + 1);
         }
-    return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, record, log, "
-           "reload, reopen, drain or stop";
+    return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, console, debug, "
+           "record, log, reload, reopen, drain or stop";
 }

@@ -16,6 +16,8 @@ enum ask {
     ASK_REQUESTS,
     ASK_TRACE, /* the same with stacks */
     ASK_CANCEL,
+    ASK_CONSOLE, /* a session, which the client has with a worker; so is the next */
+    ASK_DEBUG,
     ASK_LOG,
     ASK_RELOAD,
     ASK_REOPEN,
@@ -31,7 +33,8 @@ struct question {
     bool wait;       /* ASK_RELOAD: answer when it is over */
     int64_t older;   /* ASK_REQUESTS, ASK_TRACE: only requests that are so many nanoseconds old */
     size_t limit;    /* the same: only the oldest ones of each worker; 0: all */
-    pid_t pid;       /* ASK_TRACE, ASK_CANCEL: the request's worker; 0: all requests */
+    pid_t pid;       /* ASK_TRACE, ASK_CANCEL, ASK_DEBUG: the request's worker; 0: all requests. ASK_CONSOLE: the
+                        worker; 0: any */
     uint64_t number; /* and its number there */
     int change;      /* ASK_CHANGE_WORKERS: how many more */
     int level;       /* ASK_LOG: enum log_level */

@@ -249,14 +249,30 @@ void running_write_counts(const struct question *q, struct text *out)
                     http_connections(), stats.running);
 }
 
-/* ---- cancelling ---- */
+/* ---- one request ---- */
+
+/* Returns the running request of that number, or nothing. */
+static struct running running_take(uint64_t number)
+{
+    struct question q = {.what = ASK_CANCEL, .pid = getpid(), .number = number};
+    struct running *list, found = {NULL, NULL};
+
+    if (running_find(&q, &list) > 0)
+        found = list[0];
+    free(list);
+    return found;
+}
 
 bool running_cancel(uint64_t number)
 {
-    struct question q = {.what = ASK_CANCEL, .pid = getpid(), .number = number};
-    struct running *list;
-    bool found = running_find(&q, &list) > 0 && cancel_by_operator(list[0].req);
+    struct request *req = running_take(number).req;
 
-    free(list);
-    return found;
+    return req && cancel_by_operator(req);
+}
+
+bool running_debug(uint64_t number, int fd)
+{
+    const struct coro *co = running_take(number).co;
+
+    return co && coro_debug(co, fd);
 }

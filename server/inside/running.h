@@ -20,6 +20,9 @@ void running_write_counts(const struct question *q, struct text *out);
 /* Returns how many requests have begun to run, of which those that wait for their turn are none. */
 size_t running_count(void);
 
+/* Have the runtime of a request begin a session about it, see coro_debug. */
+bool running_debug(uint64_t number, int fd);
+
 /* Cancel a request. Returns whether it runs here. */
 bool running_cancel(uint64_t number);
 

@@ -46,6 +46,7 @@ struct control_client {
     struct question question;
     bool asked;         /* the line is complete */
     bool awaits_reload; /* the answer comes when a reload is over */
+    bool passed;        /* a worker has the socket too, and reads from it */
     struct text answer;
     size_t sent; /* of it */
     int64_t due; /* CLOCK_MONOTONIC nanoseconds when it is closed; WAIT_FOREVER while it waits for us */
@@ -79,7 +80,8 @@ static void client_drop_input(struct control_client *c)
 static void client_free(struct control_client *c)
 {
     gather_forget(c);
-    client_drop_input(c);
+    if (!c->passed)
+        client_drop_input(c);
     list_remove(&c->link);
     control.count--;
     close(c->fd);
@@ -200,6 +202,37 @@ static void client_signal(struct control_client *c, int signum, int times)
     client_answer(c, 0, "");
 }
 
+/* A worker that serves, rather one that answers pings; or the one with that pid. */
+static const struct worker *find_for_session(pid_t pid)
+{
+    const struct worker *found = NULL;
+    struct worker *w;
+
+    for_each_worker (w) {
+        if (w->channel < 0 || w->mute || w->state == WORKER_STARTING || (pid && w->pid != pid))
+            continue;
+        if (!found || (found->life.pinged && !w->life.pinged))
+            found = w;
+    }
+    return found;
+}
+
+/* From now on the client talks to a worker. */
+static void client_pass(struct control_client *c)
+{
+    const struct worker *w = find_for_session(c->question.pid);
+    const struct channel_message message = {CHANNEL_SESSION, 0, c->fd};
+
+    if (!w) {
+        client_answer(c, EXIT_NO_SUCH, c->question.pid ? "there is no such worker" : "no worker serves");
+    } else if (channel_send_both(w->channel, &message, c->line) < 0) {
+        client_answer(c, EXIT_NO_SUCH, "the worker does not answer");
+    } else {
+        c->passed = true;
+        client_free(c);
+    }
+}
+
 static void client_run(struct control_client *c)
 {
     switch (c->question.what) {
@@ -220,6 +253,10 @@ static void client_run(struct control_client *c)
         break;
     case ASK_STOP:
         client_signal(c, SIGTERM, 1);
+        break;
+    case ASK_CONSOLE:
+    case ASK_DEBUG:
+        client_pass(c);
         break;
     case ASK_LOG:
         set_log_level(c);
@@ -246,9 +283,20 @@ void control_reload_is_over(int exit_code, const char *reason)
 
 /* ---- reading ---- */
 
+/* Receive up to the end of the line: what comes behind it may be for a worker. */
+static ssize_t client_receive(const struct control_client *c, char *to, size_t size)
+{
+    ssize_t n = recv(c->fd, to, size, MSG_DONTWAIT | MSG_PEEK);
+    const char *end = n > 0 ? memchr(to, '\n', (size_t)n) : NULL;
+
+    if (n <= 0)
+        return n;
+    return recv(c->fd, to, end ? (size_t)(end + 1 - to) : (size_t)n, MSG_DONTWAIT);
+}
+
 static void client_read(struct control_client *c)
 {
-    ssize_t n = recv(c->fd, c->line + c->line_size, QUESTION_SIZE - c->line_size, MSG_DONTWAIT);
+    ssize_t n = client_receive(c, c->line + c->line_size, QUESTION_SIZE - c->line_size);
     const char *why;
     char *end;
 

@@ -14,6 +14,7 @@
 #include "base/http_date.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "http/cancel.h"
 #include "http/connection.h"
 #include "http/io/input.h"
 #include "http/request/body.h"
@@ -383,6 +384,18 @@ void sl_as_main_thread(bool on)
 {
     if (coro_self())
         coro_self()->as_main = on;
+}
+
+void sl_make_main_thread(void *coroutine)
+{
+    struct coro *co = coroutine;
+
+    co->as_main = !co->away;
+}
+
+void sl_hold(struct sl_request *req, bool on)
+{
+    cancel_hold(request_of(req), on);
 }
 
 void sl_park_for_good(void)

@@ -22,6 +22,7 @@ enum channel_kind {
     CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */
     CHANNEL_DRAIN,      /* to a worker: the server is about to stop, so it is not ready any more, but serves */
     CHANNEL_ASK,        /* a question of inside/question.h; to a worker, with a file in memory for the answer */
+    CHANNEL_SESSION,    /* to a worker: with a question of inside/question.h; fd is the client, which talks to it */
     CHANNEL_ANSWER,     /* to the master: the answer to the question of that number is in the file; to a worker: it is
                            in this file */
 };

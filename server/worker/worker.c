@@ -51,6 +51,7 @@
 #include "worker/worker_answer.h"
 #include "worker/worker_log.h"
 #include "worker/worker_question.h"
+#include "worker/worker_session.h"
 
 #define CANCEL_FOR   INT64_C(1000000000) /* nanoseconds for cancelled coroutines to end; the master waits twice that */
 #define CANCEL_CHECK 20                  /* milliseconds between two checks whether they have */
@@ -224,6 +225,9 @@ static bool on_master_message(const struct channel_message *message)
         return true;
     case CHANNEL_ASK:
         answer_master(worker.channel.fd, message, channel_text());
+        return true;
+    case CHANNEL_SESSION:
+        session_begin(message->fd, channel_text());
         return true;
     case CHANNEL_END:
         on_master_died();

@@ -61,6 +61,14 @@ def wait_for_hog(query):
     ctypes.PyDLL("libc.so.6").read(os.pipe()[0], ctypes.create_string_buffer(1), 1)
 
 
+def wait_for_library(query):
+    """In C code that has let the GIL go, and begins its wait anew after an EINTR, as libpq does."""
+    path, _, port = query.partition(":")
+    with socket.create_connection(("127.0.0.1", int(port))) as sock:
+        result = ctypes.CDLL(path).wait_for_byte(sock.fileno())
+        assert result == 1
+
+
 def wait_for_nothing(query):
     end = time.monotonic() + float(query)
     while time.monotonic() < end:

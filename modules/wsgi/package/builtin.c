@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "package/serve.h"
+#include "package/operator.h"
 #include "package/spawn.h"
 #include "request/request_cancel.h"
 #include "request/websocket.h"
@@ -80,6 +81,8 @@ static PyMethodDef builtin_methods[] = {
     {"steady", builtin_steady, METH_O,
      "steady(on)\n--\n\nThis coroutine is not preempted until steady(False), called as often as steady(True). It may "
      "wait. In an OS thread it does nothing."},
+    {"hold", operator_hold, METH_O,
+     "hold(on)\n--\n\nThe time of the request that this coroutine serves does not run until hold(False)."},
     {"query", builtin_query, METH_VARARGS,
      "query(name, type)\n--\n\nReturn the message by which DNS answers. Raise OSError if there is no answer."},
     {"serve", (PyCFunction)(void *)serve_start, METH_VARARGS | METH_KEYWORDS,

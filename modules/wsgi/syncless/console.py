@@ -123,18 +123,25 @@ class _Stdout(io.TextIOBase):
         return getattr(self.original, name)
 
 
+def capture_output() -> None:
+    """From now on what sessions print goes to their clients."""
+    if not isinstance(sys.stdout, _Stdout):
+        sys.stdout = _Stdout(sys.stdout)  # type: ignore[assignment]
+
+
 class _Session(code.InteractiveConsole):
-    def __init__(self, sock: socket.socket, names: dict[str, Any] | None) -> None:
+    """input, output: text files, or what is like them."""
+
+    def __init__(self, input: Any, output: Any, names: dict[str, Any] | None) -> None:
         super().__init__(_names(names))
-        self.input = sock.makefile("r", encoding="utf-8", errors="replace")
-        self.output = sock.makefile("w", encoding="utf-8", errors="backslashreplace")
+        self.input, self.output = input, output
         self.completer = _completer(self.locals)  # type: ignore[arg-type]
 
     def raw_input(self, prompt: str = "") -> str:
         self.write(prompt)
         while line := self.input.readline():
             if not line.startswith(ASK):
-                return line.rstrip("\r\n")
+                return str(line).rstrip("\r\n")
             self.write(json.dumps(self.matches(line[1:].rstrip("\n"))) + "\n")
         raise EOFError
 
@@ -180,8 +187,7 @@ class Backdoor:
         finally:
             os.umask(mask)
         self.listener.listen()
-        if not isinstance(sys.stdout, _Stdout):
-            sys.stdout = _Stdout(sys.stdout)  # type: ignore[assignment]
+        capture_output()
         self.acceptor = spawn(self._accept)
         self.acceptor.name = f"backdoor {path}"
 
@@ -196,7 +202,8 @@ class Backdoor:
     def _serve(self, sock: socket.socket) -> None:
         with sock:
             try:
-                _Session(sock, self.names).run()
+                _Session(sock.makefile("r", encoding="utf-8", errors="replace"),
+                         sock.makefile("w", encoding="utf-8", errors="backslashreplace"), self.names).run()
             finally:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # coroutines that it spawned may still have its files

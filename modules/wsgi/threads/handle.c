@@ -26,7 +26,9 @@ struct handle {
     char internal;               /* whether it is one of the package's own, which threading does not list */
 };
 
-/* ---- exceptions ---- */
+static void (*handle_reach)(struct interrupt *i);
+
+/* ---- exceptions and functions ---- */
 
 static PyObject *handle_interrupt(PyObject *self, PyObject *exception)
 {
@@ -45,6 +47,20 @@ static PyObject *handle_withdraw(PyObject *self, PyObject *exception)
     int found = h->interrupt ? interrupt_withdraw(h->interrupt, exception) : 0;
 
     return found < 0 ? NULL : PyBool_FromLong(found);
+}
+
+static PyObject *handle_call(PyObject *self, PyObject *function)
+{
+    struct handle *h = (struct handle *)self;
+
+    if (!PyCallable_Check(function) || PyExceptionInstance_Check(function))
+        return PyErr_Format(PyExc_TypeError, "expected a function, not %s", Py_TYPE(function)->tp_name);
+    if (!h->interrupt)
+        return Py_NewRef(Py_False);
+    if (interrupt_call(h->interrupt, function) < 0)
+        return NULL;
+    handle_reach(h->interrupt);
+    return Py_NewRef(Py_True);
 }
 
 /* ---- the type ---- */
@@ -74,6 +90,10 @@ static PyMethodDef handle_methods[] = {
     {"interrupt", handle_interrupt, METH_O,
      "interrupt(exception)\n--\n\n"
      "Have the exception raised where the coroutine waits, or will wait next. Return False if it has ended."},
+    {"call", handle_call, METH_O,
+     "call(function)\n--\n\n"
+     "Have function(frame) called on the coroutine, which then goes on to wait. Return False if it has ended. Where it "
+     "waits in a C library, or has done so, that takes further calls, which do not queue the function again."},
     {"withdraw", handle_withdraw, METH_O,
      "withdraw(exception)\n--\n\nTake back an exception that was sent. Return False if it was raised already."},
     {NULL, NULL, 0, NULL},
@@ -106,8 +126,9 @@ static PyTypeObject handle_type = {
     .tp_getset = handle_getters,
 };
 
-int handle_init_type(void)
+int handle_init_type(void (*reach)(struct interrupt *i))
 {
+    handle_reach = reach;
     return PyType_Ready(&handle_type);
 }
 

@@ -8,7 +8,8 @@
 
 struct interrupt;
 
-int handle_init_type(void);
+/* reach has a coroutine that computes notice what was sent to it. */
+int handle_init_type(void (*reach)(struct interrupt *i));
 
 /* Adds it to a Python module. */
 int handle_add_type(PyObject *module);

@@ -64,6 +64,14 @@ int interrupt_queue(struct interrupt *i, PyObject *exception)
     return 0;
 }
 
+/* Returns what is first in the queue if that is next, and a function, borrowed; or NULL. */
+static PyObject *next_function(const struct interrupt *i)
+{
+    PyObject *next = !i->raise && i->queue && PyList_GET_SIZE(i->queue) > 0 ? PyList_GET_ITEM(i->queue, 0) : NULL;
+
+    return next && !PyExceptionInstance_Check(next) ? next : NULL;
+}
+
 /* Returns its index in the queue, or -1. */
 static Py_ssize_t interrupt_find(const struct interrupt *i, PyObject *exception)
 {
@@ -71,6 +79,11 @@ static Py_ssize_t interrupt_find(const struct interrupt *i, PyObject *exception)
         if (PyList_GET_ITEM(i->queue, n) == exception)
             return n;
     return -1;
+}
+
+int interrupt_call(struct interrupt *i, PyObject *function)
+{
+    return interrupt_find(i, function) < 0 ? interrupt_queue(i, function) : 0;
 }
 
 int interrupt_withdraw(struct interrupt *i, PyObject *exception)
@@ -95,6 +108,8 @@ void interrupt_cancelled(struct interrupt *i, int error)
     }
     i->tripped = true;
     PyErr_SetInterruptEx(SIGNUM);
+    if (next_function(i)) /* a library that tries again must not fail */
+        sl_cancel(i->coroutine, 0);
 }
 
 void interrupt_settle(struct interrupt *i)
@@ -129,6 +144,19 @@ static void interrupt_raise(struct interrupt *i)
     Py_DECREF(exception);
 }
 
+/* Calls the function that was sent first; it may wait. */
+static PyObject *interrupt_run(struct interrupt *i, PyObject *borrowed, PyObject *frame)
+{
+    PyObject *function = Py_NewRef(borrowed), *result = NULL;
+
+    if (PySequence_DelItem(i->queue, 0) == 0) {
+        interrupt_renew(i);
+        result = PyObject_CallOneArg(function, frame);
+    }
+    Py_DECREF(function);
+    return result;
+}
+
 /* The handler of the signal. Any coroutine may run it, but it is for the one whose wait has failed. */
 static PyObject *interrupt_handle_signal(PyObject *self, PyObject *args)
 {
@@ -141,6 +169,8 @@ static PyObject *interrupt_handle_signal(PyObject *self, PyObject *args)
         return Py_NewRef(Py_None);
     sl_as_main_thread(false);
     i->failed = false;
+    if (next_function(i))
+        return interrupt_run(i, next_function(i), PyTuple_GET_ITEM(args, 1));
     interrupt_raise(i);
     interrupt_renew(i);
     return NULL;

@@ -12,7 +12,7 @@
 struct interrupt {
     void *coroutine;     /* its sl_self() */
     void (*raise)(void); /* sets the exception that the server has sent; NULL: none */
-    PyObject *queue;     /* owned list of those that Python code has sent; NULL: none yet */
+    PyObject *queue;     /* owned list of what Python code has sent, exceptions and functions; NULL: none yet */
     bool tripped;        /* the signal was tripped for it, and its handler has not run */
     bool failed;         /* a wait has failed with ECANCELED since an exception was last raised or taken back */
     PyObject *handle;    /* owned; its _syncless.Handle, NULL if nobody has asked for it */
@@ -35,6 +35,10 @@ void interrupt_kill(struct interrupt *i);
 
 /* The same for an exception that Python code sends. It is raised after those that were queued before. */
 int interrupt_queue(struct interrupt *i, PyObject *exception);
+
+/* The same for a function, which is called there with the frame; then the wait goes on, unless it has raised something.
+ * In a C library the wait goes on at once; called once more meanwhile, the function is called at its end. */
+int interrupt_call(struct interrupt *i, PyObject *function);
 
 /* Takes back an exception that was queued. Returns 1; 0 if it is not queued since it was raised already; or -1. */
 int interrupt_withdraw(struct interrupt *i, PyObject *exception);

@@ -70,6 +70,8 @@ static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void (*on_blocking)(const struct exchange *x, unsigned long identity);
 static void (*on_cut)(struct exchange *x);
+static bool (*on_debug)(int fd, unsigned long identity);
+static bool (*on_console)(int fd);
 
 static void thread_watch(const struct thread *t)
 {
@@ -262,6 +264,30 @@ static void thread_cancelled(void *value, int error)
         compat_expect_signal(t->state);
 }
 
+/* It sees the signal of its interrupts as soon as it runs Python code, as after a wait that fails with EINTR. */
+static void thread_reach(struct interrupt *i)
+{
+    struct thread *t = (struct thread *)((char *)i - offsetof(struct thread, interrupt));
+
+    if (!t->state)
+        return;
+    sl_make_main_thread(i->coroutine);
+    thread_cancelled(t, EINTR);
+}
+
+/* An operator wants to debug the request that it serves. */
+static bool thread_debug(void *value, int fd)
+{
+    const struct thread *t = value;
+
+    return t->runs && t->x && t->state && on_debug && on_debug(fd, t->state->thread_id);
+}
+
+static bool thread_console(int fd)
+{
+    return on_console && on_console(fd);
+}
+
 /* The worker stops: raises Killed in a coroutine that runs Python code, or waits in it. */
 static bool thread_cancel(void *value)
 {
@@ -294,6 +320,8 @@ static const struct sl_local thread_hooks = {
     .dump_threads = stack_dump_threads,
     .dump_parked = thread_dump_parked,
     .blocks = thread_blocks,
+    .debug = thread_debug,
+    .console = thread_console,
     .cancel = thread_cancel,
     .iteration = gil_return,
 };
@@ -566,6 +594,12 @@ void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long ident
     on_blocking = fn;
 }
 
+void tstate_on_sessions(bool (*debug)(int fd, unsigned long identity), bool (*console)(int fd))
+{
+    on_debug = debug;
+    on_console = console;
+}
+
 PyObject *tstate_handle(void)
 {
     struct thread *t = sl_local_get(thread_key);
@@ -632,7 +666,8 @@ int tstate_init_types(void)
 {
     static const struct thread_table_source source = {tstate_handles, find_handle};
 
-    if (handle_init_type() < 0 || thread_table_init(&source) < 0 || trace_hooks_init() < 0 || fork_section_init() < 0)
+    if (handle_init_type(thread_reach) < 0 || thread_table_init(&source) < 0 || trace_hooks_init() < 0 ||
+        fork_section_init() < 0)
         return -1;
     return interrupt_init_types(tstate_interrupt);
 }

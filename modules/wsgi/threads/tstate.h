@@ -73,6 +73,10 @@ unsigned long tstate_identity(const struct interrupt *interrupt);
  * in a signal handler that has interrupted the request's own code. */
 void tstate_on_blocking(void (*fn)(const struct exchange *x, unsigned long identity));
 
+/* Have these called when an operator wants to debug the request of the Python thread of that identity, or a prompt; see
+ * sl_local.debug. */
+void tstate_on_sessions(bool (*debug)(int fd, unsigned long identity), bool (*console)(int fd));
+
 /* Logs whether states of coroutines that have ended, or threads of the application, were left behind. */
 void tstate_log_counts(void);
 

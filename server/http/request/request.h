@@ -78,6 +78,7 @@ struct request {
     struct client_wait client_wait; /* by which its time does not run while it waits for the client */
     int64_t due;                    /* ns of the deadline, once it has done so; 0: not yet */
     int cancelled;                  /* 0, or why: -ETIMEDOUT, -ECONNRESET, -ECANCELED */
+    bool held;                      /* its time does not run, and due is what is left of it */
 
     /* response.c: the response */
     int status;
