@@ -100,9 +100,20 @@ void conf_entry_error(struct conf *c, struct conf_entry *e, const char *fmt, ...
     va_end(ap);
 }
 
+const char *conf_shown_value(struct conf *c, const struct conf_entry *e)
+{
+    size_t name = strcspn(e->value, "=:");
+
+    if (!e->secret || !*e->value)
+        return e->value;
+    return e->value[name] ? arena_printf(&c->arena, "%.*s***", (int)name + 1, e->value) : "***";
+}
+
 static void record_bad_value(struct conf *c, struct conf_entry *e, const char *text)
 {
-    record_entry_error(c, e, arena_printf(&c->arena, "\"%s =%s%s\": %s", e->key, *e->value ? " " : "", e->value, text));
+    const char *value = conf_shown_value(c, e);
+
+    record_entry_error(c, e, arena_printf(&c->arena, "\"%s =%s%s\": %s", e->key, *value ? " " : "", value, text));
 }
 
 void conf_entry_bad_value(struct conf *c, struct conf_entry *e, const char *fmt, ...)

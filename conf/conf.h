@@ -31,6 +31,7 @@ struct conf_entry {
     const char *here;  /* absolute directory that relative paths start from */
     struct conf_place place;
     int rank;      /* 0 command line, 1 file, 2 included by it, and so on; of a key, the lowest rank counts */
+    bool secret;   /* SL_SECRET of its option */
     bool reported; /* an error was recorded for it; further ones are dropped */
 };
 

@@ -2,7 +2,7 @@
  * dump.c: options as the server understands them: lines of an ini file in which every key is given.
  *
  * A value from a file or from the command line is followed by its place, a default by the word. A key that has neither
- * is shown as a comment.
+ * is shown as a comment. Secrets are not shown.
  */
 #include "conf/options.h"
 
@@ -18,7 +18,7 @@ static void dump_option(struct conf *c, struct conf_section *const *chain, size_
     else if (!e)
         fprintf(out, "; %s is not set\n", o->name);
     for (; e; e = conf_entry_next(e))
-        fprintf(out, "%s = %s ; %s\n", o->name, e->value, conf_place_text(c, e->place));
+        fprintf(out, "%s = %s ; %s\n", o->name, conf_shown_value(c, e), conf_place_text(c, e->place));
 }
 
 void conf_dump_options(struct conf *c, struct conf_section *const *chain, size_t count, const struct sl_option *options,

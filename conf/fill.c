@@ -196,10 +196,12 @@ void conf_check_section(struct conf *c, struct conf_section *s, const struct sl_
     for (struct conf_entry *e = s ? s->entries : NULL; e; e = e->next) {
         const struct sl_option *o = conf_find_option(tables, e->key);
 
-        if (o)
-            check_entry(c, o, e);
-        else
+        if (!o) {
             conf_unknown_key(c, s, e, tables);
+            continue;
+        }
+        e->secret = o->flags & SL_SECRET;
+        check_entry(c, o, e);
     }
 }
 

@@ -11,6 +11,9 @@
 /* Returns "FILE:LINE", or the option of the command line. */
 const char *conf_place_text(struct conf *c, struct conf_place place);
 
+/* Returns the value of an entry as it may be shown. */
+const char *conf_shown_value(struct conf *c, const struct conf_entry *e);
+
 /* Record an error at the place of an entry, unless there is one already. */
 void conf_entry_error(struct conf *c, struct conf_entry *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

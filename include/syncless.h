@@ -64,6 +64,7 @@ enum {
     SL_PROCESS = 2,  /* the value holds for the process: sections of the module that disagree are an error */
     SL_EXISTS = 4,   /* SL_PATH: what it names must be there when the server starts; -t looks for it */
     SL_FOLDER = 8,   /* beside SL_EXISTS: and must be a directory. Since 4.2 */
+    SL_SECRET = 16,  /* the value, NAME=SECRET or NAME:SECRET, is shown without the secret. Since 4.1 */
 };
 
 /* One key: a row of a table that ends with a row whose name is NULL. Written with SL_OPTION. */
@@ -73,7 +74,7 @@ struct sl_option {
     size_t offset;              /* of the field in the instance, by offsetof() */
     const char *default_value;  /* written as in the ini file; or NULL */
     const char *help;           /* one sentence */
-    unsigned flags;             /* SL_REQUIRED, SL_PROCESS, SL_EXISTS, SL_FOLDER */
+    unsigned flags;             /* SL_REQUIRED, SL_PROCESS, SL_EXISTS, SL_FOLDER, SL_SECRET */
     const char *const *choices; /* SL_CHOICE: the words that the key takes, ended by NULL */
     int64_t min, max;           /* SL_INTEGER, SL_SIZE, SL_DURATION: the range, both included; max 0: no range */
     const char *old_name;       /* the key's name in earlier versions, accepted with a warning; or NULL */

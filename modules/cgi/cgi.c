@@ -26,7 +26,7 @@ static const struct sl_option options[] = {
               .help = "How long a script may be silent before it is ended; 0 for no limit."),
     SL_OPTION("max-children", SL_INTEGER, struct cgi, max_children, .default_value = "64",
               .help = "Scripts that a worker runs at once, others wait; 0 for no limit.", .max = SEM_VALUE_MAX),
-    SL_OPTION("env", SL_STRINGS, struct cgi, env,
+    SL_OPTION("env", SL_STRINGS, struct cgi, env, .flags = SL_SECRET,
               .help = "NAME=VALUE for the environment of scripts; overrides every other variable of that name."),
     SL_OPTION("pass-env", SL_STRINGS, struct cgi, pass_env,
               .help = "Name of a variable of the server's environment to pass on."),

@@ -46,7 +46,7 @@ static const struct sl_option wsgi_options[] = {
               .help = "Directory to work in, which is put into sys.path too; that of the ini file by default.",
               .flags = SL_PROCESS | SL_EXISTS | SL_FOLDER),
     SL_OPTION("env", SL_STRINGS, struct wsgi, config.env, .help = "NAME=VALUE for the environment of the process.",
-              .flags = SL_PROCESS),
+              .flags = SL_PROCESS | SL_SECRET),
     SL_OPTION("console", SL_BOOL, struct wsgi, config.console, .default_value = "no",
               .help = "Whether the prompt of syncless.console is open from the start, for the user of the worker and "
                       "root.",

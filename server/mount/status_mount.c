@@ -44,7 +44,7 @@ static const struct sl_option status_options[] = {
               .help = "Addresses and networks that may look at everything, unix for Unix sockets; repeat for more."),
     SL_OPTION("allow-probes", SL_STRINGS, struct status_mount, allow_probes,
               .help = "The same for /live and /ready; by default this host: 127.0.0.0/8, ::1 and unix."),
-    SL_OPTION("auth", SL_STRINGS, struct status_mount, auth,
+    SL_OPTION("auth", SL_STRINGS, struct status_mount, auth, .flags = SL_SECRET,
               .help = "NAME:PASSWORD that is asked for as Basic authentication, but not of probes; repeat for more."),
     {.name = NULL},
 };

@@ -145,6 +145,18 @@ def test_bad_settings(run_server, status, message):
     assert result.returncode == 78 and message in result.stderr, result.stderr
 
 
+def test_passwords_are_not_shown(run_server):
+    """Neither by -T, nor in errors."""
+    ini = ("[status /s]\nauth = admin:geheim=1\nallow = ::1\n[wsgi /]\napp = a:b\nenv = TOKEN=geheim:2\n"
+           "[cgi /c]\nroot = .\nenv = KEY=geheim\n")
+    shown = run_server(["-T"], ini).stdout
+    assert "geheim" not in shown and "allow = ::1 ;" in shown
+    for line in ("auth = admin:***", "env = TOKEN=***", "env = KEY=***"):
+        assert f"\n{line} ; " in shown, shown
+    result = run_server(["-t"], "[status /s]\nauth = :geheim\n[hello /]\n")
+    assert '"auth = :***": expected NAME:PASSWORD' in result.stderr and "geheim" not in result.stderr
+
+
 def test_drain_delay(serve):
     """Ready fails first, and the server serves; then it stops."""
     server = serve(server="drain-delay = 700ms\ncontrol = s.ctl", workers=2)
