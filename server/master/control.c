@@ -28,6 +28,7 @@
 #include "inside/health.h"
 #include "inside/running.h"
 #include "log/log.h"
+#include "master/stuck_requests.h"
 #include "master/supervisor.h"
 #include "process/inherit.h"
 #include "wait/wait.h"
@@ -134,6 +135,18 @@ static bool has_answer(const struct gathering *g)
     return false;
 }
 
+/* Whether a worker that is stuck has the request. */
+static bool has_stuck_request(const struct question *q, const struct gathering *g)
+{
+    struct text unused = {0};
+    bool found = false;
+
+    for (size_t i = 0; i < g->count; i++)
+        found |= stuck_requests_write(q, &g->workers[i], &unused);
+    free(unused.buf);
+    return found;
+}
+
 /* The server is ready if a worker is. */
 static void answer_readiness(struct control_client *c, const struct gathering *g)
 {
@@ -161,7 +174,7 @@ static void on_gathered(const struct gathering *g, void *arg)
         answer_readiness(c, g);
     } else if (c->question.what == ASK_LOG) {
         client_answer(c, 0, "");
-    } else if (c->question.number && !has_answer(g)) {
+    } else if (c->question.number && !has_answer(g) && !has_stuck_request(&c->question, g)) {
         client_answer(c, EXIT_NO_SUCH, "there is no such request");
     } else {
         client_begin_answer(c, 0);

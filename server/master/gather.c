@@ -91,6 +91,7 @@ static void gathering_free(struct gathering *g)
             close(g->workers[i].file);
         free(g->workers[i].answer);
         free(g->workers[i].whereabouts);
+        free(g->workers[i].running);
         free(g->workers[i].note);
     }
     free(g->workers);
@@ -157,6 +158,18 @@ void gather_on_report(const struct worker *w, const char *text)
 
         if (from && !from->whereabouts)
             from->whereabouts = xstrdup(text);
+    }
+}
+
+void gather_on_running(const struct worker *w, const char *lines)
+{
+    struct list *node;
+
+    list_for_each (node, &gatherings) {
+        struct gathered *from = gathered_of(list_entry(node, struct gathering, link), w->pid);
+
+        if (from && !from->running)
+            from->running = xstrdup(lines);
     }
 }
 

@@ -21,6 +21,7 @@ struct gathered {
     char *answer;      /* owned; NULL: none */
     size_t size;       /* of the answer */
     char *whereabouts; /* owned; where it is stuck: a line about the request, and its stack; NULL: nobody knows */
+    char *running;     /* owned; what requests it had then, lines of inside/running_raw.h; NULL: nobody knows */
     char *note;        /* owned; what is odd about it; NULL: nothing */
 };
 
@@ -42,9 +43,10 @@ void gather_start(const char *line, pid_t pid, void (*done)(const struct gatheri
 /* Nobody wants to know any more: done is not called for this arg. */
 void gather_forget(const void *arg);
 
-/* A worker has answered the question of that number, has said where it is, has ended. */
+/* A worker has answered the question of that number, has said where it is, which requests it has, has ended. */
 void gather_on_answer(const struct worker *w, int32_t number);
 void gather_on_report(const struct worker *w, const char *text);
+void gather_on_running(const struct worker *w, const char *lines);
 void gather_on_exit(const struct worker *w);
 
 /* Do what is due. Returns the CLOCK_MONOTONIC nanoseconds when more is, or WAIT_FOREVER. */

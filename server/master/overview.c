@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "inside/flight_trace.h"
 #include "inside/running.h"
+#include "master/stuck_requests.h"
 #include "master/supervisor.h"
 #include "metrics/metrics_totals.h"
 #include "process/reload_state.h"
@@ -78,10 +79,13 @@ static void add_json_worker(struct text *out, const struct question *q, const st
         text_printf(out, ",\"silent_us\":%lld", (long long)(w->silent / 1000));
     if (w->is_stuck && w->whereabouts)
         add_whereabouts(out, w);
-    if (is_list)
-        text_printf(out, ",\"requests\":[%s]", w->answer ? w->answer : "");
-    else if (w->size > 0)
+    if (is_list) {
+        text_printf(out, ",\"requests\":[%s", w->answer ? w->answer : "");
+        stuck_requests_write(q, w, out);
+        text_add(out, "]", 1);
+    } else if (w->size > 0) {
         text_printf(out, ",%s", w->answer);
+    }
     text_add(out, "}", 1);
 }
 
@@ -136,6 +140,8 @@ static void write_text_worker(const struct question *q, const struct gathered *w
     if (w->is_stuck && w->whereabouts && is_list)
         text_printf(out, "%s", w->whereabouts + first);
     text_add(out, "\n", 1);
+    if (is_list)
+        stuck_requests_write(q, w, out);
 }
 
 static void write_text_overview(const struct question *q, const struct overview_master *master,

@@ -252,6 +252,9 @@ static bool on_worker_message(struct worker *w, const struct channel_message *me
         gather_on_report(w, channel_text());
         life_on_report(&w->life, channel_text());
         return true;
+    case CHANNEL_RUNNING:
+        gather_on_running(w, channel_text());
+        return true;
     case CHANNEL_ASK:
         asked_by_worker(w, message->number, channel_text());
         return true;

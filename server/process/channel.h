@@ -17,6 +17,7 @@ enum channel_kind {
     CHANNEL_SPAWN,      /* to the fork server: fork the worker of this number; fd is its channel */
     CHANNEL_SPAWNED,    /* the answer: number is 0 or a negative errno; and the first message of the worker itself */
     CHANNEL_REPORT,     /* to the master: with a text, where the process is, which the master has asked for */
+    CHANNEL_RUNNING,    /* the same: with a text, its requests, as inside/running_raw.h writes them */
     CHANNEL_OVERDUE,    /* the same unasked: a request that is past its request-timeout blocks the worker */
     CHANNEL_FILES,      /* to the master: with a text, files that the application consists of, one on each line */
     CHANNEL_LOOP_ENDED, /* to the master: this worker answers no pings any more and will exit */

@@ -24,6 +24,7 @@
 #include "base/real.h"
 #include "coro/coro.h"
 #include "coro/fault.h"
+#include "inside/running_raw.h"
 #include "log/log.h"
 #include "log/sink.h"
 #include "process/channel.h"
@@ -126,6 +127,19 @@ static void send_report(enum channel_kind kind, struct coro *co)
     channel_send_text(report.channel, kind, report.text); /* if it fails, the master does without */
 }
 
+static void write_running(void *running)
+{
+    running_write_raw(report.text, sizeof(report.text), running);
+}
+
+/* Send the master a list of all requests. */
+static void send_running(struct coro *co)
+{
+    *report.text = '\0';
+    if (fault_try(write_running, co))
+        channel_send_text(report.channel, CHANNEL_RUNNING, report.text);
+}
+
 /* The loop has been blocked for watchdog-timeout or longer by this coroutine, or by something else if it is NULL. */
 static void look(struct coro *co)
 {
@@ -142,10 +156,12 @@ static void on_stack_signal(int signum, siginfo_t *info, void *context)
     struct coro_interrupted interrupted = coro_interrupt(); /* calls of libc go straight to it here */
     struct coro *co = interrupted.current;
 
-    if (question == STACK_TELL)
+    if (question == STACK_TELL) {
         send_report(CHANNEL_REPORT, co);
-    else if (question == STACK_LOG || (question != STACK_LOOK && (co || !answer_signal_has_come())))
+        send_running(co);
+    } else if (question == STACK_LOG || (question != STACK_LOOK && (co || !answer_signal_has_come()))) {
         log_report(co);
+    }
     if (question == 0 && co)
         answer_signal_has_come();
     if (question == STACK_LOOK || question == STACK_LOG)

@@ -190,6 +190,9 @@ def test_stuck_workers_are_shown_in_two_seconds(controlled):
     """One is in C code that holds the GIL, one does not react to signals."""
     control = controlled(workers=3)
     pids = {worker["number"]: worker["pid"] for worker in control.ask("workers")["workers"]}
+    for pid in pids.values():  # one request that waits in each
+        wait_until(lambda: control.begin(f"/lock?60&{pid}") and len(
+            {request["id"].partition(".")[0] for request in control.requests("requests")}) >= len(pids))
     control.begin("/hog")
     busy = wait_until(lambda: [worker for worker in control.ask("requests")["workers"] if worker["state"] == "stuck"])
     stopped = next(pid for pid in pids.values() if pid != busy[0]["pid"])
@@ -200,6 +203,14 @@ def test_stuck_workers_are_shown_in_two_seconds(controlled):
     hog = workers.pop(busy[0]["pid"])
     assert hog["state"] == "stuck" and hog["stuck_in"] == "GET /hog", hog
     assert re.search(r'^File ".*/waits.py", line \d+ in wait_for_hog$', "\n".join(hog["stack"]), re.M), hog
+    states = {request["target"].partition("?")[0]: request for request in hog["requests"]}
+    assert states["/hog"]["state"] == "runs" and states["/lock"]["wait"]["kind"] == "lock", hog
+    assert all(0 < request["age_us"] < 60e6 for request in hog["requests"])
+    ident = states["/lock"]["id"]
+    assert [request["id"] for request in control.requests("trace", ident)] == [ident]
+    text = control.run("requests", "--older", "1ms").stdout
+    assert re.search(rf"^{ident}  worker \d  \d+\.\d+ s  GET /lock\?60&\d+: waits for lock$", text, re.M), text
+    assert control.run("trace", f"{hog['pid']}.99999").returncode == 1
     silent = workers.pop(stopped)
     assert silent["state"] == "stuck", silent
     assert silent["stack"] == [] and silent["note"] == "it does not react to signals, its state in /proc is T", silent
