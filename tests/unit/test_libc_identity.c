@@ -262,6 +262,60 @@ static void use_thread(void *arg)
     assert_true(CPU_EQUAL(&cpus, &same));
 }
 
+/* ---- pthread_kill ends a wait ---- */
+
+struct woken {
+    unsigned long self;
+    bool from_thread;
+    int result, error;
+};
+
+static void *kill_by_thread(void *arg)
+{
+    assert_int_equal(pthread_kill((pthread_t)((struct woken *)arg)->self, SIGUSR1), 0);
+    return NULL;
+}
+
+static void sleep_until_killed(void *arg)
+{
+    struct woken *woken = arg;
+
+    woken->self = runtime_self();
+    woken->result = nanosleep(&(struct timespec){.tv_sec = 60}, NULL);
+    woken->error = errno;
+}
+
+static void kill_sleeper(void *arg)
+{
+    struct woken *woken = arg;
+    pthread_t thread;
+
+    usleep(1000);
+    assert_int_equal(pthread_kill((pthread_t)woken->self, SIGWINCH), 0); /* ignored: it goes on */
+    usleep(1000);
+    assert_int_equal(woken->error, 0);
+    if (!woken->from_thread) {
+        assert_int_equal(pthread_kill((pthread_t)woken->self, SIGUSR1), 0);
+    } else {
+        assert_int_equal(pthread_create(&thread, NULL, kill_by_thread, woken), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
+static void test_kill_ends_wait(void **state)
+{
+    struct woken here = {0}, there = {.from_thread = true};
+    struct sigaction action = {.sa_sigaction = receive, .sa_flags = SA_SIGINFO};
+
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    RUN(&here, sleep_until_killed, kill_sleeper);
+    assert_int_equal(here.result, -1);
+    assert_int_equal(here.error, EINTR);
+    RUN(&there, sleep_until_killed, kill_sleeper);
+    assert_int_equal(there.result, -1);
+    assert_int_equal(there.error, EINTR);
+}
+
 /* A coroutine is no thread that libc could join. */
 static void join_identity(void *arg)
 {
@@ -369,9 +423,13 @@ static void test_threads_are_coroutines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identities),  cmocka_unit_test(test_stack),
-        cmocka_unit_test(test_child),       cmocka_unit_test(test_name),
-        cmocka_unit_test(test_other_calls), cmocka_unit_test(test_threads_are_coroutines),
+        cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_stack),
+        cmocka_unit_test(test_child),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_other_calls),
+        cmocka_unit_test(test_kill_ends_wait),
+        cmocka_unit_test(test_threads_are_coroutines),
     };
 
     return cmocka_run_group_tests(tests, identity_setup, libc_test_teardown);

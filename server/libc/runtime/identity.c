@@ -98,50 +98,39 @@ bool identity_is_own(pthread_t thread)
 
 /* ---- calls that need an OS thread ---- */
 
-/* Returns the OS thread behind an identity. */
-static pthread_t os_thread_of(pthread_t thread)
+pthread_t identity_os_thread(pthread_t thread)
 {
     return identity_is_coroutine(thread) ? loop_thread : thread;
 }
 
-int pthread_kill(pthread_t thread, int signum)
-{
-    return real()->pthread_kill(os_thread_of(thread), signum);
-}
-
-int pthread_sigqueue(pthread_t thread, int signum, const union sigval value)
-{
-    return real()->pthread_sigqueue(os_thread_of(thread), signum, value);
-}
-
 int pthread_getcpuclockid(pthread_t thread, clockid_t *clock)
 {
-    return real()->pthread_getcpuclockid(os_thread_of(thread), clock);
+    return real()->pthread_getcpuclockid(identity_os_thread(thread), clock);
 }
 
 int pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param)
 {
-    return real()->pthread_getschedparam(os_thread_of(thread), policy, param);
+    return real()->pthread_getschedparam(identity_os_thread(thread), policy, param);
 }
 
 int pthread_setschedparam(pthread_t thread, int policy, const struct sched_param *param)
 {
-    return real()->pthread_setschedparam(os_thread_of(thread), policy, param);
+    return real()->pthread_setschedparam(identity_os_thread(thread), policy, param);
 }
 
 int pthread_setschedprio(pthread_t thread, int priority)
 {
-    return real()->pthread_setschedprio(os_thread_of(thread), priority);
+    return real()->pthread_setschedprio(identity_os_thread(thread), priority);
 }
 
 int pthread_getaffinity_np(pthread_t thread, size_t size, cpu_set_t *cpus)
 {
-    return real()->pthread_getaffinity_np(os_thread_of(thread), size, cpus);
+    return real()->pthread_getaffinity_np(identity_os_thread(thread), size, cpus);
 }
 
 int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_set_t *cpus)
 {
-    return real()->pthread_setaffinity_np(os_thread_of(thread), size, cpus);
+    return real()->pthread_setaffinity_np(identity_os_thread(thread), size, cpus);
 }
 
 /* ---- the coroutine's own stack and name ---- */

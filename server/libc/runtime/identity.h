@@ -15,6 +15,9 @@ pid_t identity_tid(void);
 /* The same, of the one on which this code runs: the loop's on coroutines, unless they are away. */
 pid_t identity_tid_here(void);
 
+/* Returns the OS thread behind an identity: for that of a coroutine the loop's. */
+pthread_t identity_os_thread(pthread_t thread);
+
 /* Whether a pthread_t is the identity of a coroutine, of any that ever was. */
 bool identity_is_coroutine(pthread_t thread);
 
