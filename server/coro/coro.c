@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/events.h"
 #include "base/mem.h"
 #include "base/real.h"
 #include "coro/recorder.h"
@@ -49,6 +50,7 @@ __thread struct coro *coro_guest __attribute__((tls_model("initial-exec")));
 
 struct slice slice;
 bool coro_clocked;
+int64_t coro_starts_at;
 
 static struct {
     size_t stack_size;
@@ -162,8 +164,6 @@ static void coro_charge(struct coro *co)
 {
     struct coro_account *account;
 
-    if (!co->left)
-        return;
     if (!co->account)
         co->account = xcalloc(1, sizeof(*co->account));
     account = co->account;
@@ -181,14 +181,18 @@ static void coro_charge(struct coro *co)
     }
 }
 
-static void clock_enter(struct coro *co)
+static inline void clock_enter(struct coro *co)
 {
-    co->since = coro_now();
-    coro_charge(co);
+    co->since = coro_starts_at ? coro_starts_at : coro_now();
+    if (co->left)
+        coro_charge(co);
 }
 
+/* What one that has ended did at last is nobody's time. */
 static void clock_leave(struct coro *co)
 {
+    if (sched.pool.next == &co->link)
+        return;
     co->left = coro_now();
     co->busy += co->left - co->since;
 }
@@ -669,6 +673,7 @@ void coro_yield_late(void)
 {
     struct coro *co = coro_current;
 
+    event_count(EVENT_PREEMPTION, 1);
     queue_late(&sched.late, co);
     record_note(RECORD_PREEMPTED, co, 0);
     coro_leave(co);

@@ -291,6 +291,9 @@ void coro_trim(void);
 void coro_clock(void);
 extern bool coro_clocked;
 
+/* What the clock says, CLOCK_MONOTONIC ns, if the caller of coro_run has just looked; otherwise 0. */
+extern int64_t coro_starts_at;
+
 /* Returns for how many nanoseconds this coroutine has had the OS thread since its stack was allocated; 0 without
  * coro_clock, and outside of coroutines. */
 int64_t coro_busy(void);

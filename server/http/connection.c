@@ -316,6 +316,14 @@ static void conn_ask(struct conn *conn)
         permit_request(&conn->client.permit);
 }
 
+/* The same, and note when it came. One that is served at once begins then. */
+static void conn_ask_timed(struct conn *conn)
+{
+    conn->client.arrived = coro_starts_at = wait_now();
+    conn_ask(conn);
+    coro_starts_at = 0;
+}
+
 /* The client does not wait for its request any more: it may go on, but keeps nobody else from running. */
 static void conn_abandoned(struct conn *conn)
 {
@@ -334,8 +342,9 @@ static void on_conn_ready(struct wait_source *source, short events)
         wait_timeout_stop(&conn->timeout);
         conn->state = CONN_QUEUED;
         if (http.config.hooks.ended)
-            conn->client.arrived = wait_now();
-        conn_ask(conn);
+            conn_ask_timed(conn);
+        else
+            conn_ask(conn);
         break;
     case CONN_LINGERING:
         conn_drop_input(conn);

@@ -60,10 +60,17 @@ static int output_key; /* of the coroutine-local value by which a park flushes t
 /* Record timings, which the hooks read. */
 static void record_timings(struct request *req, struct client *client, size_t size)
 {
+    const struct coro *co = coro_current;
+
     req->received = size;
-    req->began = wait_now();
+    if (co && client->arrived && coro_clocked) { /* it has got the OS thread for this request: that was just now */
+        req->began = co->since;
+        req->busy = co->busy;
+    } else {
+        req->began = wait_now();
+        req->busy = co ? coro_busy() : 0;
+    }
     req->queued = client->arrived ? req->began - client->arrived : 0;
-    req->busy = coro_busy();
     reason_clear();
     client->arrived = 0;
 }

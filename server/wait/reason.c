@@ -177,7 +177,6 @@ void reason_clear(void)
         return;
     if (co->account && co->account->used)
         *co->account = (struct coro_account){0};
-    co->reason = (struct coro_reason){0};
     peers = co->peers;
     if (peers)
         peers->count = 0;
