@@ -148,6 +148,7 @@ $(LIBC_O): HIDDEN =
 $(LIBC_O): ALL += -include server/libc/runtime/errno_here.h
 
 # The flags are shown by -V, but for the name of the folder, or a package could not be reproduced.
+$(BUILD)/server/master/overview.o: ALL += -DVERSION='"$(VERSION)"'
 $(BUILD)/server/main/version.o: ALL += -DVERSION='"$(VERSION)"' \
     -DBUILD_FLAGS='"$(filter-out -ffile-prefix-map=%,$(CFLAGS))"'
 $(BUILD)/server/otlp/export.o: ALL += -DVERSION='"$(VERSION)"'

@@ -14,9 +14,10 @@ _syncless_ctl()
     COMPREPLY=()
     case $before:$command in
     -s:* | -o:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel console
-            debug record reload reopen log drain stop' -- "$word") ;;
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel metrics
+            console debug record reload reopen log drain stop' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
+    *:metrics) mapfile -t COMPREPLY < <(compgen -W 'plain' -- "$word") ;;
     *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;
     *:workers) mapfile -t COMPREPLY < <(compgen -W '+1 -1' -- "$word") ;;
     *:requests) mapfile -t COMPREPLY < <(compgen -W '-j --older --slow --limit' -- "$word") ;;

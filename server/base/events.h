@@ -10,7 +10,7 @@ enum event {
     EVENT_DEPARTED,       /* a coroutine has gone to compute upon another thread */
     EVENT_HELD,           /* an iteration of the loop has taken longer than half a slice */
     EVENT_HELD_TIME,      /* nanoseconds of these */
-    EVENT_LOCK_WAIT,      /* a thread of a language runtime has waited for its lock (the GIL) */
+    EVENT_LOCK_WAIT,      /* a coroutine has waited for the lock of a language runtime (the GIL) */
     EVENT_LOCK_WAIT_TIME, /* nanoseconds of these */
     EVENTS
 };

@@ -41,6 +41,7 @@ static const char usage[] =
     "  record [-o FILE]           the last events of all workers, a trace for ui.perfetto.dev\n"
     "  console [PID]              a Python prompt in a worker\n"
     "  debug ID                   pdb on a request; the others go on, and so does it at the end\n"
+    "  metrics [plain]            counters, in OpenMetrics or the older text format of Prometheus\n"
     "  reload [--wait]            read the configuration, and replace the workers; --wait for the result\n"
     "  reopen                     reopen the log files\n"
     "  log LEVEL                  error, warn, info or debug\n"

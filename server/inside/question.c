@@ -128,6 +128,12 @@ static const char *take_change(struct question *q, const char *const *args)
     return NULL;
 }
 
+static const char *take_format(struct question *q, const char *const *args)
+{
+    q->plain = args[0] && !strcmp(args[0], "plain");
+    return !args[0] || (q->plain && !args[1]) ? NULL : "expected nothing or \"plain\"";
+}
+
 /* ---- commands ---- */
 
 static const struct command_word {
@@ -144,6 +150,7 @@ static const struct command_word {
     {"console", ASK_CONSOLE, take_worker},
     {"debug", ASK_DEBUG, take_id},
     {"log", ASK_LOG, take_level},
+    {"metrics", ASK_METRICS, take_format},
     {"reload", ASK_RELOAD, take_wait},
     {"reopen", ASK_REOPEN, take_none},
     {"drain", ASK_DRAIN, take_none},
@@ -186,5 +193,5 @@ const char *question_parse(struct question *q, const char *line)
             return command_words[i].take(q, at + 1);
         }
     return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, console, debug, "
-           "record, log, reload, reopen, drain or stop";
+           "record, log, metrics, reload, reopen, drain or stop";
 }

@@ -18,6 +18,7 @@ enum ask {
     ASK_CANCEL,
     ASK_CONSOLE, /* a session, which the client has with a worker; so is the next */
     ASK_DEBUG,
+    ASK_METRICS,
     ASK_LOG,
     ASK_RELOAD,
     ASK_REOPEN,
@@ -37,6 +38,7 @@ struct question {
                         worker; 0: any */
     uint64_t number; /* and its number there */
     int change;      /* ASK_CHANGE_WORKERS: how many more */
+    bool plain;      /* ASK_METRICS: in the older text format of Prometheus, not as OpenMetrics */
     int level;       /* ASK_LOG: enum log_level */
 };
 

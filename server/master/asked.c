@@ -65,7 +65,8 @@ void asked_by_worker(const struct worker *w, int32_t number, const char *line)
 
     if (pending >= MAX_PENDING || question_parse(&q, line))
         return;
-    if (q.what != ASK_STATUS && q.what != ASK_WORKERS && q.what != ASK_REQUESTS && q.what != ASK_TRACE)
+    if (q.what != ASK_STATUS && q.what != ASK_WORKERS && q.what != ASK_REQUESTS && q.what != ASK_TRACE &&
+        q.what != ASK_METRICS)
         return;
     asked = xcalloc(1, sizeof(*asked));
     *asked = (struct asked){w->pid, number, q};

@@ -38,11 +38,13 @@
 #include "master/upgrade.h"
 #include "master/workers.h"
 #include "metrics/metrics_table.h"
+#include "metrics/statsd.h"
 #include "process/daemonize.h"
 #include "process/inherit.h"
 #include "process/notify.h"
 #include "process/open_files.h"
 #include "process/pidfile.h"
+#include "process/prometheus_dir.h"
 #include "process/reload_state.h"
 #include "process/sandbox/sandbox.h"
 #include "process/watch.h"
@@ -86,15 +88,21 @@ static void close_inherited(void)
     reload_state_close();
     control_forget();
     metrics_close_file();
+    statsd_forget();
     log_programs_close();
 }
 
 /* ---- stopping ---- */
 
+static bool has_older_master(void)
+{
+    return inherit_predecessor() && inherit_predecessor() == getppid();
+}
+
 /* Whether another master with the same sockets lives, an older or a newer one. */
 static bool is_one_of_two(void)
 {
-    return upgrade_pid() || (inherit_predecessor() && inherit_predecessor() == getppid());
+    return upgrade_pid() || has_older_master();
 }
 
 /* Refuse new connections from now on, unless somebody else serves our sockets, or will. */
@@ -154,6 +162,15 @@ static void on_reload_failed(int exit_code, const char *reason)
     control_reload_is_over(exit_code, reason);
 }
 
+/* A folder that is there already is in use. Returns 0, or -errno after a message. */
+static int adopt_prometheus_dir(const struct generation *g)
+{
+    const char *path = g->settings.process.prometheus_dir;
+    const char *before = supervisor_generation()->settings.process.prometheus_dir;
+
+    return path && before && !strcmp(path, before) ? 0 : prometheus_dir_prepare(&g->settings.process);
+}
+
 /* Read the configuration and open its sockets and logs. Returns NULL after a message. */
 static struct generation *open_generation(void)
 {
@@ -172,7 +189,7 @@ static struct generation *open_generation(void)
     if (good) {
         code = EXIT_RUNTIME;
         good = listen_acquire(&g->settings, &g->sockets) == 0 && generation_open_logs(g) == 0 &&
-               control_open(g->settings.process.control) == 0;
+               control_open(g->settings.process.control) == 0 && adopt_prometheus_dir(g) == 0;
     }
     log_keep_error(NULL);
     if (good)
@@ -401,6 +418,7 @@ static int64_t master_step(void)
         next = min_int64(next, supervisor_adopts_from());
     sink_flush(log_sink());
     next = min_int64(next, control_step(now));
+    next = min_int64(next, statsd_step(&supervisor_generation()->settings.process.statsd, has_older_master(), now));
     next = min_int64(next, log_programs_step(now));
     return min_int64(min_int64(next, master.drain_due), min_int64(master.changed_due, master.ping_due));
 }
@@ -491,6 +509,8 @@ static int master_open(struct generation *g)
     if (!err)
         err = control_open(g->settings.process.control);
     inherit_close();
+    if (!err)
+        err = prometheus_dir_prepare(&g->settings.process);
     if (err || !pidfile)
         return err;
     master.pidfile = xstrdup(pidfile);
@@ -534,6 +554,7 @@ static int master_serve(struct generation *g)
         pidfile_remove_aside(master.pidfile);
     }
     control_close();
+    statsd_end(&supervisor_generation()->settings.process.statsd, has_older_master());
     log_info("stopped");
     log_drain();
     end_log_programs();

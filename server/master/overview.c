@@ -16,6 +16,7 @@
 #include "master/stuck_requests.h"
 #include "master/supervisor.h"
 #include "metrics/metrics_totals.h"
+#include "metrics/openmetrics.h"
 #include "process/reload_state.h"
 #include "wait/wait.h"
 
@@ -176,11 +177,30 @@ static void write_flight_overview(const struct gathering *g, struct text *out)
     text_printf(out, "%s", FLIGHT_TAIL);
 }
 
+/* ---- metrics ---- */
+
+static void write_metrics(const struct question *q, const struct gathering *g, struct text *out)
+{
+    struct openmetrics_server server = {.version = VERSION, .wanted = (unsigned)supervisor_wanted()};
+
+    for (size_t i = 0; i < g->count; i++) {
+        const struct gathered *w = &g->workers[i];
+
+        server.stuck += w->is_stuck;
+        server.starting += !w->is_stuck && w->state == WORKER_STARTING;
+        server.serving += !w->is_stuck && w->state == WORKER_SERVING;
+        server.stopping += !w->is_stuck && w->state == WORKER_STOPPING;
+    }
+    openmetrics_write(&server, !q->plain, out);
+}
+
 void overview_write(const struct question *q, const struct overview_master *master, const struct gathering *g,
                     struct text *out)
 {
     if (q->what == ASK_RECORD)
         write_flight_overview(g, out);
+    else if (q->what == ASK_METRICS)
+        write_metrics(q, g, out);
     else if (q->json)
         write_json_overview(q, master, g, out);
     else

@@ -27,6 +27,7 @@
 #include "master/workers.h"
 #include "metrics/metrics_table.h"
 #include "process/channel.h"
+#include "process/prometheus_dir.h"
 #include "process/watch.h"
 #include "wait/wait.h"
 
@@ -378,6 +379,7 @@ static bool on_fork_server_exit(pid_t pid, int status)
     if (!has_fork_server(g, pid))
         return fork_server_on_exit(pid);
     g->fork_server->pid = 0;
+    prometheus_dir_end(&g->settings.process, pid);
     if (!supervisor.stopping)
         log_error("the fork server ended (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));

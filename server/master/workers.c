@@ -22,6 +22,7 @@
 #include "master/fork_server.h"
 #include "metrics/metrics_table.h"
 #include "process/channel.h"
+#include "process/prometheus_dir.h"
 #include "wait/wait.h"
 #include "worker/stack_report.h"
 #include "worker/worker.h"
@@ -180,6 +181,7 @@ void worker_free(struct worker *w)
     life_end(&w->life);
     seats_vacate(w->pid);
     metrics_vacate(w->pid);
+    prometheus_dir_end(&w->generation->settings.process, w->pid);
     if (w->channel >= 0)
         close(w->channel);
     list_remove(&w->link);

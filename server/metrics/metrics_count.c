@@ -22,14 +22,19 @@
 #define PUBLISH_EVERY 1000 /* milliseconds */
 #define MAX_PROBES    16   /* places of a series that are looked at */
 
-/* A sum that another part of this process keeps, and how much of it the slot has. */
-struct published {
-    uint64_t before;
+/* What the last request was, which is often what the next one is; and where such are counted. */
+struct latest {
+    const struct request_limits *limits;
+    const char *method; /* one of those that are known is always at the same address */
+    int status;
+    METRICS_COUNT *count;
+    struct metrics_histogram *durations;
 };
 
 static struct {
     struct metrics_slot *slot; /* NULL: this process counts nothing */
-    struct published process_cpu, waits;
+    struct latest latest;      /* count is NULL before the first request */
+    uint64_t published[METRICS_SUMS];
 } counting;
 
 /* ---- requests ---- */
@@ -51,28 +56,42 @@ static enum metrics_method method_class(const char *m)
     return strcmp(m, "OPTIONS") ? METHOD_OTHER : METHOD_OPTIONS;
 }
 
-static void count_in_series(struct metrics_slot *slot, uint32_t key)
+/* Returns NULL if there is no place. */
+static struct metrics_series *find_series(struct metrics_slot *slot, uint32_t key)
 {
     unsigned at = key * 2654435761U / (UINT32_MAX / METRICS_SERIES + 1);
 
     for (unsigned i = 0; i < MAX_PROBES; i++) {
         struct metrics_series *series = &slot->series[(at + i) % METRICS_SERIES];
-        uint32_t found = atomic_load_explicit(&series->key, memory_order_relaxed);
 
-        if (found == 0)
-            atomic_store_explicit(&series->key, found = key, memory_order_relaxed);
-        if (found == key) {
-            metrics_add(&series->count, 1);
-            return;
-        }
+        if (series->key == 0)
+            series->key = key;
+        if (series->key == key)
+            return series;
     }
-    metrics_add(&slot->lost, 1);
+    return NULL;
+}
+
+/* Not inlined: a request is often as the one before. */
+static __attribute__((noinline)) void find_counters(const struct request *req)
+{
+    struct metrics_slot *slot = counting.slot;
+    unsigned mount = req->limits ? req->limits->number : 0;
+    struct metrics_series *series = find_series(slot, metrics_key(mount, method_class(req->view.method), req->status));
+
+    counting.latest = (struct latest){
+        .limits = req->limits,
+        .method = req->view.method,
+        .status = req->status,
+        .count = series ? &series->count : &slot->lost,
+        .durations = &slot->durations[mount],
+    };
 }
 
 static void observe(struct metrics_histogram *histogram, int64_t nanoseconds)
 {
     metrics_add(&histogram->counts[metrics_bucket(nanoseconds)], 1);
-    metrics_add(&histogram->sum, (uint64_t)max_int64(nanoseconds, 0));
+    metrics_add(&histogram->sum, (uint64_t)nanoseconds);
 }
 
 /* What the coroutine has done for the request besides running. Not inlined: most requests wait for nothing. */
@@ -89,32 +108,35 @@ static __attribute__((noinline)) void count_waits(struct metrics_slot *slot, con
 
 static uint64_t body_received(const struct request *req)
 {
-    if (req->body_kind == BODY_NONE)
-        return 0;
     if (req->body_kind == BODY_SIZED)
         return (uint64_t)(req->view.length - req->body_left);
     return (uint64_t)req->body_taken + req->framing;
+}
+
+static inline bool is_as_latest(const struct request *req)
+{
+    const struct latest *latest = &counting.latest;
+
+    return latest->method == req->view.method && latest->limits == req->limits && latest->status == req->status;
 }
 
 void metrics_count_request(const struct request *req)
 {
     struct metrics_slot *slot = counting.slot;
     const struct coro *co = coro_current;
-    unsigned mount = req->limits ? req->limits->number : 0;
-    int64_t now;
 
     if (!slot) /* a forked child */
         return;
-    now = wait_now();
-    count_in_series(slot, metrics_key(mount, method_class(req->view.method), req->status));
-    observe(&slot->durations[mount], now - req->began);
-    metrics_add(&slot->queued, (uint64_t)req->queued);
-    metrics_add(&slot->bytes_in, req->received + body_received(req));
+    if (!is_as_latest(req))
+        find_counters(req);
+    metrics_add(counting.latest.count, 1);
+    metrics_add(&slot->bytes_in, req->received);
     metrics_add(&slot->bytes_out, (uint64_t)req->sent + req->head_size);
-    if (!co)
-        return;
-    metrics_add(&slot->cpu, (uint64_t)(co->busy + now - co->since - req->busy));
-    if (co->account && co->account->used)
+    if (req->body_kind != BODY_NONE)
+        metrics_add(&slot->bytes_in, body_received(req));
+    observe(counting.latest.durations, wait_now() - req->began);
+    metrics_add(&slot->queued, (uint64_t)req->queued);
+    if (co && co->account && co->account->used)
         count_waits(slot, co->account);
 }
 
@@ -128,10 +150,14 @@ static uint64_t process_cpu_time(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static void publish_sum(METRICS_COUNT *to, struct published *published, uint64_t now)
+static void publish_sums(struct metrics_slot *slot)
 {
-    metrics_add(to, now - published->before);
-    published->before = now;
+    for (unsigned i = 0; i < METRICS_SUMS; i++) {
+        uint64_t now = i < EVENTS ? metrics_get(&events[i]) : i == SUM_PROCESS_CPU ? process_cpu_time() : wait_count();
+
+        metrics_add(&slot->sums[i], now - counting.published[i]);
+        counting.published[i] = now;
+    }
 }
 
 void metrics_publish(void)
@@ -147,8 +173,7 @@ void metrics_publish(void)
     metrics_set(&slot->gauges.coroutines, stats.running);
     metrics_set(&slot->gauges.stacks, stats.stacks);
     metrics_set(&slot->gauges.resident, (uint64_t)resident_bytes());
-    publish_sum(&slot->process_cpu, &counting.process_cpu, process_cpu_time());
-    publish_sum(&slot->waits, &counting.waits, wait_count());
+    publish_sums(slot);
 }
 
 /* In a forked child, which is no worker. */
@@ -164,6 +189,8 @@ void metrics_count_start(void)
         log_warn("what this worker does is not counted: no slot is free");
         return;
     }
+    for (unsigned i = 0; i < EVENTS; i++) /* those of a fork server are not ours */
+        counting.published[i] = events[i];
     pthread_atfork(NULL, NULL, forget_slot);
     wait_every(PUBLISH_EVERY, metrics_publish);
 }

@@ -24,6 +24,8 @@
 #define NAME_SIZE         128 /* bytes of a mount's name, with the NUL */
 #define LAYOUT            1   /* grows with each change of struct metrics_table that does not change its size */
 
+#define SENT_SIZE (64 * 1024) /* bytes for metrics_sent */
+
 struct metrics_name {
     _Atomic uint64_t hash; /* of text; 0: free */
     char text[NAME_SIZE];
@@ -35,6 +37,7 @@ static struct metrics_table {
     _Atomic unsigned used; /* no slot from this number on was ever taken */
     struct metrics_master master;
     struct metrics_name names[METRICS_MOUNTS];
+    _Alignas(16) char sent[SENT_SIZE];
     struct metrics_slot slots[MAX_METRICS_SLOTS];
 } * table; /* NULL: there is none */
 
@@ -114,6 +117,11 @@ int64_t metrics_since(void)
 struct metrics_master *metrics_of_master(void)
 {
     return table ? &table->master : NULL;
+}
+
+void *metrics_sent(size_t size)
+{
+    return table && size <= sizeof(table->sent) ? table->sent : NULL;
 }
 
 /* ---- names ---- */

@@ -7,13 +7,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/events.h"
 #include "coro/account.h"
 
 #define METRICS_MOUNTS  64  /* told apart; 0: requests that no mount has got, and those of further mounts */
 #define METRICS_BUCKETS 25  /* of a histogram; the last has no bound */
 #define METRICS_SERIES  512 /* combinations of mount, method and status that one slot tells apart */
 
-#define METRICS_COUNT _Atomic uint64_t
+/* One word, which its writer adds to without a lock. */
+#define METRICS_COUNT uint64_t
+
+/* What other parts of a worker count for themselves. */
+enum metrics_sum { SUM_EVENTS = EVENTS, SUM_PROCESS_CPU = SUM_EVENTS, SUM_WAITS, METRICS_SUMS };
 
 /* Times, by their length: bucket n has those up to metrics_bound(n) that bucket n - 1 has not. */
 struct metrics_histogram {
@@ -23,7 +28,7 @@ struct metrics_histogram {
 
 /* Requests with the same mount, class of method, and status. */
 struct metrics_series {
-    _Atomic uint32_t key; /* metrics_key(); 0: a free place */
+    uint32_t key; /* metrics_key(); 0: a free place */
     METRICS_COUNT count;
 };
 
@@ -38,10 +43,9 @@ struct metrics_slot {
     _Atomic pid_t pid; /* 0: the slot is free */
     struct metrics_gauges gauges;
     METRICS_COUNT bytes_in, bytes_out;
-    METRICS_COUNT queued, cpu, ready, pool; /* ns of requests that are over */
-    METRICS_COUNT process_cpu;              /* ns of the process */
-    METRICS_COUNT waits;                    /* of coroutines, for anything */
-    METRICS_COUNT calls[WAIT_KINDS];        /* waits of requests that are over; how long, by request, is in waited */
+    METRICS_COUNT queued, ready, pool; /* ns of requests that are over; what is left of their durations is CPU time */
+    METRICS_COUNT sums[METRICS_SUMS];  /* the events first; process_cpu in ns */
+    METRICS_COUNT calls[WAIT_KINDS];   /* waits of requests that are over; how long, by request, is in waited */
     struct metrics_histogram waited[WAIT_KINDS];
     struct metrics_histogram durations[METRICS_MOUNTS];
     struct metrics_series series[METRICS_SERIES];
@@ -77,6 +81,9 @@ void metrics_vacate(pid_t pid);
 /* Returns the counters of the masters; NULL: nothing is counted. */
 struct metrics_master *metrics_of_master(void);
 
+/* Returns memory in the table for what was sent to statsd last, zero at first; NULL: there is none of that size. */
+void *metrics_sent(size_t size);
+
 /* ---- in a worker ---- */
 
 /* Take a slot for this process; NULL: there is none. */
@@ -111,20 +118,21 @@ static inline int64_t metrics_bound(unsigned bucket)
     return INT64_C(10) << bucket;
 }
 
-/* Only one thread of one process writes, so this need not be one operation. */
+/* Only one thread of one process writes, so this need not be atomic: on processors that we know a word is read and
+ * written as a whole. */
 static inline void metrics_add(METRICS_COUNT *count, uint64_t more)
 {
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + more, memory_order_relaxed);
+    *count += more;
 }
 
 static inline void metrics_set(METRICS_COUNT *count, uint64_t value)
 {
-    atomic_store_explicit(count, value, memory_order_relaxed);
+    __atomic_store_n(count, value, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t metrics_get(const METRICS_COUNT *count)
 {
-    return atomic_load_explicit(count, memory_order_relaxed);
+    return __atomic_load_n(count, __ATOMIC_RELAXED);
 }
 
 enum metrics_method {

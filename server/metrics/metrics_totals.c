@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "wait/reason.h"
+#include "wait/wait.h"
 
 /* ---- adding up ---- */
 
@@ -52,7 +53,7 @@ static void add_row(struct metrics_totals *totals, const struct metrics_row *row
 
 static void add_series(struct metrics_totals *totals, const struct metrics_series *series)
 {
-    uint32_t key = atomic_load_explicit(&series->key, memory_order_relaxed);
+    uint32_t key = __atomic_load_n(&series->key, __ATOMIC_RELAXED);
     struct metrics_row row = {key >> 16 & 0x7fff, (enum metrics_method)(key >> 12 & 0xf), (int)(key & 0xfff),
                               metrics_get(&series->count)};
 
@@ -78,16 +79,16 @@ static void add_counters(struct metrics_totals *totals, const struct metrics_slo
     totals->bytes_in += metrics_get(&slot->bytes_in);
     totals->bytes_out += metrics_get(&slot->bytes_out);
     totals->queue_time += metrics_get(&slot->queued);
-    totals->cpu += metrics_get(&slot->cpu);
     totals->ready += metrics_get(&slot->ready);
     totals->pool += metrics_get(&slot->pool);
-    totals->process_cpu += metrics_get(&slot->process_cpu);
-    totals->waits += metrics_get(&slot->waits);
+    for (unsigned i = 0; i < METRICS_SUMS; i++)
+        totals->sums[i] += metrics_get(&slot->sums[i]);
     totals->lost += metrics_get(&slot->lost);
 }
 
 static void add_slot(struct metrics_totals *totals, const struct metrics_slot *slot)
 {
+    totals->workers += slot->pid > 0;
     add_gauges(totals, &slot->gauges);
     add_counters(totals, slot);
     for (enum wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
@@ -98,6 +99,16 @@ static void add_slot(struct metrics_totals *totals, const struct metrics_slot *s
         add_times(&totals->durations[i], &slot->durations[i]);
     for (unsigned i = 0; i < METRICS_SERIES; i++)
         add_series(totals, &slot->series[i]);
+}
+
+/* A request waits, or is ready, or is in the pool, or runs. */
+static void find_cpu_time(struct metrics_totals *totals)
+{
+    uint64_t others = totals->ready + totals->pool;
+
+    for (enum wait_kind kind = 0; kind < WAIT_KINDS; kind++)
+        others += totals->waited[kind].sum;
+    totals->cpu = totals->duration.sum > others ? totals->duration.sum - others : 0;
 }
 
 /* A master frees the slots of its workers. That of an upgrade may have been killed before it could. */
@@ -115,13 +126,14 @@ void metrics_totals_take(struct metrics_totals *totals)
     const struct metrics_slot *slot;
     unsigned at = 0;
 
-    *totals = (struct metrics_totals){0};
+    *totals = (struct metrics_totals){.taken = wait_now()};
     while ((slot = metrics_slot_next(&at))) {
         free_if_gone(slot);
         add_slot(totals, slot);
     }
     for (unsigned i = 0; i < METRICS_MOUNTS; i++)
         add_up_times(&totals->duration, &totals->durations[i]);
+    find_cpu_time(totals);
     totals->requests += totals->lost;
     if (!master)
         return;
@@ -181,7 +193,7 @@ void metrics_totals_write(const struct metrics_totals *totals, struct text *out)
     add_microseconds(out, "cpu_us", totals->cpu);
     add_microseconds(out, "ready_us", totals->ready);
     add_microseconds(out, "pool_us", totals->pool);
-    add_microseconds(out, "process_cpu_us", totals->process_cpu);
+    add_microseconds(out, "process_cpu_us", totals->sums[SUM_PROCESS_CPU]);
     add_number(out, "restarts", totals->restarts);
     add_number(out, "reloads", totals->reloads);
     add_waited(out, totals);

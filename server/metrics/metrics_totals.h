@@ -21,9 +21,10 @@ struct metrics_row {
 
 /* As struct metrics_slot, over all workers that there were. */
 struct metrics_totals {
-    uint64_t in_flight, queued, connections, coroutines, stacks, resident;
+    int64_t taken; /* CLOCK_MONOTONIC ns; 0: not */
+    uint64_t workers, in_flight, queued, connections, coroutines, stacks, resident;
     uint64_t requests, responses[6]; /* by the first digit of the status; 0: none of 1 to 5 */
-    uint64_t bytes_in, bytes_out, queue_time, cpu, ready, pool, process_cpu, waits, lost;
+    uint64_t bytes_in, bytes_out, queue_time, cpu, ready, pool, lost, sums[METRICS_SUMS];
     uint64_t calls[WAIT_KINDS];
     struct metrics_times waited[WAIT_KINDS], durations[METRICS_MOUNTS], duration; /* duration: of all mounts */
     uint64_t restarts, reloads, failed_reloads;

@@ -196,7 +196,7 @@ static int reply_health(struct request *req, const char *trouble)
     return status_reply(req, trouble ? 503 : 200, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-static int reply_question(struct request *req, const char *line)
+static int reply_question(struct request *req, const char *line, const char *type)
 {
     struct text answer = {0};
     int err = status_ask_master ? status_ask_master(line, &answer) : -ENOTCONN;
@@ -204,9 +204,20 @@ static int reply_question(struct request *req, const char *line)
     if (err)
         err = reply_health(req, "the master does not answer");
     else
-        err = status_reply(req, 200, "application/json", answer.buf, answer.size);
+        err = status_reply(req, 200, type, answer.buf, answer.size);
     free(answer.buf);
     return err;
+}
+
+/* Whoever scrapes says whether it knows OpenMetrics. */
+static int reply_metrics(struct request *req)
+{
+    const char *accept = sl_find(&req->view, "Accept");
+
+    response_header(req, "Vary", 4, "Accept", 6);
+    if (accept && strstr(accept, "application/openmetrics-text"))
+        return reply_question(req, "metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    return reply_question(req, "metrics plain", "text/plain; version=0.0.4; charset=utf-8");
 }
 
 static int ask_for_login(struct request *req)
@@ -248,7 +259,9 @@ static int status_answer(const struct status_mount *m, struct request *req, bool
         return reply_health(req, !strcmp(path, "/ready") ? health_trouble() : NULL);
     if (!is_authenticated(m, &req->view))
         return ask_for_login(req);
-    return question ? reply_question(req, question) : 404;
+    if (!strcmp(path, "/metrics"))
+        return reply_metrics(req);
+    return question ? reply_question(req, question, "application/json") : 404;
 }
 
 static int status_handle(void *self, struct sl_request *req)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,12 @@
 
 #include "conf/options.h"
 
-#define MAX_CONTROL 96 /* bytes: what sun_path holds, and room for the name that the socket has first */
+#define MAX_STATSD_PREFIX 100 /* bytes */
+#define MAX_CONTROL       96  /* bytes: what sun_path holds, and room for the name that the socket has first */
 
 struct process_raw {
     struct process_settings s;
-    const char *group, *umask, *socket_mode, *socket_owner;
+    const char *group, *umask, *socket_mode, *socket_owner, *statsd, *statsd_prefix;
     const char *const *groups;
 };
 
@@ -52,6 +54,12 @@ const struct sl_option process_options[] = {
     SL_OPTION("pidfile", SL_PATH, struct process_raw, s.pidfile, .help = "File for the pid of the master."),
     SL_OPTION("control", SL_PATH, struct process_raw, s.control,
               .help = "Unix socket of the master, for syncless-ctl; only its owner can use it."),
+    SL_OPTION("statsd", SL_STRING, struct process_raw, statsd,
+              .help = "Where counters are sent every second: udp://HOST:PORT, or unix:/path of a datagram socket."),
+    SL_OPTION("statsd-prefix", SL_STRING, struct process_raw, statsd_prefix, .default_value = "syncless",
+              .help = "What the names of these counters begin with."),
+    SL_OPTION("prometheus-multiproc-dir", SL_PATH, struct process_raw, s.prometheus_dir,
+              .help = "Folder by which prometheus_client in applications adds up all workers; emptied at a start."),
     SL_OPTION("drain-delay", SL_DURATION, struct process_raw, s.drain_delay, .default_value = "0", .max = 3600000,
               .help =
                   "Time between the moment when /ready of [status] fails and the stop that TERM, QUIT or WINCH asks "
@@ -211,6 +219,47 @@ static void fill_owner(struct process_raw *raw, struct conf *c, const struct con
         conf_value_error(c, server, "socket-owner", 0, "there is no such user or group");
 }
 
+/* Look the host up. Returns NULL, or what is wrong. */
+static const char *find_statsd_host(struct conf *c, struct statsd_target *to, const char *text)
+{
+    const char *colon = strrchr(text, ':'), *host;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found;
+    int code;
+
+    if (!address_parse(&to->address, &to->size, text))
+        return NULL;
+    to->size = 0;
+    if (!colon || colon == text || !colon[1])
+        return "expected udp://HOST:PORT, or unix:/path";
+    host = arena_strndup(&c->arena, text, (size_t)(colon - text));
+    code = getaddrinfo(host, colon + 1, &hints, &found);
+    if (code)
+        return arena_printf(&c->arena, "cannot find the address of %s: %s", host, gai_strerror(code));
+    to->size = found->ai_addrlen;
+    memcpy(&to->address, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return NULL;
+}
+
+static void fill_statsd(struct process_raw *raw, struct conf *c, const struct conf_section *server)
+{
+    const char *text = raw->statsd, *prefix = raw->statsd_prefix, *why;
+
+    if (!text)
+        return;
+    text += strncmp(text, "udp://", 6) ? 0 : 6;
+    if (*text == '/')
+        text = arena_printf(&c->arena, "unix:%s", text);
+    why = find_statsd_host(c, &raw->s.statsd, text);
+    if (why)
+        conf_value_error(c, server, "statsd", 0, "%s", why);
+    if (strlen(prefix) > MAX_STATSD_PREFIX || strpbrk(prefix, ":|@\n "))
+        conf_value_error(c, server, "statsd-prefix", 0, "expected at most %d bytes without \":\", \"|\" and \"@\"",
+                         MAX_STATSD_PREFIX);
+    raw->s.statsd.prefix =
+        *prefix && prefix[strlen(prefix) - 1] != '.' ? arena_printf(&c->arena, "%s.", prefix) : prefix;
+}
+
 void process_settings_fill(struct process_settings *s, struct conf *c)
 {
     struct conf_section *server = conf_section_find(c, "server");
@@ -223,6 +272,7 @@ void process_settings_fill(struct process_settings *s, struct conf *c)
     check_sandbox(&raw, c, server);
     fill_mode(c, server, "umask", raw.umask, "027", &raw.s.has_umask, &raw.s.umask);
     fill_mode(c, server, "socket-mode", raw.socket_mode, "0660", &raw.s.has_socket_mode, &raw.s.socket_mode);
+    fill_statsd(&raw, c, server);
     if (raw.s.control && strlen(raw.s.control) > MAX_CONTROL)
         conf_value_error(c, server, "control", 0, "the path of a socket has at most %d bytes", MAX_CONTROL);
     if (!raw.s.reload_patterns)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "metrics/statsd.h"
 #include "syncless.h"
 
 struct conf;
@@ -32,6 +33,8 @@ struct process_settings {
     const char *pidfile;
     int64_t drain_delay; /* milliseconds */
     const char *control; /* path of the control socket; NULL: none */
+    struct statsd_target statsd;
+    const char *prometheus_dir; /* of prometheus_client, for several processes; NULL: none */
     bool daemonize;
     bool preload;
     const char *const *reload_on_change; /* files and directories, or NULL */

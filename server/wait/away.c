@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/events.h"
 #include "base/mem.h"
 #include "base/real.h"
 #include "wait/loop.h"
@@ -111,6 +112,7 @@ static void trip_begin(struct coro *co)
 {
     struct work *work = xcalloc(1, sizeof(*work));
 
+    event_count(EVENT_DEPARTED, 1);
     *work = (struct work){.fn = trip_run, .arg = co, .done = trip_done, .co = co};
     work_queue(work);
 }

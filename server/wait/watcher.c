@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/events.h"
 #include "base/real.h"
 #include "base/thread.h"
 #include "coro/recorder.h"
@@ -66,6 +67,19 @@ static bool watched_is_long(struct watched *w, unsigned count, int64_t now)
     return now - w->since >= watching.slice / 2;
 }
 
+/* An iteration of the loop takes long: count that, and the time since it began, or since the last call. */
+static void count_held(const struct watched *iteration, int64_t now)
+{
+    static int64_t counted; /* CLOCK_MONOTONIC ns up to which the present one was */
+
+    if (counted < iteration->since) {
+        event_count(EVENT_HELD, 1);
+        counted = iteration->since;
+    }
+    event_count(EVENT_HELD_TIME, (uint64_t)(now - counted));
+    counted = now;
+}
+
 /* Returns whether the loop runs, and does not sleep. */
 static bool watcher_look(struct watched *iteration, struct watched *run)
 {
@@ -73,6 +87,8 @@ static bool watcher_look(struct watched *iteration, struct watched *run)
     int64_t now = wait_now();
     bool runs = !(turn & 1), is_long = watched_is_long(iteration, turn, now);
 
+    if (runs && is_long)
+        count_held(iteration, now);
     if (watching.look)
         watching.look(turn);
     if (runs && now - iteration->since >= RECORD_LONG_LOOP)

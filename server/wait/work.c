@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "base/events.h"
 #include "base/real.h"
 #include "base/thread.h"
 #include "log/log.h"
@@ -53,6 +54,7 @@ static void work_await(struct work *work, enum wait_kind kind, const void *subje
     bool told = reason_begin(kind, -1, subject);
     struct coro_account *account;
 
+    event_count(EVENT_OFFLOADED, 1);
     coro_park();
     account = work->co->account;
     if (account) {

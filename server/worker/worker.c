@@ -41,6 +41,7 @@
 #include "process/inherit.h"
 #include "process/open_files.h"
 #include "process/privilege.h"
+#include "process/prometheus_dir.h"
 #include "syncless/runtime.h"
 #include "wait/wait.h"
 #include "worker/integrity.h"
@@ -289,6 +290,7 @@ static void set_worker_signals(void)
 int worker_prepare(const struct settings *settings, const struct listen_set *sockets)
 {
     set_worker_signals();
+    prometheus_dir_export(&settings->process);
     listen_close_others(sockets);
     open_files_raise();
     return privilege_drop(&settings->process);
@@ -377,7 +379,8 @@ static void on_request_ended(const struct request *req)
 /* Have requests looked at, as far as that is wanted. */
 static void watch_requests(const struct settings *settings, const struct mount *mounts)
 {
-    bool shown = settings->process.control || status_is_mounted(mounts);
+    bool shown = settings->process.control || status_is_mounted(mounts),
+         counted = shown || settings->process.statsd.size;
     struct http_hooks hooks;
 
     if (settings->log.slow->target)
@@ -387,7 +390,7 @@ static void watch_requests(const struct settings *settings, const struct mount *
     if (shown)
         route_let_operators_cancel();
     hooks = access_hooks(settings->log.server_timing);
-    if (shown) {
+    if (counted) {
         metrics_count_start();
         log_ended_request = hooks.ended;
         hooks.ended = hooks.ended ? on_request_ended : metrics_count_request;

@@ -84,6 +84,9 @@ static void write_answer(const struct question *q, struct text *out)
     case ASK_LOG:
         log_set_level((enum log_level)q->level);
         break;
+    case ASK_METRICS:
+        metrics_publish();
+        break;
     case ASK_STATUS:
         metrics_publish();
         running_write_counts(q, out);

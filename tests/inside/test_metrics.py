@@ -2,11 +2,15 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
+import socket
+import subprocess
 
 import pytest
 
-from conftest import TIMEOUT, wait_until
+from conftest import BUILD, TIMEOUT, wait_until
 
 WAITS = (pathlib.Path(__file__).parent / "waits.py").read_text()
 INI = """
@@ -153,3 +157,191 @@ def test_a_forked_child_of_an_application_counts_nothing(serve):
     before = totals(server)
     assert server.get("/child?0.01")[0] == 200
     assert totals(server)["requests"] == before["requests"] + 2
+
+
+# ---- the page for Prometheus ----
+
+OPEN = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+
+
+def scrape(server, open=True):
+    """{(name, labels): value}, as prometheus_client's parser reads it."""
+    package = pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+    status, fields, body = server.get("/_status/metrics", OPEN if open else {})
+    assert status == 200
+    if open:
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+        assert fields["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        assert body.endswith(b"\n# EOF\n")
+    else:
+        from prometheus_client.parser import text_string_to_metric_families as parse
+        assert fields["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert b"EOF" not in body
+    samples = [sample for family in parse(body.decode()) for sample in family.samples]
+    found = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    assert len(found) == len(samples) > 100 and package
+    return found
+
+
+@pytest.mark.parametrize("open", [True, False])
+def test_prometheus_reads_the_page(serve, open):
+    server = serve(workers=2)
+    ask(server, 3)
+    server.request("POST", "/client", body=b"x")
+    server.request("BREW", "/sleep?0.02")
+    server.get("/moon?1")
+    page = scrape(server, open)
+    assert page["syncless_requests_total", "hello /plain", "GET", "200"] == 3
+    assert page["syncless_requests_total", "wsgi /", "POST", "200"] == 1
+    assert page["syncless_requests_total", "wsgi /", "other", "200"] == 1
+    assert page["syncless_requests_total", "wsgi /", "GET", "500"] == 1
+    assert page["syncless_request_duration_seconds_count", "wsgi /"] == 3
+    assert page["syncless_request_duration_seconds_bucket", "wsgi /", "+Inf"] == 3
+    assert page["syncless_request_duration_seconds_sum", "wsgi /"] > 0.02
+    assert page["syncless_request_wait_seconds_sum", "sleep"] > 0.02
+    assert page["syncless_workers", "serving"] == page[("syncless_workers_wanted",)] == 2
+    assert page["syncless_requests_in_flight",] == 1
+    assert page["syncless_resident_memory_bytes",] > 1 << 20
+    assert page["syncless_cpu_seconds_total",] > 0
+    assert not [key for key in page if "moon" in str(key) or "BREW" in str(key)]
+
+
+def test_what_seldom_happens_is_counted(serve):
+    server = serve(server="time-slice = 5ms")
+    before = scrape(server)
+    server.get_all(["/nothing?0.3"] * 2)
+    server.get("/disk?" + str(server.dir / "file"))
+    after = scrape(server)
+    for name in ("preemptions", "offloaded_calls", "loop_held", "loop_held_seconds", "waits"):
+        assert after[f"syncless_{name}_total",] > before[f"syncless_{name}_total",], name
+
+
+def test_connections_of_applications_are_told(daemon):
+    with socket.create_server(("127.0.0.1", 0)) as backend:
+        host = "127.0.0.1:%d" % backend.getsockname()[1]
+        server = daemon(INI.format(workers=1, server="") + f"[outbound {host}]\nmax-connections = 5\n",
+                        {"waits.py": WAITS})
+        server.wait_log("#0 all workers are ready")
+        with server.connect() as sock:
+            sock.sendall(f"GET /socket?{host.split(':')[1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            wait_until(lambda: scrape(server)["syncless_outbound_connections", host] == 1)
+            assert scrape(server)["syncless_outbound_connections_opened_total", host] == 1
+
+
+def test_ctl_prints_the_same(serve):
+    server = serve()
+    ask(server, 3)
+    command = [BUILD / "syncless-ctl", "-s", server.dir / "s.ctl", "metrics"]
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert 'syncless_requests_total{mount="hello /plain",method="GET",status="200"} 3\n' in text
+    assert text.endswith("# EOF\n")
+    plain = subprocess.run([*command, "plain"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert "# TYPE syncless_requests_total counter\n" in plain and "EOF" not in plain
+
+
+def test_promtool_finds_nothing_wrong(serve):
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    server = serve()
+    ask(server, 3)
+    page = server.get("/_status/metrics")[2]
+    result = subprocess.run(["promtool", "check", "metrics"], input=page, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+    assert (result.returncode, result.stdout) == (0, b"")
+
+
+def test_scanners_leave_no_series_behind(serve):
+    server = serve()
+    before = len(scrape(server))
+    for number in range(50):
+        server.request("M" * (number + 1), f"/plain/{number}", {"Host": f"{number}.example"})
+    assert len(scrape(server)) < before + 60  # a histogram, and one series
+
+
+# ---- statsd ----
+
+def receive(sock, seconds=TIMEOUT):
+    """All lines until one says how many workers there are, the first of the gauges."""
+    lines = []
+    sock.settimeout(seconds)
+    while not any(".workers:" in line for line in lines):
+        packet = sock.recv(65536)
+        assert len(packet) <= 1400
+        lines += packet.decode().split("\n")
+    return lines
+
+
+@pytest.mark.parametrize("kind", ["udp", "unix"])
+def test_statsd(serve, tmp_path, kind):
+    with socket.socket(socket.AF_INET if kind == "udp" else socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0) if kind == "udp" else str(tmp_path / "s"))
+        target = f"udp://localhost:{sock.getsockname()[1]}" if kind == "udp" else f"unix:{tmp_path}/s"
+        server = serve(server=f"statsd = {target}\nstatsd-prefix = shop")
+        receive(sock)
+        ask(server, 3)
+        server.get("/moon?1")
+        lines = []
+        while not {"shop.request.status.500:1|c", "shop.request.status.200:3|c"} <= set(lines):
+            lines += receive(sock)
+        assert [line for line in lines if line.startswith("shop.request.duration:")]
+        assert "shop.workers:1|g" in lines
+        assert sum(int(line[len("shop.requests:"):-2]) for line in lines if line.startswith("shop.requests:")) == 4
+
+
+def test_statsd_without_a_server_of_it(serve, tmp_path):
+    server = serve(server=f"statsd = unix:{tmp_path}/none")
+    server.wait_log(r"\[warn\] \d+#0 statsd: cannot reach its address: No such file")
+    assert server.get("/plain")[0] == 200
+
+
+@pytest.mark.parametrize("line, message", [
+    ("statsd = nonsense", r"server.ini:7: .*: expected udp://HOST:PORT"),
+    ("statsd = udp://no.such.host.invalid:8125", r"server.ini:7: .*cannot find the address of no.such.host.invalid"),
+    ("statsd = udp://127.0.0.1:1\nstatsd-prefix = a:b", r"server.ini:8: .*expected at most 100 bytes without"),
+])
+def test_statsd_mistakes(run_server, line, message):
+    result = run_server(["-t"], INI.format(workers=1, server=line), {"waits.py": WAITS})
+    assert result.returncode == 78 and re.search(message, result.stderr), result.stderr
+
+
+# ---- prometheus_client in applications ----
+
+COUNTING = """
+import os
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
+counter = Counter("hits", "Requests.")
+gauge = Gauge("alive", "Workers.", multiprocess_mode="livesum")
+
+def app(environ, start_response):
+    registry = CollectorRegistry()
+    gauge.set(1)
+    if environ["PATH_INFO"] == "/metrics":
+        multiprocess.MultiProcessCollector(registry)
+        body = generate_latest(registry)
+    else:
+        counter.inc()
+        body = b"%d" % os.getpid()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.mark.parametrize("preload", ["no", "yes"])
+def test_prometheus_client_with_several_workers(daemon, preload):
+    package = pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+    folder = pathlib.Path(package.__file__).parents[1]
+    ini = (f"[server]\nworkers = 2\npreload = {preload}\nprometheus-multiproc-dir = %(here)/counts\n"
+           f"[wsgi /]\napp = counting:app\npythonpath = {folder}\n")
+    old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counting.py": COUNTING}
+    server = daemon(ini, old)
+    server.wait_log("#0 all workers are ready")
+    assert not (server.dir / "counts/counter_1.db").exists() and (server.dir / "counts/notes").exists()
+    hits = [int(server.get("/")[2]) for _ in range(20)]
+    assert len(set(hits)) == 2
+    page = server.get("/metrics")[2].decode()
+    assert "hits_total 20.0\n" in page and "alive 2.0\n" in page
+    os.kill(hits[0], signal.SIGKILL)
+    server.wait_log(r"#\d worker \d is ready", count=3)
+    wait_until(lambda: not list((server.dir / "counts").glob(f"gauge_live*_{hits[0]}.db")))
+    page = wait_until(lambda: "\nalive 2.0\n" in (page := server.get("/metrics")[2].decode()) and page)
+    assert "hits_total 20.0\n" in page

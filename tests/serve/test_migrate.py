@@ -368,7 +368,7 @@ GUNICORN = {
                            '"%(uagent)" %(micros) %{x-request-id}i'],
     }, ["A worker ran at most 8 requests", "line 12: worker_class = \"gthread\": every request runs on a coroutine",
         r'line 37: loglevel = os.getenv\("LOG_LEVEL", "warning"\) \(here \'warning\'\)', "there is no TLS",
-        "line 46: def post_fork: there are no hooks", "there is no statsd client"]),
+        "line 46: def post_fork: there are no hooks"]),
     "heroku": ("conf.py", HEROKU, ["shop"], {
         "server bind": ["0.0.0.0:${PORT:-5000}"], "server workers": ["${WEB_CONCURRENCY:-2}"],
         "limits request-timeout": ["${TIMEOUT:-60}"], "limits max-concurrency": ["500"], "log error-log": ["syslog"],

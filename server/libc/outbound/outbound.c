@@ -86,6 +86,18 @@ void outbound_share(const struct outbound_limits *limits)
         limits->list[i].tally = share_tally(limits->list[i].title);
 }
 
+const char *outbound_shared_counts(size_t n, struct tally_counts *counts)
+{
+    const struct shared *s = shares;
+
+    while (s && (!s->tally || n-- > 0))
+        s = s->next;
+    if (!s)
+        return NULL;
+    tally_counts(s->tally, counts);
+    return s->title + strlen("outbound ");
+}
+
 void outbound_child_ended(pid_t pid)
 {
     for (struct shared *s = shares; s; s = s->next)

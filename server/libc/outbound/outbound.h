@@ -35,6 +35,10 @@ struct outbound_limits {
 /* Before its workers are forked: give each limit its tally, the same to the same title in any configuration. */
 void outbound_share(const struct outbound_limits *limits);
 
+/* Fill in the figures of the n-th peer that was ever limited. Returns the name of its section without "outbound ", or
+ * NULL: there are no more. */
+const char *outbound_shared_counts(size_t n, struct tally_counts *counts);
+
 /* A child has ended, in whatever way: its connections no longer count. */
 void outbound_child_ended(pid_t pid);
 

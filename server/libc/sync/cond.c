@@ -16,6 +16,7 @@
 #include <limits.h>
 
 #include "base/array.h"
+#include "base/events.h"
 #include "base/real.h"
 #include "coro/recorder.h"
 #include "libc/runtime/caller.h"
@@ -89,13 +90,15 @@ static int runtime_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
     return result == ETIMEDOUT ? 0 : result;
 }
 
-/* A coroutine waits for the lock: the flight recorder has it. */
+/* A coroutine waits for the lock: the flight recorder has it, and it is counted. */
 static int runtime_timed_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
     int64_t began = wait_now(), waited;
     int result = real()->pthread_cond_timedwait(cond, mutex, until);
 
     waited = wait_now() - began;
+    event_count(EVENT_LOCK_WAIT, 1);
+    event_count(EVENT_LOCK_WAIT_TIME, (uint64_t)waited);
     record_note(RECORD_GIL, coro_current, (uint32_t)min_int64(waited / 1000, RECORD_MAX_VALUE));
     return result;
 }

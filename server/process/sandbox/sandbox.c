@@ -168,6 +168,8 @@ static int enter_landlock(const struct process_settings *s)
         err = allow_all(rules, s->sandbox_write, LANDLOCK_READ | LANDLOCK_WRITE);
     if (!err)
         err = allow_all(rules, flight_dir, LANDLOCK_READ | LANDLOCK_WRITE);
+    if (!err && s->prometheus_dir)
+        err = landlock_allow(rules, s->prometheus_dir, LANDLOCK_READ | LANDLOCK_WRITE);
     for (size_t i = 0; i < ARRAY_SIZE(devices) && !err; i++)
         err = landlock_allow(rules, devices[i], LANDLOCK_READ | LANDLOCK_WRITE);
     return err ? err : landlock_enforce(rules);
