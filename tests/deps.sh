@@ -45,8 +45,8 @@ tools="g++ libcmocka-dev libpq-dev python3-pytest python3-pytest-xdist python3-p
     iproute2 strace chromium python3-hatchling groff-base logrotate"
 frameworks="python3-django python3-flask python3-bottle python3-webpy python3-cherrypy3 python3-webob python3-cheroot
     python3-twisted python3-tornado python3-websockets"
-clients="python3-psycopg2 python3-mysqldb python3-pymysql python3-redis python3-requests python3-dnspython
-    libcurl4-openssl-dev"
+clients="python3-prometheus-client python3-psycopg2 python3-mysqldb python3-pymysql python3-redis python3-requests
+    python3-dnspython libcurl4-openssl-dev"
 servers="nginx-light libnginx-mod-stream postgresql mariadb-server-core redis-server dnsmasq-base"
 load="wrk valgrind python3-matplotlib"
 peers="nodejs uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-gevent-python3 gunicorn python3-gevent python3-eventlet

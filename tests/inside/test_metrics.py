@@ -1,4 +1,5 @@
 """Counters of the server: what is counted, and that sums do not go back whatever happens to workers."""
+import contextlib
 import json
 import os
 import pathlib
@@ -123,21 +124,30 @@ def test_sums_go_on_over_a_reload(serve):
     assert (after["reloads"], after["restarts"]) == (1, 0)
 
 
-def test_sums_go_on_in_a_new_binary(serve):
-    server = serve()
-    ask(server)
-    before = totals(server)
+@contextlib.contextmanager
+def upgraded(server):
+    """In a new binary, whose pid is the value; the old one has ended."""
     old = server.pid
     os.kill(old, signal.SIGUSR2)
     new = int(server.wait_log(r"started the new binary .*, pid (\d+)")[1])
     server.wait_log("all workers are ready", count=2)
     os.kill(old, signal.SIGQUIT)
     server.process.wait(TIMEOUT)
-    status = look(server)
-    assert status["master"]["pid"] == new
-    assert status["totals"]["requests"] == before["requests"] + 1
-    os.kill(new, signal.SIGTERM)
-    wait_until(lambda: not pathlib.Path(f"/proc/{new}/fd/0").exists())
+    try:
+        yield new
+    finally:
+        os.kill(new, signal.SIGTERM)
+        wait_until(lambda: not pathlib.Path(f"/proc/{new}/fd/0").exists())
+
+
+def test_sums_go_on_in_a_new_binary(serve):
+    server = serve()
+    ask(server)
+    before = totals(server)
+    with upgraded(server) as new:
+        status = look(server)
+        assert status["master"]["pid"] == new
+        assert status["totals"]["requests"] == before["requests"] + 1
 
 
 def test_sums_are_over_all_workers(serve):
@@ -288,6 +298,23 @@ def test_statsd(serve, tmp_path, kind):
         assert sum(int(line[len("shop.requests:"):-2]) for line in lines if line.startswith("shop.requests:")) == 4
 
 
+def test_statsd_goes_on_in_a_new_binary(serve):
+    def requests():
+        return sum(int(line[len("syncless.requests:"):-2]) for line in lines if line.startswith("syncless.requests:"))
+
+    lines = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = serve(server=f"statsd = 127.0.0.1:{sock.getsockname()[1]}")
+        receive(sock)
+        ask(server, 3)
+        with upgraded(server):
+            ask(server, 4)
+            while requests() < 7:
+                lines += receive(sock)
+            assert requests() == 7
+
+
 def test_statsd_without_a_server_of_it(serve, tmp_path):
     server = serve(server=f"statsd = unix:{tmp_path}/none")
     server.wait_log(r"\[warn\] \d+#0 statsd: cannot reach its address: No such file")
@@ -326,11 +353,11 @@ def app(environ, start_response):
 """
 
 
-@pytest.mark.parametrize("preload", ["no", "yes"])
-def test_prometheus_client_with_several_workers(daemon, preload):
+@pytest.mark.parametrize("keys", ["preload = no", "preload = yes\nsandbox = yes"])
+def test_prometheus_client_with_several_workers(daemon, keys):
     package = pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
     folder = pathlib.Path(package.__file__).parents[1]
-    ini = (f"[server]\nworkers = 2\npreload = {preload}\nprometheus-multiproc-dir = %(here)/counts\n"
+    ini = (f"[server]\nworkers = 2\n{keys}\nprometheus-multiproc-dir = %(here)/counts\n"
            f"[wsgi /]\napp = counting:app\npythonpath = {folder}\n")
     old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counting.py": COUNTING}
     server = daemon(ini, old)
