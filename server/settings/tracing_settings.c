@@ -92,7 +92,7 @@ static void decode_percent(char *text)
     char *to = text, digits[3] = "";
 
     for (const char *at = text; *at; at++) {
-        memcpy(digits, *at == '%' && at[1] && at[2] ? at + 1 : "", 2);
+        memcpy(digits, *at == '%' && at[1] && at[2] ? at + 1 : "\0", 2);
         if (strspn(digits, "0123456789abcdefABCDEF") == 2 && strtol(digits, NULL, 16)) {
             *to++ = (char)strtol(digits, NULL, 16);
             at += 2;
