@@ -153,16 +153,17 @@ def test_without_python(daemon):
 @pytest.mark.parametrize("on_pty", [True, False], ids=["terminal", "pipes"])
 def test_debug_a_request_that_waits(control, session, on_pty):
     """It stands still while others go on; at the end it goes on."""
-    ident, sock = begin(control, "/sleep?0.4")
+    began = time.monotonic()
+    ident, sock = begin(control, "/sleep?1")
     other, _ = begin(control, "/sleep?60")
     one = session(control, "debug", ident, on_pty=on_pty)
     one.wait_for(r"waits.py\(\d+\)wait_for_sleep\(\)\s+-> time.sleep\(float\(query\)\)\s+\(Pdb\) ")
     result = control.run("debug", ident, input="")
     assert result.returncode == 1 and "somebody debugs this request already" in result.stderr, result
     one.ask("w", r"waits.py\(\d+\)app\(\)(.|\n)*\(Pdb\) ")
-    one.ask("p query", r"'0.4'\s+\(Pdb\) ")
+    one.ask("p query", r"'1'\s+\(Pdb\) ")
     assert control.server.get("/sleep?0")[0] == 200
-    time.sleep(0.5)
+    time.sleep(max(began + 1.1 - time.monotonic(), 0))
     assert not select.select([sock], [], [], 0)[0]
     one.ask("n", r"--Return--(.|\n)*\(Pdb\) ")
     one.ask("n", r"app\(\)\s+-> start_response(.|\n)*\(Pdb\) ")
@@ -178,7 +179,7 @@ def test_debug_a_request_that_waits(control, session, on_pty):
 
 def test_debug_a_request_that_computes(control, session):
     """Breakpoints, Ctrl-C while it runs, and at the prompt."""
-    ident, sock = begin(control, "/nothing?1", None)
+    ident, sock = begin(control, "/nothing?60", None)
     one = session(control, "debug", ident)
     one.wait_for(r"wait_for_nothing\(\)(.|\n)*\(Pdb\) ")
     one.ask("b app", r"Breakpoint \d+ at .*waits.py:\d+\s+\(Pdb\) ")
@@ -198,34 +199,49 @@ def test_debug_a_request_that_computes(control, session):
     assert answer(sock) == b"HTTP/1.1 200 OK"
 
 
-def test_a_client_that_vanishes(control, session):
+@pytest.fixture
+def gate(tmp_path):
+    """The path of a FIFO, whose readers wait until a call of the function."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path, lambda: path.write_text("")
+
+
+def test_a_client_that_vanishes(control, session, gate):
     """At the prompt, and while the request runs up to a breakpoint."""
-    ident, sock = begin(control, "/sleep?0.2")
+    path, release = gate
+    ident, sock = begin(control, f"/fifo?{path}")
     one = session(control, "debug", ident, on_pty=False)
     one.wait_for(r"\(Pdb\) ")
     one.process.kill()
+    control.server.wait_until(lambda: control.requests("requests")[0]["wait"]["kind"] == "pipe")
+    release()
     assert answer(sock) == b"HTTP/1.1 200 OK"
-    ident, sock = begin(control, "/event?0.5")
+    ident, sock = begin(control, f"/fifo?{path}")
     one = session(control, "debug", ident, on_pty=False)
     one.wait_for(r"\(Pdb\) ")
     one.ask("b app", r"\(Pdb\) ")
     one.type("c\n")
-    time.sleep(0.1)
     one.process.kill()
+    control.server.wait_until(lambda: control.requests("requests")[0]["wait"]["kind"] == "pipe")
+    release()
     assert answer(sock) == b"HTTP/1.1 200 OK"
     assert control.server.get("/sleep?0")[0] == 200
     assert "[error]" not in control.server.log
 
 
-def test_the_time_of_a_debugged_request_does_not_run(daemon, session):
-    control = Controlled(daemon, extra="request-timeout = 500ms\n")
-    ident, sock = begin(control, "/sleep?0.3")
+def test_the_time_of_a_debugged_request_does_not_run(daemon, session, gate):
+    path, release = gate
+    control = Controlled(daemon, extra="request-timeout = 1s\n")
+    ident, sock = begin(control, f"/fifo?{path}")
     one = session(control, "debug", ident)
     one.wait_for(r"\(Pdb\) ")
-    time.sleep(0.8)
-    one.ask("p query", r"'0.3'\s+\(Pdb\) ")
+    time.sleep(1.2)
+    one.ask("p query", r"/gate'\s+\(Pdb\) ")
     one.type("\x04")
-    assert one.finish()[0] == 0 and answer(sock) == b"HTTP/1.1 200 OK"
+    assert one.finish()[0] == 0
+    release()
+    assert answer(sock) == b"HTTP/1.1 200 OK"
     ident, sock = begin(control, "/sleep?30")
     one = session(control, "debug", ident)
     one.wait_for(r"\(Pdb\) ")
@@ -242,7 +258,7 @@ def test_the_end_of_a_debugged_request(control, session):
     assert control.run("cancel", ident).returncode == 0
     assert answer(sock) == b"HTTP/1.1 503 Se"
     assert one.finish()[0] == 0
-    ident, sock = begin(control, "/sleep?0.1")
+    ident, sock = begin(control, "/sleep?0.8")
     one = session(control, "debug", ident, on_pty=False)
     one.wait_for(r"\(Pdb\) ")
     one.ask("until 2000", "> .*")
@@ -291,14 +307,18 @@ def test_a_request_in_c_code(control, session, tmp_path):
         assert one.finish()[0] == 0 and answer(sock) == b"HTTP/1.1 200 OK"
 
 
-def test_many_sessions_at_once(control, session):
-    waiting = [begin(control, f"/sleep?0.{number + 3}&{number}") for number in range(5)]
+def test_many_sessions_at_once(control, session, gate):
+    path, release = gate
+    waiting = [begin(control, f"/fifo?{path}&{number}") for number in range(5)]
     sessions = [session(control, "debug", ident, on_pty=False) for ident, _ in waiting]
     for number, one in enumerate(sessions):
         one.wait_for(r"\(Pdb\) ")
-        one.ask("p query", rf"'0.{number + 3}'\s+\(Pdb\) ")
+        one.ask("up", r"\(Pdb\) ")
+        one.ask("p environ['QUERY_STRING']", rf"&{number}'\s+\(Pdb\) ")
     for one in sessions:
         one.type("c\n")
+        assert one.finish()[0] == 0
+    release()
     assert [answer(sock) for _, sock in waiting] == [b"HTTP/1.1 200 OK"] * 5
 
 

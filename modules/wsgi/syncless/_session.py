@@ -7,13 +7,13 @@ its prompt is open, and nothing else does. The end of the session, whichever, le
 from __future__ import annotations
 
 import bdb
-import collections
 import contextlib
+import ctypes
 import logging
 import pdb
+import queue
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -39,8 +39,7 @@ class _Client:
     def __init__(self, sock: socket.socket, on_interrupt: Callable[[], object]) -> None:
         self.sock, self.on_interrupt = sock, on_interrupt
         self._ended = False  # it sends no more
-        self._lines: collections.deque[str] = collections.deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()  # its get() is safe against exceptions from outside
 
     def start(self) -> None:
         self.reader = spawn(self._read)
@@ -49,32 +48,34 @@ class _Client:
     def _read(self) -> None:
         rest = b""
         with contextlib.suppress(OSError):
-            while (data := self.sock.recv(65536)) and len(rest) < MAX_LINE and len(self._lines) < MAX_LINES:
+            while (data := self.sock.recv(65536)) and len(rest) < MAX_LINE and self._lines.qsize() < MAX_LINES:
                 if INTERRUPT in data:
                     data, rest = data.rpartition(INTERRUPT)[2], b""
-                    with self._changed:
-                        self._lines.clear()
+                    self._clear()
                     self.on_interrupt()
                 *lines, rest = (rest + data).split(b"\n")
-                self._put([line.decode(errors="replace") + "\n" for line in lines])
-        self._put([rest.decode(errors="replace")] if rest else [], True)
+                for line in lines:
+                    self._lines.put(line.decode(errors="replace") + "\n")
+        if rest:
+            self._lines.put(rest.decode(errors="replace"))
+        self._lines.put("")
+        self._ended = True
 
-    def _put(self, lines: list[str], ended: bool = False) -> None:
-        with self._changed:
-            self._lines += lines
-            self._ended |= ended
-            self._changed.notify_all()
+    def _clear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._lines.get_nowait()
 
     def is_over(self) -> bool:
         """Whether it has gone, and all that it has sent was read."""
-        return self._ended and not self._lines
+        return self._ended and self._lines.qsize() <= 1
 
     def readline(self) -> str:
         """The next line; "" at the end."""
-        with self._changed:
-            while not self._lines and not self._ended:
-                self._changed.wait()
-            return self._lines.popleft() if self._lines else ""
+        line = self._lines.get()
+        if not line:
+            self._lines.put("")  # for the next call
+        return line
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
@@ -89,17 +90,43 @@ class _Client:
             self.sock.shutdown(socket.SHUT_RDWR)
 
 
+# ---- reaching a coroutine ----
+
+def _reach(handle: Any, function: Callable[[FrameType | None], object], wanted: Callable[[], bool], tries: int) -> None:
+    """Have the coroutine call the function, if need be by several tries, which are numbered. The first one, and some
+    later ones, end a wait; a wait of C code then begins anew, and a second call is for the end of that."""
+    if tries % 5 == 0:
+        handle.withdraw(function)
+        handle.call(function)
+        time.sleep(0.01)
+    if wanted():
+        handle.call(function)
+
+
+class _Interrupt:
+    """Raises KeyboardInterrupt where it is called."""
+    done = False
+
+    def __call__(self, frame: FrameType | None) -> None:
+        self.done = True
+        raise KeyboardInterrupt
+
+
+def _interrupt(handle: Any) -> None:
+    one = _Interrupt()
+    for tries in range(100):
+        _reach(handle, one, lambda: not one.done, tries)
+        if one.done:
+            return
+        time.sleep(AGAIN)
+    handle.withdraw(one)
+
+
 # ---- the prompt ----
-
-def _raise_interrupt(frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
 
 def _serve_console(sock: socket.socket) -> None:
     handle = _syncless.handle()
-    assert handle is not None
-    call = handle.call
-    client = _Client(sock, lambda: call(_raise_interrupt))
+    client = _Client(sock, lambda: _interrupt(handle))
     console.capture_output()
     client.write(HELLO)
     client.start()
@@ -111,6 +138,12 @@ def _serve_console(sock: socket.socket) -> None:
 
 # ---- the debugger ----
 
+def _store_locals(frame: FrameType) -> None:
+    """Have assignments to local variables of a frame count: before 3.13 that is so after trace functions only."""
+    if sys.version_info < (3, 13):
+        ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), 0)
+
+
 class _Debugger(pdb.Pdb):
     """Of one request. Its methods run on the coroutine of the request, but for those of the session."""
 
@@ -118,10 +151,12 @@ class _Debugger(pdb.Pdb):
         super().__init__(stdin=client, stdout=client, nosigint=True, readrc=False)  # type: ignore[arg-type]
         self.client = client
         self.begun = self.ended = self.asks = False
+        self.wanted = True  # the request is to stop
         self.entry = self.enter  # one object, which is queued once
 
     def enter(self, frame: FrameType | None) -> None:
         """Called where the request is: at first, after Ctrl-C, and when the client has gone."""
+        self.wanted = False
         if self.asks:
             raise KeyboardInterrupt
         if self.ended or frame is None:
@@ -134,6 +169,13 @@ class _Debugger(pdb.Pdb):
         except Exception:  # is no fault of the request's
             logging.getLogger("syncless").exception("the debugger has failed")
             self.detach()
+
+    def stop(self) -> None:
+        self.wanted = True
+
+    def is_wanted(self) -> bool:
+        """Whether the request is to stop, or its debugger to end."""
+        return not self.ended and (self.wanted or (self.client.is_over() and not self.asks))
 
     def begin(self, frame: FrameType) -> None:
         if not self.begun:
@@ -160,6 +202,15 @@ class _Debugger(pdb.Pdb):
             super().interaction(frame, *args)
         finally:
             self.asks = False
+
+    def onecmd(self, line: str) -> bool:
+        frame = self.curframe
+        if frame is not None:
+            frame.f_locals  # CPython stores them only after a look at them
+        stops = super().onecmd(line)
+        if frame is not None:
+            _store_locals(frame)
+        return stops
 
     def end(self) -> None:
         self.ended = True
@@ -220,24 +271,15 @@ def _stack(ident: int) -> str:
     return "".join(traceback.format_stack(frame)) if frame else ""
 
 
-def _reach(handle: Any, debugger: _Debugger, tries: int) -> None:
-    """The first call, and some of the later ones, end a wait; a wait of C code then begins anew, and the second call is
-    for the end of that."""
-    if tries % 5 == 0:
-        handle.withdraw(debugger.entry)
-        handle.call(debugger.entry)
-        time.sleep(0.01)
-    if not debugger.begun:
-        handle.call(debugger.entry)
-
-
 def _follow(handle: Any, client: _Client, debugger: _Debugger, ident: int) -> None:
     """Until the session is over: reach the request, and see whether it still runs."""
     tries = 0
     while not debugger.ended and handle.alive:
-        if not debugger.begun or (client.is_over() and not debugger.asks):
-            _reach(handle, debugger, tries)
+        if debugger.is_wanted():
+            _reach(handle, debugger.entry, debugger.is_wanted, tries)
             tries += 1
+        else:
+            tries = 0
         if tries == 4 and not debugger.begun:
             client.write(f"the request is in C code, and stops when that returns to Python:\n{_stack(ident)}")
         time.sleep(AGAIN)
@@ -252,7 +294,7 @@ def _serve_debugger(sock: socket.socket, ident: int) -> None:
         why = "somebody debugs this request already" if handle else "the request has ended"
         sock.sendall(f"{REFUSAL}{why}\n".encode())
         return
-    client = _Client(sock, lambda: handle.call(debugger.entry))
+    client = _Client(sock, lambda: debugger.stop())
     debugger = _debugged[handle] = _Debugger(client)
     client.write(HELLO)
     client.start()
