@@ -1,6 +1,7 @@
 """A WSGI application whose requests wait for what their path names, and a backend for those that need a peer."""
 import ctypes
 import os
+import queue
 import socket
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import urllib.request
 held = threading.Lock()
 held.acquire()
 events = threading.Event()
+empty = queue.Queue()
 
 
 def wait_for_socket(query):
@@ -29,6 +31,14 @@ def wait_for_sleep(query):
 
 def wait_for_lock(query):
     held.acquire(timeout=float(query))
+
+
+def wait_for_queue(query):
+    empty.get(timeout=float(query))
+
+
+def wait_for_name(query):
+    socket.getaddrinfo(query, 80)
 
 
 def wait_for_event(query):
