@@ -90,10 +90,13 @@ def application(environ, start_response):
 '''
 
 
+def leaky_env(env={}):
+    """Libraries of others leak, and so do scenes; a forked child leaves its parent's event loop where it is."""
+    return server_env({"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0", **env})
+
+
 def scene_env(on, site, env):
-    """Libraries of others leak, and so do scenes."""
-    asan = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    return server_env({"SCENE_ON": on, "PYTHONPATH": site, "ASAN_OPTIONS": asan, **env})
+    return leaky_env({"SCENE_ON": on, "PYTHONPATH": site, **env})
 
 
 def run_program(program, on, scene, site, env):

@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
-from conftest import BUILD, SANITIZED, TIMEOUT, server_env
-from harness import on_coroutines, on_threads, same
+from conftest import BUILD, SANITIZED, TIMEOUT
+from harness import leaky_env, on_coroutines, on_threads, same
 
 FORK = '''
 import concurrent.futures, logging, multiprocessing, os, signal, subprocess, sys, threading, time
@@ -35,7 +35,7 @@ def run(program, *, timeout=6 * TIMEOUT, code=0):
     """Run a program under syncless-python. Returns what it printed."""
     command = [BUILD / "syncless-python", "-c", FORK + textwrap.dedent(program)]
     done = subprocess.run(command, text=True, timeout=timeout, stdin=subprocess.DEVNULL, capture_output=True,
-                          env=server_env())
+                          env=leaky_env())
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from conftest import BUILD
-from harness import same, wheels
+from harness import leaky_env, same, wheels
 
 OBJECTS = """
 import logging, threading, time
@@ -369,7 +369,7 @@ def test_coverage_run(tmp_path):
         """))
     python = BUILD / "syncless-python"
     for arguments in ["run", "program.py"], ["report", "--show-missing"]:
-        done = subprocess.run([python, "-m", "coverage", *arguments], cwd=tmp_path, env={"PYTHONPATH": str(site)},
+        done = subprocess.run([python, "-m", "coverage", *arguments], cwd=tmp_path, env=leaky_env({"PYTHONPATH": site}),
                               capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"program.py +\d+ +0 +100%", done.stdout), done.stdout
