@@ -186,6 +186,20 @@ def test_unix_socket(serve, open_folder):
     peer.end()
 
 
+def test_other_ways_to_a_unix_socket(serve, open_folder):
+    """As /var/run, where libpq of Debian connects, is a link to /run."""
+    (open_folder / "run").mkdir()
+    (open_folder / "var").symlink_to("run")
+    path = open_folder / "run/peer"
+    peer = Peer(str(path), socket.AF_UNIX)
+    (open_folder / "alias").symlink_to(path)
+    server = serve(f"[outbound unix:{path}]\nmax-connections = 3")
+    for way in "var/peer", "run/../run/peer", "alias":
+        assert outcomes(server, "unix", str(open_folder / way), 10, 0.02) == ["ok"] * 10
+    assert counts(server)[:2] == (30, 3)
+    peer.end()
+
+
 def test_what_is_not_limited(serve, peer):
     other = Peer(("127.0.0.1", 0))
     server = serve(f"[outbound 127.0.0.1:{peer.port}]\nmax-connections = 1\nqueue-timeout = 100ms",

@@ -7,8 +7,10 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 static const char *parse_unix_remote(struct remote *remote, const char *path)
 {
@@ -63,17 +65,26 @@ bool remote_has_port(const struct remote *remote, const struct sockaddr *to)
     return !remote->port || remote->port == ntohs(((const struct sockaddr_in *)to)->sin_port); /* the same in IPv6 */
 }
 
+/* Whether two paths lead to one socket: on Debian libpq writes /var/run for /run. */
+static bool same_file(const char *path, const char *other)
+{
+    struct stat one, two;
+
+    return stat(path, &one) == 0 && stat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 static bool has_path(const struct remote *remote, const struct sockaddr_un *to, socklen_t size)
 {
     size_t space = size - offsetof(struct sockaddr_un, sun_path);
+    char path[sizeof(to->sun_path) + 1];
 
     if (size <= offsetof(struct sockaddr_un, sun_path))
         return false;
     if (*remote->name == '@')
         return !*to->sun_path && space == strlen(remote->name) &&
                !memcmp(to->sun_path + 1, remote->name + 1, space - 1);
-    return strnlen(to->sun_path, space) == strlen(remote->name) &&
-           !memcmp(to->sun_path, remote->name, strlen(remote->name));
+    snprintf(path, sizeof(path), "%.*s", (int)space, to->sun_path);
+    return *path && (!strcmp(path, remote->name) || same_file(path, remote->name));
 }
 
 bool remote_has_address(const struct remote *remote, const struct sockaddr *to, socklen_t size)
