@@ -46,6 +46,14 @@ static inline void sanitize_unkeep(const void *low, size_t size)
 {
     __lsan_unregister_root_region(low, size);
 }
+/* Whether the sanitizer makes a call: it waits by sched_yield, and has a lock meanwhile that sanitize_unkeep needs. */
+static inline bool sanitize_calls(const void *address)
+{
+    Dl_info caller, own;
+
+    return dladdr(address, &caller) && dladdr((const void *)__lsan_do_leak_check, &own) &&
+           caller.dli_fbase == own.dli_fbase;
+}
 /* Whether there was a handler of faults when the program began, which would report what ours has to report. */
 static inline bool sanitize_handles_faults(void)
 {
@@ -78,6 +86,10 @@ static inline void sanitize_keep(const void *low, size_t size)
 }
 static inline void sanitize_unkeep(const void *low, size_t size)
 {
+}
+static inline bool sanitize_calls(const void *address)
+{
+    return false;
 }
 static inline bool sanitize_uses_ptrace(void)
 {

@@ -8,6 +8,7 @@
 #include <threads.h>
 
 #include "base/real.h"
+#include "coro/sanitize.h"
 #include "libc/runtime/caller.h"
 #include "libc/runtime/park.h"
 #include "libc/runtime/timespec.h"
@@ -119,7 +120,8 @@ int thrd_sleep(const struct timespec *interval, struct timespec *remaining)
 /* A loop of these may wait for an OS thread or for another coroutine. */
 int sched_yield(void)
 {
-    if (park_stays_away() || !coro_self() || caller_kind() == CALLER_LOOP || !park_possible())
+    if (park_stays_away() || !coro_self() || caller_kind() == CALLER_LOOP || !park_possible() ||
+        sanitize_calls(__builtin_return_address(0)))
         return real()->sched_yield();
     real()->sched_yield();
     coro_yield();
