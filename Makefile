@@ -8,7 +8,7 @@
 # make werror        build everything, with -Werror
 # make test-asan     unit tests and most of tests/serve under AddressSanitizer and UBSan
 # make test-aarch64  compile the server for aarch64, and run the tests of coroutines and logs under qemu
-# make fuzz          one minute of libFuzzer on requests, PROXY headers and ini files
+# make fuzz          90 seconds of libFuzzer: requests, PROXY headers, ini files, ranges, CGI output, replies of DNS
 # make asan          `make test` under AddressSanitizer and UBSan
 # make valgrind      look for memory leaks of each kind of request
 # make test-platforms  `make run` and `make test` in a chroot of Debian 13; PLATFORMS="trixie sid" (as root, 12 minutes)

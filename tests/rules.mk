@@ -127,8 +127,8 @@ valgrind: valgrind-deps
 
 # FUZZ_SECONDS of libFuzzer for each program. Inputs that crash are kept as $(BUILD)-fuzz/NAME-crash-*; new corpus files
 # stay in $(BUILD)-fuzz too.
-FUZZ = http proxy conf
-FUZZ_SECONDS ?= 20
+FUZZ = http proxy conf static cgi dns
+FUZZ_SECONDS ?= 15
 fuzz: fuzz-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-fuzz CC=clang CFLAGS='-O1 -g' \
 	    SAN='$(ASAN) -fsanitize=fuzzer-no-link' fuzz-run
@@ -139,6 +139,9 @@ fuzz-run: $(FUZZ:%=$(BUILD)/fuzz_%)
 	    $(BUILD)/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=2000 -print_final_stats=1 -verbosity=0 \
 	        -dict=tests/fuzz/$$name.dict -artifact_prefix=$(BUILD)/$$name- $(BUILD)/$$name; \
 	done
+
+$(BUILD)/fuzz_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
+$(BUILD)/fuzz_cgi: $(BUILD)/modules/cgi/output_head.o
 
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_O) $(LIBRARIES)
 	$(CC) $(ALL) -Iserver -I. $(DEPS_C) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(UNIT_L)
