@@ -6,16 +6,20 @@ _syncless_ctl()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        -s) socket=(-s "${COMP_WORDS[++i]}") ;;
+        -s) if [ -z "$command" ]; then socket=(-s "${COMP_WORDS[++i]}"); fi ;;
         -*) ;;
         *) command=${command:-${COMP_WORDS[i]}} ;;
         esac
     done
     COMPREPLY=()
     case $before:$command in
+    -s:profile | --rate:* | --url:*) ;;
+    --format:*) mapfile -t COMPREPLY < <(compgen -W 'svg collapsed speedscope perfetto' -- "$word") ;;
     -s:* | -o:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel metrics
-            console debug record reload reopen log drain stop' -- "$word") ;;
+            profile console debug record reload reopen log drain stop' -- "$word") ;;
+    *:profile) mapfile -t COMPREPLY < <(compgen -W '-s -o --format --url --rate' -- "$word") ;;
+    *:record) mapfile -t COMPREPLY < <(compgen -W '-o' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;
     *:metrics) mapfile -t COMPREPLY < <(compgen -W 'plain' -- "$word") ;;
     *:reload) mapfile -t COMPREPLY < <(compgen -W '--wait' -- "$word") ;;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl_session.h"
+#include "ctl/profile_command.h"
 #include "ctl/top.h"
 
 #define DEFAULT_SOCKETS "/run/syncless/*.ctl"
@@ -42,6 +43,8 @@ static const char usage[] =
     "  console [PID]              a Python prompt in a worker\n"
     "  debug ID                   pdb on a request; the others go on, and so does it at the end\n"
     "  metrics [plain]            counters, in OpenMetrics or the older text format of Prometheus\n"
+    "  profile [-s SECONDS] [-o FILE] [--format svg|collapsed|speedscope|perfetto] [--url PREFIX] [--rate HZ]\n"
+    "                             where the time goes, on the CPU and in waits: a flame graph if FILE is .svg\n"
     "  reload [--wait]            read the configuration, and replace the workers; --wait for the result\n"
     "  reopen                     reopen the log files\n"
     "  log LEVEL                  error, warn, info or debug\n"
@@ -128,7 +131,7 @@ int connect_server(const char *path)
     ctl_fail(EX_UNAVAILABLE, "cannot connect to %s: %s", path, strerror(errno));
 }
 
-static void send_line(int fd, const char *line)
+void send_line(int fd, const char *line)
 {
     char text[MAX_LINE + 40];
     int size = snprintf(text, sizeof(text), "%s\n", line);
@@ -139,8 +142,7 @@ static void send_line(int fd, const char *line)
 
 /* ---- the answer ---- */
 
-/* Read its first line. Returns the exit code that it has. */
-static int ctl_read_code(FILE *in)
+int ctl_read_code(FILE *in)
 {
     char line[64];
     int version, code;
@@ -236,6 +238,8 @@ int main(int argc, char **argv)
     read_options(&c, argc, argv);
     if (optind == argc)
         ctl_fail(EX_USAGE, "expected a command: see syncless-ctl -h");
+    if (!strcmp(argv[optind], "profile"))
+        return profile_command(argc - optind, argv + optind, c.path ? c.path : find_socket());
     for (int i = optind; i < argc; i++) {
         c.waits |= !strcmp(argv[i], "--wait");
         if (!strcmp(argv[i], "-j"))

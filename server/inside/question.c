@@ -22,6 +22,8 @@ struct words {
     size_t count;
 };
 
+#define MAX_RATE 1000 /* of a profile */
+
 static const char no_id[] = "expected the ID of a request, such as 4711.12: \"requests\" shows them";
 
 bool question_parse_id(const char *text, pid_t *pid, uint64_t *number)
@@ -134,6 +136,26 @@ static const char *take_format(struct question *q, const char *const *args)
     return !args[0] || (q->plain && !args[1]) ? NULL : "expected nothing or \"plain\"";
 }
 
+static const char *take_profile(struct question *q, const char *const *args)
+{
+    char *end;
+    long rate;
+
+    if (!args[0] || !args[1] || (args[2] && args[3]))
+        return "expected a number for the profile, its rate, and perhaps a prefix of targets";
+    q->profile = strtoull(args[0], &end, 10);
+    if (*end || !q->profile)
+        return "the number of a profile is wrong";
+    rate = strtol(args[1], &end, 10);
+    if (*end || rate < 0 || rate > MAX_RATE)
+        return "the rate of a profile is 1 to 1000 samples per second";
+    q->rate = (int)rate;
+    if (args[2] && strlen(args[2]) >= sizeof(q->prefix))
+        return "the prefix of targets is too long";
+    strcpy(q->prefix, args[2] ? args[2] : "");
+    return NULL;
+}
+
 /* ---- commands ---- */
 
 static const struct command_word {
@@ -157,6 +179,7 @@ static const struct command_word {
     {"stop", ASK_STOP, take_none},
     {"ready", ASK_READY, take_none},
     {"record", ASK_RECORD, take_none},
+    {"profile", ASK_PROFILE, take_profile},
 };
 
 static bool split_words(struct words *w, const char *line)
@@ -193,5 +216,5 @@ const char *question_parse(struct question *q, const char *line)
             return command_words[i].take(q, at + 1);
         }
     return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, console, debug, "
-           "record, log, metrics, reload, reopen, drain or stop";
+           "record, profile, metrics, log, reload, reopen, drain or stop";
 }

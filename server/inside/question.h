@@ -25,21 +25,25 @@ enum ask {
     ASK_CHANGE_WORKERS,
     ASK_DRAIN,
     ASK_STOP,
-    ASK_RECORD, /* the events of the flight recorder */
+    ASK_RECORD,  /* the events of the flight recorder */
+    ASK_PROFILE, /* begin a profile, or what is new in it */
 };
 
 struct question {
     enum ask what;
-    bool json;       /* the answer is JSON, and not text to be read */
-    bool wait;       /* ASK_RELOAD: answer when it is over */
-    int64_t older;   /* ASK_REQUESTS, ASK_TRACE: only requests that are so many nanoseconds old */
-    size_t limit;    /* the same: only the oldest ones of each worker; 0: all */
-    pid_t pid;       /* ASK_TRACE, ASK_CANCEL, ASK_DEBUG: the request's worker; 0: all requests. ASK_CONSOLE: the
-                        worker; 0: any */
-    uint64_t number; /* and its number there */
-    int change;      /* ASK_CHANGE_WORKERS: how many more */
-    bool plain;      /* ASK_METRICS: in the older text format of Prometheus, not as OpenMetrics */
-    int level;       /* ASK_LOG: enum log_level */
+    bool json;        /* the answer is JSON, and not text to be read */
+    bool wait;        /* ASK_RELOAD: answer when it is over */
+    int64_t older;    /* ASK_REQUESTS, ASK_TRACE: only requests that are so many nanoseconds old */
+    size_t limit;     /* the same: only the oldest ones of each worker; 0: all */
+    pid_t pid;        /* ASK_TRACE, ASK_CANCEL, ASK_DEBUG: the request's worker; 0: all requests. ASK_CONSOLE: the
+                         worker; 0: any */
+    uint64_t number;  /* and its number there */
+    int change;       /* ASK_CHANGE_WORKERS: how many more */
+    bool plain;       /* ASK_METRICS: in the older text format of Prometheus, not as OpenMetrics */
+    int level;        /* ASK_LOG: enum log_level */
+    uint64_t profile; /* ASK_PROFILE: which one */
+    int rate;         /* the same: samples per second; 0: it ends */
+    char prefix[256]; /* the same: only of requests whose target begins so; "": of all */
 };
 
 /* Read a line: [json] COMMAND [ARGUMENT...], separated by spaces. Returns NULL, or what is wrong with it, a static

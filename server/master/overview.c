@@ -194,6 +194,14 @@ static void write_metrics(const struct question *q, const struct gathering *g, s
     openmetrics_write(&server, !q->plain, out);
 }
 
+/* What each worker has sampled; one that is stuck tells later. */
+static void write_profile_overview(const struct gathering *g, struct text *out)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->workers[i].size > 0)
+            text_add(out, g->workers[i].answer, g->workers[i].size);
+}
+
 void overview_write(const struct question *q, const struct overview_master *master, const struct gathering *g,
                     struct text *out)
 {
@@ -201,6 +209,8 @@ void overview_write(const struct question *q, const struct overview_master *mast
         write_flight_overview(g, out);
     else if (q->what == ASK_METRICS)
         write_metrics(q, g, out);
+    else if (q->what == ASK_PROFILE)
+        write_profile_overview(g, out);
     else if (q->json)
         write_json_overview(q, master, g, out);
     else

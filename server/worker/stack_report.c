@@ -24,6 +24,7 @@
 #include "base/real.h"
 #include "coro/coro.h"
 #include "coro/fault.h"
+#include "inside/profile.h"
 #include "inside/running_raw.h"
 #include "log/log.h"
 #include "log/sink.h"
@@ -156,7 +157,9 @@ static void on_stack_signal(int signum, siginfo_t *info, void *context)
     struct coro_interrupted interrupted = coro_interrupt(); /* calls of libc go straight to it here */
     struct coro *co = interrupted.current;
 
-    if (question == STACK_TELL) {
+    if (question == STACK_SAMPLE) {
+        profile_on_signal(co);
+    } else if (question == STACK_TELL) {
         send_report(CHANNEL_REPORT, co);
         send_running(co);
     } else if (question == STACK_LOG || (question != STACK_LOOK && (co || !answer_signal_has_come()))) {
@@ -190,6 +193,11 @@ void stack_report_ask(enum stack_question question, int64_t since)
     if (question == STACK_LOG)
         prepare_head(since);
     real()->pthread_sigqueue(report.thread, STACK_SIGNAL, (union sigval){.sival_int = question});
+}
+
+void stack_report_sample(void)
+{
+    real()->pthread_sigqueue(report.thread, STACK_SIGNAL, (union sigval){.sival_int = STACK_SAMPLE});
 }
 
 int stack_report_ask_process(pid_t pid)

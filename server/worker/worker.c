@@ -26,6 +26,7 @@
 #include "http/share/share.h"
 #include "inside/flight.h"
 #include "inside/health.h"
+#include "inside/profile.h"
 #include "inside/running.h"
 #include "inside/server_timing.h"
 #include "libc/libc.h"
@@ -470,6 +471,7 @@ int worker_run(const struct worker_job *job)
     wait_signal(SIGINT, on_stop_signal);
     watch_channel(job->channel);
     answer_signals();
+    profile_init(stack_report_sample);
     worker_question_init(job->channel);
     status_ask_master = worker_question;
     open_endpoints(job->settings, job->sockets);

@@ -21,6 +21,7 @@
 #include "base/real.h"
 #include "inside/flight.h"
 #include "inside/health.h"
+#include "inside/profile.h"
 #include "inside/question.h"
 #include "inside/running.h"
 #include "log/log.h"
@@ -77,6 +78,9 @@ static void write_answer(const struct question *q, struct text *out)
     case ASK_CANCEL:
         if (running_cancel(q->number))
             text_add(out, "cancelled", 9);
+        break;
+    case ASK_PROFILE:
+        profile_answer(q, out);
         break;
     case ASK_READY:
         text_printf(out, "%s", health_trouble() ? health_trouble() : READY);
