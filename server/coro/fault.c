@@ -39,7 +39,7 @@ static struct {
 
 static void *signal_stack; /* for the life of the process */
 static sigjmp_buf rescue;  /* where a fault continues while guarded is set */
-static volatile sig_atomic_t guarded;
+static __thread volatile sig_atomic_t guarded __attribute__((tls_model("initial-exec"))); /* on this OS thread */
 static void (*call_first)(void); /* NULL: nothing; so is the next */
 static const char *(*call_last)(void);
 

@@ -6,9 +6,10 @@
  * the CPU time since the last one. So code in C that holds the GIL is seen too, where it is. For what waits the clock
  * posts to the loop, which looks at all coroutines (profile_waits.c).
  *
- * Both measure what they take, and take fewer samples if that is too much: a hundredth of the time for each. The
- * handler puts what it has read into a buffer; samples that are the same one after the other need no more space. Nobody
- * ends a profile if syncless-ctl is killed, so it ends by itself when nobody asks for it any more.
+ * Both measure what they take, and take fewer samples if that is too much: a hundredth of the time for what runs, a bit
+ * more for what waits. The handler puts what it has read into a buffer; samples that are the same one after the other
+ * need no more space. Nobody ends a profile if syncless-ctl is killed, so it ends by itself when nobody asks for it any
+ * more.
  */
 #include "inside/profile.h"
 
@@ -36,7 +37,8 @@
 #define LASTS       (5 * SECOND)  /* nanoseconds without a question */
 #define BUFFER_SIZE (1 << 20)     /* bytes of samples that the loop has not seen yet */
 #define MAX_DUMP    32768         /* bytes of a stack */
-#define SHARE       100           /* of which one part may be used for samples */
+#define SHARE       100           /* of which one part may be used for samples of what runs, */
+#define WAITS_SHARE 66            /* and for those of what waits */
 #define STACK_SIZE  (64 * 1024)   /* bytes, of the thread */
 #define MIN_PAUSE   INT64_C(1000) /* nanoseconds between two samples */
 
@@ -192,7 +194,7 @@ static void profile_tick(void *arg)
     read_samples();
     profile_waits_sample(now - profile.ticked, is_wanted);
     profile.ticked = now;
-    atomic_store(&profile.tick_after, wait_now() + SHARE * (loop_cpu_time() - cpu));
+    atomic_store(&profile.tick_after, wait_now() + WAITS_SHARE * (loop_cpu_time() - cpu));
 }
 
 /* ---- the clock ---- */
@@ -310,6 +312,7 @@ void profile_answer(const struct question *q, struct text *out)
         return;
     }
     read_samples();
+    profile_waits_settle();
     if (profile_stacks_write(out))
         profile_waits_clear();
     if (q->rate)

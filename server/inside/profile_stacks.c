@@ -3,7 +3,8 @@
  *
  * A stack is kept as one line, as programs that draw flame graphs read them: the functions from the outermost one on,
  * separated by semicolons. There is a table of these lines, so adding time to a stack that is known costs nothing. The
- * memory is bounded: further stacks are one.
+ * memory is bounded: further stacks are one. Of many that wait at once only some can be read: they stand for the others
+ * that wait for the same.
  */
 #include "inside/profile_stacks.h"
 
@@ -21,6 +22,7 @@
 struct profile_stack {
     uint32_t hash;
     int64_t time; /* nanoseconds */
+    bool is_unread;
     char line[];
 };
 
@@ -148,6 +150,14 @@ struct profile_stack *profile_stack_find(const char *kind, const char *dump, siz
     return find_line(stacks.line.buf, stacks.line.size);
 }
 
+struct profile_stack *profile_stack_unread(const char *kind)
+{
+    struct profile_stack *stack = profile_stack_find(kind, "", 0, "[stack not read]");
+
+    stack->is_unread = true;
+    return stack;
+}
+
 void profile_stack_add(struct profile_stack *stack, int64_t nanoseconds)
 {
     stack->time += nanoseconds;
@@ -155,10 +165,44 @@ void profile_stack_add(struct profile_stack *stack, int64_t nanoseconds)
 
 /* ---- all of them ---- */
 
+static bool is_of_kind(const struct profile_stack *stack, const struct profile_stack *other)
+{
+    size_t size = strcspn(other->line, ";") + 1;
+
+    return stack && !stack->is_unread && !strncmp(stack->line, other->line, size);
+}
+
+/* Returns the time of all stacks of the same kind that were read. */
+static int64_t time_of_kind(const struct profile_stack *unread)
+{
+    int64_t time = 0;
+
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        if (is_of_kind(stacks.table[i], unread))
+            time += stacks.table[i]->time;
+    return time;
+}
+
+static void divide_unread(struct profile_stack *unread)
+{
+    int64_t read = time_of_kind(unread);
+    double factor = read > 0 ? 1 + (double)unread->time / (double)read : 1;
+
+    if (read <= 0)
+        return;
+    unread->time = 0;
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        if (is_of_kind(stacks.table[i], unread))
+            stacks.table[i]->time = (int64_t)((double)stacks.table[i]->time * factor);
+}
+
 bool profile_stacks_write(struct text *out)
 {
     bool is_full = stacks.memory > MAX_MEMORY / 2 || stacks.count > TABLE_SIZE / 4;
 
+    for (size_t i = 0; stacks.table && i < TABLE_SIZE; i++)
+        if (stacks.table[i] && stacks.table[i]->is_unread && stacks.table[i]->time > 0)
+            divide_unread(stacks.table[i]);
     for (size_t i = 0; stacks.table && i < TABLE_SIZE; i++) {
         struct profile_stack *stack = stacks.table[i];
 

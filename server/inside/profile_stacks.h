@@ -15,6 +15,10 @@ struct profile_stack;
  * all, and last, if it is not NULL, at the end. If memory is used up that is a stack for all further ones. */
 struct profile_stack *profile_stack_find(const char *kind, const char *dump, size_t size, const char *last);
 
+/* Returns what stands for the stacks of this kind that were not read: when stacks are written its time is divided among
+ * those of the same kind. */
+struct profile_stack *profile_stack_unread(const char *kind);
+
 void profile_stack_add(struct profile_stack *stack, int64_t nanoseconds);
 
 /* Write lines `kind;outermost;...;innermost MICROSECONDS` of what was added since the last call. Returns whether the

@@ -3,7 +3,7 @@
  *
  * As long as a coroutine waits its stack does not change. So that is read once for each wait which is there when a
  * sample is taken, and to a sample of thousands of long waits only their times are added. When there are many new ones
- * at once, reading them is spread over several samples: until a wait has its turn its time is kept.
+ * at once, reading them is spread over several samples, from any one on; those that were read stand for the others.
  */
 #include "inside/profile_waits.h"
 
@@ -27,6 +27,7 @@ struct seen {
     uint64_t id;
     int64_t left; /* these three say whether it is still the same wait */
     enum sample_state state;
+    enum wait_kind kind;
     struct profile_stack *stack; /* borrowed; NULL: not read yet */
     int64_t pending;             /* nanoseconds until it is */
 };
@@ -50,6 +51,7 @@ static void seen_reserve(size_t count)
         return;
     while (capacity < 4 * count)
         capacity *= 2;
+    profile_waits_settle();
     profile_waits_clear(); /* those that have ended too */
     seen_table = xcalloc(capacity, sizeof(*seen_table));
     seen_capacity = capacity;
@@ -73,26 +75,50 @@ static enum sample_state sample_state_of(const struct coro *co)
     return co->away ? SAMPLE_AWAY : co->parked ? SAMPLE_WAITS : SAMPLE_READY;
 }
 
-/* Whom it waits for is told of peers only: there are few of them. */
-static struct profile_stack *read_stack(const struct coro *co, enum sample_state state)
+#define KIND_SIZE 64
+
+static void write_kind(char name[KIND_SIZE], enum sample_state state, enum wait_kind kind)
 {
-    char of[REASON_TEXT_SIZE] = "", kind[64] = "ready";
+    snprintf(name, KIND_SIZE, "%s%s",
+             state == SAMPLE_AWAY    ? "on CPU, another thread"
+             : state == SAMPLE_READY ? "ready"
+                                     : "waits: ",
+             state == SAMPLE_WAITS ? reason_kind_name(kind) : "");
+}
+
+/* Whom it waits for is told of peers only: there are few of them. */
+static struct profile_stack *read_stack(const struct coro *co, const struct seen *seen)
+{
+    char of[REASON_TEXT_SIZE] = "", name[KIND_SIZE];
+    enum wait_kind kind = seen->state == SAMPLE_WAITS ? reason_of_park(co, of, sizeof(of)) : FOR_OTHER;
     struct text dump = {0};
     struct profile_stack *stack;
-    enum wait_kind wait;
 
-    if (state == SAMPLE_AWAY) {
-        snprintf(kind, sizeof(kind), "on CPU, another thread");
-    } else if (state == SAMPLE_WAITS) {
-        wait = reason_of_park(co, of, sizeof(of));
-        snprintf(kind, sizeof(kind), "waits: %s", reason_kind_name(wait));
-        if (wait != FOR_SOCKET && wait != FOR_DNS)
-            *of = '\0';
-    }
+    if (kind != FOR_SOCKET && kind != FOR_DNS)
+        *of = '\0';
+    write_kind(name, seen->state, kind);
     parked_stack_write(co, &dump, "\n");
-    stack = profile_stack_find(kind, dump.buf, dump.size, *of ? of : NULL);
+    stack = profile_stack_find(name, dump.buf, dump.size, *of ? of : NULL);
     free(dump.buf);
     return stack;
+}
+
+/* The wait is over, or somebody wants to know: it was not read. */
+static void settle_unread(struct seen *seen)
+{
+    char name[KIND_SIZE];
+
+    if (!seen->pending)
+        return;
+    write_kind(name, seen->state, seen->kind);
+    profile_stack_add(profile_stack_unread(name), seen->pending);
+    seen->pending = 0;
+}
+
+void profile_waits_settle(void)
+{
+    for (size_t i = 0; i < seen_capacity; i++)
+        settle_unread(&seen_table[i]);
 }
 
 static void sample_one(const struct coro *co, int64_t nanoseconds, bool may_read)
@@ -100,20 +126,32 @@ static void sample_one(const struct coro *co, int64_t nanoseconds, bool may_read
     struct seen *seen = seen_find(co);
     enum sample_state state = sample_state_of(co);
 
-    if (seen->id != co->id || seen->left != co->left || seen->state != state)
-        *seen = (struct seen){.co = co, .id = co->id, .left = co->left, .state = state};
+    if (seen->id != co->id || seen->left != co->left || seen->state != state) {
+        settle_unread(seen);
+        *seen = (struct seen){.co = co, .id = co->id, .left = co->left, .state = state, .kind = co->reason.kind};
+    }
     seen->pending += nanoseconds;
     if (!seen->stack && may_read)
-        seen->stack = read_stack(co, state);
+        seen->stack = read_stack(co, seen);
     if (!seen->stack)
         return;
     profile_stack_add(seen->stack, seen->pending);
     seen->pending = 0;
 }
 
+/* Not random(), whose numbers are the application's. */
+static uint32_t any_number(void)
+{
+    static uint32_t state = 1;
+
+    state = state * 1103515245 + 12345;
+    return state >> 8;
+}
+
 void profile_waits_sample(int64_t nanoseconds, bool (*wanted)(const struct coro *co))
 {
     int64_t end = wait_now() + MAX_READING;
+    size_t first = any_number() % (coro_count() + 1), at = 0; /* the first that may be read */
     struct list *node;
 
     seen_reserve(coro_count());
@@ -121,6 +159,6 @@ void profile_waits_sample(int64_t nanoseconds, bool (*wanted)(const struct coro 
         const struct coro *co = list_entry(node, struct coro, all);
 
         if (wanted(co))
-            sample_one(co, nanoseconds, wait_now() < end);
+            sample_one(co, nanoseconds, at++ >= first && wait_now() < end);
     }
 }

@@ -11,6 +11,9 @@
  * those that wanted says are. On the loop's thread, outside of coroutines. */
 void profile_waits_sample(int64_t nanoseconds, bool (*wanted)(const struct coro *co));
 
+/* Count the time of waits that were not read yet as such. */
+void profile_waits_settle(void);
+
 /* The stacks that are known are gone. */
 void profile_waits_clear(void);
 

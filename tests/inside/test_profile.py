@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from conftest import BUILD, TIMEOUT, wait_until
 
 CTL = BUILD / "syncless-ctl"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 APP = """
 import hashlib, os, re, socket, threading, time
 lock = threading.Lock()
@@ -107,8 +109,9 @@ class Profiled:
 def profiled(daemon):
     started = []
 
-    def start(workers=1, more="", server=""):
+    def start(workers=1, more="", server="", limits=""):
         running = daemon(f"[server]\nworkers = {workers}\ncontrol = s.ctl\nshutdown-timeout = 100ms\n{server}\n"
+                         f"[limits]\n{limits}\n"
                          f"[wsgi /]\napp = profiled:app\n{more}", {"profiled.py": APP})
         running.wait_log("#0 all workers are ready")
         started.append(Profiled(running))
@@ -154,9 +157,24 @@ def test_waits_by_kind_and_stack(profiled):
         stacks = server.stacks("-s", "1")
         seconds = time.monotonic() - began
     for kind, function in (("sleep", "sleep "), ("lock", "wait_for_lock "), ("socket", "ask ")):
-        assert 8e6 < time_of(stacks, f"waits: {kind}", function) <= 10e6 * seconds, (kind, stacks)
+        assert 5e6 < time_of(stacks, f"waits: {kind}", function) <= 10e6 * seconds, (kind, stacks)
         assert time_of(stacks, f"waits: {kind}") == time_of(stacks, f"waits: {kind}", function)
     assert [stack[-1] for stack in stacks if stack[0] == "waits: socket"] == [f"127.0.0.1:{port}"]
+
+
+def test_many_waits(profiled):
+    """Not all can be read in this time; the others count too."""
+    server = profiled(limits="max-concurrency = 1000")
+    for _ in range(400):
+        server.begin("/sleep?60")
+    for _ in range(200):
+        server.begin("/wait_for_lock?60")
+    control = [CTL, "-s", server.server.dir / "s.ctl", "requests"]
+    wait_until(lambda: subprocess.run(control, capture_output=True, text=True).stdout.count(": waits ") == 600)
+    stacks = server.stacks("-s", "1")
+    sleep, lock = time_of(stacks, "waits: sleep"), time_of(stacks, "waits: lock")
+    assert sleep / lock == pytest.approx(2, rel=0.02) and sleep > 200e6, stacks
+    assert time_of(stacks, "waits: sleep", "sleep ") + time_of(stacks, "waits: sleep", "[stack") == sleep, stacks
 
 
 def test_c_code_that_holds_the_gil_and_that_does_not(profiled):
@@ -210,6 +228,31 @@ def test_every_format(profiled, tmp_path):
     events = json.loads(write("out.json", "--format", "perfetto"))["traceEvents"]
     assert {event["ph"] for event in events} == {"M", "X"}
     assert any(event["name"].startswith("split ") and event["dur"] > 0 for event in events)
+
+
+SEARCH_AND_ZOOM = """<script><![CDATA[
+window.prompt = () => '^split';
+document.getElementById('seek').dispatchEvent(new MouseEvent('click'));
+[...document.querySelectorAll('g.f')].find(g => g.getAttribute('data-n') === 'on CPU')
+    .dispatchEvent(new MouseEvent('click'));
+]]></script></svg>"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium")
+def test_the_page(profiled, tmp_path):
+    """A search says how much of the time it has found, and a click makes a frame as wide as the page."""
+    server = profiled()
+    server.repeat("/split")
+    path = tmp_path / "out.svg"
+    assert server.run("-s", "0.6", "-o", path).returncode == 0
+    path.write_text(path.read_text().replace("</svg>", SEARCH_AND_ZOOM))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/chromium"]
+    done = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60)
+    found = re.search(r'id="note">\^split: ([\d.]+) % of the time<', done.stdout)
+    assert found and float(found[1]) > 50, done
+    width = re.search(r'data-n="on CPU".*?<rect x="([\d.]+)" y="\d+" width="([\d.]+)"', done.stdout)
+    assert float(width[1]) == 0 and float(width[2]) == pytest.approx(1200), done.stdout
+    assert re.search(r'data-n="waits: sleep" style="display: none;"', done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("args, code, said", [
