@@ -192,7 +192,7 @@ static int ask_server(const char *path, const char *line, const struct ctl_comma
 {
     const struct timeval silence = {.tv_sec = SILENCE};
     int fd = connect_server(path), code;
-    FILE *in = fdopen(fd, "r");
+    FILE *in = fdopen(fd, "r"), *out;
 
     if (!in)
         ctl_fail(EX_OSERR, "cannot read: %s", strerror(errno));
@@ -205,8 +205,11 @@ static int ask_server(const char *path, const char *line, const struct ctl_comma
         return ctl_session(fd);
     if (code && !c->json)
         fputs("syncless-ctl: ", stderr);
-    print_answer(in, code && !c->json ? stderr : open_output(c->output));
+    out = code && !c->json ? stderr : open_output(c->output);
+    print_answer(in, out);
     fclose(in);
+    if (c->output && out != stderr && fclose(out))
+        ctl_fail(EX_IOERR, "cannot write %s: %s", c->output, strerror(errno));
     return code;
 }
 

@@ -235,8 +235,9 @@ int profile_command(int argc, char **argv, const char *path)
              options.prefix ? " that serve " : "", options.prefix ? options.prefix : "", options.rate);
     profile_tree_sort(&root);
     options.format->write(out, &root);
-    if (fflush(out) || ferror(out))
+    if (fflush(out) || ferror(out) || (out != stdout && fclose(out)))
         ctl_fail(EX_IOERR, "cannot write the profile: %s", strerror(errno));
+    profile_tree_release(&root);
     if (root.total == 0)
         fputs("syncless-ctl: no samples: nothing that is meant ran or waited\n", stderr);
     return 0;

@@ -59,3 +59,15 @@ void profile_tree_sort(struct profile_node *node)
     for (size_t i = 0; i < node->count; i++)
         profile_tree_sort(node->children[i]);
 }
+
+void profile_tree_release(struct profile_node *node)
+{
+    for (size_t i = 0; i < node->count; i++) {
+        profile_tree_release(node->children[i]);
+        free(node->children[i]->name);
+        free(node->children[i]);
+    }
+    free(node->children);
+    node->children = NULL;
+    node->count = 0;
+}

@@ -15,6 +15,9 @@ struct profile_node {
 /* Add `name;name;... MICROSECONDS`, which is changed. Returns 0, or -1 if it is no such line. */
 int profile_tree_add(struct profile_node *root, char *line);
 
+/* Free what is below the node. */
+void profile_tree_release(struct profile_node *node);
+
 /* Sort children by what they have taken. */
 void profile_tree_sort(struct profile_node *node);
 

@@ -97,6 +97,17 @@ class Profiled:
         lines = [line.rpartition(" ") for line in result.stdout.splitlines()]
         return {tuple(stack.split(";")): int(time) for stack, _, time in lines}
 
+    def ask(self, line):
+        """The answer to a line on the socket."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(TIMEOUT)
+            sock.connect(str(self.server.dir / "s.ctl"))
+            sock.sendall(line.encode() + b"\n")
+            answer = b""
+            while chunk := sock.recv(65536):
+                answer += chunk
+            return answer.decode()
+
     def close(self):
         self.ends = True
         for connection in self.connections:
@@ -291,11 +302,7 @@ def test_no_permission(profiled):
                                   "profile 1 100000", "profile 1 1 /a /b /c", "profile 1 1 /" + "x" * 300])
 def test_wrong_questions(profiled, line):
     server = profiled()
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(TIMEOUT)
-        sock.connect(str(server.server.dir / "s.ctl"))
-        sock.sendall(line.encode() + b"\n")
-        assert sock.recv(1000).startswith(b"syncless 1 64\n")
+    assert server.ask(line).startswith("syncless 1 64\n")
     assert server.server.get("/nothing")[0] == 200
 
 
@@ -312,11 +319,10 @@ def test_ctrl_c_gives_what_there_is(profiled):
 def test_two_at_once(profiled):
     """The second one is told; after the first has ended it can."""
     server = profiled()
-    with subprocess.Popen(server.command("-s", "60"), stdout=subprocess.DEVNULL) as process:
-        result = wait_until(lambda: (r := server.run("-s", "0.1")).returncode == 75 and r)
-        assert "somebody else makes a profile" in result.stderr
-        process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT) == 0
+    assert server.ask("profile 7 100") == "syncless 1 0\n"
+    result = server.run("-s", "0.1")
+    assert result.returncode == 75 and "somebody else makes a profile" in result.stderr, result
+    assert server.ask("profile 7 0").startswith("syncless 1 0\n")
     assert server.run("-s", "0.1").returncode == 0
 
 
