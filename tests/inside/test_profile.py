@@ -142,9 +142,9 @@ def test_a_known_split(profiled):
     """30 ms in one function, 20 in another, and a wait; by CPU time, so that it holds on a busy machine."""
     server = profiled()
     server.repeat("/split")
-    stacks = server.stacks("-s", "2")
+    stacks = server.stacks("-s", "2", "--rate", "400")
     major, minor = time_of(stacks, "on CPU", "major "), time_of(stacks, "on CPU", "minor ")
-    assert major / (major + minor) == pytest.approx(0.6, abs=0.08), stacks
+    assert major / (major + minor) == pytest.approx(0.6, abs=0.1), stacks
     assert major + minor > 0.8 * time_of(stacks, "on CPU"), stacks
     [stack] = [stack for stack in stacks if "minor (" in "".join(stack) and stack[0] == "on CPU"
                and stack[-1].startswith("busy")][:1]
@@ -193,8 +193,8 @@ def test_c_code_that_holds_the_gil_and_that_does_not(profiled):
     server.repeat("/hog?20")
     server.repeat("/hash?100000")
     stacks = server.stacks("-s", "2")
-    assert time_of(stacks, "on CPU", "hog ") > 0.3e6, stacks
-    assert time_of(stacks, "on CPU", "hash ") > 0.3e6, stacks
+    assert time_of(stacks, "on CPU", "hog ") > 0.05e6, stacks
+    assert time_of(stacks, "on CPU", "hash ") > 0.05e6, stacks
 
 
 def test_of_one_prefix(profiled):
