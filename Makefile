@@ -74,7 +74,8 @@ DEPS_L    = -lresolv -lpthread -ldl -lm
 
 SERVER_C  = $(wildcard server/*/*.c server/*/*/*.c conf/*.c)
 SERVER_S  = $(wildcard server/coro/*.S)
-SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o)
+SERVER_O  = $(SERVER_C:%.c=$(BUILD)/%.o) $(SERVER_S:%.S=$(BUILD)/%.o) $(PAGE_O)
+PAGE_O    = $(BUILD)/server/page/page.o
 MAIN_O    = $(BUILD)/server/main/server_program.o $(BUILD)/server/main/python_program.o $(CTL_O)
 CTL_O     = $(patsubst %.c,$(BUILD)/%.o,$(wildcard server/ctl/*.c))
 START_O   = $(BUILD)/server/main/libc_start.o
@@ -156,6 +157,16 @@ $(BUILD)/server/otlp/export.o: ALL += -DVERSION='"$(VERSION)"'
 $(BUILD)/%.o: %.S $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -c -o $@ $<
+
+# The page of [status]: one file, and a part of the library.
+PAGE_JS   = $(patsubst %,server/page/%.js,dom chart figures requests page)
+$(BUILD)/page.html: server/page/page.html server/page/page.css $(PAGE_JS)
+	@mkdir -p $(@D)
+	sed -e '/@STYLE@/{' -e 'r server/page/page.css' -e 'd' -e '}' \
+	    -e '/@SCRIPT@/{' $(PAGE_JS:%=-e 'r %') -e 'd' -e '}' $< >$@.new
+	mv $@.new $@
+$(PAGE_O): $(BUILD)/page.html
+$(PAGE_O): ALL += -DPAGE='"$(BUILD)/page.html"'
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(FLAGS)
 	@mkdir -p $(@D)
@@ -256,7 +267,7 @@ install: $(BUILD)/syncless.ini.5
 	install -D -m 644 $(PACKAGE)/$(METADATA) $(DESTDIR)$(libdir)/modules/python/$(METADATA)
 	install -m 644 include/syncless.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/syncless/*.h $(DESTDIR)$(PREFIX)/include/syncless
-	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md $(DESTDIR)$(docdir)
+	install -m 644 README.md CHANGELOG.md syncless.ini docs/*.md docs/*.png $(DESTDIR)$(docdir)
 	tar -c --exclude=__pycache__ --exclude=.gitignore examples | tar -x --no-same-owner -C $(DESTDIR)$(docdir)
 	install -m 644 $(filter-out %.whl %.gz %.bash,$(wildcard dist/*)) $(DESTDIR)$(distdir)
 	install -D -m 644 dist/syncless-ctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/syncless-ctl

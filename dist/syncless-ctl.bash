@@ -16,8 +16,8 @@ _syncless_ctl()
     -s:profile | --rate:* | --url:*) ;;
     --format:*) mapfile -t COMPREPLY < <(compgen -W 'svg collapsed speedscope perfetto' -- "$word") ;;
     -s:* | -o:*) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status workers requests trace top cancel metrics
-            profile console debug record reload reopen log drain stop' -- "$word") ;;
+    *:) mapfile -t COMPREPLY < <(compgen -W '-s -j -h ping ready status about workers requests trace top cancel
+            metrics profile console debug record reload reopen log drain stop' -- "$word") ;;
     *:profile) mapfile -t COMPREPLY < <(compgen -W '-s -o --format --url --rate' -- "$word") ;;
     *:record) mapfile -t COMPREPLY < <(compgen -W '-o' -- "$word") ;;
     *:log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word") ;;

@@ -33,6 +33,7 @@ static const char usage[] =
     "  ping                       whether the master answers\n"
     "  ready                      whether a worker serves and the server is not about to stop\n"
     "  status                     the master and its workers\n"
+    "  about                      versions, and the configuration without passwords\n"
     "  workers [+N|-N]            the workers; or have so many more or fewer\n"
     "  requests [--older TIME]    the running requests, the oldest first; --slow: older than 1s; --limit N: of each\n"
     "                             worker only so many\n"

@@ -11,13 +11,26 @@
 
 /* ---- sums ---- */
 
-static void read_waits(struct top_sums *sums, const struct json *waits)
+/* Returns the index of a kind, which becomes known; TOP_KINDS: there are too many. */
+static size_t find_kind(struct top_sums *sums, const char *name)
 {
-    for (const struct json *kind = waits ? waits->first : NULL; kind && sums->kinds < TOP_KINDS; kind = kind->next) {
-        if (kind->kind != JSON_NUMBER)
-            continue;
-        snprintf(sums->kind_names[sums->kinds], TOP_NAME, "%s", kind->name);
-        sums->waits[sums->kinds++] = kind->number / 1e6;
+    for (size_t i = 0; i < sums->kinds; i++)
+        if (!strcmp(sums->kind_names[i], name))
+            return i;
+    if (sums->kinds == TOP_KINDS)
+        return TOP_KINDS;
+    snprintf(sums->kind_names[sums->kinds], TOP_NAME, "%s", name);
+    return sums->kinds++;
+}
+
+/* The server always names the kinds in the same order, so an index is the same kind in two answers. */
+static void read_times(struct top_sums *sums, struct top_worker *to, const struct json *time)
+{
+    for (const struct json *kind = time->first; kind; kind = kind->next) {
+        size_t i = find_kind(sums, kind->name);
+
+        if (i < TOP_KINDS)
+            to->times[i] = kind->number / 1e6;
     }
 }
 
@@ -30,15 +43,17 @@ static size_t read_bucket_list(double *list, const struct json *array)
     return count;
 }
 
-/* For a server that gives no totals. */
-static double requests_of_workers(const struct json *status)
+static void read_workers(struct top_sums *sums, const struct json *workers)
 {
-    const struct json *workers = json_member(status, "workers");
-    double sum = 0;
+    for (const struct json *w = workers ? workers->first : NULL; w; w = w->next) {
+        const struct json *time = json_member(w, "time");
 
-    for (const struct json *w = workers ? workers->first : NULL; w; w = w->next)
-        sum += json_number(w, "requests");
-    return sum;
+        sums->requests += json_number(w, "requests");
+        if (time && time->kind == JSON_OBJECT && sums->workers < TOP_WORKERS) {
+            sums->worker_list[sums->workers].pid = json_number(w, "pid");
+            read_times(sums, &sums->worker_list[sums->workers++], time);
+        }
+    }
 }
 
 void top_sums_read(struct top_sums *sums, const struct json *status)
@@ -46,9 +61,10 @@ void top_sums_read(struct top_sums *sums, const struct json *status)
     const struct json *totals = json_member(status, "totals"), *duration = json_member(totals, "duration");
 
     *sums = (struct top_sums){.at = json_number(json_member(status, "master"), "uptime_us") / 1e6};
-    sums->requests = totals ? json_number(totals, "requests") : requests_of_workers(status);
-    sums->cpu = json_number(totals, "cpu_us") / 1e6;
-    read_waits(sums, json_member(totals, "waits"));
+    read_workers(sums, json_member(status, "workers"));
+    if (totals) /* it has those of workers that have ended too */
+        sums->requests = json_number(totals, "requests");
+    sums->cpu = json_number(totals, "process_cpu_us") / 1e6;
     read_bucket_list(sums->bounds, json_member(duration, "bounds_us"));
     sums->buckets = read_bucket_list(sums->counts, json_member(duration, "counts"));
 }
@@ -83,12 +99,16 @@ static void fill_durations(struct top_figures *f, const struct top_sums *before,
     f->p99 = percentile(now->bounds, counts, now->buckets, 0.99);
 }
 
-static double wait_before(const struct top_sums *before, const char *name)
+/* Add what a worker has spent. One that had not answered before is left out. */
+static void add_spent(struct top_figures *f, const struct top_sums *before, const struct top_worker *w, double passed)
 {
-    for (size_t i = 0; i < before->kinds; i++)
-        if (!strcmp(before->kind_names[i], name))
-            return before->waits[i];
-    return 0;
+    for (size_t i = 0; i < before->workers; i++)
+        if (before->worker_list[i].pid == w->pid)
+            for (size_t kind = 0; kind < f->kinds && kind < before->kinds; kind++) {
+                double more = w->times[kind] - before->worker_list[i].times[kind];
+
+                f->spent[kind] += more > 0 ? more / passed : 0;
+            }
 }
 
 void top_figures_fill(struct top_figures *f, const struct top_sums *before, const struct top_sums *now)
@@ -102,9 +122,8 @@ void top_figures_fill(struct top_figures *f, const struct top_sums *before, cons
     f->kinds = now->kinds;
     f->requests_per_s = (now->requests - before->requests) / passed;
     f->cpu = (now->cpu - before->cpu) / passed;
-    for (size_t i = 0; i < now->kinds; i++) {
-        memcpy(f->kind_names[i], now->kind_names[i], TOP_NAME);
-        f->waiting[i] = (now->waits[i] - wait_before(before, now->kind_names[i])) / passed;
-    }
+    memcpy(f->kind_names, now->kind_names, sizeof(f->kind_names));
+    for (size_t i = 0; i < now->workers; i++)
+        add_spent(f, before, &now->worker_list[i], passed);
     fill_durations(f, before, now);
 }

@@ -8,18 +8,25 @@
 
 #include "ctl/json.h"
 
-#define TOP_KINDS   16 /* kinds of waits that are told apart */
-#define TOP_NAME    16 /* bytes of the name of one */
-#define TOP_BUCKETS 64 /* of the histogram of durations */
+#define TOP_KINDS   16  /* kinds of waits that are told apart */
+#define TOP_NAME    16  /* bytes of the name of one */
+#define TOP_WORKERS 128 /* whose times are added up */
+#define TOP_BUCKETS 64  /* of the histogram of durations */
+
+/* What the requests of a worker have spent their time on, by kind. */
+struct top_worker {
+    double pid;
+    double times[TOP_KINDS]; /* s */
+};
 
 /* Sums since the start, as the server gives them. */
 struct top_sums {
     double at; /* s since the master's start */
     double requests, cpu;
-    size_t kinds, buckets;
+    size_t kinds, buckets, workers;
     char kind_names[TOP_KINDS][TOP_NAME];
-    double waits[TOP_KINDS];    /* s */
-    double bounds[TOP_BUCKETS]; /* s; of all buckets but the last */
+    struct top_worker worker_list[TOP_WORKERS];
+    double bounds[TOP_BUCKETS]; /* us; of all buckets but the last */
     double counts[TOP_BUCKETS];
 };
 
@@ -30,7 +37,7 @@ struct top_figures {
     double p50, p95, p99;       /* s; negative: no request has ended */
     size_t kinds;
     char kind_names[TOP_KINDS][TOP_NAME];
-    double waiting[TOP_KINDS]; /* requests that have waited, on average */
+    double spent[TOP_KINDS]; /* s per s: so many requests have done that, on average */
 };
 
 /* Read the sums of an answer. */

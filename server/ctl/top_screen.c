@@ -103,15 +103,15 @@ static double sum_of_workers(const struct json *status, const char *name)
     return sum;
 }
 
-static void draw_waits(struct picture *p, const struct top_figures *f)
+static void draw_times(struct picture *p, const struct top_figures *f)
 {
     char line[MAX_COLUMNS] = "";
     size_t size = 0;
 
     for (size_t i = 0; i < f->kinds && size < sizeof(line); i++)
-        if (f->waiting[i] >= 0.005)
-            size += (size_t)snprintf(line + size, sizeof(line) - size, "%s %.2f  ", f->kind_names[i], f->waiting[i]);
-    picture_line(p, PLAIN, "waiting   %s", *line ? line : "-");
+        if (f->spent[i] >= 0.005)
+            size += (size_t)snprintf(line + size, sizeof(line) - size, "%s %.2f  ", f->kind_names[i], f->spent[i]);
+    picture_line(p, PLAIN, "time      %s", *line ? line : "-");
 }
 
 static void draw_figures(struct picture *p, const struct top_view *view)
@@ -122,7 +122,7 @@ static void draw_figures(struct picture *p, const struct top_view *view)
     if (!f->has_rates) {
         picture_line(p, PLAIN, "requests  ...");
         picture_line(p, PLAIN, "now       ...");
-        picture_line(p, PLAIN, "waiting   ...");
+        picture_line(p, PLAIN, "time      ...");
         return;
     }
     picture_line(p, PLAIN, "requests  %.1f/s  p50 %s  p95 %s  p99 %s", f->requests_per_s, show_time(p50, f->p50),
@@ -130,7 +130,7 @@ static void draw_figures(struct picture *p, const struct top_view *view)
     picture_line(p, PLAIN, "now       %.0f run or wait, %.0f queue, %.0f connections, cpu %.2f cores",
                  sum_of_workers(view->status, "in_flight"), sum_of_workers(view->status, "queued"),
                  sum_of_workers(view->status, "connections"), f->cpu);
-    draw_waits(p, f);
+    draw_times(p, f);
 }
 
 static void draw_server(struct picture *p, const struct top_view *view)

@@ -163,8 +163,10 @@ static const struct command_word {
     enum ask what;
     const char *(*take)(struct question *q, const char *const *args);
 } command_words[] = {
+    /* clang-format off */
     {"ping", ASK_PING, take_none},
     {"status", ASK_STATUS, take_none},
+    {"about", ASK_ABOUT, take_none},
     {"workers", ASK_WORKERS, take_change},
     {"requests", ASK_REQUESTS, take_filter},
     {"trace", ASK_TRACE, take_id_or_filter},
@@ -180,6 +182,7 @@ static const struct command_word {
     {"ready", ASK_READY, take_none},
     {"record", ASK_RECORD, take_none},
     {"profile", ASK_PROFILE, take_profile},
+    /* clang-format on */
 };
 
 static bool split_words(struct words *w, const char *line)
@@ -215,6 +218,6 @@ const char *question_parse(struct question *q, const char *line)
             q->what = command_words[i].what;
             return command_words[i].take(q, at + 1);
         }
-    return "there is no such command: expected ping, ready, status, workers, requests, trace, cancel, console, debug, "
-           "record, profile, metrics, log, reload, reopen, drain or stop";
+    return "there is no such command: expected ping, ready, status, about, workers, requests, trace, cancel, console, "
+           "debug, record, profile, metrics, log, reload, reopen, drain or stop";
 }

@@ -11,6 +11,7 @@
 enum ask {
     ASK_PING,
     ASK_STATUS,
+    ASK_ABOUT, /* versions and configuration */
     ASK_READY,
     ASK_WORKERS,
     ASK_REQUESTS,

@@ -44,7 +44,7 @@ static void add_present(struct standing *s, const struct coro *co, int64_t now)
     s->ready += co->parked ? 0 : s->since;
 }
 
-void standing_take(struct standing *s, const struct request *req, const struct coro *co)
+void standing_take_times(struct standing *s, const struct request *req, const struct coro *co)
 {
     int64_t now = wait_now();
 
@@ -61,6 +61,12 @@ void standing_take(struct standing *s, const struct request *req, const struct c
     s->peers = co->peers;
     if (coro_clocked)
         add_present(s, co, now);
+    s->kind = co->reason.kind;
+}
+
+void standing_take(struct standing *s, const struct request *req, const struct coro *co)
+{
+    standing_take_times(s, req, co);
     if (s->doing == DOES_WAIT)
         s->kind = reason_of_park(co, s->of, sizeof(s->of));
 }

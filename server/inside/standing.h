@@ -29,6 +29,9 @@ struct standing {
 /* Fill in how the request of this coroutine stands. On the loop's thread. co: NULL if it has none. */
 void standing_take(struct standing *s, const struct request *req, const struct coro *co);
 
+/* The same without `of`, which may take a system call. */
+void standing_take_times(struct standing *s, const struct request *req, const struct coro *co);
+
 /* What log-format, Server-Timing and the slow log call the parts: "queue", "cpu", "ready", "pool", "wait" for all
  * waits, "wait.KIND". Returns the number of the part, which standing_part takes; -1: there is no such part. */
 int standing_part_by_name(const char *name, size_t size);

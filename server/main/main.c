@@ -105,7 +105,7 @@ static int start_server(const struct command *cmd, struct generation *g)
     notify_init();
     if (g->settings.process.daemonize && !inherit_predecessor())
         daemonize(g->settings.log.error_log);
-    return master_run(&(struct master_start){cmd->argv, command_configure, cmd}, g);
+    return master_run(&(struct master_start){cmd->argv, command_configure, cmd, version_details()}, g);
 }
 
 /* Do what is asked for instead of starting a server. Returns the exit code. */

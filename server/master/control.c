@@ -28,6 +28,7 @@
 #include "inside/health.h"
 #include "inside/running.h"
 #include "log/log.h"
+#include "master/about.h"
 #include "master/stuck_requests.h"
 #include "master/supervisor.h"
 #include "process/inherit.h"
@@ -127,14 +128,6 @@ static void client_answer(struct control_client *c, int code, const char *text)
 
 /* ---- commands ---- */
 
-static bool has_answer(const struct gathering *g)
-{
-    for (size_t i = 0; i < g->count; i++)
-        if (g->workers[i].size > 0)
-            return true;
-    return false;
-}
-
 /* Whether a worker that is stuck has the request. */
 static bool has_stuck_request(const struct question *q, const struct gathering *g)
 {
@@ -168,13 +161,14 @@ static void on_gathered(const struct gathering *g, void *arg)
     struct overview_master master = control.hooks.master();
 
     if (c->question.what == ASK_CANCEL) {
-        client_answer(c, has_answer(g) ? 0 : EXIT_NO_SUCH,
-                      has_answer(g) ? "cancelled" : "there is no such request, or it cannot be cancelled now");
+        client_answer(c, gathering_has_answer(g) ? 0 : EXIT_NO_SUCH,
+                      gathering_has_answer(g) ? "cancelled"
+                                              : "there is no such request, or it cannot be cancelled now");
     } else if (c->question.what == ASK_READY) {
         answer_readiness(c, g);
     } else if (c->question.what == ASK_LOG) {
         client_answer(c, 0, "");
-    } else if (c->question.number && !has_answer(g) && !has_stuck_request(&c->question, g)) {
+    } else if (c->question.number && !gathering_has_answer(g) && !has_stuck_request(&c->question, g)) {
         client_answer(c, EXIT_NO_SUCH, "there is no such request");
     } else {
         client_begin_answer(c, 0);
@@ -246,6 +240,13 @@ static void client_pass(struct control_client *c)
     }
 }
 
+static void client_about(struct control_client *c)
+{
+    client_begin_answer(c, 0);
+    about_write(&c->question, &c->answer);
+    client_send(c);
+}
+
 static void client_run(struct control_client *c)
 {
     switch (c->question.what) {
@@ -270,6 +271,9 @@ static void client_run(struct control_client *c)
     case ASK_CONSOLE:
     case ASK_DEBUG:
         client_pass(c);
+        break;
+    case ASK_ABOUT:
+        client_about(c);
         break;
     case ASK_LOG:
         set_log_level(c);

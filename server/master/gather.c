@@ -185,6 +185,14 @@ void gather_on_exit(const struct worker *w)
     }
 }
 
+bool gathering_has_answer(const struct gathering *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->workers[i].size > 0)
+            return true;
+    return false;
+}
+
 /* ---- time ---- */
 
 static bool is_complete(const struct gathering *g)

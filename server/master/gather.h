@@ -49,6 +49,9 @@ void gather_on_report(const struct worker *w, const char *text);
 void gather_on_running(const struct worker *w, const char *lines);
 void gather_on_exit(const struct worker *w);
 
+/* Whether a worker has answered with anything. */
+bool gathering_has_answer(const struct gathering *g);
+
 /* Do what is due. Returns the CLOCK_MONOTONIC nanoseconds when more is, or WAIT_FOREVER. */
 int64_t gather_step(int64_t now);
 

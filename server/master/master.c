@@ -32,6 +32,7 @@
 #include "log/log_program.h"
 #include "log/log_target.h"
 #include "log/sink.h"
+#include "master/about.h"
 #include "master/asked.h"
 #include "master/control.h"
 #include "master/supervisor.h"
@@ -571,6 +572,7 @@ int master_run(const struct master_start *start, struct generation *g)
     master.started = wait_now();
     control_init(&control_hooks);
     asked_init(master_overview);
+    about_init(start->versions);
     master.drain_due = WAIT_FOREVER;
     reload_state_init();
     master.watch_fd = -1;

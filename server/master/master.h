@@ -8,6 +8,7 @@ struct master_start {
     char **argv; /* for an upgrade */
     configure_fn *configure;
     const struct command *cmd; /* configure's argument, at each reload */
+    const char *versions;      /* lines, for about.c */
 };
 
 /* Listen, fork the workers of g, which is taken over, and keep them running until told to stop. Returns the exit code

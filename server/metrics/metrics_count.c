@@ -176,6 +176,11 @@ void metrics_publish(void)
     publish_sums(slot);
 }
 
+const struct metrics_slot *metrics_own_slot(void)
+{
+    return counting.slot;
+}
+
 /* In a forked child, which is no worker. */
 static void forget_slot(void)
 {

@@ -14,4 +14,7 @@ void metrics_count_request(const struct request *req);
 /* Write how this worker stands now. Is done every second too. */
 void metrics_publish(void);
 
+/* Returns the slot of this worker; NULL: it counts nothing. */
+const struct metrics_slot *metrics_own_slot(void);
+
 #endif

@@ -20,8 +20,12 @@
 #include "http/response/response.h"
 #include "inside/health.h"
 #include "inside/question.h"
+#include "inside/running.h"
+#include "mount/status_action.h"
+#include "mount/status_page.h"
 
-#define BASIC "Basic "
+#define BASIC  "Basic "
+#define CANCEL "/cancel/"
 
 /* Who may look at something. */
 struct status_networks {
@@ -31,9 +35,9 @@ struct status_networks {
 };
 
 struct status_mount {
-    const char *const *allow, *const *allow_probes; /* as the file has it; NULL: not given */
-    const char *const *auth;                        /* NAME:PASSWORD; NULL: none */
-    struct status_networks allowed, probing;
+    const char *const *allow, *const *allow_probes, *const *allow_cancel; /* as the file has it; NULL: not given */
+    const char *const *auth;                                              /* NAME:PASSWORD; NULL: none */
+    struct status_networks allowed, probing, cancelling;
     const char *const *credentials; /* auth in base64, ended by NULL; NULL: none */
 };
 
@@ -44,6 +48,8 @@ static const struct sl_option status_options[] = {
               .help = "Addresses and networks that may look at everything, unix for Unix sockets; repeat for more."),
     SL_OPTION("allow-probes", SL_STRINGS, struct status_mount, allow_probes,
               .help = "The same for /live and /ready; by default this host: 127.0.0.0/8, ::1 and unix."),
+    SL_OPTION("allow-cancel", SL_STRINGS, struct status_mount, allow_cancel,
+              .help = "Which of those in allow may also cancel requests; by default nobody."),
     SL_OPTION("auth", SL_STRINGS, struct status_mount, auth, .flags = SL_SECRET,
               .help = "NAME:PASSWORD that is asked for as Basic authentication, but not of probes; repeat for more."),
     {.name = NULL},
@@ -121,6 +127,7 @@ void status_mount_fill(struct conf *c, const struct conf_section *section, void 
 
     fill_status_networks(&m->allowed, c, section, "allow", m->allow);
     fill_status_networks(&m->probing, c, section, "allow-probes", m->allow_probes ? m->allow_probes : local);
+    fill_status_networks(&m->cancelling, c, section, "allow-cancel", m->allow_cancel);
     fill_auth(m, c, section);
 }
 
@@ -129,6 +136,17 @@ bool status_is_mounted(const struct mount *mounts)
     for (; mounts; mounts = mounts->next)
         if (mounts->module.handle == status_module.handle)
             return true;
+    return false;
+}
+
+bool status_lets_cancel(const struct mount *mounts)
+{
+    for (; mounts; mounts = mounts->next) {
+        const struct status_mount *m = mounts->self;
+
+        if (mounts->module.handle == status_module.handle && (m->cancelling.count || m->cancelling.has_unix))
+            return true;
+    }
     return false;
 }
 
@@ -186,6 +204,8 @@ static bool is_authenticated(const struct status_mount *m, const struct sl_reque
 static int status_reply(struct request *req, int status, const char *type, const char *body, size_t size)
 {
     response_header(req, "Cache-Control", 13, "no-store", 8);
+    response_header(req, "X-Content-Type-Options", 22, "nosniff", 7);
+    response_header(req, "Cross-Origin-Resource-Policy", 28, "same-origin", 11);
     return response_reply(req, status, type, body, size);
 }
 
@@ -196,6 +216,14 @@ static int reply_health(struct request *req, const char *trouble)
     return status_reply(req, trouble ? 503 : 200, "text/plain; charset=utf-8", text, strlen(text));
 }
 
+/* Whether the master says that there is no such request. */
+static bool is_failure(const struct text *answer)
+{
+    static const char failure[] = "{\"version\":1,\"error\":";
+
+    return answer->size >= sizeof(failure) - 1 && !memcmp(answer->buf, failure, sizeof(failure) - 1);
+}
+
 static int reply_question(struct request *req, const char *line, const char *type)
 {
     struct text answer = {0};
@@ -204,7 +232,7 @@ static int reply_question(struct request *req, const char *line, const char *typ
     if (err)
         err = reply_health(req, "the master does not answer");
     else
-        err = status_reply(req, 200, type, answer.buf, answer.size);
+        err = status_reply(req, is_failure(&answer) ? 404 : 200, type, answer.buf, answer.size);
     free(answer.buf);
     return err;
 }
@@ -229,39 +257,97 @@ static int ask_for_login(struct request *req)
     return 401;
 }
 
-/* Which question a path below the mount stands for; NULL: none. */
-static const char *question_of_path(const char *path)
+/* Returns the query as words of a question: "?older=1s&limit=100" is " older 1s limit 100". */
+static const char *words_of_query(struct request *req)
 {
-    static const char *const paths[][2] = {{"/status", "json status"},
-                                           {"/workers", "json workers"},
-                                           {"/requests", "json requests"},
-                                           {"/trace", "json trace"}};
+    char *words;
+
+    if (!*req->view.query)
+        return "";
+    words = arena_printf(&req->arena, " %s", req->view.query);
+    for (char *at = words; *at; at++)
+        if (*at == '=' || *at == '&')
+            *at = ' ';
+    return words;
+}
+
+/* Returns the question that a path below the mount stands for; NULL: none. */
+static const char *question_of_path(struct request *req, const char *path)
+{
+    static const char *const paths[] = {"/status", "/workers", "/requests", "/trace", "/about"};
+    struct question q;
 
     if (!*path || !strcmp(path, "/"))
         path = "/status";
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-        if (!strcmp(path, paths[i][0]))
-            return paths[i][1];
-    return NULL;
+        if (!strcmp(path, paths[i]))
+            return arena_printf(&req->arena, "json %s%s", path + 1, words_of_query(req));
+    if (strncmp(path, "/trace/", 7) || !question_parse_id(path + 7, &q.pid, &q.number))
+        return NULL;
+    return arena_printf(&req->arena, "json trace %s", path + 7);
+}
+
+static int reply_json_message(struct request *req, int status, const char *name, const char *message)
+{
+    const char *text = arena_printf(&req->arena, "{\"version\":%d,\"%s\":\"%s\"}\n", INSIDE_VERSION, name, message);
+
+    return status_reply(req, status, "application/json", text, strlen(text));
+}
+
+/* POST /cancel/ID. */
+static int status_cancel(const struct status_mount *m, struct request *req)
+{
+    const char *id = req->view.path + strlen(CANCEL), *why = status_action_refusal(&req->view, m->credentials);
+    struct question q;
+
+    if (!networks_have(&m->cancelling, &req->view))
+        why = "allow-cancel of [status] does not name this client";
+    if (why)
+        return reply_json_message(req, 403, "error", why);
+    if (!question_parse_id(id, &q.pid, &q.number))
+        return reply_json_message(req, 404, "error", "there is no such request");
+    request_log(req, LOG_LEVEL_INFO, "cancels request %s", id);
+    return reply_question(req, arena_printf(&req->arena, "json cancel %s", id), "application/json");
+}
+
+static int refuse_method(struct request *req, const char *allowed)
+{
+    response_header(req, "Allow", 5, allowed, strlen(allowed));
+    response_keep(req);
+    return 405;
+}
+
+static int status_look(const struct status_mount *m, struct request *req)
+{
+    const char *path = req->view.path, *question = question_of_path(req, path), *why;
+    struct question q;
+
+    if ((!*path || !strcmp(path, "/")) && status_page_is_wanted(&req->view))
+        return status_page_reply(req, networks_have(&m->cancelling, &req->view));
+    if (!question)
+        return 404;
+    why = question_parse(&q, question);
+    return why ? reply_json_message(req, 400, "error", "expected older=TIME, limit=N")
+               : reply_question(req, question, "application/json");
 }
 
 /* The answer to one who may have it. */
 static int status_answer(const struct status_mount *m, struct request *req, bool is_probe)
 {
-    const char *path = req->view.path, *question = question_of_path(path);
+    const char *path = req->view.path, *method = req->view.method;
+    bool is_cancel = !strncmp(path, CANCEL, strlen(CANCEL));
 
-    if (strcmp(req->view.method, "GET") && strcmp(req->view.method, "HEAD")) {
-        response_header(req, "Allow", 5, "GET, HEAD", 9);
-        response_keep(req);
-        return 405;
-    }
+    if (is_cancel && strcmp(method, "POST"))
+        return refuse_method(req, "POST");
+    if (!is_cancel && strcmp(method, "GET") && strcmp(method, "HEAD"))
+        return refuse_method(req, "GET, HEAD");
     if (is_probe)
         return reply_health(req, !strcmp(path, "/ready") ? health_trouble() : NULL);
     if (!is_authenticated(m, &req->view))
         return ask_for_login(req);
     if (!strcmp(path, "/metrics"))
         return reply_metrics(req);
-    return question ? reply_question(req, question, "application/json") : 404;
+    return is_cancel ? status_cancel(m, req) : status_look(m, req);
 }
 
 static int status_handle(void *self, struct sl_request *req)

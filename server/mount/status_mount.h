@@ -17,6 +17,9 @@ void status_mount_fill(struct conf *c, const struct conf_section *section, void 
 /* Whether a mount of the list is one of them. */
 bool status_is_mounted(const struct mount *mounts);
 
+/* Whether one of them lets anybody cancel requests. */
+bool status_lets_cancel(const struct mount *mounts);
+
 /* How the handler asks the master: returns 0 with its answer in out, or -errno. Set once, in a worker. */
 extern int (*status_ask_master)(const char *line, struct text *out);
 

@@ -26,6 +26,7 @@
 #include "inside/running.h"
 #include "log/log.h"
 #include "metrics/metrics_count.h"
+#include "metrics/metrics_now.h"
 #include "process/channel.h"
 #include "wait/wait.h"
 
@@ -94,6 +95,8 @@ static void write_answer(const struct question *q, struct text *out)
     case ASK_STATUS:
         metrics_publish();
         running_write_counts(q, out);
+        if (q->json)
+            metrics_now_write(out);
         break;
     default:
         running_write_counts(q, out);
