@@ -23,6 +23,8 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_O) $(LIBRARIES)
 
 $(BUILD)/tests/test_static: $(filter-out %/static.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard modules/static/*.c)))
 
+$(BUILD)/tests/test_json: $(BUILD)/server/ctl/json.o
+
 # The tests of coroutines again, with the portable switch in place of the assembly.
 $(BUILD)/ucontext/switch_ucontext.o: server/coro/switch_ucontext.c
 	@mkdir -p $(@D)

@@ -63,10 +63,11 @@ static const char *read_string(struct json_reader *r)
     char *begin = r->at, *to = r->at;
 
     while (*r->at != '"') {
-        char byte = *r->at++;
+        char byte = *r->at;
 
         if (!byte)
             return NULL;
+        r->at++;
         if (byte == '\\' && !(byte = read_escape(r)))
             return NULL;
         *to++ = printable((unsigned char)byte);
