@@ -32,7 +32,8 @@ class Chart {
     this.points = samples.map(sample => ({t: sample.t, values: sample.known ? this.take(sample) : null}));
     const sums = new Map();
     for (const {values} of this.points)
-      for (const name in values) if (values[name] || !this.stacked) sums.set(name, (sums.get(name) || 0) + values[name]);
+      for (const name in values)
+        if (values[name] || !this.stacked) sums.set(name, (sums.get(name) || 0) + values[name]);
     const names = this.most && sums.size > this.most ? this.foldRare(sums) : sums.keys();
     const rank = name => (this.order.indexOf(name) + 1) || this.order.length + 1;
     this.names = [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
@@ -104,7 +105,8 @@ class Chart {
     if (!this.stacked)
       return this.names.map((name, index) => {
         const runs = this.runs(values => values[name] !== null && values[name] !== undefined);
-        const line = run => 'M' + run.map(point => at(point, point.values[name])).join('L') + (run.length > 1 ? '' : 'h.1');
+        const line = run =>
+          'M' + run.map(point => at(point, point.values[name])).join('L') + (run.length > 1 ? '' : 'h.1');
         const curve = draw('path', {class: 'curve', d: runs.map(line).join('')});
         curve.style.stroke = this.colors(name, index);
         return curve;
@@ -129,7 +131,8 @@ class Chart {
     const text = name => last ? this.show(this.stacked ? last[name] || 0 : last[name]) : '–';
     say(this.now, last && this.stacked ? this.show(this.sum(last)) : '');
     const items = this.names.map((name, index) => {
-      const item = this.legend.children[index] || this.legend.appendChild(make('li', {}, make('span', {class: 'key'}), make('span')));
+      const item = this.legend.children[index] ||
+        this.legend.appendChild(make('li', {}, make('span', {class: 'key'}), make('span')));
       item.firstChild.style.background = this.colors(name, index);
       say(item.lastChild, `${name} ${text(name)}`);
       return item;
@@ -150,7 +153,8 @@ class Chart {
     const left = clientX - this.plot.getBoundingClientRect().left;
     const point = seen.reduce((a, b) => Math.abs(this.x(a.t) - left) <= Math.abs(this.x(b.t) - left) ? a : b);
     const x = this.x(point.t);
-    this.cross = this.plot.appendChild(draw('path', {class: 'cross', d: `M${x} ${SPACE.top}V${this.box.height - SPACE.bottom}`}));
+    this.cross = this.plot.appendChild(
+      draw('path', {class: 'cross', d: `M${x} ${SPACE.top}V${this.box.height - SPACE.bottom}`}));
     this.tip.replaceChildren(new Date(point.t * 1000).toLocaleTimeString(), make('ul', {}, ...this.names
       .map((name, index) => [name, index, point.values[name]]).filter(([, , value]) => value || !this.stacked).reverse()
       .map(([name, index, value]) => make('li', {}, make('span', {},

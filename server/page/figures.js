@@ -1,7 +1,7 @@
 // figures.js: what the answers of the server make known: rates, percentiles, and what all requests do.
 
-const KINDS = ['runs', 'cpu', 'ready', 'pool', 'socket', 'dns', 'lock', 'disk', 'sleep', 'child', 'thread', 'pipe', 'client',
-  'place', 'other'];
+const KINDS = ['runs', 'cpu', 'ready', 'pool', 'socket', 'dns', 'lock', 'disk', 'sleep', 'child', 'thread', 'pipe',
+  'client', 'place', 'other'];
 const kindColor = name => `var(--${name === 'cpu' ? 'runs' : KINDS.includes(name) ? name : 'other'})`;
 const SPAN = 5; // seconds over which percentiles are taken
 

@@ -2,7 +2,8 @@
 
 const TICK = 1000; // milliseconds
 const MOST = 100; // running requests of each worker that are asked for, the oldest
-const PEER_COLORS = ['socket', 'runs', 'disk', 'client', 'thread', 'dns', 'pool', 'other'].map(name => `var(--${name})`);
+const PEER_COLORS = ['socket', 'runs', 'disk', 'client', 'thread', 'dns', 'pool', 'other']
+  .map(name => `var(--${name})`);
 
 // A name keeps its color while the page is open.
 function colorsInOrder() {
@@ -11,24 +12,27 @@ function colorsInOrder() {
 }
 
 const STATES = {serving: 'var(--good)', starting: 'var(--runs)', stopping: 'var(--dns)', stuck: 'var(--bad)'};
-const CLASSES = {'1xx': 'var(--other)', '2xx': 'var(--disk)', '3xx': 'var(--ready)', '4xx': 'var(--dns)', '5xx': 'var(--bad)',
-  other: 'var(--sleep)'};
+const CLASSES = {'1xx': 'var(--other)', '2xx': 'var(--disk)', '3xx': 'var(--ready)', '4xx': 'var(--dns)',
+  '5xx': 'var(--bad)', other: 'var(--sleep)'};
 
 const charts = [
-  new Chart({title: 'Requests per second', stacked: true, show: showNumber, colors: name => CLASSES[name] || 'var(--runs)',
+  new Chart({title: 'Requests per second', stacked: true, show: showNumber,
+    colors: name => CLASSES[name] || 'var(--runs)',
     take: sample => sample.rates && (Object.keys(sample.rates.classes).length ? sample.rates.classes
       : {all: sample.rates.requests}), order: Object.keys(CLASSES)}),
   new Chart({title: 'Duration', show: showTime, order: ['p50', 'p95', 'p99'], least: 0.0001,
     colors: name => ({p50: 'var(--disk)', p95: 'var(--socket)', p99: 'var(--lock)'})[name],
     take: sample => sample.rates && {p50: sample.rates.p50, p95: sample.rates.p95, p99: sample.rates.p99}}),
-  new Chart({title: 'In flight, by what they do', least: 2, stacked: true, show: showNumber, colors: kindColor, order: KINDS,
+  new Chart({title: 'In flight, by what they do', least: 2, stacked: true, show: showNumber, colors: kindColor,
+    order: KINDS,
     take: sample => sample.queued ? {...sample.doing, place: sample.queued} : sample.doing}),
-  new Chart({title: 'CPU and waits, seconds per second', stacked: true, show: showNumber, colors: kindColor, order: KINDS,
-    least: 0.1, take: sample => sample.rates?.times}),
-  new Chart({title: 'Workers', least: 2, stacked: true, show: showNumber, order: Object.keys(STATES), colors: name => STATES[name],
+  new Chart({title: 'CPU and waits, seconds per second', stacked: true, show: showNumber, colors: kindColor,
+    order: KINDS, least: 0.1, take: sample => sample.rates?.times}),
+  new Chart({title: 'Workers', least: 2, stacked: true, show: showNumber, order: Object.keys(STATES),
+    colors: name => STATES[name],
     take: sample => sample.workers}),
-  new Chart({title: 'Outbound: requests that wait, by peer', least: 2, stacked: true, show: showNumber, colors: colorsInOrder(), most: 6,
-    take: sample => sample.outbound}),
+  new Chart({title: 'Outbound: requests that wait, by peer', least: 2, stacked: true, show: showNumber,
+    colors: colorsInOrder(), most: 6, take: sample => sample.outbound}),
 ];
 
 const history_ = new History(), slow = new SlowRequests();
@@ -40,7 +44,8 @@ const page = {paused: false, since: null, answer: null};
 function showTiles(sample) {
   const rates = sample.rates || {};
   const failures = rates.classes?.['5xx'];
-  const tiles = [['Requests/s', showNumber(rates.requests)], ...['p50', 'p95', 'p99'].map(name => [name, showTime(rates[name])]),
+  const tiles = [['Requests/s', showNumber(rates.requests)],
+    ...['p50', 'p95', 'p99'].map(name => [name, showTime(rates[name])]),
     ['In flight', showNumber(sample.in_flight)], ['Queued', showNumber(sample.queued)],
     ['CPU', rates.cpu === null || rates.cpu === undefined ? '–' : `${Math.round(rates.cpu * 100)} %`],
     ['5xx/s', showNumber(failures), failures > 0], ['Connections', showNumber(sample.connections)]];
@@ -72,9 +77,9 @@ function showRequests() {
   const {requests, answer} = page;
   const words = $('find').value.trim().toLowerCase();
   const key = $('sort').value;
-  const has = request => !words || [request.id, request.method, request.target, request.peer, request.mount, doingOf(request)]
-    .some(text => (text || '').toLowerCase().includes(words));
-  const found = requests.filter(has).sort((a, b) => b[key] - a[key]);
+  const has = ({id, method, target, peer, mount, ...request}) => !words ||
+    [id, method, target, peer, mount, doingOf(request)].some(text => (text || '').toLowerCase().includes(words));
+  const found = requests.filter(has).sort((a, b) => (b[key] || 0) - (a[key] || 0));
   running.put(found.slice(0, MOST), request => request.worker);
   const all = Math.max(found.length, total(answer.workers, 'in_flight') + total(answer.workers, 'queued') - page.own);
   say($('requests-count'), found.length < all ? `${Math.min(found.length, MOST)} of ${all}` : String(found.length));

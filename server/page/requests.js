@@ -1,6 +1,7 @@
 // requests.js: the tables of requests. A row stays the same element while its request runs, so that it can be read,
 // and keeps the focus, while figures change.
 
+const ENDED = 'It has ended; this is what was seen last.';
 const mayCancel = document.documentElement.dataset.cancel === 'yes';
 
 const doingOf = request => request.wait ? `${request.wait.kind} ${request.wait.of}`.trim() : request.state;
@@ -28,13 +29,16 @@ function describeRequest(request) {
     make('li', {}, make('span', {class: 'key', color: kindColor(kind)}), `${kind} ${showMicroseconds(us)}`)));
   const peers = (request.peers || []).map(peer =>
     make('li', {}, `${peer.kind} ${peer.of || '(further peers)'}: ${peer.calls} calls, ${showMicroseconds(peer.us)}`));
+  const stack = request.stack?.length ? request.stack
+    : [request.stack ? 'none: it runs, or is no Python' : 'was not seen'];
   return [
-    make('dl', {class: 'pairs'}, ...[['ID', request.id], ['Client', request.peer || 'Unix socket'],
+    make('dl', {class: 'pairs'}, ...[['ID', request.id],
+      ['Client', request.peer === '' ? 'Unix socket' : request.peer ?? '–'],
       ['Mount', request.mount || '/'], ['Queued before', showMicroseconds(request.queue_us)]]
       .flatMap(([name, text]) => [make('dt', {}, name), make('dd', {}, text)])),
     make('div', {}, make('h3', {}, 'Where its time went'), bar, parts, make('ul', {}, ...peers)),
     make('div', {}, make('h3', {}, 'Stack, most recent call first'), make('ol', {class: 'stack'},
-      ...(request.stack?.length ? request.stack : [request.stack ? 'none: it runs, or is no Python' : 'was not seen']).map(line => make('li', {}, line)))),
+      ...stack.map(line => make('li', {}, line)))),
   ];
 }
 
@@ -110,7 +114,8 @@ class Row {
     try {
       const request = await trace(this.id);
       if (request) this.stack = request.stack;
-      this.show(request || {...this.request, stack: this.stack}, request ? '' : 'It has ended; this is what was seen last.');
+      if (request) this.show(request, '');
+      else this.show({...this.request, stack: this.stack}, ENDED);
     } catch (error) {
       this.show({...this.request, stack: this.stack}, error.message);
     }
@@ -140,7 +145,7 @@ class Rows {
       } else if (!wanted.has(id) && !row.gone) {
         row.gone = true;
         row.update(row.request, 'ended');
-        row.show({...row.request, stack: row.stack}, 'It has ended; this is what was seen last.');
+        row.show({...row.request, stack: row.stack}, ENDED);
         row.box.querySelector('.acts button')?.remove();
       }
     let after = null;
