@@ -17,13 +17,22 @@ struct present {
     int64_t cpu_time, ready_time, pool_time, waited[WAIT_KINDS]; /* ns of all requests so far */
 };
 
+/* Their CPU time is what is left of their durations. */
 static void add_ended(struct present *p, const struct metrics_slot *slot)
 {
-    p->cpu_time += (int64_t)metrics_get(&slot->cpu);
-    p->ready_time += (int64_t)metrics_get(&slot->ready);
-    p->pool_time += (int64_t)metrics_get(&slot->pool);
-    for (enum wait_kind kind = 0; kind < WAIT_KINDS; kind++)
-        p->waited[kind] += (int64_t)metrics_get(&slot->waited[kind].sum);
+    int64_t ready = (int64_t)metrics_get(&slot->ready), pool = (int64_t)metrics_get(&slot->pool);
+
+    p->cpu_time -= ready + pool;
+    p->ready_time += ready;
+    p->pool_time += pool;
+    for (size_t i = 0; i < METRICS_MOUNTS; i++)
+        p->cpu_time += (int64_t)metrics_get(&slot->durations[i].sum);
+    for (enum wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
+        int64_t waited = (int64_t)metrics_get(&slot->waited[kind].sum);
+
+        p->cpu_time -= waited;
+        p->waited[kind] += waited;
+    }
 }
 
 static void add_standing(struct present *p, const struct standing *s)

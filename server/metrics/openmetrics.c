@@ -59,7 +59,7 @@ static void write_label(struct text *out, const char *before, const char *value)
 
         if (c == '"' || c == '\\')
             text_add(out, "\\", 1);
-        text_add(out, c < ' ' || c >= 0x7f ? "?" : value, 1);
+        text_add(out, c < ' ' || c == 0x7f ? "?" : value, 1); /* the names of sections are UTF-8, as the format wants */
     }
     text_add(out, "\"", 1);
 }

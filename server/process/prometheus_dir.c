@@ -2,7 +2,7 @@
  * prometheus_dir.c: the folder by which prometheus_client in applications adds up what several processes count.
  *
  * In its multiprocess mode the library keeps the values of each process in files of this folder, which whoever is
- * scraped reads. It is to be empty at a start, and gauges of the modes live* are to be removed when their process has
+ * scraped reads. It is to have none at a start, and gauges of the modes live* are to be removed when their process has
  * ended: what the library's mark_process_dead() does. The files of counters stay, for sums must not go back. A new
  * binary (SIGUSR2) goes on with what is there.
  */
@@ -16,10 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "log/log.h"
 #include "process/inherit.h"
 
 #define VARIABLE "PROMETHEUS_MULTIPROC_DIR"
+
+/* What the names of the library's files begin with. */
+static const char *const kinds[] = {"counter_", "gauge_", "histogram_", "summary_"};
 
 /* Remove the files whose names begin and end so. */
 static void remove_files(const char *path, const char *begin, const char *end)
@@ -53,8 +57,8 @@ int prometheus_dir_prepare(const struct process_settings *s)
         log_error("cannot make the folder %s (prometheus-multiproc-dir): %m", path);
         return err;
     }
-    if (!inherit_predecessor())
-        remove_files(path, "", ".db");
+    for (size_t i = 0; i < ARRAY_SIZE(kinds) && !inherit_predecessor(); i++)
+        remove_files(path, kinds[i], ".db");
     return 0;
 }
 

@@ -359,10 +359,11 @@ def test_prometheus_client_with_several_workers(daemon, keys):
     folder = pathlib.Path(package.__file__).parents[1]
     ini = (f"[server]\nworkers = 2\n{keys}\nprometheus-multiproc-dir = %(here)/counts\n"
            f"[wsgi /]\napp = counting:app\npythonpath = {folder}\n")
-    old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counting.py": COUNTING}
+    old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counts/app.db": "mine", "counting.py": COUNTING}
     server = daemon(ini, old)
     server.wait_log("#0 all workers are ready")
-    assert not (server.dir / "counts/counter_1.db").exists() and (server.dir / "counts/notes").exists()
+    assert not (server.dir / "counts/counter_1.db").exists()
+    assert (server.dir / "counts/notes").exists() and (server.dir / "counts/app.db").exists()
     hits = [int(server.get("/")[2]) for _ in range(20)]
     assert len(set(hits)) == 2
     page = server.get("/metrics")[2].decode()

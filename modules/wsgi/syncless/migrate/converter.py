@@ -13,7 +13,7 @@ PLACEHOLDER_APP = "your.module:application"
 # The variables of log-format.
 VARIABLES = {"addr", "user", "ltime", "time", "method", "uri", "path", "query", "proto", "host", "mount", "referer",
              "uagent", "request_id", "server", "port", "server_port", "status", "size", "rsize", "secs", "msecs",
-             "micros", "queue_us", "cpu_us", "wait_us", "pid", "wid"}
+             "micros", "queue_us", "cpu_us", "wait_us", "pid", "wid", "trace_id", "span_id"}
 
 # ---- values ----
 
