@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,41 +26,95 @@
 /* What the names of the library's files begin with. */
 static const char *const kinds[] = {"counter_", "gauge_", "histogram_", "summary_"};
 
-/* Remove the files whose names begin and end so. */
-static void remove_files(const char *path, const char *begin, const char *end)
+/* Returns a descriptor of the folder itself, not of what a link there leads to: the master is root, and the folder
+ * above may be a user's. -1 with errno. */
+static int open_folder(const char *path)
 {
-    DIR *dir = opendir(path);
+    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t size = strlen(name), end_size = strlen(end);
+
+    return size >= end_size && !strcmp(name + size - end_size, end);
+}
+
+static bool is_of_library(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (!strncmp(name, kinds[i], strlen(kinds[i])))
+            return true;
+    return false;
+}
+
+/* Remove the library's files of that beginning and end. Returns 0; -EEXIST, and logs it, if there are others of that
+ * end, which the library would take for its own. */
+static int remove_files(const char *path, const char *begin, const char *end)
+{
+    int fd = open_folder(path), err = 0;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
 
     while (dir && (entry = readdir(dir))) {
-        size_t size = strlen(entry->d_name), end_size = strlen(end);
+        const char *name = entry->d_name;
 
-        if (size >= end_size && !strcmp(entry->d_name + size - end_size, end) &&
-            !strncmp(entry->d_name, begin, strlen(begin)) && unlinkat(dirfd(dir), entry->d_name, 0) < 0 &&
-            errno != ENOENT)
-            log_warn("cannot remove %s/%s: %m", path, entry->d_name);
+        if (!ends_with(name, end) || strncmp(name, begin, strlen(begin)) != 0)
+            continue;
+        if (!is_of_library(name)) {
+            log_error("%s/%s is no file of prometheus_client: give that a folder of its own (prometheus-multiproc-dir)",
+                      path, name);
+            err = -EEXIST;
+        } else if (unlinkat(dirfd(dir), name, 0) < 0 && errno != ENOENT) {
+            log_warn("cannot remove %s/%s: %m", path, name);
+        }
     }
     if (dir)
         closedir(dir);
+    else if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+/* Have the workers write to the folder, which root has made, now or earlier. Returns -1 with errno. */
+static int give_folder(const struct process_settings *s, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -1;
+    if (st.st_uid != geteuid() || (!s->user && !s->has_group))
+        return 0;
+    return fchown(fd, s->user ? s->uid : (uid_t)-1, s->has_group ? s->gid : (gid_t)-1);
+}
+
+static int make_folder(const struct process_settings *s, const char *path)
+{
+    int fd, result;
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -1;
+    fd = open_folder(path);
+    if (fd < 0)
+        return -1;
+    result = give_folder(s, fd);
+    close(fd);
+    return result;
 }
 
 int prometheus_dir_prepare(const struct process_settings *s)
 {
     const char *path = s->prometheus_dir;
-    uid_t uid = s->user ? s->uid : (uid_t)-1;
-    gid_t gid = s->has_group ? s->gid : (gid_t)-1;
 
     if (!path)
         return 0;
-    if ((mkdir(path, 0700) < 0 && errno != EEXIST) || ((s->user || s->has_group) && chown(path, uid, gid) < 0)) {
+    if (make_folder(s, path) < 0) {
         int err = -errno;
 
         log_error("cannot make the folder %s (prometheus-multiproc-dir): %m", path);
         return err;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(kinds) && !inherit_predecessor(); i++)
-        remove_files(path, kinds[i], ".db");
-    return 0;
+    return inherit_predecessor() ? 0 : remove_files(path, "", ".db");
 }
 
 void prometheus_dir_export(const struct process_settings *s)

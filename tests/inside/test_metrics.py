@@ -359,11 +359,10 @@ def test_prometheus_client_with_several_workers(daemon, keys):
     folder = pathlib.Path(package.__file__).parents[1]
     ini = (f"[server]\nworkers = 2\n{keys}\nprometheus-multiproc-dir = %(here)/counts\n"
            f"[wsgi /]\napp = counting:app\npythonpath = {folder}\n")
-    old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counts/app.db": "mine", "counting.py": COUNTING}
+    old = {"counts/counter_1.db": "old", "counts/notes": "mine", "counting.py": COUNTING}
     server = daemon(ini, old)
     server.wait_log("#0 all workers are ready")
-    assert not (server.dir / "counts/counter_1.db").exists()
-    assert (server.dir / "counts/notes").exists() and (server.dir / "counts/app.db").exists()
+    assert not (server.dir / "counts/counter_1.db").exists() and (server.dir / "counts/notes").exists()
     hits = [int(server.get("/")[2]) for _ in range(20)]
     assert len(set(hits)) == 2
     page = server.get("/metrics")[2].decode()
@@ -373,3 +372,20 @@ def test_prometheus_client_with_several_workers(daemon, keys):
     wait_until(lambda: not list((server.dir / "counts").glob(f"gauge_live*_{hits[0]}.db")))
     page = wait_until(lambda: "\nalive 2.0\n" in (page := server.get("/metrics")[2].decode()) and page)
     assert "hits_total 20.0\n" in page
+
+
+def test_folder_for_prometheus_client_is_no_link(run_server, tmp_path):
+    """The master is root, and would give away what the link leads to."""
+    (tmp_path / "else").mkdir()
+    (tmp_path / "counts").symlink_to(tmp_path / "else")
+    line = f"prometheus-multiproc-dir = {tmp_path}/counts"
+    result = run_server([], INI.format(workers=1, server=line), {"waits.py": WAITS})
+    assert result.returncode != 0 and "cannot make the folder" in result.stderr, result.stderr
+
+
+def test_folder_for_prometheus_client_has_a_database(run_server, tmp_path):
+    """The library reads all files *.db, and nobody may lose one that is not of it."""
+    line = f"prometheus-multiproc-dir = {tmp_path}/counts"
+    result = run_server([], INI.format(workers=1, server=line), {"waits.py": WAITS, "counts/app.db": "mine"})
+    assert result.returncode != 0 and "counts/app.db is no file of prometheus_client" in result.stderr, result.stderr
+    assert (tmp_path / "counts/app.db").read_text() == "mine"
