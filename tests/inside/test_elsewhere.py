@@ -88,8 +88,7 @@ def test_a_database_that_takes_long(daemon):
         request = wait_until(lambda: (found := control.requests("trace")) and "line 6 in app" in str(found[0]["stack"])
                              and found[0])
         assert request["wait"] == wait, request
-        peers = [peer for peer in request["peers"] if peer["of"] == wait["of"]]
-        assert len(peers) == 1 and peers[0]["kind"] == "socket", request
+        assert {(peer["kind"], peer["of"]) for peer in request["peers"]} <= {("socket", wait["of"])}, request
         one = subprocess.Popen([CTL, "-s", control.path, "debug", request["id"]], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
         lines = []

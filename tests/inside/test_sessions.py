@@ -201,10 +201,17 @@ def test_debug_a_request_that_computes(control, session):
 
 @pytest.fixture
 def gate(tmp_path):
-    """The path of a FIFO, whose readers wait until a call of the function."""
+    """The path of a FIFO, whose readers wait until a call of the function, which waits for so many of them."""
     path = tmp_path / "gate"
     os.mkfifo(path)
-    return path, lambda: path.write_text("")
+
+    def release(control, readers=1):
+        def wait_for_it():
+            kinds = [request.get("wait", {}).get("kind") for request in control.requests("requests")]
+            return kinds.count("pipe") == readers
+        control.server.wait_until(wait_for_it)
+        path.write_text("")
+    return path, release
 
 
 def test_a_client_that_vanishes(control, session, gate):
@@ -214,8 +221,7 @@ def test_a_client_that_vanishes(control, session, gate):
     one = session(control, "debug", ident, on_pty=False)
     one.wait_for(r"\(Pdb\) ")
     one.process.kill()
-    control.server.wait_until(lambda: control.requests("requests")[0]["wait"]["kind"] == "pipe")
-    release()
+    release(control)
     assert answer(sock) == b"HTTP/1.1 200 OK"
     ident, sock = begin(control, f"/fifo?{path}")
     one = session(control, "debug", ident, on_pty=False)
@@ -223,8 +229,7 @@ def test_a_client_that_vanishes(control, session, gate):
     one.ask("b app", r"\(Pdb\) ")
     one.type("c\n")
     one.process.kill()
-    control.server.wait_until(lambda: control.requests("requests")[0]["wait"]["kind"] == "pipe")
-    release()
+    release(control)
     assert answer(sock) == b"HTTP/1.1 200 OK"
     assert control.server.get("/sleep?0")[0] == 200
     assert "[error]" not in control.server.log
@@ -240,7 +245,7 @@ def test_the_time_of_a_debugged_request_does_not_run(daemon, session, gate):
     one.ask("p query", r"/gate'\s+\(Pdb\) ")
     one.type("\x04")
     assert one.finish()[0] == 0
-    release()
+    release(control)
     assert answer(sock) == b"HTTP/1.1 200 OK"
     ident, sock = begin(control, "/sleep?30")
     one = session(control, "debug", ident)
@@ -318,7 +323,7 @@ def test_many_sessions_at_once(control, session, gate):
     for one in sessions:
         one.type("c\n")
         assert one.finish()[0] == 0
-    release()
+    release(control, 5)
     assert [answer(sock) for _, sock in waiting] == [b"HTTP/1.1 200 OK"] * 5
 
 
