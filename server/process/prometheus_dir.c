@@ -28,7 +28,7 @@ static const char *const kinds[] = {"counter_", "gauge_", "histogram_", "summary
 
 /* Returns a descriptor of the folder itself, not of what a link there leads to: the master is root, and the folder
  * above may be a user's. -1 with errno. */
-static int open_folder(const char *path)
+static int open_counts_folder(const char *path)
 {
     return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -52,7 +52,7 @@ static bool is_of_library(const char *name)
  * end, which the library would take for its own. */
 static int remove_files(const char *path, const char *begin, const char *end)
 {
-    int fd = open_folder(path), err = 0;
+    int fd = open_counts_folder(path), err = 0;
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
 
@@ -94,7 +94,7 @@ static int make_folder(const struct process_settings *s, const char *path)
 
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return -1;
-    fd = open_folder(path);
+    fd = open_counts_folder(path);
     if (fd < 0)
         return -1;
     result = give_folder(s, fd);
