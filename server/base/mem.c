@@ -60,3 +60,24 @@ char *xstrdup(const char *s)
 {
     return mem_check(strdup(s), strlen(s) + 1);
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LSAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LSAN
+#endif
+#endif
+
+#ifdef HAS_LSAN
+#include <sanitizer/lsan_interface.h>
+
+void mem_leave_to_thread(const void *p)
+{
+    __lsan_ignore_object(p);
+}
+#else
+void mem_leave_to_thread(const void *p)
+{
+}
+#endif

@@ -155,6 +155,7 @@ void sink_close(struct sink *s)
     }
     sink_lock(s); /* until the thread has been kicked: then it may free both */
     s->is_closed = true;
+    mem_leave_to_thread(s);
     writer_kick(writer);
     sink_unlock(s);
 }
