@@ -133,7 +133,7 @@ static pid_t start_child(void)
 static void signal_then(struct scene *s, void (*fn)(long), long arg)
 {
     signal_later(s);
-    after(s, 3 * LATER_MS, fn, arg);
+    after(s, 8 * LATER_MS, fn, arg); /* on a busy machine the signal may be late */
 }
 
 static void work(struct scene *s, int flags)
